@@ -1,0 +1,46 @@
+"""Every error that the tool raises on purpose, each with the exit code that the command line gives it.
+
+    ConvLSTMError            1   something failed; the message says what and what to do
+    ├── InputError           1   a video, image, array or folder that cannot be used
+    ├── RunError             1   a run folder that is missing, damaged or of another kind
+    ├── OutputError          1   something could not be written
+    ├── DependencyError      1   a library that does not load on this system
+    ├── UsageError           2   an option or argument that makes no sense
+    └── Interrupted        130   Ctrl-C or SIGTERM, after everything worth keeping was saved
+
+A message is one sentence or two: which file or option, what is wrong, what to do next.
+"""
+
+
+class ConvLSTMError(Exception):
+    """Root of all errors raised on purpose. `exit_code` is what the command line returns for it."""
+
+    exit_code = 1
+
+
+class InputError(ConvLSTMError):
+    """A video, image, array or folder that cannot be used."""
+
+
+class RunError(ConvLSTMError):
+    """A run folder that is missing, damaged or of another kind."""
+
+
+class OutputError(ConvLSTMError):
+    """Something could not be written."""
+
+
+class DependencyError(ConvLSTMError):
+    """A library that is installed but does not load on this system."""
+
+
+class UsageError(ConvLSTMError, ValueError):
+    """An option or argument that makes no sense; also a ValueError for users of the Python API."""
+
+    exit_code = 2
+
+
+class Interrupted(ConvLSTMError):
+    """Ctrl-C or SIGTERM, after everything worth keeping was saved."""
+
+    exit_code = 130

@@ -1,0 +1,27 @@
+"""The network: tensors in, tensors out; no files and no console.
+
+`cell.py` has the equations, `layer.py` the module that anyone can use alone, `forecaster.py` the
+encoder-forecaster. The names below are imported on first use, so that reading a configuration costs no torch.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convlstm_cli.nn.config import ForecasterConfig as ForecasterConfig
+    from convlstm_cli.nn.forecaster import EncoderForecaster as EncoderForecaster
+    from convlstm_cli.nn.layer import ConvLSTM as ConvLSTM
+
+_HOMES = {
+    "ConvLSTM": "convlstm_cli.nn.layer",
+    "EncoderForecaster": "convlstm_cli.nn.forecaster",
+    "ForecasterConfig": "convlstm_cli.nn.config",
+}
+
+__all__ = ["ConvLSTM", "EncoderForecaster", "ForecasterConfig"]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,126 @@
+"""What a forecaster is, as a frozen dataclass that is checked where it is made. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from convlstm_cli.errors import UsageError
+
+Peephole = Literal["none", "channel", "full"]
+GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
+ForecasterKind = Literal["unconditioned", "autoregressive"]
+Head = Literal["residual", "sigmoid"]
+
+
+def check_choice(option: str, value: object, choices: object) -> None:
+    """Raises UsageError that names `option` unless `value` is one of the Literal type `choices`."""
+    allowed = get_args(choices)
+    if value not in allowed:
+        raise UsageError(f"{option} is {value!r}; choose one of {', '.join(map(str, allowed))}.")
+
+
+def check_odd(option: str, size: int) -> None:
+    """Raises UsageError that names `option` unless `size` is a kernel size that has a centre."""
+    if size < 1 or size % 2 == 0:
+        raise UsageError(
+            f"{option} is {size}; use an odd number such as 3 or 5: "
+            "an even kernel has no centre, so every step would shift the state by half a pixel."
+        )
+
+
+@dataclass(frozen=True)
+class ForecasterConfig:
+    """An encoder-forecaster of ConvLSTM layers (Shi et al. 2015, section 3.2).
+
+    Raises UsageError, naming the command-line option, for values that make no network.
+    """
+
+    height: int
+    """Height of a frame in pixels, a multiple of `patch_size`."""
+    width: int
+    """Width of a frame in pixels, a multiple of `patch_size`."""
+    channels: int
+    """1 for grey frames, 3 for RGB."""
+    hidden: tuple[int, ...] = (64, 64)
+    """Hidden channels of each layer, in encoder and forecaster alike."""
+    kernel_size: int = 5
+    """Side of the input-to-state kernels, odd."""
+    recurrent_kernel_size: int | None = None
+    """Side of the state-to-state kernels, odd; None takes `kernel_size`."""
+    patch_size: int = 4
+    """Each patch of this side becomes one position with patch_size² times the channels (space-to-depth)."""
+    peephole: Peephole = "channel"
+    """`none`, one weight per `channel`, or `full`: one per channel and position."""
+    gate_activation: GateActivation = "sigmoid"
+    """Activation of the gates i, f and o."""
+    forget_bias: float = 1.0
+    """Initial bias of the forget gate."""
+    forecaster: ForecasterKind = "unconditioned"
+    """Input of the first forecaster layer: nothing (the paper), or the last predicted frame."""
+    head: Head = "residual"
+    """What the 1x1 head gives: the change since the last frame, or (the paper) the frame through σ."""
+    input_frames: int = 10
+    """Frames that the encoder reads in training."""
+    horizon: int = 10
+    """Frames that are forecast in training, and in prediction unless asked otherwise."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON gives a list
+        if not self.hidden or min(self.hidden) < 1:
+            raise UsageError(
+                f"--hidden is {self.hidden}; give at least one layer of at least one channel, such as 64,64."
+            )
+        if self.channels not in (1, 3):
+            raise UsageError(f"channels is {self.channels}; frames are grey (1) or RGB (3).")
+        if self.patch_size < 1:
+            raise UsageError(f"--patch-size is {self.patch_size}; it must be at least 1.")
+        for side, pixels in (("height", self.height), ("width", self.width)):
+            if pixels < 1 or pixels % self.patch_size:
+                raise UsageError(
+                    f"--size has {side} {pixels}, which is not a multiple of --patch-size {self.patch_size}; "
+                    "change one of the two."
+                )
+        check_odd("--kernel-size", self.kernel_size)
+        check_odd("--recurrent-kernel-size", self.recurrent_kernel)
+        check_choice("--peephole", self.peephole, Peephole)
+        check_choice("--gate-activation", self.gate_activation, GateActivation)
+        check_choice("--forecaster", self.forecaster, ForecasterKind)
+        check_choice("--head", self.head, Head)
+        if self.input_frames < 1:
+            raise UsageError(
+                f"--input-frames is {self.input_frames}; the encoder must read at least one frame."
+            )
+        if self.horizon < 1:
+            raise UsageError(f"--frames is {self.horizon}; forecast at least one frame.")
+
+    @property
+    def recurrent_kernel(self) -> int:
+        """Side of the state-to-state kernels."""
+        return self.kernel_size if self.recurrent_kernel_size is None else self.recurrent_kernel_size
+
+    @property
+    def clip_frames(self) -> int:
+        """Frames of one training clip: `input_frames` + `horizon`."""
+        return self.input_frames + self.horizon
+
+    @property
+    def patch_channels(self) -> int:
+        """Channels of a frame after space-to-depth."""
+        return self.channels * self.patch_size**2
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Height and width of the hidden states."""
+        return self.height // self.patch_size, self.width // self.patch_size
+
+    def layers(self) -> list[dict[str, Any]]:
+        """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
+        first = {"encoder": self.patch_channels, "forecaster": self.patch_channels}
+        if self.forecaster == "unconditioned":
+            first["forecaster"] = 0
+        return [
+            {"role": role, "index": index, "in_channels": fan_in, "hidden_channels": hidden}
+            for role in ("encoder", "forecaster")
+            for index, (fan_in, hidden) in enumerate(
+                zip((first[role], *self.hidden), self.hidden, strict=False)
+            )
+        ]

@@ -1,0 +1,110 @@
+"""The encoder-forecaster: reads frames, unrolls the next ones (Shi et al. 2015, section 3.2)."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.layer import ConvLSTM, State
+
+
+class EncoderForecaster(nn.Module):
+    """Stacked ConvLSTM layers read the input frames; their last states start a second stack that forecasts.
+
+    A 1x1 convolution over all hidden states of the second stack, concatenated, gives the frames: through σ
+    with `head="sigmoid"` (the paper), or as the change since the last frame with `head="residual"`.
+    """
+
+    def __init__(self, config: ForecasterConfig) -> None:
+        super().__init__()
+        self.config = config
+        stacks: dict[str, nn.ModuleList] = {"encoder": nn.ModuleList(), "forecaster": nn.ModuleList()}
+        for layer in config.layers():
+            stacks[layer["role"]].append(
+                ConvLSTM(
+                    layer["in_channels"],
+                    layer["hidden_channels"],
+                    config.kernel_size,
+                    config.recurrent_kernel,
+                    peephole=config.peephole,
+                    image_size=config.grid,
+                    forget_bias=config.forget_bias,
+                    gate_activation=config.gate_activation,
+                )
+            )
+        self.encoder = stacks["encoder"]
+        self.forecaster = stacks["forecaster"]
+        self.head = nn.Conv2d(sum(config.hidden), config.patch_channels, kernel_size=1)
+        if config.head == "residual":
+            # Training starts at the forecast that copies the last frame, the baseline to beat.
+            nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+
+    def forward(self, frames: Tensor, horizon: int | None = None) -> Tensor:
+        """Forecasts the frames that follow.
+
+        Args:
+            frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
+            horizon: number of frames to forecast; None takes the configured one.
+
+        Returns:
+            (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
+            forecast may lie outside, so that its gradient does not vanish there.
+
+        Raises:
+            UsageError: frames of another shape than the configuration's, or a horizon below 1.
+        """
+        config = self.config
+        horizon = config.horizon if horizon is None else horizon
+        if horizon < 1:
+            raise UsageError(f"--frames is {horizon}; forecast at least one frame.")
+        if frames.ndim != 5 or frames.shape[2] != config.channels:
+            raise UsageError(
+                f"frames have shape {tuple(frames.shape)}; expected (B, T, {config.channels}, H, W)."
+            )
+
+        x = self._to_patches(frames)  # (B, T, C*p*p, H/p, W/p)
+        states: list[State] = []
+        for layer in self.encoder:
+            x, state = layer(x)
+            states.append(state)
+
+        last = frames[:, -1:]  # (B, 1, C, H, W)
+        if config.forecaster == "unconditioned":
+            return self._to_frames(self._unroll(None, states, horizon)[0], last)
+        forecast = []
+        frame = last
+        for _ in range(horizon):
+            patches, states = self._unroll(self._to_patches(frame), states, None)
+            frame = self._to_frames(patches, frame)
+            forecast.append(frame)
+        return torch.cat(forecast, dim=1)
+
+    def _unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
+        """The second stack over `steps` steps, or over x: (B, T, C*p*p, H/p, W/p) and the new states."""
+        hidden = []
+        new_states = []
+        for layer, state in zip(self.forecaster, states, strict=True):
+            x, state = layer(x, state, steps=steps if x is None else None)
+            hidden.append(x)
+            new_states.append(state)
+        joined = torch.cat(hidden, dim=2)  # (B, T, sum(hidden), H/p, W/p)
+        patches = self.head(joined.flatten(0, 1))
+        return patches.unflatten(0, joined.shape[:2]), new_states
+
+    def _to_patches(self, frames: Tensor) -> Tensor:
+        return F.pixel_unshuffle(frames, self.config.patch_size)
+
+    def _to_frames(self, patches: Tensor, last: Tensor) -> Tensor:
+        frames = F.pixel_shuffle(patches, self.config.patch_size)
+        if self.config.head == "sigmoid":
+            return torch.sigmoid(frames)
+        frames = last + frames
+        return frames if self.training else frames.clamp(0.0, 1.0)
+
+
+def parameter_count(config: ForecasterConfig) -> int:
+    """Number of trained values of a forecaster; allocates none of them."""
+    with torch.device("meta"):
+        return sum(parameter.numel() for parameter in EncoderForecaster(config).parameters())

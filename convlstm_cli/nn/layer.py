@@ -1,0 +1,224 @@
+"""`ConvLSTM`: one layer over a whole sequence, the nn.Module that anyone can use alone."""
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes, cell_step
+from convlstm_cli.nn.config import GateActivation, Peephole, check_choice, check_odd
+
+State = tuple[Tensor, Tensor]
+PeepholeInit = Literal["zeros", "uniform"]
+Padding = Literal["same", "valid"]
+
+
+class ConvLSTM(nn.Module):
+    """A ConvLSTM layer (Shi et al. 2015, eq. 3); the equations are in `nn/cell.py`.
+
+    Every day:
+        in_channels: channels of x; 0 for a cell without input, which is called with `steps`.
+        hidden_channels: channels of the hidden state h and the cell state c.
+        kernel_size: side of the input-to-state kernels, odd.
+        recurrent_kernel_size: side of the state-to-state kernels, odd; None takes `kernel_size`.
+        peephole: "none" (Keras' ConvLSTM2D), "channel" (one weight per channel, any image size; what the
+            paper's parameter counts say it used) or "full" (one weight per channel and position).
+        image_size: (H, W) of the hidden state; only "full" needs it, and then only that size fits.
+
+    Rarely:
+        forget_bias: initial bias of the forget gate (Jozefowicz et al. 2015); stored, not added at run time.
+        gate_activation: "sigmoid", "hard_sigmoid_keras3" (x/6 + 0.5) or "hard_sigmoid_keras2" (0.2x + 0.5).
+        peephole_init: "zeros", so that training starts at the plain cell, or "uniform", glorot over the
+            peephole's channels as Keras' PeepholeLSTMCell does.
+        detach_peepholes: Gers' rule (Gers, Schraudolph and Schmidhuber 2002): the gates send no gradient
+            through the peepholes into the cell state; the peepholes themselves still learn.
+        cell_clip: bound of |c|, as in TensorFlow v1's LSTMCell.
+        padding: "same", or "valid", which shrinks the image by kernel_size - 1 as ConvLSTM2D does by default.
+
+    Parameters, gates stacked i, f, g, o along the first axis:
+        weight_ih (4*hidden, in, k, k), glorot uniform; None if in_channels is 0
+        weight_hh (4*hidden, hidden, r, r), orthogonal
+        bias (4*hidden,), zero but for f
+        peephole_i, peephole_f, peephole_o (hidden, 1, 1) or (hidden, H, W); None if peephole is "none"
+
+    Raises UsageError (a ValueError) for an even kernel, an unknown choice or a missing image size.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        hidden_channels: int,
+        kernel_size: int | tuple[int, int] = 3,
+        recurrent_kernel_size: int | tuple[int, int] | None = None,
+        *,
+        peephole: Peephole = "channel",
+        image_size: tuple[int, int] | None = None,
+        forget_bias: float = 1.0,
+        gate_activation: GateActivation = "sigmoid",
+        peephole_init: PeepholeInit = "zeros",
+        detach_peepholes: bool = False,
+        cell_clip: float | None = None,
+        padding: Padding = "same",
+    ) -> None:
+        super().__init__()
+        kernel = _pair("kernel_size", kernel_size)
+        recurrent = (
+            kernel if recurrent_kernel_size is None else _pair("recurrent_kernel_size", recurrent_kernel_size)
+        )
+        check_choice("peephole", peephole, Peephole)
+        check_choice("gate_activation", gate_activation, GateActivation)
+        check_choice("peephole_init", peephole_init, PeepholeInit)
+        check_choice("padding", padding, Padding)
+        if in_channels < 0 or hidden_channels < 1:
+            raise UsageError(
+                f"in_channels is {in_channels} and hidden_channels {hidden_channels}; give >= 0 and >= 1."
+            )
+        if cell_clip is not None and cell_clip <= 0:
+            raise UsageError(f"cell_clip is {cell_clip}; it must be positive, or None for no bound.")
+        if peephole == "full" and image_size is None:
+            raise UsageError(
+                "peephole='full' has one weight per position, so it needs image_size=(height, width); "
+                "peephole='channel' works at any size."
+            )
+
+        self.in_channels = in_channels
+        self.hidden_channels = hidden_channels
+        self.kernel_size = kernel
+        self.recurrent_kernel_size = recurrent
+        self.peephole = peephole
+        self.image_size = image_size if peephole == "full" else None
+        self.forget_bias = forget_bias
+        self.peephole_init = peephole_init
+        self.padding = padding
+        self.rules = CellRules(
+            gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes
+        )
+
+        gates = 4 * hidden_channels
+        self.weight_ih = nn.Parameter(torch.empty(gates, in_channels, *kernel)) if in_channels else None
+        self.weight_hh = nn.Parameter(torch.empty(gates, hidden_channels, *recurrent))
+        self.bias = nn.Parameter(torch.empty(gates))
+        for name in ("peephole_i", "peephole_f", "peephole_o"):
+            shape = (hidden_channels, *(self.image_size or (1, 1)))
+            self.register_parameter(name, None if peephole == "none" else nn.Parameter(torch.empty(shape)))
+        self.reset_parameters()
+
+    peephole_i: nn.Parameter | None
+    peephole_f: nn.Parameter | None
+    peephole_o: nn.Parameter | None
+
+    def reset_parameters(self) -> None:
+        """Draws initial values: those of Keras' ConvLSTM2D, with `forget_bias` and `peephole_init`."""
+        if self.weight_ih is not None:
+            nn.init.xavier_uniform_(self.weight_ih)
+        nn.init.orthogonal_(self.weight_hh)
+        nn.init.zeros_(self.bias)
+        with torch.no_grad():
+            self.bias[self.hidden_channels : 2 * self.hidden_channels] = self.forget_bias
+        # Last, so that layers with and without peepholes draw the same values for everything else.
+        bound = (3.0 / self.hidden_channels) ** 0.5 if self.peephole_init == "uniform" else 0.0
+        for peephole in (self.peephole_i, self.peephole_f, self.peephole_o):
+            if peephole is not None:
+                nn.init.uniform_(peephole, -bound, bound)
+
+    @property
+    def weights(self) -> CellWeights:
+        """The parameters as the equations in `nn/cell.py` take them."""
+        peepholes = None
+        if self.peephole_i is not None and self.peephole_f is not None and self.peephole_o is not None:
+            peepholes = Peepholes(self.peephole_i, self.peephole_f, self.peephole_o)
+        return CellWeights(self.weight_ih, self.weight_hh, self.bias, peepholes)
+
+    def forward(
+        self, x: Tensor | None, state: State | None = None, *, steps: int | None = None
+    ) -> tuple[Tensor, State]:
+        """Runs the cell over a sequence.
+
+        Args:
+            x: (B, T, in, H, W); None for a layer without input.
+            state: (h_0, c_0), each (B, hidden, H, W), as a call returned it; None starts from zeros. The
+                state of one call passed to the next gives the same as one long call; nothing is kept here.
+            steps: number of time steps, only where x is None.
+
+        Returns:
+            h_1 ... h_T as (B, T, hidden, H, W), and the last (h_T, c_T).
+
+        Raises:
+            UsageError: shapes that do not fit this layer; the message says which were expected.
+        """
+        weights = self.weights
+        if x is None:
+            if self.in_channels:
+                raise UsageError(f"x is None, but this ConvLSTM reads {self.in_channels} input channels.")
+            if state is None or steps is None:
+                raise UsageError("a ConvLSTM without input needs a state and the number of steps.")
+            inputs: tuple[Tensor | None, ...] = (None,) * steps
+        else:
+            if x.ndim != 5 or x.shape[2] != self.in_channels:
+                raise UsageError(f"x has shape {tuple(x.shape)}; expected (B, T, {self.in_channels}, H, W).")
+            if steps is not None:
+                raise UsageError("steps goes with x=None; with an input the sequence has the input's length.")
+            # unbind, because the gradient of x[:, t] for each t would be a zero tensor as large as x
+            inputs = x.unbind(dim=1)
+        if not inputs:
+            raise UsageError("a sequence needs at least one time step.")
+        h, c = self._start(x) if state is None and x is not None else self._check(state, x)
+
+        outputs = []
+        for x_t in inputs:
+            h, c = cell_step(x_t, h, c, weights, self.rules)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), (h, c)
+
+    def state_size(self, height: int, width: int) -> tuple[int, int]:
+        """Height and width of the states for an input of this size."""
+        if self.padding == "valid":
+            return height - self.kernel_size[0] + 1, width - self.kernel_size[1] + 1
+        return height, width
+
+    def _start(self, x: Tensor) -> State:
+        height, width = self.state_size(x.shape[-2], x.shape[-1])
+        self._check_size(height, width)
+        zeros = x.new_zeros(x.shape[0], self.hidden_channels, height, width)
+        return zeros, zeros
+
+    def _check(self, state: State | None, x: Tensor | None) -> State:
+        assert state is not None
+        h, c = state
+        if h.ndim != 4 or h.shape[1] != self.hidden_channels or h.shape != c.shape:
+            raise UsageError(
+                f"the state has shapes {tuple(h.shape)} and {tuple(c.shape)}; "
+                f"expected twice (B, {self.hidden_channels}, H, W)."
+            )
+        if x is not None:
+            expected = (x.shape[0], self.hidden_channels, *self.state_size(x.shape[-2], x.shape[-1]))
+            if h.shape != expected:
+                raise UsageError(f"the state has shape {tuple(h.shape)}; this input needs {expected}.")
+        self._check_size(h.shape[-2], h.shape[-1])
+        return state
+
+    def _check_size(self, height: int, width: int) -> None:
+        if height < 1 or width < 1:
+            raise UsageError(
+                f"the input is smaller than the kernel {self.kernel_size}; padding='same' keeps its size."
+            )
+        if self.image_size is not None and (height, width) != tuple(self.image_size):
+            made = "x".join(map(str, self.image_size))
+            raise UsageError(
+                f"these full peepholes were made for {made} and the state is {height}x{width}; "
+                "peephole='channel' works at any size."
+            )
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.in_channels}, {self.hidden_channels}, kernel_size={self.kernel_size}, "
+            f"recurrent_kernel_size={self.recurrent_kernel_size}, peephole={self.peephole!r}"
+        )
+
+
+def _pair(name: str, size: int | tuple[int, int]) -> tuple[int, int]:
+    pair = (size, size) if isinstance(size, int) else (int(size[0]), int(size[1]))
+    for side in pair:
+        check_odd(name, side)
+    return pair
