@@ -4,7 +4,7 @@
     ├── InputError           1   a video, image, array or folder that cannot be used
     ├── RunError             1   a run folder that is missing, damaged or of another kind
     ├── OutputError          1   something could not be written
-    ├── DependencyError      1   a library that does not load on this system
+    ├── DependencyError      1   a library that is missing or does not load
     ├── UsageError           2   an option or argument that makes no sense
     └── Interrupted        130   Ctrl-C or SIGTERM, after everything worth keeping was saved
 
@@ -31,7 +31,7 @@ class OutputError(ConvLSTMError):
 
 
 class DependencyError(ConvLSTMError):
-    """A library that is installed but does not load on this system."""
+    """A library that is missing, or does not load on this system."""
 
 
 class UsageError(ConvLSTMError, ValueError):

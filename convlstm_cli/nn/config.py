@@ -1,14 +1,35 @@
 """What a forecaster is, as a frozen dataclass that is checked where it is made. Imports no torch."""
 
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeVar, get_args
 
 from convlstm_cli.errors import UsageError
 
+T = TypeVar("T")
+
 Peephole = Literal["none", "channel", "full"]
+PeepholeInit = Literal["zeros", "uniform"]
 GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
 ForecasterKind = Literal["unconditioned", "autoregressive"]
 Head = Literal["residual", "sigmoid"]
+
+
+def option(default: T, text: str, *, flag: str | None = None, parse: Callable[[str, str], T] | None = None) -> T:
+    """A field that is also an option of the command line, with its one line of doc.
+
+    `flag` is needed where it is not the field's name, `parse` (of flag and text) where typer has no such type.
+    """
+    metadata = {"help": text, "flag": flag, "parse": parse}
+    return field(default=default, metadata=metadata)
+
+
+def parse_channels(flag: str, text: str) -> tuple[int, ...]:
+    """`64,64` as (64, 64). Raises UsageError that names `flag`."""
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give the channels of each layer, such as 64,64.") from None
 
 
 def check_choice(option: str, value: object, choices: object) -> None:
@@ -40,28 +61,38 @@ class ForecasterConfig:
     """Width of a frame in pixels, a multiple of `patch_size`."""
     channels: int
     """1 for grey frames, 3 for RGB."""
-    hidden: tuple[int, ...] = (64, 64)
-    """Hidden channels of each layer, in encoder and forecaster alike."""
-    kernel_size: int = 5
-    """Side of the input-to-state kernels, odd."""
-    recurrent_kernel_size: int | None = None
-    """Side of the state-to-state kernels, odd; None takes `kernel_size`."""
-    patch_size: int = 4
-    """Each patch of this side becomes one position with patch_size² times the channels (space-to-depth)."""
-    peephole: Peephole = "channel"
-    """`none`, one weight per `channel`, or `full`: one per channel and position."""
-    gate_activation: GateActivation = "sigmoid"
-    """Activation of the gates i, f and o."""
-    forget_bias: float = 1.0
-    """Initial bias of the forget gate."""
-    forecaster: ForecasterKind = "unconditioned"
-    """Input of the first forecaster layer: nothing (the paper), or the last predicted frame."""
-    head: Head = "residual"
-    """What the 1x1 head gives: the change since the last frame, or (the paper) the frame through σ."""
-    input_frames: int = 10
-    """Frames that the encoder reads in training."""
-    horizon: int = 10
-    """Frames that are forecast in training, and in prediction unless asked otherwise."""
+    hidden: tuple[int, ...] = option(
+        (64, 64), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
+    )
+    kernel_size: int = option(5, "Side of the input-to-state kernels, odd.")
+    recurrent_kernel_size: int | None = option(
+        None, "Side of the state-to-state kernels, odd; as --kernel-size if not given."
+    )
+    patch_size: int = option(
+        4,
+        "Each patch of this side becomes one position with patch_size² times the channels (space-to-depth).",
+    )
+    peephole: Peephole = option("channel", "none, one weight per channel, or full: one per channel and position.")
+    peephole_init: PeepholeInit = option(
+        "zeros", "Initial peepholes: zeros, so that training starts as the plain cell, or glorot uniform as in Keras."
+    )
+    detach_peepholes: bool = option(
+        False, "Gers' rule (Gers et al. 2002): no gradient through the peepholes into the cell state."
+    )
+    gate_activation: GateActivation = option("sigmoid", "Activation of the gates i, f and o.")
+    forget_bias: float = option(1.0, "Initial bias of the forget gate.")
+    forecaster: ForecasterKind = option(
+        "unconditioned",
+        "Input of the first forecaster layer: nothing (the paper), or the last predicted frame.",
+    )
+    head: Head = option(
+        "residual",
+        "What the 1x1 head gives: the change since the last frame, or (the paper) the frame through σ.",
+    )
+    input_frames: int = option(10, "Frames that the encoder reads in training.")
+    horizon: int = option(
+        10, "Frames that are forecast in training, and in prediction unless asked otherwise.", flag="--frames"
+    )
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON gives a list
@@ -82,13 +113,12 @@ class ForecasterConfig:
         check_odd("--kernel-size", self.kernel_size)
         check_odd("--recurrent-kernel-size", self.recurrent_kernel)
         check_choice("--peephole", self.peephole, Peephole)
+        check_choice("--peephole-init", self.peephole_init, PeepholeInit)
         check_choice("--gate-activation", self.gate_activation, GateActivation)
         check_choice("--forecaster", self.forecaster, ForecasterKind)
         check_choice("--head", self.head, Head)
         if self.input_frames < 1:
-            raise UsageError(
-                f"--input-frames is {self.input_frames}; the encoder must read at least one frame."
-            )
+            raise UsageError(f"--input-frames is {self.input_frames}; the encoder must read at least one frame.")
         if self.horizon < 1:
             raise UsageError(f"--frames is {self.horizon}; forecast at least one frame.")
 
@@ -120,7 +150,5 @@ class ForecasterConfig:
         return [
             {"role": role, "index": index, "in_channels": fan_in, "hidden_channels": hidden}
             for role in ("encoder", "forecaster")
-            for index, (fan_in, hidden) in enumerate(
-                zip((first[role], *self.hidden), self.hidden, strict=False)
-            )
+            for index, (fan_in, hidden) in enumerate(zip((first[role], *self.hidden), self.hidden, strict=False))
         ]

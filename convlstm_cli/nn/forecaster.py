@@ -31,6 +31,8 @@ class EncoderForecaster(nn.Module):
                     image_size=config.grid,
                     forget_bias=config.forget_bias,
                     gate_activation=config.gate_activation,
+                    peephole_init=config.peephole_init,
+                    detach_peepholes=config.detach_peepholes,
                 )
             )
         self.encoder = stacks["encoder"]
@@ -53,15 +55,19 @@ class EncoderForecaster(nn.Module):
             forecast may lie outside, so that its gradient does not vanish there.
 
         Raises:
-            UsageError: frames of another shape than the configuration's, or a horizon below 1.
+            UsageError: frames that the configuration's channels, patch size or `full` peepholes do not fit, or a
+                horizon below 1.
         """
         config = self.config
         horizon = config.horizon if horizon is None else horizon
         if horizon < 1:
             raise UsageError(f"--frames is {horizon}; forecast at least one frame.")
-        if frames.ndim != 5 or frames.shape[2] != config.channels:
+        if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != config.channels:
+            raise UsageError(f"frames have shape {tuple(frames.shape)}; expected (B, T >= 1, {config.channels}, H, W).")
+        if frames.shape[-2] % config.patch_size or frames.shape[-1] % config.patch_size:
             raise UsageError(
-                f"frames have shape {tuple(frames.shape)}; expected (B, T, {config.channels}, H, W)."
+                f"frames are {frames.shape[-2]}x{frames.shape[-1]}; "
+                f"height and width must be multiples of --patch-size {config.patch_size}."
             )
 
         x = self._to_patches(frames)  # (B, T, C*p*p, H/p, W/p)

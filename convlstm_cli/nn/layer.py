@@ -7,10 +7,9 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes, cell_step
-from convlstm_cli.nn.config import GateActivation, Peephole, check_choice, check_odd
+from convlstm_cli.nn.config import GateActivation, Peephole, PeepholeInit, check_choice, check_odd
 
 State = tuple[Tensor, Tensor]
-PeepholeInit = Literal["zeros", "uniform"]
 Padding = Literal["same", "valid"]
 
 
@@ -63,17 +62,13 @@ class ConvLSTM(nn.Module):
     ) -> None:
         super().__init__()
         kernel = _pair("kernel_size", kernel_size)
-        recurrent = (
-            kernel if recurrent_kernel_size is None else _pair("recurrent_kernel_size", recurrent_kernel_size)
-        )
+        recurrent = kernel if recurrent_kernel_size is None else _pair("recurrent_kernel_size", recurrent_kernel_size)
         check_choice("peephole", peephole, Peephole)
         check_choice("gate_activation", gate_activation, GateActivation)
         check_choice("peephole_init", peephole_init, PeepholeInit)
         check_choice("padding", padding, Padding)
         if in_channels < 0 or hidden_channels < 1:
-            raise UsageError(
-                f"in_channels is {in_channels} and hidden_channels {hidden_channels}; give >= 0 and >= 1."
-            )
+            raise UsageError(f"in_channels is {in_channels} and hidden_channels {hidden_channels}; give >= 0 and >= 1.")
         if cell_clip is not None and cell_clip <= 0:
             raise UsageError(f"cell_clip is {cell_clip}; it must be positive, or None for no bound.")
         if peephole == "full" and image_size is None:
@@ -91,9 +86,7 @@ class ConvLSTM(nn.Module):
         self.forget_bias = forget_bias
         self.peephole_init = peephole_init
         self.padding = padding
-        self.rules = CellRules(
-            gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes
-        )
+        self.rules = CellRules(gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes)
 
         gates = 4 * hidden_channels
         self.weight_ih = nn.Parameter(torch.empty(gates, in_channels, *kernel)) if in_channels else None
@@ -116,10 +109,15 @@ class ConvLSTM(nn.Module):
         nn.init.zeros_(self.bias)
         with torch.no_grad():
             self.bias[self.hidden_channels : 2 * self.hidden_channels] = self.forget_bias
-        # Last, so that layers with and without peepholes draw the same values for everything else.
-        bound = (3.0 / self.hidden_channels) ** 0.5 if self.peephole_init == "uniform" else 0.0
+        # Last, and zeros without a random draw, so that networks with and without peepholes draw the same values
+        # for everything else.
+        bound = (3.0 / self.hidden_channels) ** 0.5
         for peephole in (self.peephole_i, self.peephole_f, self.peephole_o):
-            if peephole is not None:
+            if peephole is None:
+                continue
+            if self.peephole_init == "zeros":
+                nn.init.zeros_(peephole)
+            else:
                 nn.init.uniform_(peephole, -bound, bound)
 
     @property
@@ -200,9 +198,7 @@ class ConvLSTM(nn.Module):
 
     def _check_size(self, height: int, width: int) -> None:
         if height < 1 or width < 1:
-            raise UsageError(
-                f"the input is smaller than the kernel {self.kernel_size}; padding='same' keeps its size."
-            )
+            raise UsageError(f"the input is smaller than the kernel {self.kernel_size}; padding='same' keeps its size.")
         if self.image_size is not None and (height, width) != tuple(self.image_size):
             made = "x".join(map(str, self.image_size))
             raise UsageError(

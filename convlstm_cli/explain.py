@@ -1,0 +1,286 @@
+"""explain(): the equations of a forecaster with the shape of each weight, and who else computes what.
+
+Needs no torch: shapes follow from the configuration, and a test holds them to the real network's.
+"""
+
+import math
+from dataclasses import dataclass
+
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from convlstm_cli.nn.config import ForecasterConfig
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One line of the cell."""
+
+    formula: str
+    meaning: str
+
+
+@dataclass(frozen=True)
+class Weight:
+    """One trained tensor."""
+
+    name: str
+    """As in the network's state_dict."""
+    symbols: str
+    """What the equations call it; the gates are stacked along the first axis in this order."""
+    shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One ConvLSTM of the network, or the head."""
+
+    role: str
+    """`encoder`, `forecaster` or `head`."""
+    index: int
+    in_channels: int
+    """0 for a layer without input: its W_x terms are absent."""
+    out_channels: int
+    weights: tuple[Weight, ...]
+    parameters: int
+    peephole_parameters: int
+
+
+@dataclass(frozen=True)
+class System:
+    """A well-known implementation of the cell."""
+
+    name: str
+    peepholes: str
+    gates: str
+    """Their order in its arrays, and their activation."""
+    trap: str
+    """What goes wrong when it is compared with the equations, or its weights are moved."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What `convlstm explain` shows; `dataclasses.asdict` of it is what `--json` prints."""
+
+    peephole: str
+    gate_order: str
+    equations: tuple[Equation, ...]
+    notes: tuple[str, ...]
+    """What the signs in the equations mean."""
+    layers: tuple[Layer, ...]
+    parameters: int
+    peephole_parameters: int
+    systems: tuple[System, ...]
+
+
+GATE_ORDER = "i, f, g, o"
+
+SIGMAS = {
+    "sigmoid": "σ(x) = 1 / (1 + exp(-x)), the sigmoid.",
+    "hard_sigmoid_keras3": "σ(x) = min(max(x/6 + 0.5, 0), 1), the hard sigmoid of Keras 3 and PyTorch.",
+    "hard_sigmoid_keras2": "σ(x) = min(max(0.2x + 0.5, 0), 1), the hard sigmoid of Keras 2.",
+}
+
+# Checked by scripts/verify-peers and tests/nn or, the last four, read in their repositories.
+SYSTEMS = (
+    System(
+        "Shi et al. 2015, eq. 3",
+        "per channel, by its parameter counts; most read the ∘ as one per position (full)",
+        "sigmoid",
+        "Its five networks have 13,524,496 / 10,042,896 / 7,585,296 / 11,550,224 / 8,830,480 parameters: "
+        "channel gives these counts, full does not.",
+    ),
+    System(
+        "Keras 3 ConvLSTM2D",
+        "none",
+        "i, f, c, o; sigmoid",
+        'Default padding is "valid". Its hard_sigmoid is x/6 + 0.5.',
+    ),
+    System(
+        "Keras 2 ConvLSTM2D (tf.keras to TensorFlow 2.15)",
+        "none",
+        "i, f, c, o; hard_sigmoid",
+        'Default padding is "valid". Its hard_sigmoid is 0.2x + 0.5, not that of Keras 3.',
+    ),
+    System(
+        "tensorflow-addons PeepholeLSTMCell",
+        "channel (dense)",
+        "i, f, c, o; sigmoid",
+        "Peepholes start glorot uniform, not zero.",
+    ),
+    System(
+        "tf.keras.experimental.PeepholeLSTMCell",
+        "channel (dense)",
+        "i, f, c, o; hard_sigmoid",
+        "0.2x + 0.5 where tensorflow-addons has a sigmoid. Gone since Keras 2.9.",
+    ),
+    System(
+        "TensorFlow v1 LSTMCell(use_peepholes=True)",
+        "channel (dense)",
+        "i, j, f, o; sigmoid",
+        "forget_bias (1.0) is added at run time and not stored. The state is (c, h).",
+    ),
+    System("torch.nn.LSTM", "none (dense)", "i, f, g, o; sigmoid", "Two biases, which add up."),
+    System(
+        "ndrplz/ConvLSTM_pytorch",
+        "none",
+        "i, f, o, g; sigmoid",
+        "One convolution over x and h concatenated; g is the last block.",
+    ),
+    System(
+        "automan000/Convolutional_LSTM_PyTorch",
+        "full, never trained",
+        "separate convolutions; sigmoid",
+        "nn.Parameter(zeros).cuda() is no parameter: the peepholes stay zero and are never saved.",
+    ),
+    System(
+        "Hzzone/Precipitation-Nowcasting",
+        "full, never trained on a GPU",
+        "i, f, g, o; sigmoid",
+        "nn.Parameter(zeros).to(device) is a parameter only where device is the CPU.",
+    ),
+    System(
+        "OpenSTL ConvLSTM",
+        "none",
+        "i, f, g, o; sigmoid",
+        "No biases; its forget bias is set and never used.",
+    ),
+    System(
+        "jhhuang96/ConvLSTM-PyTorch",
+        "none",
+        "i, f, g, o; sigmoid",
+        "Normalises all gates by group before the activations, which the equations do not.",
+    ),
+)
+
+
+def explain(config: ForecasterConfig) -> Explanation:
+    """Explains the network that `EncoderForecaster(config)` is."""
+    layers = (*_layers(config), _head(config))
+    return Explanation(
+        peephole=config.peephole,
+        gate_order=GATE_ORDER,
+        equations=_equations(config),
+        notes=_notes(config),
+        layers=layers,
+        parameters=sum(layer.parameters for layer in layers),
+        peephole_parameters=sum(layer.peephole_parameters for layer in layers),
+        systems=SYSTEMS,
+    )
+
+
+def render(explanation: Explanation) -> list[RenderableType]:
+    """An explanation as text and tables for a terminal."""
+    equations = Text()
+    formula_width = max(len(equation.formula) for equation in explanation.equations)
+    for equation in explanation.equations:
+        equations.append(equation.formula.ljust(formula_width), style="bold").append(f"  {equation.meaning}\n")
+    for note in explanation.notes:
+        equations.append(f"\n{note}")
+    equations.append("\n")
+
+    weights = Table(title=f"Weights; the gates are stacked {explanation.gate_order}", title_justify="left")
+    for column in ("parameter", "in the equations", "shape", "count"):
+        weights.add_column(column, justify="right" if column == "count" else "left", overflow="fold")
+    for layer in explanation.layers:
+        for weight in layer.weights:
+            shape = " x ".join(map(str, weight.shape))
+            weights.add_row(weight.name, weight.symbols, shape, f"{weight.parameters:,}")
+        weights.add_section()
+
+    share = explanation.peephole_parameters / explanation.parameters
+    total = Text(
+        f"{explanation.parameters:,} parameters, of which {explanation.peephole_parameters:,} "
+        f"({share:.2%}) are peepholes ({explanation.peephole}).\n"
+    )
+
+    systems = Table(title="Who else computes this", title_justify="left")
+    for column in ("system", "peepholes", "gates", "mind"):
+        systems.add_column(column, overflow="fold")
+    for system in explanation.systems:
+        systems.add_row(*map(Text, (system.name, system.peepholes, system.gates, system.trap)))
+    where = Text("The equations as code: convlstm_cli/nn/cell.py. Weights of others: convlstm_cli/nn/interop.py.")
+    return [equations, weights, total, systems, where]
+
+
+def _equations(config: ForecasterConfig) -> tuple[Equation, ...]:
+    """The cell as `nn/cell.py` states it, with the peephole terms only where there are any."""
+    peepholes = config.peephole != "none"
+    i, f, o = (" + W_ci ∘ c_{t-1}", " + W_cf ∘ c_{t-1}", " + W_co ∘ c_t") if peepholes else ("", "", "")
+    return (
+        Equation(f"i_t = σ(W_xi * x_t + W_hi * h_{{t-1}}{i} + b_i)", "input gate"),
+        Equation(f"f_t = σ(W_xf * x_t + W_hf * h_{{t-1}}{f} + b_f)", "forget gate"),
+        Equation("g_t = tanh(W_xg * x_t + W_hg * h_{t-1} + b_g)", "candidate"),
+        Equation("c_t = f_t ∘ c_{t-1} + i_t ∘ g_t", "cell state"),
+        Equation(f"o_t = σ(W_xo * x_t + W_ho * h_{{t-1}}{o} + b_o)", "output gate"),
+        Equation("h_t = o_t ∘ tanh(c_t)", "hidden state"),
+    )
+
+
+def _notes(config: ForecasterConfig) -> tuple[str, ...]:
+    notes = [
+        "* is a convolution that keeps the image size, ∘ a product position by position.",
+        SIGMAS[config.gate_activation],
+    ]
+    if config.peephole == "none":
+        notes.append("There are no peepholes: the gates do not see the cell state.")
+    else:
+        per = "channel" if config.peephole == "channel" else "channel and position"
+        start = "at 0" if config.peephole_init == "zeros" else "uniformly, at most √(3 / hidden channels) from 0"
+        notes.append(f"W_ci, W_cf and W_co are the peepholes, one weight per {per}; training starts them {start}.")
+        if config.detach_peepholes:
+            notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
+    return tuple(notes)
+
+
+def _layers(config: ForecasterConfig) -> list[Layer]:
+    kernel, recurrent = config.kernel_size, config.recurrent_kernel
+    peephole_size = config.grid if config.peephole == "full" else (1, 1)
+    layers = []
+    for layer in config.layers():
+        role, index = layer["role"], layer["index"]
+        in_channels, hidden = layer["in_channels"], layer["hidden_channels"]
+        at = f"{role}.{index}"
+        weights = [
+            _weight(f"{at}.weight_hh", "W_h", (4 * hidden, hidden, recurrent, recurrent)),
+            _weight(f"{at}.bias", "b_", (4 * hidden,)),
+        ]
+        if in_channels:
+            weights.insert(0, _weight(f"{at}.weight_ih", "W_x", (4 * hidden, in_channels, kernel, kernel)))
+        peepholes = []
+        if config.peephole != "none":
+            shape = (hidden, *peephole_size)
+            peepholes = [_weight(f"{at}.peephole_{gate}", "W_c", shape, gate) for gate in "ifo"]
+        layers.append(_layer(role, index, in_channels, hidden, weights, peepholes))
+    return layers
+
+
+def _head(config: ForecasterConfig) -> Layer:
+    """The 1x1 convolution from the forecaster's hidden states to the frame's patches."""
+    states, patches = sum(config.hidden), config.patch_channels
+    weights = [
+        _weight("head.weight", "1x1 convolution", (patches, states, 1, 1), gates=""),
+        _weight("head.bias", "its bias", (patches,), gates=""),
+    ]
+    return _layer("head", 0, states, patches, weights, [])
+
+
+def _weight(name: str, symbol: str, shape: tuple[int, ...], gates: str = "ifgo") -> Weight:
+    return Weight(name, ", ".join(symbol + gate for gate in gates) or symbol, shape, math.prod(shape))
+
+
+def _layer(
+    role: str, index: int, in_channels: int, out_channels: int, weights: list[Weight], peepholes: list[Weight]
+) -> Layer:
+    peephole_parameters = sum(weight.parameters for weight in peepholes)
+    return Layer(
+        role,
+        index,
+        in_channels,
+        out_channels,
+        weights=(*weights, *peepholes),
+        parameters=sum(weight.parameters for weight in weights) + peephole_parameters,
+        peephole_parameters=peephole_parameters,
+    )

@@ -1,0 +1,70 @@
+"""The equations of ndrplz/ConvLSTM_pytorch, independent of convlstm_cli. Usage: ndrplz.py FOLDER
+
+Its repository has no release to install, so this states what its cell computes: one convolution over x and h
+concatenated, gates i, f, o, g, zero initial state, and the parameter names cell_list.N.conv.weight and .bias.
+"""
+
+import sys
+from pathlib import Path
+
+import torch
+from cases import BATCH, HIDDEN, IN, NDRPLZ, PRECISIONS, STATE_SIZE, STEPS, Case, draw, record
+from torch import Tensor, nn
+
+HIDDENS = [HIDDEN, HIDDEN + 1]
+
+
+class Cell(nn.Module):
+    def __init__(self, in_channels: int, hidden: int, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.conv = nn.Conv2d(in_channels + hidden, 4 * hidden, kernel, padding="same")
+
+    def forward(self, x: Tensor, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
+        i, f, o, g = self.conv(torch.cat((x, h), dim=1)).split(self.hidden, dim=1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        return o.sigmoid() * c.tanh(), c
+
+
+class Network(nn.Module):
+    def __init__(self, kernel: tuple[int, int]) -> None:
+        super().__init__()
+        self.cell_list = nn.ModuleList(
+            Cell(below, hidden, kernel) for below, hidden in zip([IN, *HIDDENS], HIDDENS, strict=False)
+        )
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        for cell in self.cell_list:
+            h = c = x.new_zeros(x.shape[0], cell.hidden, *x.shape[-2:])
+            outputs = []
+            for t in range(x.shape[1]):
+                h, c = cell(x[:, t], h, c)
+                outputs.append(h)
+            x = torch.stack(outputs, dim=1)
+        return x, h, c
+
+
+def run(case: Case, precision: str, folder: Path) -> None:
+    network = Network(case.kernel).to(getattr(torch, precision))
+    state = (HIDDENS[-1], *STATE_SIZE)
+    shapes = {"x": (BATCH, STEPS, IN, *STATE_SIZE), "dy": (BATCH, STEPS, *state), "dc": (BATCH, *state)}
+    shapes |= {f"weight/{name}": tuple(value.shape) for name, value in network.state_dict().items()}
+    drawn = draw(case, shapes)
+
+    inputs = {name: torch.tensor(array.astype(precision)) for name, array in drawn.items()}
+    network.load_state_dict({name: inputs[f"weight/{name}"] for name, _ in network.named_parameters()})
+    leaves = {f"weight/{name}": parameter for name, parameter in network.named_parameters()}
+    leaves["x"] = inputs["x"].requires_grad_()
+    y, h, c = network(inputs["x"])
+    gradients = torch.autograd.grad((y * inputs["dy"]).sum() + (c * inputs["dc"]).sum(), list(leaves.values()))
+
+    computed = {"y": y, "h": h, "c": c}
+    computed |= {f"grad/{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
+    arrays = {name: value.detach().numpy() for name, value in computed.items()}
+    record(folder, case, precision, f"torch {torch.__version__.split('+')[0]}", drawn, arrays, {})
+
+
+if __name__ == "__main__":
+    for case in NDRPLZ:
+        for precision in PRECISIONS:
+            run(case, precision, Path(sys.argv[1]))

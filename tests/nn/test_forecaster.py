@@ -1,0 +1,215 @@
+"""`EncoderForecaster`: its size, its horizons, and what reaches what."""
+
+import copy
+from dataclasses import replace
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
+from convlstm_cli.nn.forecaster import parameter_count
+
+KINDS = get_args(Peephole)
+FORECASTERS = get_args(ForecasterKind)
+HEADS = get_args(Head)
+
+SMALL = ForecasterConfig(8, 12, 1, hidden=(3, 2), kernel_size=3, patch_size=4, input_frames=3, horizon=2)
+
+
+def make(config: ForecasterConfig) -> EncoderForecaster:
+    """A network whose parameters are all drawn, so that nothing starts at zero."""
+    torch.manual_seed(0)
+    network = EncoderForecaster(config).eval()
+    for parameter in network.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+    return network
+
+
+def frames(config: ForecasterConfig = SMALL, batch: int = 2, steps: int = 3, **options: Any) -> Tensor:
+    random = torch.Generator().manual_seed(1)
+    return torch.rand(batch, steps, config.channels, config.height, config.width, generator=random, **options)
+
+
+# Its size
+
+
+@pytest.mark.parametrize(
+    ("hidden", "kernel", "recurrent", "count"),
+    [
+        ((256,), 5, 5, 13_524_496),
+        ((128, 128), 5, 5, 10_042_896),
+        ((128, 64, 64), 5, 5, 7_585_296),
+        ((128, 128), 9, 1, 11_550_224),
+        ((128, 64, 64), 9, 1, 8_830_480),
+    ],
+)
+def test_the_papers_parameter_counts(hidden: tuple[int, ...], kernel: int, recurrent: int, count: int) -> None:
+    """Shi et al. 2015, table 1: 64x64 frames in 4x4 patches; only peepholes per channel give these numbers."""
+    config = ForecasterConfig(
+        64, 64, 1, hidden=hidden, kernel_size=kernel, recurrent_kernel_size=recurrent, patch_size=4, peephole="channel"
+    )
+    assert parameter_count(config) == count
+    assert parameter_count(replace(config, peephole="none")) < count < parameter_count(replace(config, peephole="full"))
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+@pytest.mark.parametrize("peephole", KINDS)
+def test_the_count_is_that_of_the_network(peephole: Peephole, forecaster: ForecasterKind) -> None:
+    config = replace(SMALL, peephole=peephole, forecaster=forecaster)
+    state = torch.get_rng_state()
+    count = parameter_count(config)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert count == sum(parameter.numel() for parameter in EncoderForecaster(config).parameters())
+
+
+def test_arms_of_a_comparison_start_alike() -> None:
+    """The same seed draws the same values for all that networks of different peepholes share."""
+    networks = {}
+    for peephole in KINDS:
+        torch.manual_seed(3)
+        networks[peephole] = EncoderForecaster(replace(SMALL, peephole=peephole)).state_dict()
+    for peephole in ("channel", "full"):
+        assert networks["none"].keys() < networks[peephole].keys()
+        for name, value in networks["none"].items():
+            assert torch.equal(networks[peephole][name], value), name
+
+
+# Its horizons
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+@pytest.mark.parametrize("peephole", KINDS)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_shapes_and_range(channels: int, peephole: Peephole, forecaster: ForecasterKind, head: Head) -> None:
+    config = replace(SMALL, channels=channels, peephole=peephole, forecaster=forecaster, head=head)
+    network = make(config)
+    for steps, horizon in [(1, 1), (3, 5), (4, None)]:
+        forecast = network(frames(config, steps=steps), horizon)
+        assert forecast.shape == (2, horizon or config.horizon, channels, 8, 12)
+        assert 0.0 <= forecast.min() <= forecast.max() <= 1.0
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.sampled_from(FORECASTERS), st.sampled_from(HEADS), st.integers(1, 4), st.integers(1, 4))
+def test_a_longer_horizon_begins_with_the_shorter_one(
+    forecaster: ForecasterKind, head: Head, short: int, more: int
+) -> None:
+    network = make(replace(SMALL, forecaster=forecaster, head=head)).double()
+    clip = frames(dtype=torch.float64)
+    torch.testing.assert_close(network(clip, short + more)[:, :short], network(clip, short))
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_a_new_residual_network_copies_the_last_frame(forecaster: ForecasterKind) -> None:
+    """The baseline to beat is where training starts."""
+    clip = frames()
+    forecast = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))(clip, 4)
+    torch.testing.assert_close(forecast, clip[:, -1:].expand(-1, 4, -1, -1, -1))
+
+
+@pytest.mark.parametrize(("forecaster", "changes"), [("unconditioned", [1, 1, 1]), ("autoregressive", [1, 2, 3])])
+def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: ForecasterKind, changes: list[int]) -> None:
+    """The last input frame, or the last forecast where that is fed back."""
+    network = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))
+    torch.nn.init.constant_(network.head.bias, 0.25)
+    clip = frames()
+    expected = clip[:, -1:] + 0.25 * torch.tensor(changes).reshape(1, 3, 1, 1, 1)
+    torch.testing.assert_close(network(clip, 3), expected)
+
+
+def test_a_residual_forecast_is_bounded_only_outside_training() -> None:
+    network = make(SMALL)
+    torch.nn.init.constant_(network.head.bias, 2.0)
+    assert network(frames()).max() == 1.0
+    assert network.train()(frames()).max() > 1.0
+
+
+def test_other_frame_sizes_but_with_full_peepholes() -> None:
+    wide = replace(SMALL, width=24)
+    for peephole in ("none", "channel"):
+        assert make(replace(SMALL, peephole=peephole))(frames(wide)).shape == (2, 2, 1, 8, 24)
+    with pytest.raises(UsageError, match="made for 2x3 and the state is 2x6; peephole='channel' works at any size"):
+        make(replace(SMALL, peephole="full"))(frames(wide))
+
+
+def test_patches_are_laid_back_where_they_came_from() -> None:
+    network = make(replace(SMALL, channels=3))
+    clip = frames(network.config)
+    patches = network._to_patches(clip)
+    assert patches.shape == (2, 3, 48, 2, 3)
+    still = network.train()._to_frames(patches, torch.zeros_like(clip))
+    torch.testing.assert_close(still, clip, rtol=0.0, atol=0.0)
+
+
+# What reaches what
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+@pytest.mark.parametrize("peephole", KINDS)
+def test_every_parameter_learns(peephole: Peephole, forecaster: ForecasterKind) -> None:
+    network = make(replace(SMALL, peephole=peephole, forecaster=forecaster)).train()
+    before = copy.deepcopy(network.state_dict())
+    optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
+    network(frames()).square().mean().backward()
+    optimizer.step()
+    for name, value in network.state_dict().items():
+        assert (value != before[name]).all(), name
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_every_input_frame_reaches_every_forecast(forecaster: ForecasterKind) -> None:
+    network = make(replace(SMALL, forecaster=forecaster, head="sigmoid"))
+    clip = frames().requires_grad_()
+    for forecast in network(clip, 3).unbind(dim=1):
+        (gradient,) = torch.autograd.grad(forecast.sum(), clip, retain_graph=True)
+        assert (gradient.abs().sum(dim=(0, 2, 3, 4)) > 0).all()
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_gradients(forecaster: ForecasterKind) -> None:
+    config = ForecasterConfig(
+        2, 2, 1, hidden=(1, 1), kernel_size=1, patch_size=2, peephole="full", forecaster=forecaster
+    )
+    network = make(config).double().train()
+    names, values = zip(*network.named_parameters(), strict=True)
+    clip = frames(config, batch=1, steps=2, dtype=torch.float64).requires_grad_()
+
+    def forecast(clip: Tensor, *values: Tensor) -> Tensor:
+        return torch.func.functional_call(network, dict(zip(names, values, strict=True)), (clip, 2))
+
+    assert torch.autograd.gradcheck(forecast, (clip, *values))
+
+
+def test_only_the_first_forecaster_layer_differs_between_the_kinds() -> None:
+    unconditioned, autoregressive = (
+        make(replace(SMALL, forecaster=forecaster)).state_dict() for forecaster in ("unconditioned", "autoregressive")
+    )
+    assert autoregressive.keys() - unconditioned.keys() == {"forecaster.0.weight_ih"}
+
+
+def test_state_dict_round_trip() -> None:
+    network, other = make(SMALL), EncoderForecaster(SMALL).eval()
+    other.load_state_dict(network.state_dict())
+    torch.testing.assert_close(other(frames()), network(frames()), rtol=0.0, atol=0.0)
+
+
+@pytest.mark.parametrize(
+    ("clip", "horizon", "message"),
+    [
+        (frames(), 0, "--frames is 0"),
+        (frames(replace(SMALL, channels=3)), 1, r"expected \(B, T >= 1, 1, H, W\)"),
+        (frames()[0], 1, r"expected \(B, T >= 1, 1, H, W\)"),
+        (frames()[..., :10], 1, "8x10; height and width must be multiples of --patch-size 4"),
+        (frames()[:, :0], 1, "T >= 1"),
+    ],
+)
+def test_clips_that_do_not_fit(clip: Tensor, horizon: int, message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        make(SMALL)(clip, horizon)
