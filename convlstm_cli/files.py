@@ -1,0 +1,71 @@
+"""Files that are whole or not there: written beside and renamed over."""
+
+import contextlib
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from convlstm_cli.errors import OutputError
+
+PARTIAL = ".partial-"
+"""Prefix of a file or folder that is still being written."""
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Gives a path beside `path` to write to, and renames it over `path` when the block ends well.
+
+    The suffix is kept, since OpenCV chooses the container by it. On any exception `path` is as it was before
+    and the part-written file is gone. Raises OutputError where the system refuses a write.
+    """
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    try:
+        with writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            with partial.open("rb+") as file:
+                os.fsync(file.fileno())
+            partial.replace(path)
+    finally:
+        with contextlib.suppress(OSError):  # it is gone after the renaming, or never was
+            partial.unlink()
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
+    """Gives a folder beside `path` to fill, and puts it in the place of `path` when the block ends well.
+
+    An old folder is replaced only if it holds a file called `marker`, which says that it is one of ours.
+    Raises OutputError where it does not, or where the system refuses a write.
+    """
+    if path.exists() and not (path / marker).is_file():
+        raise OutputError(f"{path}: is there already and was not written by this command; choose another -o.")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    replaced = path.with_name(f"{PARTIAL}{os.getpid()}-old-{path.name}")
+    try:
+        with writing(path):
+            partial.mkdir(parents=True)
+            yield partial
+            if path.exists():
+                path.rename(replaced)
+            partial.rename(path)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.rmtree(replaced, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turns what the system says about a write into an OutputError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{path}: cannot be written ({reason}); free some space or choose another -o.") from error
+
+
+def write_text(path: Path, text: str) -> None:
+    """Writes a UTF-8 text file, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")

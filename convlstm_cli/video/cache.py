@@ -1,0 +1,158 @@
+"""Videos decoded once, at the model's size, into files that are mapped into memory.
+
+An entry is a pair of files in one folder: KEY.frames, the bytes of a uint8 array (T, H, W, C), and KEY.json,
+what is known of the video. The key names the source's path and the geometry, so a source that has changed
+is decoded again into its old entry.
+"""
+
+import hashlib
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Self
+
+import numpy as np
+import platformdirs
+
+from convlstm_cli.errors import OutputError
+from convlstm_cli.files import replacing, write_text
+from convlstm_cli.video.colour import Frame, is_grey, to_channels
+from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.reader import list_images, open_video, reading
+
+LAYOUT = 1
+"""Raise it when entries change their meaning: older ones are then decoded again."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A decoded video in the cache."""
+
+    fingerprint: str
+    """Changes with the sizes and times of the source's files."""
+    digest: str
+    """Of all frames at the model's size; equal for two videos only if they show the same."""
+    frames: int
+    height: int
+    width: int
+    channels: int
+    """1 if no frame has colour, else 3."""
+    source_height: int
+    source_width: int
+    fps: float | None
+    declared_frames: int | None
+
+    @property
+    def shape(self) -> tuple[int, int, int, int]:
+        """(T, H, W, C)"""
+        return self.frames, self.height, self.width, self.channels
+
+    @classmethod
+    def load(cls, path: Path) -> Self | None:
+        """An entry from its .json; None if it is missing or unusable, or its frames are not all there."""
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            entry = cls(**content)
+            size = data_file(path).stat().st_size
+            return entry if size == entry.frames * entry.height * entry.width * entry.channels else None
+        except (OSError, ValueError, TypeError):
+            return None
+
+
+def cache_folder() -> Path:
+    """Where decoded videos are kept: $CONVLSTM_CACHE, or this system's folder for caches."""
+    chosen = os.environ.get("CONVLSTM_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convlstm")
+
+
+def cache_size() -> int:
+    """Bytes of all files in `cache_folder()`; 0 if there is none."""
+    folder = cache_folder()
+    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
+
+
+def data_file(path: Path) -> Path:
+    """The file of an entry's frames, from that of its .json."""
+    return path.with_suffix(".frames")
+
+
+def map_frames(path: Path, entry: Entry) -> Frame:
+    """The frames of an entry, (T, H, W, C), read from disk as they are used.
+
+    Raises InputError if they were deleted since.
+    """
+    with reading(data_file(path)):
+        return np.memmap(data_file(path), np.uint8, mode="r", shape=entry.shape)
+
+
+def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Path, Entry]:
+    """The entry of a video in `folder` and its .json, decoding the video if it is new or has changed.
+
+    Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
+    """
+    key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
+    path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
+    fingerprint = _fingerprint(source)
+    entry = Entry.load(path)
+    if entry is None or entry.fingerprint != fingerprint:
+        try:
+            # The frames first: an entry without its .json is none.
+            with replacing(data_file(path)) as partial:
+                entry = _decode(source, geometry, partial, fingerprint)
+            write_text(path, json.dumps(asdict(entry)))
+        except OutputError as error:
+            raise OutputError(
+                f"{folder}: decoded videos cannot be kept here ({error.__cause__ or error}); free some space, or set "
+                "CONVLSTM_CACHE to another folder."
+            ) from error
+    return path, entry
+
+
+def _fingerprint(source: Path) -> str:
+    """Changes with the size or time of any file of the source. Raises InputError."""
+    with reading(source):
+        files = list_images(source) if source.is_dir() else [source]
+        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    return hashlib.sha256(json.dumps(states).encode()).hexdigest()
+
+
+def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: str) -> Entry:
+    """Streams a video to disk, as grey if no frame has colour."""
+    colour = partial.with_name(f"{partial.name}-colour")
+    frames, grey, digest = 0, True, hashlib.sha256()
+    try:
+        with open_video(source) as video:
+            with colour.open("wb") as file:
+                for frame in video:
+                    fitted = geometry.fit_frame(frame)
+                    grey = grey and is_grey(fitted)
+                    content = to_channels(fitted, 3).tobytes()
+                    digest.update(content)
+                    file.write(content)
+                    frames += 1
+            if grey:
+                with colour.open("rb") as wide, partial.open("wb") as narrow:
+                    _drop_colour(wide, narrow, geometry)
+            else:
+                colour.rename(partial)
+    finally:
+        colour.unlink(missing_ok=True)
+    return Entry(
+        fingerprint=fingerprint,
+        digest=digest.hexdigest(),
+        frames=frames,
+        height=geometry.height,
+        width=geometry.width,
+        channels=1 if grey else 3,
+        source_height=video.height,
+        source_width=video.width,
+        fps=video.fps,
+        declared_frames=video.declared_frames,
+    )
+
+
+def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry) -> None:
+    shape = geometry.height, geometry.width, 3
+    while content := wide.read(geometry.height * geometry.width * 3):
+        narrow.write(to_channels(np.frombuffer(content, np.uint8).reshape(shape), 1).tobytes())

@@ -1,0 +1,126 @@
+"""Frames of any size brought to the one size that a model works at, and back."""
+
+import re
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
+
+import numpy as np
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.opencv import cv2
+
+Fit = Literal["pad", "crop", "stretch"]
+
+MIN_SIDE, MAX_SIDE = 16, 4096
+
+
+class _Box(NamedTuple):
+    """A rectangle of pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    @property
+    def rows(self) -> slice:
+        return slice(self.top, self.top + self.height)
+
+    @property
+    def columns(self) -> slice:
+        return slice(self.left, self.left + self.width)
+
+
+@dataclass(frozen=True)
+class FrameGeometry:
+    """How source frames become model frames and forecasts become source frames.
+
+    Raises UsageError for a side outside 16...4096 pixels or an unknown fit.
+    """
+
+    height: int
+    """Height of the model's frames in pixels."""
+    width: int
+    """Width of the model's frames in pixels."""
+    fit: Fit = "pad"
+    """pad: the whole frame, with black bars; crop: its centre, filling the frame; stretch: the aspect changes."""
+
+    def __post_init__(self) -> None:
+        for side in (self.height, self.width):
+            if not MIN_SIDE <= side <= MAX_SIDE:
+                raise UsageError(f"--size has a side of {side} pixels; give {MIN_SIDE} to {MAX_SIDE}.")
+        if self.fit not in get_args(Fit):
+            raise UsageError(f"--fit is {self.fit!r}; choose one of {', '.join(get_args(Fit))}.")
+
+    def fit_frame(self, frame: Frame) -> Frame:
+        """A source frame (H, W, C) of any size at the model's size, (height, width, C)."""
+        source, target = self._boxes(*frame.shape[:2])
+        content = resize(frame[source.rows, source.columns], target.height, target.width)
+        if content.shape[:2] == (self.height, self.width):
+            return content
+        fitted = np.zeros((self.height, self.width, frame.shape[2]), np.uint8)
+        fitted[target.rows, target.columns] = content
+        return fitted
+
+    def restore(self, frame: Frame, source_height: int, source_width: int, background: Frame | None = None) -> Frame:
+        """A frame at the model's size, (height, width, C), back at the source's, (source_height, source_width, C).
+
+        Padding is cut away. What cropping had removed is taken from `background`, a frame of the source's
+        size and the same channels, such as the last known one; without it, it is black.
+        """
+        source, target = self._boxes(source_height, source_width)
+        content = resize(frame[target.rows, target.columns], source.height, source.width)
+        if content.shape[:2] == (source_height, source_width):
+            return content
+        if background is None:
+            restored = np.zeros((source_height, source_width, frame.shape[2]), np.uint8)
+        else:
+            restored = background.copy()
+        restored[source.rows, source.columns] = content
+        return restored
+
+    def _boxes(self, source_height: int, source_width: int) -> tuple[_Box, _Box]:
+        """The part of a source frame that is used, and the part of the model's frame that it fills."""
+        used, filled = (source_height, source_width), (self.height, self.width)
+        vertical, horizontal = self.height / source_height, self.width / source_width
+        if self.fit == "pad":
+            scale = min(vertical, horizontal)
+            filled = _scaled(used, scale, filled)
+        elif self.fit == "crop":
+            scale = max(vertical, horizontal)
+            used = _scaled(filled, 1 / scale, used)
+        return _centred(used, source_height, source_width), _centred(filled, self.height, self.width)
+
+
+def resize(frame: Frame, height: int, width: int) -> Frame:
+    """A frame (H, W, C) as (height, width, C): each axis by area where it shrinks and by cubic where it grows.
+
+    Gives the frame itself where the size is the same already.
+    """
+    # In two steps, since INTER_AREA turns into plain interpolation, which aliases, as soon as one axis grows.
+    shrunk = min(height, frame.shape[0]), min(width, frame.shape[1])
+    for size, interpolation in ((shrunk, cv2.INTER_AREA), ((height, width), cv2.INTER_CUBIC)):
+        if frame.shape[:2] != size:
+            resized = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=interpolation)
+            frame = np.asarray(resized, np.uint8).reshape(*size, frame.shape[2])  # OpenCV drops a last axis of 1
+    return frame
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`64` as (64, 64) and `48x64`, HEIGHTxWIDTH, as (48, 64). Raises UsageError that names --size."""
+    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"--size is {text!r}; give one number such as 64, or HEIGHTxWIDTH such as 48x64.")
+    geometry = FrameGeometry(int(match[1]), int(match[2] or match[1]))
+    return geometry.height, geometry.width
+
+
+def _scaled(size: tuple[int, int], scale: float, limit: tuple[int, int]) -> tuple[int, int]:
+    """A height and width times `scale`, at least one pixel and at most `limit`."""
+    height, width = (min(max(1, round(side * scale)), most) for side, most in zip(size, limit, strict=True))
+    return height, width
+
+
+def _centred(size: tuple[int, int], height: int, width: int) -> _Box:
+    return _Box((height - size[0]) // 2, (width - size[1]) // 2, *size)

@@ -1,0 +1,195 @@
+"""A folder of videos: what is in it, what cannot be used, and every frame at the model's size."""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from natsort import natsorted
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.video.cache import Entry, cache_folder, cache_size, decode_once, map_frames
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.reader import VIDEO_SUFFIXES, is_image_sequence, reading
+from convlstm_cli.video.split import Segment, Split, split
+
+__all__ = [
+    "Library",
+    "Problem",
+    "Segment",
+    "Split",
+    "Video",
+    "cache_folder",
+    "cache_size",
+    "find_videos",
+    "index",
+    "split",
+]
+
+OnVideo = Callable[[str, int, int], None]
+"""Called before a video is decoded, with its name, its position (the first is 1) and the number of videos."""
+
+
+@dataclass(frozen=True)
+class Video:
+    """A video that can be used."""
+
+    name: str
+    """Its path below the folder that was given, with forward slashes; unique in a library."""
+    path: Path
+    frames: int
+    """Frames that decode."""
+    source_height: int
+    source_width: int
+    fps: float | None
+    """Frames per second; None where the source has none."""
+    grey: bool
+    """Whether no frame has colour."""
+    declared_frames: int | None
+    """Frames that the source says it has; None where it says nothing sensible."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A video that cannot be used, and why."""
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class Library:
+    """Videos decoded to one size. Holds no open files, so it can be pickled."""
+
+    videos: tuple[Video, ...]
+    problems: tuple[Problem, ...]
+    entries: Mapping[str, tuple[Path, Entry]]
+    """Where the cache has each video, by name."""
+
+    @property
+    def channels(self) -> int:
+        """1 if every video is grey, else 3."""
+        return 1 if all(video.grey for video in self.videos) else 3
+
+    def frames(self, name: str) -> Frame:
+        """All frames of a video, a read-only memory map (T, H, W, C) uint8, C = 1 if the video is grey, else 3.
+
+        Raises InputError if the cache was deleted since the videos were indexed.
+        """
+        return map_frames(*self.entries[name])
+
+
+def index(
+    paths: Sequence[str | Path],
+    geometry: FrameGeometry,
+    *,
+    cache_dir: Path | None = None,
+    min_frames: int = 1,
+    on_progress: OnVideo | None = None,
+) -> Library:
+    """Decodes every video below `paths` to the geometry's size, once: later calls find it in `cache_dir`.
+
+    Broken videos, those with fewer than `min_frames` frames, and those that show frame by frame the same as an
+    earlier one become problems; the others work.
+
+    Raises:
+        InputError: a path that is not there, or no video that can be used.
+        OutputError: a cache that cannot be written.
+    """
+    videos: list[Video] = []
+    problems: list[Problem] = []
+    entries: dict[str, tuple[Path, Entry]] = {}
+    first_names: dict[str, str] = {}
+    found = find_videos(paths)
+    for position, (name, path) in enumerate(found, start=1):
+        if on_progress is not None:
+            on_progress(name, position, len(found))
+        try:
+            location, entry = decode_once(path, geometry, cache_dir or cache_folder())
+        except InputError as error:
+            problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
+            continue
+        if entry.frames < min_frames:
+            problems.append(Problem(path, f"has {entry.frames} of the {min_frames} frames that a clip takes."))
+            continue
+        first_name = first_names.setdefault(entry.digest, name)
+        if first_name != name:
+            problems.append(Problem(path, f"shows the same frames as {first_name}."))
+            continue
+        entries[name] = location, entry
+        videos.append(
+            Video(
+                name=name,
+                path=path,
+                frames=entry.frames,
+                source_height=entry.source_height,
+                source_width=entry.source_width,
+                fps=entry.fps,
+                grey=entry.channels == 1,
+                declared_frames=entry.declared_frames,
+            )
+        )
+    if not videos:
+        raise InputError(_nothing_usable(paths, problems))
+    return Library(tuple(videos), tuple(problems), entries)
+
+
+def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
+    """Every video below the paths, with a unique name, in natural order; none is opened.
+
+    A path may be a folder, searched with all folders below it, or a video of any kind. A folder that directly
+    holds two images or more is a video itself. Hidden and unknown files are ignored. Names are relative to
+    their path, and begin with its own name where there are several paths.
+
+    Raises InputError for a path that is not there or a folder that may not be read.
+    """
+    found: dict[str, Path] = {}
+    seen: set[Path] = set()
+    for root in map(Path, paths):
+        for path in _walk(root, seen) if root.is_dir() else [_existing(root)]:
+            relative = path.relative_to(root)
+            own = root.resolve().name if root.is_dir() else root.name
+            name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
+            found[_unique(name, found)] = path
+    return list(found.items())
+
+
+def _walk(folder: Path, seen: set[Path]) -> Iterable[Path]:
+    """Videos in a folder and below it, in natural order."""
+    if folder.resolve() in seen:  # a link back to a folder above, or a folder given twice
+        return
+    seen.add(folder.resolve())
+    if is_image_sequence(folder):
+        yield folder
+    with reading(folder):
+        entries = natsorted(sorted(folder.iterdir()), key=lambda entry: entry.name)
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir():
+            yield from _walk(entry, seen)
+        elif entry.suffix.lower() in VIDEO_SUFFIXES:
+            yield entry
+
+
+def _existing(path: Path) -> Path:
+    with reading(path):
+        path.lstat()
+    return path
+
+
+def _unique(name: str, taken: Mapping[str, Path]) -> str:
+    """The name, numbered if it is taken."""
+    unique, number = name, 2
+    while unique in taken:
+        unique, number = f"{name}-{number}", number + 1
+    return unique
+
+
+def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str:
+    where = ", ".join(map(str, paths))
+    if not problems:
+        return f"{where}: holds no videos; give a folder of video files, image folders or .npy arrays."
+    reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:3])
+    more = f"\n  and {len(problems) - 3} more" if len(problems) > 3 else ""
+    return f"{where}: holds no video that can be used:{reasons}{more}"
