@@ -1,1 +1,44 @@
+"""convlstm: forecasts the next frames of your own videos.
+
+The public Python API, loaded on first use, so that `import convlstm_cli` costs no torch:
+
+    import convlstm_cli as cl
+
+    data = cl.prepare(cl.DataConfig(("my_videos",)), input_frames=10, horizon=10, seed=0)
+    model = cl.ForecasterConfig(64, 64, data.channels)
+    result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
+    for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...
+
+`train`, `predict` and `compare` are the modules; each starts with the public function of its name.
+"""
+
+import importlib
+from typing import Any
+
 __version__ = "0.1.0"
+
+_HOMES = {
+    "ConvLSTM": "nn",
+    "ConvLSTMError": "errors",
+    "DataConfig": "settings",
+    "EncoderForecaster": "nn",
+    "ForecasterConfig": "nn",
+    "PredictConfig": "settings",
+    "Progress": "progress",
+    "Run": "run",
+    "TrainConfig": "settings",
+    "open_video": "video.reader",
+    "prepare": "data",
+    "restore": "data",
+}
+_MODULES = ("compare", "predict", "train")
+
+__all__ = ["__version__", *_HOMES, *_MODULES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return importlib.import_module(f"convlstm_cli.{name}")
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"convlstm_cli.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,380 @@
+"""The command line: parses, calls a public function, shows its result. Imports torch inside commands only."""
+
+import dataclasses
+import errno
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from convlstm_cli import __version__
+from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.options import build, check_unchanged, with_options
+from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig
+
+if TYPE_CHECKING:
+    from convlstm_cli.console import ConsoleProgress
+    from convlstm_cli.data import VideoData
+    from convlstm_cli.run import Run
+    from convlstm_cli.train import TrainResult
+
+
+class Commands(TyperGroup):
+    """The commands, with every error told in one message and turned into its exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            message, exit_code = "interrupted; nothing was left half-written.", Interrupted.exit_code
+        except ConvLSTMError as error:
+            message, exit_code = str(error), error.exit_code
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # the reader of our output has gone; typer knows what to do
+                raise
+            message, exit_code = f"{error.filename or 'the system says'}: {error.strerror or error}", 1
+        except (MemoryError, RuntimeError) as error:
+            if not isinstance(error, MemoryError) and "memory" not in str(error):
+                raise
+            message, exit_code = "out of memory; lower --batch-size, --size or --hidden.", 1
+        from convlstm_cli import console
+
+        console.tell_error(message)
+        raise typer.Exit(exit_code)
+
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with `convlstm train FOLDER`, then `convlstm predict VIDEO`.",
+)
+
+CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_every")
+"""Training options that --resume may change: how long and where, not what."""
+
+VIDEOS = (DataConfig, "Videos")
+NETWORK = (ForecasterConfig, "Network")
+TRAINING = (TrainConfig, "Training")
+
+Folders = Annotated[
+    list[Path] | None,
+    typer.Argument(metavar="FOLDER...", help="Folders of videos, or single videos.", show_default=False),
+]
+Output = Annotated[
+    Path | None, typer.Option("-o", "--output", help="The run folder itself; named for you if not given.")
+]
+Model = Annotated[Path | None, typer.Option("-m", "--model", help="Run folder; the newest under runs/ if not given.")]
+Size = Annotated[
+    str, typer.Option(help="Size that the network works at: N, or HEIGHTxWIDTH.", rich_help_panel="Videos")
+]
+Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")]
+Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line of progress every few seconds, for logs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
+
+
+@app.callback(invoke_without_command=True)
+def root(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """Forecast the next frames of your own videos with a ConvLSTM."""
+    if version:
+        typer.echo(f"convlstm {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+@with_options(VIDEOS, NETWORK, TRAINING)
+def train(
+    context: typer.Context,
+    folders: Folders = None,
+    output: Output = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run -o, or with the newest.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and train nothing.")] = False,
+    size: Size = "64",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Train on a folder of videos or image sequences."""
+    from convlstm_cli import console, inspection, views
+    from convlstm_cli import train as training
+    from convlstm_cli.run import new_folder
+
+    progress = console.ConsoleProgress(quiet, verbose)
+    config = build(TrainConfig, options)
+    if resume and (begun := _begun(output)) is not None:
+        result = _resume(context, begun, config, folders, size, options, progress)
+    else:
+        if not folders:
+            raise UsageError("train needs a FOLDER of videos; see convlstm train --help.")
+        data, model = _prepare(folders, size, config.seed, options, progress)
+        if dry_run:
+            plan = inspection.plan(data, model, config)
+            console.show_json(plan) if json else console.show(*views.plan_view(plan))
+            return
+        folder = output or new_folder(folders[0])
+        with console.stop_on_signals() as should_stop:
+            result = training.train(data, model, config, folder, progress=progress, should_stop=should_stop)
+
+    folder = result.run.folder
+    if json:
+        console.show_json({"run": str(folder), **(result.run.read_json("test.json") or {})})
+    else:
+        console.show(*views.test_view(result.test.to_dict()))
+        console.tell(
+            f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})\n"
+            f"next: convlstm predict VIDEO -m {folder}"
+        )
+
+
+@app.command()
+@with_options((PredictConfig, "Forecast"))
+def predict(
+    inputs: Annotated[
+        list[Path], typer.Argument(metavar="INPUT...", help="Videos, image folders, arrays, or folders of them.")
+    ],
+    model: Model = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of forecasts; forecasts/RUN if not given.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Write the next frames of videos to disk."""
+    from convlstm_cli import console, views
+    from convlstm_cli import predict as prediction
+
+    config = build(PredictConfig, options)
+    run = _run(model)
+    progress = console.ConsoleProgress(quiet, verbose)
+    if model is None:
+        progress.note(f"using the newest run, {run.folder}")
+    forecasts, failures = [], []
+    folder = output or Path("forecasts") / run.name
+    for source, outcome in prediction.predict(inputs, run, folder, config, progress):
+        if isinstance(outcome, ConvLSTMError):
+            failures.append({"source": str(source), "error": str(outcome)})
+            console.tell_error(str(outcome))
+        else:
+            forecasts.append(dataclasses.asdict(outcome))
+            if not json:
+                console.show(views.forecast_line(outcome))
+    if json:
+        console.show_json({"run": str(run.folder), "forecasts": forecasts, "failures": failures})
+    if forecasts:
+        progress.note(f"wrote {len(forecasts)} forecast{'s' * (len(forecasts) > 1)} into {folder}")
+    if failures:
+        raise typer.Exit(1)
+
+
+@app.command()
+@with_options(VIDEOS, NETWORK, TRAINING, without="peephole")
+def compare(
+    folders: Folders = None,
+    output: Output = None,
+    arms: Annotated[str, typer.Option(help="Peephole kinds to compare: two or three of none, channel and full.")] = (
+        "channel,none"
+    ),
+    size: Size = "64",
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Train with and without peepholes, matched in everything else, and compare."""
+    from convlstm_cli import compare as comparison
+    from convlstm_cli import console, views
+    from convlstm_cli.run import new_folder
+
+    if not folders:
+        raise UsageError("compare needs a FOLDER of videos; see convlstm compare --help.")
+    kinds: list[Any] = [kind.strip() for kind in arms.split(",")]
+    comparison.check_arms(kinds)
+    progress = console.ConsoleProgress(quiet, verbose)
+    config = build(TrainConfig, options)
+    data, model = _prepare(folders, size, config.seed, options, progress)
+    folder = output or new_folder(folders[0], "compare")
+    with console.stop_on_signals() as should_stop:
+        result = comparison.compare(
+            data, model, config, folder, peepholes=kinds, progress=progress, should_stop=should_stop
+        )
+    if json:
+        console.show_json(result.to_dict())
+    else:
+        console.show(*views.comparison_view(result.to_dict()))
+        progress.note(f"wrote {folder} (comparison.json, comparison.png, comparison.webm, a run for each arm)")
+
+
+@app.command(name="inspect")
+@with_options(VIDEOS)
+def inspect_(
+    path: Annotated[Path, typer.Argument(help="A video, a folder of videos, or a run.", metavar="VIDEO|FOLDER|RUN")],
+    size: Size = "64",
+    frames: Annotated[
+        int, typer.Option(help="Frames to forecast.", rich_help_panel="Videos")
+    ] = ForecasterConfig.horizon,
+    input_frames: Annotated[
+        int, typer.Option(help="Frames to read before forecasting.", rich_help_panel="Videos")
+    ] = ForecasterConfig.input_frames,
+    seed: Annotated[int, typer.Option(help="Seed of the split.", rich_help_panel="Videos")] = TrainConfig.seed,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Look into a video, a folder of videos, or a run."""
+    from convlstm_cli import console, inspection, views
+    from convlstm_cli.data import prepare
+    from convlstm_cli.run import Run
+    from convlstm_cli.video.geometry import parse_size
+    from convlstm_cli.video.reader import is_image_sequence
+
+    if (path / "config.json").exists():
+        found = inspection.inspect_run(Run.open(path))
+        view = views.run_view(found)
+    elif path.is_dir() and not is_image_sequence(path):
+        height, width = parse_size(size)
+        config = build(DataConfig, options, folders=(path,), height=height, width=width)
+        data = prepare(config, input_frames, frames, seed, console.ConsoleProgress(quiet, verbose).indexing)
+        found = inspection.inspect_data(data)
+        view = views.data_view(found)
+    else:
+        found = inspection.inspect_video(path)
+        view = views.video_view(found)
+    console.show_json(found) if json else console.show(*view)
+
+
+@app.command()
+@with_options(NETWORK)
+def explain(
+    model: Annotated[Path | None, typer.Option("-m", "--model", help="Explain the network of this run.")] = None,
+    size: Size = "64",
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Print the equations of a ConvLSTM with the shapes of its weights, and which systems have which peepholes."""
+    from convlstm_cli import console
+    from convlstm_cli.explain import explain as explanation_of
+    from convlstm_cli.explain import render
+
+    if model is None:
+        from convlstm_cli.video.geometry import parse_size
+
+        height, width = parse_size(size)
+        config = build(ForecasterConfig, options, height=height, width=width, channels=1)
+    else:
+        config = _run(model).model_config
+    explanation = explanation_of(config)
+    console.show_json(dataclasses.asdict(explanation)) if json else console.show(*render(explanation))
+
+
+@app.command()
+def info(json: AsJson = False) -> None:
+    """Print what a bug report needs: versions, devices, OpenCV's codecs, the cache."""
+    from convlstm_cli import console, views
+    from convlstm_cli.info import gather
+
+    facts = gather()
+    console.show_json(facts) if json else console.show(views.facts_table(facts))
+
+
+def main() -> None:
+    """What the `convlstm` command runs."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    app()
+
+
+def _interrupt(_number: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def _prepare(
+    folders: list[Path], size: str, seed: int, options: dict[str, Any], progress: "ConsoleProgress"
+) -> tuple["VideoData", ForecasterConfig]:
+    """The videos and the network that the options ask for, for commands that train."""
+    from convlstm_cli import device
+    from convlstm_cli.data import prepare
+    from convlstm_cli.video.geometry import parse_size
+
+    # Before any video is decoded, so that a wrong option is told at once.
+    device.choose(options["device"], options["precision"])
+    height, width = parse_size(size)
+    model = build(ForecasterConfig, options, height=height, width=width, channels=1)
+    config = build(DataConfig, options, folders=tuple(map(str, folders)), height=height, width=width)
+    data = prepare(config, model.input_frames, model.horizon, seed, progress.indexing)
+    for problem in data.library.problems:
+        progress.note(f"not used: {problem.path}: {problem.reason}")
+    return data, dataclasses.replace(model, channels=data.channels)
+
+
+def _resume(
+    context: typer.Context,
+    run: "Run",
+    config: TrainConfig,
+    folders: list[Path] | None,
+    size: str,
+    options: dict[str, Any],
+    progress: "ConsoleProgress",
+) -> "TrainResult":
+    """Goes on with a run; options given on the command line must agree with its record, or be free to change."""
+    from convlstm_cli import console, data
+    from convlstm_cli import train as training
+    from convlstm_cli.video.geometry import parse_size
+
+    explicit = {name for name in context.params if _was_given(context, name)}
+    height, width = parse_size(size)
+    recorded = run.config["data"]["settings"]
+    given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
+    if folders and sorted(Path(f).resolve() for f in folders) != sorted(Path(f).resolve() for f in recorded["folders"]):
+        raise UsageError(
+            f"FOLDER is {', '.join(given.folders)} and {run.folder} was begun with "
+            f"{', '.join(recorded['folders'])}; leave it out to go on."
+        )
+    if "size" in explicit and [height, width] != [recorded["height"], recorded["width"]]:
+        raise UsageError(
+            f"--size is {size} and {run.folder} was begun with {recorded['height']}x{recorded['width']}; leave it out."
+        )
+    check_unchanged(given, recorded, explicit)
+    check_unchanged(
+        build(ForecasterConfig, options, height=height, width=width, channels=1),
+        run.config["model"],
+        explicit,
+    )
+    changed = {name: getattr(config, name) for name in CHANGEABLE if name in explicit}
+    check_unchanged(config, {**run.config["training"], **changed}, explicit)
+    config = dataclasses.replace(run.train_config, **changed)
+    model = run.model_config
+    progress.note(f"going on with {run.folder}")
+    videos = data.restore(run.config["data"], model.input_frames, model.horizon, progress.indexing)
+    with console.stop_on_signals() as should_stop:
+        return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
+
+
+def _was_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def _begun(output: Path | None) -> "Run | None":
+    """The run that --resume means; None where -o names a run that has not begun yet."""
+    from convlstm_cli.run import Run, newest
+
+    if output is not None and not (output / "config.json").exists():
+        return None
+    return Run.open(output or newest(trained=False))
+
+
+def _run(model: Path | None) -> "Run":
+    from convlstm_cli.run import Run, newest
+
+    return Run.open(newest(trained=True) if model is None else model)

@@ -1,0 +1,156 @@
+"""The one place that writes to the terminal: results to stdout, messages and progress to stderr."""
+
+import contextlib
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from convlstm_cli.progress import Progress
+from convlstm_cli.schedule import Budget
+
+VERBOSE_SECONDS = 5.0
+"""Least time between the lines of --verbose."""
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+
+
+def show(*results: RenderableType) -> None:
+    """Prints results to stdout."""
+    for result in results:
+        out.print(result, soft_wrap=isinstance(result, str), markup=not isinstance(result, str))
+
+
+def show_json(result: Any) -> None:
+    """Prints a result to stdout as JSON and nothing else."""
+    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+
+
+def tell(message: str) -> None:
+    """Prints a message to stderr."""
+    err.print(message, soft_wrap=True, markup=False)
+
+
+def tell_error(message: str) -> None:
+    """Prints an error to stderr."""
+    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+
+
+class ConsoleProgress(Progress):
+    """Shows progress on stderr: bars on a terminal, a line for each epoch elsewhere.
+
+    `verbose` adds a line every few seconds, for logs of long epochs.
+    """
+
+    def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
+        self._quiet = quiet
+        self._verbose = verbose
+        self._told = time.monotonic()
+        self._animated = err.is_terminal and not quiet
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[detail]}"),
+            console=err,
+            transient=True,
+            disable=not self._animated,  # Rich would print a last bar line off a terminal
+        )
+        self._task: TaskID | None = None
+        self._budget: Budget | None = None
+        self._skill = ""
+        self._speed = 0.0
+
+    def indexing(self, video: str, position: int, total: int) -> None:
+        self._show("reading videos", (position - 1) / total, f"{position}/{total} {video}")
+        if position == total:
+            self.finished()
+
+    def started(self, folder: Path, budget: Budget, steps: int) -> None:
+        self.finished()
+        self._budget, self._skill = budget, ""
+        self.note(f"{'training' if not steps else f'going on from step {steps}'} in {folder}")
+
+    def stepped(self, steps: int, loss: float, clips_per_second: float, seconds: float) -> None:
+        assert self._budget is not None
+        # Smoothed, because single steps jump about.
+        self._speed = clips_per_second if not self._speed else 0.9 * self._speed + 0.1 * clips_per_second
+        left = self._budget.seconds_left(steps, seconds)
+        time_left = "" if left is None else f" · {_duration(left)} left"
+        epoch = (steps - 1) // self._budget.batches_per_epoch + 1
+        detail = f"epoch {epoch} · loss {loss:.5f}{self._skill} · {self._speed:.1f} clips/s{time_left}"
+        self._show("training", self._budget.progress(steps, seconds), detail)
+
+    def validating(self, done: int, total: int) -> None:
+        self._show("scoring", done / total, f"{done}/{total} clips")
+
+    def epoch_ended(self, row: dict[str, Any], improved: bool) -> None:
+        validation = row["validation"]
+        model, copy = validation["model"]["mean"], validation["persistence"]["mean"]
+        against = f" · {model['mse'] / copy['mse']:.2f} × copying" if copy["mse"] else ""
+        self._skill = against
+        psnr = "∞" if model["psnr"] is None else f"{model['psnr']:.2f}"
+        self.note(
+            f"epoch {row['epoch']:3d} · loss {row['train_loss']:.5f} · validation MSE {model['mse']:.5f}{against} · "
+            f"PSNR {psnr} · SSIM {model['ssim']:.3f} · {self._speed:.1f} clips/s · {_duration(row['seconds'])}"
+            f"{' · best so far' if improved else ''}"
+        )
+
+    def predicting(self, name: str, done: int, total: int) -> None:
+        self._show("forecasting", done / total, f"{done + 1}/{total} {name}")
+
+    def finished(self) -> None:
+        self._bars.stop()
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+    def note(self, message: str) -> None:
+        if not self._quiet:
+            tell(message)
+
+    def _show(self, description: str, share: float, detail: str) -> None:
+        if self._verbose and time.monotonic() - self._told > VERBOSE_SECONDS:
+            self._told = time.monotonic()
+            self.note(f"{description} {share:.0%} · {detail}")
+        if not self._animated:
+            return
+        detail = escape(detail)
+        if self._task is None:
+            self._task = self._bars.add_task(description, total=1.0, detail=detail)
+            self._bars.start()
+        self._bars.update(self._task, description=description, completed=share, detail=detail)
+
+
+@contextlib.contextmanager
+def stop_on_signals() -> Iterator[Callable[[], bool]]:
+    """Turns the first Ctrl-C or SIGTERM into a question's answer, so that what runs can save; a second one ends it."""
+    asked: list[int] = []
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if asked:
+            raise KeyboardInterrupt
+        asked.append(number)
+        tell("stopping after this step; press Ctrl-C again to stop without saving")
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield lambda: bool(asked)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

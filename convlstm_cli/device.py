@@ -1,0 +1,69 @@
+"""Which accelerator and which precision a command computes with."""
+
+import contextlib
+from dataclasses import dataclass
+
+import torch
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import Precision
+
+
+@dataclass(frozen=True)
+class Compute:
+    """A device and the type that convolutions compute in; states, weights and losses stay float32."""
+
+    device: torch.device
+    dtype: torch.dtype
+
+    def autocast(self) -> contextlib.AbstractContextManager[object]:
+        """Context in which the forward pass runs."""
+        if self.dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+    @property
+    def precision(self) -> str:
+        """`fp32` or `bf16`."""
+        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+
+    def __str__(self) -> str:
+        return f"{self.device} {self.precision}"
+
+
+def accelerators() -> list[torch.device]:
+    """The accelerators that torch can use here, best first, without the CPU."""
+    if not torch.accelerator.is_available():
+        return []
+    kind = torch.accelerator.current_accelerator()
+    assert kind is not None
+    return [torch.device(kind.type, index) for index in range(torch.accelerator.device_count())]
+
+
+def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
+    """Resolves `--device` and `--precision`.
+
+    Raises UsageError for a device that is not there.
+    """
+    found = accelerators()
+    if device == "auto":
+        chosen = found[0] if found else torch.device("cpu")
+    else:
+        try:
+            chosen = torch.device(device)
+        except RuntimeError:
+            raise UsageError(f"--device is {device!r}; give auto, cpu, cuda, cuda:1, mps or xpu.") from None
+        if chosen.type != "cpu":
+            if ":" not in device:
+                chosen = torch.device(chosen.type, 0)
+            if chosen not in found:
+                there = ", ".join(map(str, found)) or "only the CPU"
+                raise UsageError(f"--device is {device!r}, which is not here; torch finds {there}.")
+    bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(chosen))
+    return Compute(chosen, torch.bfloat16 if bf16 else torch.float32)
+
+
+def _has_fast_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.get_device_capability(device)[0] >= 8  # emulated, slowly, before Ampere
+    return device.type == "xpu"

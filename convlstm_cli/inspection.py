@@ -1,0 +1,92 @@
+"""What is in a video, a folder of videos or a run, and what training on it would take."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlstm_cli.data import SUBSETS, VideoData
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
+from convlstm_cli.run import Run
+from convlstm_cli.settings import TrainConfig
+from convlstm_cli.video.colour import is_grey
+from convlstm_cli.video.reader import open_video
+
+
+def inspect_video(path: Path) -> dict[str, Any]:
+    """Decodes a video whole and says what it holds. Raises InputError if it cannot be used."""
+    frames, grey = 0, True
+    with open_video(path) as video:
+        for frame in video:
+            frames += 1
+            grey = grey and is_grey(frame)
+        return {
+            "path": str(path),
+            "kind": video.kind,
+            "frames": frames,
+            "declared_frames": video.declared_frames,
+            "height": video.height,
+            "width": video.width,
+            "fps": video.fps,
+            "colour": "grey" if grey else "rgb",
+        }
+
+
+def inspect_data(data: VideoData) -> dict[str, Any]:
+    """Usable videos, clips of each subset, and every problem with its file."""
+    return {
+        "videos": [{**asdict(video), "path": str(video.path)} for video in data.library.videos],
+        "frames": sum(video.frames for video in data.library.videos),
+        "frame_shape": [data.channels, data.config.height, data.config.width],
+        "split": data.split.how,
+        "clips": {subset: len(data.clips(subset)) for subset in SUBSETS},
+        "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in data.library.problems],
+    }
+
+
+def inspect_run(run: Run) -> dict[str, Any]:
+    """A run's network, its training so far and its test scores."""
+    history = run.read_metrics()
+    return {
+        "run": str(run.folder),
+        "model": asdict(run.model_config),
+        "parameters": parameter_count(run.model_config),
+        "epochs": len(history),
+        "last_epoch": history[-1] if history else None,
+        "test": run.read_json("test.json"),
+        "split": run.config["data"]["split"],
+    }
+
+
+def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig) -> dict[str, Any]:
+    """What training would do: the data, the shapes, the parameters and the expected memory in bytes."""
+    return {
+        **inspect_data(data),
+        "batch_shape": [config.batch_size, model.clip_frames, model.channels, model.height, model.width],
+        "parameters": parameter_count(model),
+        "expected_memory": training_memory(model, config.batch_size),
+    }
+
+
+def training_memory(model: ForecasterConfig, batch_size: int) -> int:
+    """Bytes that a training step keeps: weights, gradients, AdamW's two moments, and what autograd saves.
+
+    Counted by running the network on torch's meta device, which computes shapes and allocates nothing.
+    """
+    saved: dict[int, torch.UntypedStorage] = {}
+
+    def count(tensor: torch.Tensor) -> torch.Tensor:
+        storage = tensor.untyped_storage()
+        saved[storage._cdata] = storage  # views of one storage count once; kept so that no id is used again
+        return tensor
+
+    with torch.device("meta"):
+        network = EncoderForecaster(model)
+        frames = torch.empty(batch_size, model.input_frames, model.channels, model.height, model.width)
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            network(frames)
+    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
+    activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weights)
+    return 4 * 4 * parameter_count(model) + activations

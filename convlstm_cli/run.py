@@ -1,0 +1,217 @@
+"""A run folder on disk: everything that a training run is.
+
+    config.json         every resolved value, the versions, which frames were train, validation and test
+    metrics.jsonl       one line per epoch
+    model.safetensors   the weights of the best epoch on validation
+    resume.pt           the last state, to go on from
+    test.json           scores of the best weights on the test videos, once training has ended
+    samples/            input, truth and forecast of a validation clip after each epoch
+    report.html         all of it, to look at
+
+Every file is written beside and renamed over, so that a kill at any moment leaves a folder that resumes.
+No pickle is ever loaded: weights are safetensors, and resume.pt is read with weights_only=True.
+"""
+
+import json
+import pickle
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from convlstm_cli.errors import OutputError, RunError, UsageError
+from convlstm_cli.files import PARTIAL, replacing, write_text, writing
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.settings import Fit, TrainConfig
+from convlstm_cli.video.geometry import FrameGeometry
+
+RUNS = Path("runs")
+"""Folder of new runs, and where the newest run is looked for."""
+
+
+class Run:
+    """One run folder. `config` is what config.json holds."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.folder = folder
+        self.config = config
+
+    @classmethod
+    def create(cls, folder: Path, config: dict[str, Any]) -> "Run":
+        """Makes a new run folder.
+
+        Raises OutputError if there is something at `folder` already: runs are never overwritten.
+        """
+        run = cls(folder, config)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        if any(not path.name.startswith(PARTIAL) for path in folder.iterdir()):
+            raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
+        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Opens a run folder. Raises RunError if it is none, or its config.json is damaged."""
+        path = folder / "config.json"
+        if not folder.is_dir():
+            raise RunError(f"{folder}: is not a run folder; `convlstm train` makes one under {RUNS}/.")
+        try:
+            config = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); train again or restore it from a copy.") from error
+        run = cls(folder, config)
+        run.model_config  # noqa: B018 - a damaged configuration is found here, not in the middle of a command
+        run.train_config  # noqa: B018
+        run.geometry  # noqa: B018
+        return run
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def model_config(self) -> ForecasterConfig:
+        """The network. Raises RunError where config.json does not describe one."""
+        try:
+            return ForecasterConfig(**self.config["model"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("model", error) from error
+
+    @property
+    def train_config(self) -> TrainConfig:
+        """How it is trained. Raises RunError where config.json does not say."""
+        try:
+            return TrainConfig(**self.config["training"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("training", error) from error
+
+    @property
+    def geometry(self) -> FrameGeometry:
+        """How frames are brought to the network's size. Raises RunError where config.json does not say."""
+        try:
+            settings = self.config["data"]["settings"]
+            fit: Fit = settings["fit"]
+            return FrameGeometry(settings["height"], settings["width"], fit)
+        except (KeyError, TypeError, ValueError) as error:
+            raise self._damaged("data", error) from error
+
+    def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Writes model.safetensors."""
+        with replacing(self.folder / "model.safetensors") as partial:
+            save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, partial)
+
+    def load_model(self, device: torch.device) -> EncoderForecaster:
+        """The network with its best weights, in evaluation mode.
+
+        Raises RunError if there are none yet, or they are damaged or of another network.
+        """
+        path = self.folder / "model.safetensors"
+        if not path.exists():
+            raise RunError(
+                f"{self.folder}: has no model.safetensors yet, because no epoch has ended; "
+                f"go on with `convlstm train -o {self.folder} --resume`."
+            )
+        model = EncoderForecaster(self.model_config)
+        try:
+            model.load_state_dict(load_file(path))
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            raise RunError(f"{path}: is damaged or of another network ({_first_line(error)}); train again.") from error
+        return model.to(device).eval()
+
+    def save_resume(self, state: dict[str, Any]) -> None:
+        """Writes resume.pt: tensors and plain values only."""
+        with replacing(self.folder / "resume.pt") as partial:
+            torch.save(state, partial)
+
+    def load_resume(self) -> dict[str, Any] | None:
+        """What `save_resume` wrote, on the CPU, or None if there is nothing. Raises RunError if it is damaged."""
+        path = self.folder / "resume.pt"
+        if not path.exists():
+            return None
+        try:
+            if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle, and warn about that
+                raise ValueError("it is cut off, or no checkpoint")
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            raise RunError(
+                f"{path}: cannot be read ({_first_line(error)}); the best weights in model.safetensors still predict, "
+                "but this run cannot go on: start a new one."
+            ) from error
+        if not isinstance(state, dict):
+            raise RunError(f"{path}: is not a state of this tool; start a new run.")
+        return state
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """Writes metrics.jsonl whole, so that a resumed run neither misses nor doubles a line."""
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; none before the first epoch has ended."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return []
+        try:
+            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+
+    def write_json(self, name: str, content: dict[str, Any]) -> Path:
+        """Writes a JSON file into the folder and returns its path."""
+        path = self.folder / name
+        write_text(path, json.dumps(content, indent=2) + "\n")
+        return path
+
+    def read_json(self, name: str) -> dict[str, Any] | None:
+        """A JSON file of the folder, or None if it is not there. Raises RunError if it is damaged."""
+        path = self.folder / name
+        if not path.exists():
+            return None
+        try:
+            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+        return content
+
+    def remove_partials(self) -> None:
+        """Deletes what a killed process left half written."""
+        for path in self.folder.rglob(f"{PARTIAL}*"):
+            path.unlink(missing_ok=True)
+
+    def _damaged(self, section: str, error: Exception) -> RunError:
+        detail = f"no {error}" if isinstance(error, KeyError) else _first_line(error)
+        return RunError(f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again.")
+
+
+def new_folder(source: str | Path, kind: str = "") -> Path:
+    """A run folder's path that is not taken: runs/NAME-1, runs/NAME-2 and so on, named after what is trained on."""
+    stem = Path(source).resolve().name or "run"
+    if kind:
+        stem = f"{kind}-{stem}"
+    number = 1
+    while (RUNS / f"{stem}-{number}").exists():
+        number += 1
+    return RUNS / f"{stem}-{number}"
+
+
+def newest(*, trained: bool) -> Path:
+    """The run folder under runs/ that was written to last; with `trained`, one that has weights.
+
+    Raises UsageError if there is none.
+    """
+    marker = "model.safetensors" if trained else "config.json"
+    found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
+    if not found:
+        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
+    return max(found, key=lambda path: path.stat().st_mtime).parent
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

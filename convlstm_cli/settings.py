@@ -1,0 +1,174 @@
+"""The options of training as frozen dataclasses, checked where they are made. Imports no torch and no OpenCV.
+
+Every field is an option of the command line of the same name, and is written whole into a run's config.json.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.config import check_choice, option
+
+Fit = Literal["pad", "crop", "stretch"]
+Colour = Literal["auto", "grey", "rgb"]
+Loss = Literal["mae+mse", "mse", "mae", "huber", "bce"]
+Precision = Literal["auto", "fp32", "bf16"]
+Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+
+
+def parse_duration(flag: str, text: str) -> float:
+    """Seconds of a duration such as 90s, 10m, 1.5h or 1h30m; a bare number is seconds.
+
+    Raises UsageError that names `flag`.
+    """
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+    compact = text.strip().lower().replace(" ", "")
+    if re.fullmatch(r"\d+(\.\d+)?", compact):
+        compact += "s"
+    if not re.fullmatch(r"(\d+(\.\d+)?[dhms])+", compact):
+        raise UsageError(f"{flag} is {text!r}; give a duration such as 90s, 10m or 1h30m.")
+    seconds = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([dhms])", compact))
+    if seconds <= 0:
+        raise UsageError(f"{flag} is {text!r}; it must be longer than nothing.")
+    return seconds
+
+
+def parse_formats(_flag: str, text: str) -> tuple[str, ...]:
+    """`png,webm` as ("png", "webm")."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which videos, brought to which frames, split how."""
+
+    folders: tuple[str, ...]
+    """Folders or files of videos."""
+    height: int = 64
+    """Height in pixels that frames are brought to."""
+    width: int = 64
+    """Width in pixels that frames are brought to."""
+    fit: Fit = option("pad", "Keep the aspect by padding with black or by cropping the centre; or stretch.")
+    colour: Colour = option("auto", "grey, rgb, or auto: grey if every video is.")
+    stride: int = option(1, "Frames between the starts of training clips.")
+    validation: float = option(0.15, "Share of the videos that choose the best epoch.")
+    test: float = option(0.15, "Share of the videos that are never trained on nor chosen by.")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folders", tuple(map(str, self.folders)))
+        check_choice("--fit", self.fit, Fit)
+        check_choice("--colour", self.colour, Colour)
+        if self.stride < 1:
+            raise UsageError(f"--stride is {self.stride}; it must be at least 1 frame.")
+        for flag, share in (("--validation", self.validation), ("--test", self.test)):
+            if not 0 < share < 1:
+                raise UsageError(f"{flag} is {share}; give a share between 0 and 1, such as 0.15.")
+        if self.validation + self.test >= 1:
+            raise UsageError("--validation and --test together leave nothing to train on; lower them below 1.")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How a forecaster is trained."""
+
+    epochs: int | None = option(
+        None, "Passes over the training clips; 60 unless --max-time or --max-steps limits the training."
+    )
+    max_time: float | None = option(
+        None,
+        "Time to train, such as 90s, 10m or 1h30m; the learning rate falls to its end with it.",
+        parse=parse_duration,
+    )
+    max_steps: int | None = option(None, "Optimiser steps.")
+    batch_size: int = option(8, "Clips per optimiser step.")
+    learning_rate: float = option(2e-3, "Highest learning rate of AdamW.")
+    weight_decay: float = option(1e-4, "Weight decay of AdamW, on convolution kernels only.")
+    warmup: float = option(
+        0.05, "Share of the training over which the learning rate rises; afterwards it falls as a cosine."
+    )
+    clip_norm: float = option(1.0, "Gradients are scaled down to this norm.")
+    loss: Loss = option("mae+mse", "What is minimised, averaged over pixels and lead times.")
+    patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
+    seed: int = option(0, "Seed of the initial values, the split and the order of the clips.")
+    device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
+    precision: Precision = option(
+        "auto",
+        "fp32, bf16 (autocast; the cell state and weights stay fp32), or auto: bf16 on GPUs that have it.",
+    )
+    save_every: float = option(
+        300.0,
+        "Time between checkpoints inside an epoch; there is one after every epoch too.",
+        parse=parse_duration,
+    )
+
+    def __post_init__(self) -> None:
+        check_choice("--loss", self.loss, Loss)
+        check_choice("--precision", self.precision, Precision)
+        least = {
+            "--epochs": (self.epochs, 1),
+            "--max-steps": (self.max_steps, 1),
+            "--batch-size": (self.batch_size, 1),
+            "--patience": (self.patience, 0),
+            "--seed": (self.seed, 0),
+        }
+        for flag, (value, minimum) in least.items():
+            if value is not None and value < minimum:
+                raise UsageError(f"{flag} is {value}; it must be at least {minimum}.")
+        positive = {
+            "--max-time": self.max_time,
+            "--learning-rate": self.learning_rate,
+            "--clip-norm": self.clip_norm,
+            "--save-every": self.save_every,
+        }
+        for flag, number in positive.items():
+            if number is not None and not number > 0:
+                raise UsageError(f"{flag} is {number}; it must be positive.")
+        if not 0 <= self.warmup < 1:
+            raise UsageError(f"--warmup is {self.warmup}; give a share from 0 to below 1.")
+        if self.weight_decay < 0:
+            raise UsageError(f"--weight-decay is {self.weight_decay}; it must not be negative.")
+
+    @property
+    def epoch_limit(self) -> int | None:
+        """`epochs`, with its default resolved; None is no limit."""
+        if self.epochs is None and self.max_time is None and self.max_steps is None:
+            return 60
+        return self.epochs
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """What is forecast of a video, and how it is written."""
+
+    frames: int | None = option(None, "Frames to forecast, any number; as many as in training if not given.")
+    at: int | None = option(
+        None, "Number of the last frame to read, counting from 1; the end of the video if not given."
+    )
+    formats: tuple[str, ...] = option(
+        ("png", "webm"),
+        "What to write: any of png, webm, mp4, gif, lossless and npy, with commas.",
+        flag="--format",
+        parse=parse_formats,
+    )
+    size: Literal["source", "model"] = option(
+        "source", "Size of the written frames: the source's, or the one that the model works at."
+    )
+    fps: float | None = option(
+        None, "Frames per second of written videos; the source's if not given, or 10 where it has none."
+    )
+    device: str = option("auto", "As in training.")
+    precision: Precision = option("auto", "As in training.")
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, Precision)
+        check_choice("--size", self.size, Literal["source", "model"])
+        for name in self.formats:
+            check_choice("--format", name, Format)
+        if not self.formats:
+            raise UsageError("--format names no format; give at least one, such as png.")
+        for flag, value in (("--frames", self.frames), ("--at", self.at)):
+            if value is not None and value < 1:
+                raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")

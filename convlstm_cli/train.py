@@ -1,0 +1,332 @@
+"""Training: `train` and `resume`, and the loop that both end in."""
+
+import math
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from convlstm_cli import device, report
+from convlstm_cli.data import VideoData
+from convlstm_cli.device import Compute
+from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError, UsageError
+from convlstm_cli.evaluate import Evaluation, evaluate_clips, forecast_clip, to_float
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.progress import Progress
+from convlstm_cli.run import Run
+from convlstm_cli.schedule import Budget, Clock
+from convlstm_cli.settings import Loss, TrainConfig
+from convlstm_cli.versions import versions
+from convlstm_cli.video.clips import ClipDataset
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gave."""
+
+    run: Run
+    epochs: int
+    steps: int
+    seconds: float
+    """Wall-clock time of training and validation, over all resumed parts."""
+    step_seconds: float | None
+    """Median time of one optimiser step; None if this part made none."""
+    stopped: str
+    """Why it ended."""
+    test: Evaluation
+    """The best weights on the test videos."""
+
+
+def train(
+    data: VideoData,
+    model: ForecasterConfig,
+    config: TrainConfig,
+    folder: Path,
+    *,
+    initial: dict[str, Tensor] | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult:
+    """Trains a forecaster into a new run folder.
+
+    Args:
+        data: the videos and their split.
+        model: the network, of the same frame size and channels as `data`.
+        config: how to train.
+        folder: the run folder to make; `run.py` says what it will hold.
+        initial: weights to start from instead of drawn ones.
+        progress: is told what happens; None is silence.
+        should_stop: asked after every step; on True everything is saved and Interrupted raised.
+
+    Raises:
+        UsageError: a loss that does not go with the network's head, or a device that is not there.
+        OutputError: `folder` is there already, or cannot be written.
+        Interrupted: after saving; `resume` goes on, bit for bit on a CPU.
+    """
+    if config.loss == "bce" and model.head != "sigmoid":
+        raise UsageError("--loss bce needs frames that lie in [0, 1] by themselves; add --head sigmoid.")
+    compute = device.choose(config.device, config.precision)
+    record = {
+        "model": asdict(model),
+        "training": asdict(config),
+        "data": data.to_dict(),
+        "compute": {"device": str(compute.device), "precision": compute.precision},
+        "versions": versions(),
+    }
+    run = Run.create(folder, record)
+    step = TrainStep(model, config, compute, initial)
+    return _fit(run, data, step, State(), config, compute, progress or Progress(), should_stop)
+
+
+def resume(
+    run: Run,
+    data: VideoData,
+    *,
+    config: TrainConfig | None = None,
+    progress: Progress | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+) -> TrainResult:
+    """Goes on with an interrupted run as if nothing had happened.
+
+    `data` is `data.restore` of the run's own record. `config` replaces the recorded one, to go on for longer or
+    on another device. Raises RunError if the run's state is damaged, Interrupted as `train` does.
+    """
+    recorded = run.train_config
+    config = config or recorded
+    if config != recorded:
+        run.config["training"] = asdict(config)
+        run.write_json("config.json", run.config)
+    run.remove_partials()
+    compute = device.choose(config.device, config.precision)
+    step = TrainStep(run.model_config, config, compute, None)
+    saved = run.load_resume()
+    state = State() if saved is None else _restore(run, saved, step)
+    return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
+
+
+def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
+    """The network as training with this seed begins it."""
+    torch.manual_seed(seed)
+    return EncoderForecaster(model)
+
+
+@dataclass
+class State:
+    """Where training is; with the weights, the optimiser and the random states, all of resume.pt."""
+
+    epoch: int = 0
+    """Epochs that have ended."""
+    position: int = 0
+    """Batches done of the current epoch."""
+    steps: int = 0
+    seconds: float = 0.0
+    loss_sum: float = 0.0
+    """Sum over the current epoch's batches."""
+    best_mse: float = math.inf
+    best_epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+    """The lines of metrics.jsonl."""
+
+
+def _fit(
+    run: Run,
+    data: VideoData,
+    step: "TrainStep",
+    state: State,
+    config: TrainConfig,
+    compute: Compute,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> TrainResult:
+    network = step.network
+    train_clips, validation_clips = data.clips("train"), data.clips("validation")
+    budget = Budget(config, math.ceil(len(train_clips) / config.batch_size))
+    clock = Clock(state.seconds)
+    last_save = clock.seconds
+    step_seconds: list[float] = []
+
+    def save() -> None:
+        nonlocal last_save
+        state.seconds = last_save = clock.seconds
+        run.save_resume(_snapshot(state, step))
+
+    def stop_if_asked() -> None:
+        if should_stop():
+            save()
+            raise Interrupted(f"interrupted, and saved; go on with: convlstm train -o {run.folder} --resume")
+
+    def validated(done: int, total: int) -> None:
+        progress.validating(done, total)
+        stop_if_asked()
+
+    if not state.steps:
+        save()  # a kill in the first epoch then goes on from these very initial values
+    progress.started(run.folder, budget, state.steps)
+    while (reason := _why_ended(state, budget, config, clock)) is None:
+        network.train()
+        for batch in _batches(train_clips, config, state):
+            if state.position and budget.spent(state.steps, clock.seconds):
+                break
+            began = time.perf_counter()
+            loss = step(to_float(batch, compute.device), budget.rate(state.steps, clock.seconds))
+            if not math.isfinite(loss):
+                raise ConvLSTMError(
+                    f"the loss became {loss} at step {state.steps + 1}; the last checkpoint in {run.folder} is whole. "
+                    "Train again with a lower --learning-rate or --precision fp32."
+                )
+            state.steps += 1
+            state.position += 1
+            state.loss_sum += loss
+            step_seconds.append(time.perf_counter() - began)
+            progress.stepped(state.steps, state.loss_sum / state.position, len(batch) / step_seconds[-1], clock.seconds)
+            stop_if_asked()
+            if clock.seconds - last_save > config.save_every:
+                save()
+
+        evaluation = evaluate_clips(network, validation_clips, compute, config.batch_size, validated)
+        improved = evaluation.model.mean_mse < state.best_mse
+        if improved:
+            state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1
+            run.save_weights(network.state_dict())
+        state.history.append(
+            {
+                "epoch": state.epoch + 1,
+                "steps": state.steps,
+                "seconds": round(clock.seconds, 3),
+                "learning_rate": step.optimizer.param_groups[0]["lr"],
+                "train_loss": state.loss_sum / state.position,
+                "validation": evaluation.to_dict(),
+            }
+        )
+        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
+        save()
+        run.write_metrics(state.history)
+        _write_sample(run, network, validation_clips, compute, state.epoch)
+        progress.epoch_ended(state.history[-1], improved)
+    seconds = clock.seconds
+
+    best = run.load_model(compute.device)
+    test = evaluate_clips(best, data.clips("test"), compute, config.batch_size, validated)
+    run.write_metrics(state.history)
+    run.write_json(
+        "test.json",
+        {"best_epoch": state.best_epoch, "stopped": reason, "seconds": seconds, **test.to_dict()},
+    )
+    report.write_run_report(run)
+    progress.finished()
+    typical = statistics.median(step_seconds) if step_seconds else None
+    return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
+
+
+def _why_ended(state: State, budget: Budget, config: TrainConfig, clock: Clock) -> str | None:
+    """Asked between epochs: the reason to end, or None."""
+    if state.position:
+        return None  # an interrupted epoch still has its validation to come
+    if budget.spent(state.steps, clock.seconds) and state.epoch:
+        by_time = budget.seconds is not None and clock.seconds >= budget.seconds
+        return "the time is over" if by_time else "all steps are done"
+    if config.patience and state.epoch - state.best_epoch >= config.patience:
+        return f"no better validation in {config.patience} epochs"
+    return None
+
+
+def _batches(clips: ClipDataset, config: TrainConfig, state: State) -> Iterator[Tensor]:
+    """The rest of the epoch, each (B, T, C, H, W) uint8; the order depends on nothing but seed and epoch."""
+    generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
+    order = torch.randperm(len(clips), generator=generator)
+    batches = [batch.tolist() for batch in torch.split(order, config.batch_size)]
+    yield from DataLoader(clips, batch_sampler=batches[state.position :], generator=generator)
+
+
+class TrainStep:
+    """A network and its optimiser: called with a batch, it makes one optimiser step."""
+
+    def __init__(
+        self,
+        model: ForecasterConfig,
+        config: TrainConfig,
+        compute: Compute,
+        initial: dict[str, Tensor] | None,
+    ) -> None:
+        self.network = initial_network(model, config.seed)
+        if initial is not None:
+            self.network.load_state_dict(initial)
+        self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        parameters = list(self.network.parameters())
+        kernels = [p for p in parameters if p.ndim == 4]
+        others = [p for p in parameters if p.ndim != 4]  # decay would pull on what biases and peepholes mean
+        self.optimizer = torch.optim.AdamW(
+            [
+                {"params": kernels, "weight_decay": config.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=config.learning_rate,
+        )
+        self._config = config
+        self._compute = compute
+
+    def __call__(self, clip: Tensor, rate: float = 1.0) -> float:
+        """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self._config.learning_rate * rate
+        frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
+        with self._compute.autocast():
+            forecast = self.network(frames, truth.shape[1])
+        loss = loss_between(self._config.loss, forecast.float(), truth)
+        self.optimizer.zero_grad()
+        loss.backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+        self.optimizer.step()
+        return loss.item()
+
+
+def loss_between(kind: Loss, forecast: Tensor, truth: Tensor) -> Tensor:
+    """A loss of two tensors of one shape, averaged over everything; `bce` needs a forecast in [0, 1]."""
+    if kind == "mse":
+        return F.mse_loss(forecast, truth)
+    if kind == "mae":
+        return F.l1_loss(forecast, truth)
+    if kind == "huber":
+        return F.smooth_l1_loss(forecast, truth, beta=0.1)  # quadratic below a tenth of the value range
+    if kind == "bce":
+        return F.binary_cross_entropy(forecast, truth)
+    return F.l1_loss(forecast, truth) + F.mse_loss(forecast, truth)
+
+
+def _write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, compute: Compute, epoch: int) -> None:
+    clip = to_float(clips[0][None], compute.device)  # (1, T, C, H, W)
+    frames, truth = clip.tensor_split([network.config.input_frames], dim=1)
+    forecast = forecast_clip(network, frames, truth.shape[1], compute)
+    report.write_strip(
+        run.folder / "samples" / f"epoch_{epoch:04d}.png",
+        {"input": frames[0], "truth": truth[0], "forecast": forecast[0]},
+    )
+
+
+def _snapshot(state: State, step: TrainStep) -> dict[str, Any]:
+    return {
+        "state": asdict(state),
+        "network": step.network.state_dict(),
+        "optimizer": step.optimizer.state_dict(),
+        "random": torch.get_rng_state(),
+    }
+
+
+def _restore(run: Run, saved: dict[str, Any], step: TrainStep) -> State:
+    try:
+        step.network.load_state_dict(saved["network"])
+        step.optimizer.load_state_dict(saved["optimizer"])
+        torch.set_rng_state(saved["random"])
+        return State(**saved["state"])
+    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+        raise RunError(
+            f"{run.folder / 'resume.pt'}: does not fit this run ({str(error).splitlines()[0]}); start a new one."
+        ) from error

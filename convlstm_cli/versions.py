@@ -1,0 +1,19 @@
+"""Versions of what computes a result."""
+
+import platform
+from importlib import metadata
+
+from convlstm_cli import __version__
+
+PACKAGES = ("torch", "opencv-python", "opencv-python-headless", "numpy", "safetensors", "torchmetrics")
+
+
+def versions() -> dict[str, str]:
+    """Version of this tool, of Python, and of the packages that a result can depend on."""
+    found = {"convlstm": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,178 @@
+"""The command line as a user meets it: in a process of its own."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import TINY, moving_square
+
+COMMANDS = ("train", "predict", "compare", "inspect", "explain", "info")
+
+
+def convlstm(*arguments: object, cwd: Path, check: int = 0) -> subprocess.CompletedProcess[str]:
+    """Runs `python -m convlstm_cli`; asserts its exit code, and that no traceback was shown."""
+    done = subprocess.run(
+        [sys.executable, "-m", "convlstm_cli", *map(str, arguments)],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1"},
+    )
+    assert done.returncode == check, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.mark.parametrize("command", [(), *((name,) for name in COMMANDS)])
+def test_help_imports_neither_torch_nor_opencv(command: tuple[str, ...], tmp_path: Path) -> None:
+    code = (
+        "import sys; sys.argv = ['convlstm', *sys.argv[1:]]\n"
+        "from convlstm_cli.cli import main\n"
+        "try: main()\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "heavy = {'torch', 'cv2', 'matplotlib', 'torchmetrics', 'numpy'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *command, "--help"], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_version(tmp_path: Path) -> None:
+    from convlstm_cli import __version__
+
+    assert convlstm("--version", cwd=tmp_path).stdout.strip() == f"convlstm {__version__}"
+
+
+def test_from_a_folder_to_frames_on_disk(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    done = convlstm("train", folder, *TINY, "--max-steps", 4, cwd=tmp_path)
+    assert "times that of copying the last frame" in done.stdout
+    assert "runs/videos-1" in done.stderr
+    assert (tmp_path / "runs/videos-1/report.html").exists()
+
+    done = convlstm("predict", folder / "square0.npy", "--at", 10, cwd=tmp_path)
+    assert "using the newest run, runs/videos-1" in done.stderr
+    assert "after frame 10" in done.stdout
+    assert (tmp_path / "forecasts/videos-1/square0/frame_000003.png").exists()
+
+    found = json.loads(convlstm("inspect", "runs/videos-1", "--json", cwd=tmp_path).stdout)
+    assert found["epochs"] == 1
+    assert "test MSE" not in convlstm("inspect", "runs/videos-1", cwd=tmp_path).stderr
+
+
+def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    trained = json.loads(convlstm("train", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
+    assert trained["model"]["clips"] > 0
+    forecast = json.loads(convlstm("predict", folder / "square1.npy", "--json", cwd=tmp_path).stdout)
+    assert forecast["forecasts"][0]["last_input_frame"] == 14
+    compared = json.loads(convlstm("compare", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
+    assert [arm["peephole"] for arm in compared["arms"]] == ["channel", "none"]
+    assert json.loads(convlstm("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
+    assert json.loads(convlstm("explain", "--json", cwd=tmp_path).stdout)
+    assert json.loads(convlstm("info", "--json", cwd=tmp_path).stdout)["torch"]
+
+
+def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    (folder / "broken.mp4").write_bytes(b"no video")
+    compared = convlstm("compare", folder, *TINY, "--max-steps", 2, cwd=tmp_path)
+    assert "one seed" in compared.stdout
+    assert "broken.mp4" in compared.stderr
+    inspected = convlstm("inspect", folder, "--size", 32, "--input-frames", 4, "--frames", 3, cwd=tmp_path)
+    assert "6 usable videos" in inspected.stdout
+    assert "broken.mp4" in inspected.stdout
+    assert "14" in convlstm("inspect", folder / "square0.npy", cwd=tmp_path).stdout
+    assert "W_ci" in convlstm("explain", "--peephole", "full", cwd=tmp_path).stdout
+    assert "torch" in convlstm("info", cwd=tmp_path).stdout
+
+
+def test_a_dry_run_trains_nothing(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    done = convlstm("train", make_folder(), *TINY, "--dry-run", cwd=tmp_path)
+    assert "expected memory" in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+def test_an_interrupted_training_goes_on(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    command = [sys.executable, "-m", "convlstm_cli", "train", str(folder), *TINY, "-o", "runs/cut", "--epochs", "400"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not (tmp_path / "runs/cut/metrics.jsonl").exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGTERM)
+    _, messages = process.communicate(timeout=30)
+    assert process.returncode == 130, messages
+    assert "--resume" in messages
+    assert "Traceback" not in messages
+
+    done = convlstm("train", folder, *TINY, "-o", "runs/cut", "--epochs", 1, "--resume", cwd=tmp_path)
+    assert "going on with runs/cut" in done.stderr
+    assert (tmp_path / "runs/cut/test.json").exists()
+
+
+def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    convlstm("train", folder, *TINY, "-o", "runs/a", "--max-steps", 1, cwd=tmp_path)
+    for option in (["--hidden", "8"], ["--size", "48"], ["--learning-rate", "1"], ["--fit", "crop"]):
+        done = convlstm("train", "-o", "runs/a", "--resume", *option, cwd=tmp_path, check=2)
+        assert option[0] in done.stderr
+    convlstm("train", "-o", "runs/a", "--resume", "--hidden", "4", "--max-steps", "2", cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["train"], 2, ["FOLDER"]),
+        (["train", "nowhere"], 1, ["nowhere"]),
+        (["train", ".", "--epochs", "0"], 2, ["--epochs"]),
+        (["train", ".", "--max-time", "soon"], 2, ["--max-time"]),
+        (["train", ".", "--size", "huge"], 2, ["--size"]),
+        (["train", ".", "--size", "50"], 2, ["--size", "--patch-size"]),
+        (["train", ".", "--hidden", "a,b"], 2, ["--hidden"]),
+        (["train", ".", "--kernel-size", "4"], 2, ["--kernel-size", "odd"]),
+        (["train", ".", "--peephole", "some"], 2, ["--peephole"]),
+        (["train", ".", "--device", "abacus"], 2, ["--device"]),
+        (["train", ".", "--no-such-option"], 2, ["--no-such-option"]),
+        (["train", "--resume"], 2, ["runs"]),
+        (["predict", "video.mp4"], 2, ["-m"]),
+        (["predict", "video.mp4", "-m", "nowhere"], 1, ["nowhere"]),
+        (["predict"], 2, ["INPUT"]),
+        (["predict", "x.mp4", "--format", "bmp"], 2, ["--format"]),
+        (["compare", ".", "--arms", "none"], 2, ["two"]),
+        (["compare", ".", "--arms", "none,some"], 2, ["--arms"]),
+        (["inspect", "nowhere.mp4"], 1, ["nowhere.mp4"]),
+        (["explain", "--kernel-size", "2"], 2, ["--kernel-size"]),
+        (["frobnicate"], 2, ["frobnicate"]),
+    ],
+)
+def test_wrong_use_is_one_message(arguments: list[str], code: int, words: list[str], tmp_path: Path) -> None:
+    done = convlstm(*arguments, cwd=tmp_path, check=code)
+    assert not done.stdout
+    assert all(word in done.stderr for word in words), done.stderr
+
+
+def test_a_failed_input_exits_1_after_the_others(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    convlstm("train", folder, *TINY, "--max-steps", 1, "-q", cwd=tmp_path)
+    np.save(folder / "still.npy", moving_square(1, seed=0))
+    done = convlstm("predict", folder / "still.npy", folder / "square2.npy", cwd=tmp_path, check=1)
+    assert "still.npy" in done.stderr
+    assert (tmp_path / "forecasts/videos-1/square2/frame_000001.png").exists()
+
+
+def test_quiet_is_quiet(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    done = convlstm("train", make_folder(), *TINY, "--max-steps", 1, "-q", "--json", cwd=tmp_path)
+    assert done.stderr == ""

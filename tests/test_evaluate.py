@@ -1,0 +1,44 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from convlstm_cli.data import prepare
+from convlstm_cli.device import choose
+from convlstm_cli.evaluate import evaluate_clips, forecast_clip, to_float
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.settings import DataConfig
+
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+
+
+def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[..., Path]) -> None:
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    evaluation = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=2)
+    assert evaluation.model.mse == evaluation.persistence.mse
+    assert evaluation.skill == 0.0
+    assert evaluation.model.clips == len(data.clips("test"))
+
+
+def test_persistence_is_scored_against_the_right_frames(make_folder: Callable[..., Path]) -> None:
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    clips = torch.stack([data.clips("test")[i] for i in range(len(data.clips("test")))]).double() / 255
+    expected = (clips[:, 3:4] - clips[:, 4:]).square().mean(dim=(0, 2, 3, 4))
+    scores = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=3).persistence
+    assert scores.mse == pytest.approx(expected.tolist(), rel=1e-5)
+
+
+def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
+    network = EncoderForecaster(MODEL).train()
+    torch.nn.init.normal_(network.head.weight, std=5.0)
+    forecast = forecast_clip(network, torch.rand(1, 4, 1, 32, 32), 9, choose("cpu"))
+    assert network.training
+    assert forecast.shape == (1, 9, 1, 32, 32)
+    assert forecast.min() >= 0.0
+    assert forecast.max() <= 1.0
+
+
+def test_bytes_become_the_unit_interval() -> None:
+    frames = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8), torch.device("cpu"))
+    assert frames.tolist() == pytest.approx([0.0, 0.2, 1.0])

@@ -1,0 +1,70 @@
+from pathlib import Path
+
+import pytest
+
+from convlstm_cli.errors import OutputError
+from convlstm_cli.files import replacing, replacing_folder, write_text
+
+
+def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "a.txt"
+    write_text(path, "old")
+
+    def cut_off() -> None:
+        with replacing(path) as partial:
+            partial.write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        cut_off()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_the_suffix_is_kept_for_the_writer(tmp_path: Path) -> None:
+    with replacing(tmp_path / "a.webm") as partial:
+        assert partial.suffix == ".webm"
+        partial.write_bytes(b"x")
+
+
+def test_what_the_system_refuses_names_the_file(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutputError, match=r"file.a\.txt"):
+        write_text(tmp_path / "file" / "a.txt", "below a file")
+
+
+def test_a_full_disk_names_the_file() -> None:
+    with pytest.raises(OutputError, match="/dev/full"), replacing(Path("/dev/full/x")) as partial:
+        partial.write_text("x")
+
+
+def test_only_our_own_folder_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    for content in ("one", "two"):
+        with replacing_folder(folder, "marker") as partial:
+            (partial / "marker").write_text(content)
+            (partial / content).write_text("")
+    assert sorted(path.name for path in folder.iterdir()) == ["marker", "two"]
+
+    foreign = tmp_path / "holiday"
+    foreign.mkdir()
+    (foreign / "photo").write_text("dear")
+    with pytest.raises(OutputError, match="holiday"), replacing_folder(foreign, "marker"):
+        pass
+    assert (foreign / "photo").read_text() == "dear"
+
+
+def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    with replacing_folder(folder, "marker") as partial:
+        (partial / "marker").write_text("old")
+
+    def cut_off() -> None:
+        with replacing_folder(folder, "marker") as partial:
+            (partial / "marker").write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        cut_off()
+    assert (folder / "marker").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]

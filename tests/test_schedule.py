@@ -1,0 +1,36 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convlstm_cli.schedule import Budget, Clock
+from convlstm_cli.settings import TrainConfig
+
+
+def test_the_tightest_limit_counts() -> None:
+    assert Budget(TrainConfig(epochs=3), batches_per_epoch=10).steps == 30
+    assert Budget(TrainConfig(epochs=3, max_steps=12), batches_per_epoch=10).steps == 12
+    timed = Budget(TrainConfig(max_time=60.0), batches_per_epoch=10)
+    assert timed.steps is None
+    assert not timed.spent(10**6, 59.9)
+    assert timed.spent(0, 60.0)
+
+
+@given(st.integers(1, 5000), st.floats(0.0, 0.5))
+def test_the_rate_rises_then_falls_and_is_never_zero(steps: int, warmup: float) -> None:
+    budget = Budget(TrainConfig(max_steps=steps, warmup=warmup), batches_per_epoch=7)
+    rates = [budget.rate(step, 0.0) for step in range(steps + 1)]
+    peak = rates.index(max(rates))
+    assert all(0.0 < rate <= 1.0 for rate in rates)
+    assert rates[:peak] == sorted(rates[:peak])
+    assert rates[peak:] == sorted(rates[peak:], reverse=True)
+    assert rates[-1] == pytest.approx(Budget.lowest_rate)
+
+
+def test_time_left_is_estimated_from_the_share_done() -> None:
+    budget = Budget(TrainConfig(max_steps=100), batches_per_epoch=10)
+    assert budget.seconds_left(0, 5.0) is None
+    assert budget.seconds_left(25, 10.0) == pytest.approx(30.0)
+
+
+def test_a_resumed_clock_goes_on() -> None:
+    assert 100.0 <= Clock(100.0).seconds < 110.0

@@ -1,0 +1,93 @@
+import dataclasses
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_formats
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("1h30m", 5400), ("1 H 1 s", 3601)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert parse_duration("--max-time", text) == seconds
+
+
+@given(st.integers(0, 99), st.integers(0, 59), st.integers(1, 59))
+def test_durations_add_up(hours: int, minutes: int, seconds: int) -> None:
+    assert parse_duration("--max-time", f"{hours}h{minutes}m{seconds}s") == hours * 3600 + minutes * 60 + seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "10 minutes", "-5m", "0s", "m", "1..5h"])
+def test_what_is_no_duration_names_the_option(text: str) -> None:
+    with pytest.raises(UsageError, match="--max-time"):
+        parse_duration("--max-time", text)
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"epochs": 0}, "--epochs"),
+        ({"max_time": 0.0}, "--max-time"),
+        ({"max_time": float("nan")}, "--max-time"),
+        ({"max_steps": 0}, "--max-steps"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"learning_rate": -1.0}, "--learning-rate"),
+        ({"warmup": 1.0}, "--warmup"),
+        ({"weight_decay": -0.1}, "--weight-decay"),
+        ({"clip_norm": 0.0}, "--clip-norm"),
+        ({"patience": -1}, "--patience"),
+        ({"seed": -1}, "--seed"),
+        ({"loss": "magic"}, "--loss"),
+        ({"precision": "fp8"}, "--precision"),
+        ({"save_every": 0.0}, "--save-every"),
+    ],
+)
+def test_a_wrong_training_option_is_named(change: dict[str, object], flag: str) -> None:
+    with pytest.raises(UsageError, match=flag):
+        dataclasses.replace(TrainConfig(), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"fit": "squeeze"}, "--fit"),
+        ({"colour": "cmyk"}, "--colour"),
+        ({"stride": 0}, "--stride"),
+        ({"validation": 0.0}, "--validation"),
+        ({"test": 1.0}, "--test"),
+        ({"validation": 0.5, "test": 0.5}, "--validation and --test"),
+    ],
+)
+def test_a_wrong_data_option_is_named(change: dict[str, object], flag: str) -> None:
+    with pytest.raises(UsageError, match=flag):
+        DataConfig(("folder",), **change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"frames": 0}, "--frames"),
+        ({"at": 0}, "--at"),
+        ({"fps": 0.0}, "--fps"),
+        ({"formats": ()}, "--format"),
+        ({"formats": ("png", "avif")}, "--format"),
+        ({"size": "huge"}, "--size"),
+    ],
+)
+def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str) -> None:
+    with pytest.raises(UsageError, match=flag):
+        PredictConfig(**change)  # type: ignore[arg-type]
+
+
+def test_formats_are_split_at_commas() -> None:
+    assert parse_formats("--format", "png, webm,") == ("png", "webm")
+
+
+def test_epochs_are_limited_only_where_nothing_else_is() -> None:
+    assert TrainConfig().epoch_limit == 60
+    assert TrainConfig(max_time=60.0).epoch_limit is None
+    assert TrainConfig(max_steps=5).epoch_limit is None
+    assert TrainConfig(max_time=60.0, epochs=3).epoch_limit == 3

@@ -1,0 +1,197 @@
+import dataclasses
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from convlstm_cli.data import VideoData, prepare, restore
+from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, UsageError
+from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.progress import Progress
+from convlstm_cli.run import Run
+from convlstm_cli.settings import DataConfig, Loss, TrainConfig
+from convlstm_cli.train import loss_between, resume, train
+
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+CONFIG = TrainConfig(epochs=3, batch_size=4, device="cpu")
+
+
+@pytest.fixture
+def data(make_folder: Callable[..., Path]) -> VideoData:
+    return prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+
+
+def after(steps: int) -> Callable[[], bool]:
+    """A should_stop that says yes when it is asked for the `steps`-th time."""
+    asked = iter(range(1, 10**6))
+    return lambda: next(asked) >= steps
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return Run.open(folder).load_model(torch.device("cpu")).state_dict()
+
+
+def test_training_learns_and_writes_a_whole_run(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(max_steps=150, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
+    result = train(data, MODEL, config, tmp_path / "run")
+    assert result.steps == 150
+    assert result.test.skill > 0.2
+    run = Run.open(tmp_path / "run")
+    assert sorted(path.name for path in run.folder.iterdir()) == [
+        "config.json",
+        "metrics.jsonl",
+        "model.safetensors",
+        "report.html",
+        "resume.pt",
+        "samples",
+        "test.json",
+    ]
+    rows = run.read_metrics()
+    assert [row["epoch"] for row in rows] == list(range(1, result.epochs + 1))
+    assert rows[-1]["train_loss"] < rows[0]["train_loss"]
+    assert len(rows[0]["validation"]["model"]["by_lead_time"]["ssim"]) == 3
+    assert len(list((run.folder / "samples").iterdir())) == result.epochs
+    written = json.loads((run.folder / "test.json").read_text())
+    assert written["skill"] == pytest.approx(result.test.skill)
+
+
+def test_the_record_says_which_videos_were_for_what(data: VideoData, tmp_path: Path) -> None:
+    record = train(data, MODEL, dataclasses.replace(CONFIG, epochs=1), tmp_path / "run").run.config
+    split = {
+        name: {entry["path"] for entry in record["data"]["split"][name]} for name in ("train", "validation", "test")
+    }
+    assert all(split.values())
+    assert not split["train"] & split["validation"]
+    assert not (split["train"] | split["validation"]) & split["test"]
+    assert record["versions"]["torch"]
+    assert record["training"]["seed"] == 0
+
+
+@pytest.mark.parametrize("stop", [1, 2, 7, 8, 9, 12])
+def test_resuming_equals_no_interruption_bit_for_bit(data: VideoData, tmp_path: Path, stop: int) -> None:
+    """The stops fall into steps of several epochs and into the validation between them."""
+    whole = train(data, MODEL, CONFIG, tmp_path / "whole")
+    with pytest.raises(Interrupted, match="--resume"):
+        train(data, MODEL, CONFIG, tmp_path / "cut", should_stop=after(stop))
+    run = Run.open(tmp_path / "cut")
+    again = resume(run, restore(run.config["data"], 4, 3))
+
+    assert again.steps == whole.steps
+    for name, value in weights(tmp_path / "whole").items():
+        assert torch.equal(weights(tmp_path / "cut")[name], value), name
+    states = [Run.open(tmp_path / name).load_resume() for name in ("whole", "cut")]
+    for name, value in states[0]["network"].items():  # type: ignore[index]
+        assert torch.equal(states[1]["network"][name], value), name  # type: ignore[index]
+
+    def without_time(run: Run) -> list[dict[str, Any]]:
+        return [{key: value for key, value in row.items() if key != "seconds"} for row in run.read_metrics()]
+
+    assert without_time(Run.open(tmp_path / "cut")) == without_time(whole.run)
+
+
+def test_resuming_what_has_ended_changes_nothing(data: VideoData, tmp_path: Path) -> None:
+    train(data, MODEL, CONFIG, tmp_path / "run")
+    before = weights(tmp_path / "run")
+    again = resume(Run.open(tmp_path / "run"), data)
+    assert again.epochs == 3
+    assert again.step_seconds is None
+    assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
+def test_a_finished_run_can_go_on_for_longer(data: VideoData, tmp_path: Path) -> None:
+    train(data, MODEL, CONFIG, tmp_path / "run")
+    longer = resume(Run.open(tmp_path / "run"), data, config=dataclasses.replace(CONFIG, epochs=4))
+    assert longer.epochs == 4
+    assert Run.open(tmp_path / "run").train_config.epochs == 4
+
+
+def test_a_changed_video_is_noticed_on_resume(data: VideoData, tmp_path: Path) -> None:
+    train(data, MODEL, CONFIG, tmp_path / "run")
+    Path(data.library.videos[0].path).unlink()
+    with pytest.raises(InputError, match="put it back"):
+        restore(Run.open(tmp_path / "run").config["data"], 4, 3)
+
+
+def test_the_same_seed_gives_the_same_weights_and_another_does_not(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(max_steps=3, batch_size=4, device="cpu")
+    for name, seed in (("a", 0), ("b", 0), ("c", 1)):
+        train(data, MODEL, dataclasses.replace(config, seed=seed), tmp_path / name)
+    a, b, c = (weights(tmp_path / name) for name in "abc")
+    assert all(torch.equal(a[name], b[name]) for name in a)
+    assert not all(torch.equal(a[name], c[name]) for name in a)
+
+
+def test_time_ends_training_with_a_validated_epoch(data: VideoData, tmp_path: Path) -> None:
+    result = train(data, MODEL, TrainConfig(max_time=0.05, device="cpu"), tmp_path / "run")
+    assert result.epochs >= 1
+    assert result.stopped == "the time is over"
+    assert (tmp_path / "run" / "model.safetensors").exists()
+
+
+def test_training_stops_early_without_progress(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(epochs=50, patience=2, learning_rate=1e-12, batch_size=64, device="cpu")
+    result = train(data, MODEL, config, tmp_path / "run")
+    assert result.epochs < 50
+    assert "no better validation" in result.stopped
+
+
+def test_a_loss_that_explodes_is_told_with_the_remedy(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(max_steps=60, learning_rate=1e30, warmup=0.0, clip_norm=1e30, loss="mse", device="cpu")
+    with pytest.raises(ConvLSTMError, match="--learning-rate"):
+        train(data, MODEL, config, tmp_path / "run")
+
+
+def test_bce_needs_the_sigmoid_head(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(max_steps=2, loss="bce", device="cpu")
+    with pytest.raises(UsageError, match="--head"):
+        train(data, MODEL, config, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+    assert train(data, dataclasses.replace(MODEL, head="sigmoid"), config, tmp_path / "run").steps == 2
+
+
+def test_an_existing_run_is_not_touched(data: VideoData, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "mine.txt").write_text("dear")
+    with pytest.raises(OutputError, match="run"):
+        train(data, MODEL, CONFIG, tmp_path / "run")
+    assert [path.name for path in (tmp_path / "run").iterdir()] == ["mine.txt"]
+
+
+def test_bf16_trains_with_fp32_weights(data: VideoData, tmp_path: Path) -> None:
+    result = train(data, MODEL, TrainConfig(max_steps=2, precision="bf16", device="cpu"), tmp_path / "run")
+    assert result.run.config["compute"]["precision"] == "bf16"
+    assert all(value.dtype == torch.float32 for value in weights(tmp_path / "run").values())
+
+
+def test_every_loss_is_zero_only_at_the_truth() -> None:
+    truth = torch.rand(2, 3, 1, 8, 8).round()
+    kinds: tuple[Loss, ...] = ("mae+mse", "mse", "mae", "huber", "bce")
+    for kind in kinds:
+        assert loss_between(kind, truth, truth).item() == 0.0
+        assert loss_between(kind, truth * 0.8 + 0.1, truth).item() > 0.0
+    near, far = truth * 0.8 + 0.1, 1 - truth
+    assert loss_between("mae+mse", near, truth) == loss_between("mae", near, truth) + loss_between("mse", near, truth)
+    assert loss_between("huber", far, truth) < loss_between("mae", far, truth)
+
+
+def test_progress_is_told_in_order(data: VideoData, tmp_path: Path) -> None:
+    told: list[str] = []
+
+    class Recorder(Progress):
+        def started(self, *_: Any) -> None:
+            told.append("started")
+
+        def stepped(self, *_: Any) -> None:
+            told.append("step")
+
+        def epoch_ended(self, *_: Any) -> None:
+            told.append("epoch")
+
+        def finished(self) -> None:
+            told.append("finished")
+
+    train(data, MODEL, TrainConfig(epochs=2, batch_size=64, device="cpu"), tmp_path / "run", progress=Recorder())
+    assert told == ["started", "step", "epoch", "step", "epoch", "finished"]
