@@ -75,6 +75,7 @@ class TrainConfig:
     epochs: int | None = option(
         None, "Passes over the training clips; 60 unless --max-time or --max-steps limits the training."
     )
+    epoch_steps: int = option(30, "Least optimiser steps of an epoch: fewer clips are passed over several times.")
     max_time: float | None = option(
         None,
         "Time to train, such as 90s, 10m or 1h30m; the learning rate falls to its end with it.",
@@ -107,6 +108,7 @@ class TrainConfig:
         check_choice("--precision", self.precision, Precision)
         least = {
             "--epochs": (self.epochs, 1),
+            "--epoch-steps": (self.epoch_steps, 1),
             "--max-steps": (self.max_steps, 1),
             "--batch-size": (self.batch_size, 1),
             "--patience": (self.patience, 0),

@@ -148,7 +148,7 @@ def _fit(
 ) -> TrainResult:
     network = step.network
     train_clips, validation_clips = data.clips("train"), data.clips("validation")
-    budget = Budget(config, math.ceil(len(train_clips) / config.batch_size))
+    budget = Budget(config, math.ceil(_passes(train_clips, config) * len(train_clips) / config.batch_size))
     clock = Clock(state.seconds)
     last_save = clock.seconds
     step_seconds: list[float] = []
@@ -241,9 +241,14 @@ def _why_ended(state: State, budget: Budget, config: TrainConfig, clock: Clock) 
 def _batches(clips: ClipDataset, config: TrainConfig, state: State) -> Iterator[Tensor]:
     """The rest of the epoch, each (B, T, C, H, W) uint8; the order depends on nothing but seed and epoch."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
-    order = torch.randperm(len(clips), generator=generator)
+    order = torch.cat([torch.randperm(len(clips), generator=generator) for _ in range(_passes(clips, config))])
     batches = [batch.tolist() for batch in torch.split(order, config.batch_size)]
     yield from DataLoader(clips, batch_sampler=batches[state.position :], generator=generator)
+
+
+def _passes(clips: ClipDataset, config: TrainConfig) -> int:
+    """Times that an epoch passes over the clips, so that few clips do not mean validation after every few steps."""
+    return math.ceil(config.epoch_steps / math.ceil(len(clips) / config.batch_size))
 
 
 class TrainStep:

@@ -16,7 +16,7 @@ from convlstm_cli.settings import DataConfig, Loss, TrainConfig
 from convlstm_cli.train import loss_between, resume, train
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
-CONFIG = TrainConfig(epochs=3, batch_size=4, device="cpu")
+CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def weights(folder: Path) -> dict[str, torch.Tensor]:
 
 
 def test_training_learns_and_writes_a_whole_run(data: VideoData, tmp_path: Path) -> None:
-    config = TrainConfig(max_steps=150, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
+    config = TrainConfig(max_steps=150, epoch_steps=50, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
     result = train(data, MODEL, config, tmp_path / "run")
     assert result.steps == 150
     assert result.test.skill > 0.2
@@ -132,7 +132,7 @@ def test_time_ends_training_with_a_validated_epoch(data: VideoData, tmp_path: Pa
 
 
 def test_training_stops_early_without_progress(data: VideoData, tmp_path: Path) -> None:
-    config = TrainConfig(epochs=50, patience=2, learning_rate=1e-12, batch_size=64, device="cpu")
+    config = TrainConfig(epochs=50, epoch_steps=1, patience=2, learning_rate=1e-12, batch_size=64, device="cpu")
     result = train(data, MODEL, config, tmp_path / "run")
     assert result.epochs < 50
     assert "no better validation" in result.stopped
@@ -193,5 +193,18 @@ def test_progress_is_told_in_order(data: VideoData, tmp_path: Path) -> None:
         def finished(self) -> None:
             told.append("finished")
 
-    train(data, MODEL, TrainConfig(epochs=2, batch_size=64, device="cpu"), tmp_path / "run", progress=Recorder())
+    train(
+        data,
+        MODEL,
+        TrainConfig(epochs=2, epoch_steps=1, batch_size=64, device="cpu"),
+        tmp_path / "run",
+        progress=Recorder(),
+    )
     assert told == ["started", "step", "epoch", "step", "epoch", "finished"]
+
+
+def test_few_clips_are_passed_over_several_times(data: VideoData, tmp_path: Path) -> None:
+    clips = len(data.clips("train"))
+    result = train(data, MODEL, TrainConfig(epochs=1, epoch_steps=10, batch_size=64, device="cpu"), tmp_path / "run")
+    assert result.steps == -(-10 * clips // 64)
+    assert result.epochs == 1

@@ -64,7 +64,7 @@ class ForecasterConfig:
     hidden: tuple[int, ...] = option(
         (64, 64), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
     )
-    kernel_size: int = option(5, "Side of the input-to-state kernels, odd.")
+    kernel_size: int = option(3, "Side of the input-to-state kernels, odd.")
     recurrent_kernel_size: int | None = option(
         None, "Side of the state-to-state kernels, odd; as --kernel-size if not given."
     )
