@@ -105,6 +105,8 @@ def predict_video(
             f"{source}: gives the model {len(clip.inputs)} frames and it was trained on {model.config.input_frames}; "
             "expect less of the forecast."
         )
+    if clip.truth and run.was_trained_on(source):
+        progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
     grey = all(is_grey(frame) for frame in clip.inputs)
     if model.config.channels == 1 and not grey:
         progress.note(f"{source}: is in colour and {run.name} was trained on grey frames; the forecast is grey.")

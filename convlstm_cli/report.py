@@ -68,7 +68,8 @@ def write_image(path: Path, picture: Image) -> None:
 def write_run_report(run: Run) -> Path:
     """Writes report.html of a run that has been tested: one file that opens without a network."""
     history, test = run.read_metrics(), run.read_json("test.json")
-    samples = sorted((run.folder / "samples").glob("epoch_*.png"))
+    pictures = {int(path.stem.split("_")[1]): path for path in (run.folder / "samples").glob("epoch_*.png")}
+    shown = sorted({min(pictures), max(pictures)}) if pictures else []
     page = (
         _environment()
         .get_template("run.html")
@@ -79,7 +80,7 @@ def write_run_report(run: Run) -> Path:
             leads=_lead_rows(test) if test else [],
             curves=_plot_history(history) if history else None,
             by_lead=_plot_leads(test) if test else None,
-            samples=[(path.stem, _data_uri(path.read_bytes())) for path in dict.fromkeys(samples[:1] + samples[-1:])],
+            samples=[(epoch, _data_uri(pictures[epoch].read_bytes())) for epoch in shown],
         )
     )
     path = run.folder / "report.html"

@@ -103,6 +103,12 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged("data", error) from error
 
+    def was_trained_on(self, video: Path) -> bool:
+        """Whether frames of this video trained the network or chose its best epoch."""
+        split = self.config["data"].get("split", {})
+        used = {entry["path"] for subset in ("train", "validation") for entry in split.get(subset, ())}
+        return str(video.resolve()) in used
+
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
         with replacing(self.folder / "model.safetensors") as partial:

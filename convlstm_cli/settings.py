@@ -12,7 +12,7 @@ from convlstm_cli.nn.config import check_choice, option
 
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
-Loss = Literal["mae+mse", "mse", "mae", "huber", "bce"]
+Loss = Literal["mse", "mae", "mae+mse", "huber", "bce"]
 Precision = Literal["auto", "fp32", "bf16"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
@@ -89,7 +89,7 @@ class TrainConfig:
         0.05, "Share of the training over which the learning rate rises; afterwards it falls as a cosine."
     )
     clip_norm: float = option(1.0, "Gradients are scaled down to this norm.")
-    loss: Loss = option("mae+mse", "What is minimised, averaged over pixels and lead times.")
+    loss: Loss = option("mse", "What is minimised, averaged over pixels and lead times.")
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
     seed: int = option(0, "Seed of the initial values, the split and the order of the clips.")
     device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")

@@ -10,6 +10,7 @@ from helpers import moving_square
 from convlstm_cli.errors import ConvLSTMError, InputError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import Forecast, predict
+from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig
 from convlstm_cli.video.reader import open_video
@@ -36,6 +37,16 @@ def one(run: Run, source: Path, output: Path, config: PredictConfig | None = Non
 def frames_of(path: Path) -> np.ndarray:
     with open_video(path) as video:
         return np.stack(list(video))
+
+
+class Notes(Progress):
+    """Keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.notes.append(message)
 
 
 @pytest.fixture
@@ -117,17 +128,20 @@ def test_the_models_own_size_on_request(tmp_path: Path) -> None:
 def test_a_grey_model_says_that_colour_is_lost(tmp_path: Path) -> None:
     source = tmp_path / "colour.npy"
     np.save(source, moving_square(6, seed=1, channels=3))
-    notes: list[str] = []
-    from convlstm_cli.progress import Progress
-
-    class Notes(Progress):
-        def note(self, message: str) -> None:
-            notes.append(message)
-
-    [(_, forecast)] = predict([source], make_run(tmp_path / "run"), tmp_path / "out", progress=Notes())
+    progress = Notes()
+    [(_, forecast)] = predict([source], make_run(tmp_path / "run"), tmp_path / "out", progress=progress)
     assert isinstance(forecast, Forecast)
     assert frames_of(forecast.folder).shape[-1] == 1
-    assert any("colour" in note for note in notes)
+    assert any("colour" in note for note in progress.notes)
+
+
+def test_scores_on_training_material_come_with_a_warning(video: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    for subset, warned in (("train", True), ("validation", True), ("test", False)):
+        run.config["data"]["split"] = {subset: [{"path": str(video.resolve())}]}
+        progress = Notes()
+        list(predict([video], run, tmp_path / "out", PredictConfig(at=10), progress))
+        assert any("trained on" in note for note in progress.notes) == warned
 
 
 def test_one_bad_input_does_not_stop_the_others(make_folder: Callable[..., Path], tmp_path: Path) -> None:
