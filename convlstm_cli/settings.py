@@ -88,6 +88,10 @@ class TrainConfig:
     warmup: float = option(
         0.05, "Share of the training over which the learning rate rises; afterwards it falls as a cosine."
     )
+    average: float = option(
+        0.99,
+        "Decay per step of the moving average of the weights, which is validated and saved; 0 takes them as they are.",
+    )
     clip_norm: float = option(1.0, "Gradients are scaled down to this norm.")
     loss: Loss = option("mse", "What is minimised, averaged over pixels and lead times.")
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
@@ -128,6 +132,8 @@ class TrainConfig:
                 raise UsageError(f"{flag} is {number}; it must be positive.")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"--warmup is {self.warmup}; give a share from 0 to below 1.")
+        if not 0 <= self.average < 1:
+            raise UsageError(f"--average is {self.average}; give a decay from 0 to below 1, such as 0.99.")
         if self.weight_decay < 0:
             raise UsageError(f"--weight-decay is {self.weight_decay}; it must not be negative.")
 

@@ -11,6 +11,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from convlstm_cli import device, report
@@ -120,7 +121,7 @@ def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
 
 @dataclass
 class State:
-    """Where training is; with the weights, the optimiser and the random states, all of resume.pt."""
+    """Where training is; with what `TrainStep` holds, all of resume.pt."""
 
     epoch: int = 0
     """Epochs that have ended."""
@@ -146,7 +147,7 @@ def _fit(
     progress: Progress,
     should_stop: Callable[[], bool],
 ) -> TrainResult:
-    network = step.network
+    network = step.averaged
     train_clips, validation_clips = data.clips("train"), data.clips("validation")
     budget = Budget(config, math.ceil(_passes(train_clips, config) * len(train_clips) / config.batch_size))
     clock = Clock(state.seconds)
@@ -156,7 +157,7 @@ def _fit(
     def save() -> None:
         nonlocal last_save
         state.seconds = last_save = clock.seconds
-        run.save_resume(_snapshot(state, step))
+        run.save_resume({"state": asdict(state), "step": step.state_dict()})
 
     def stop_if_asked() -> None:
         if should_stop():
@@ -171,7 +172,6 @@ def _fit(
         save()  # a kill in the first epoch then goes on from these very initial values
     progress.started(run.folder, budget, state.steps)
     while (reason := _why_ended(state, budget, config, clock)) is None:
-        network.train()
         for batch in _batches(train_clips, config, state):
             if state.position and budget.spent(state.steps, clock.seconds):
                 break
@@ -265,6 +265,7 @@ class TrainStep:
         if initial is not None:
             self.network.load_state_dict(initial)
         self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average))
         parameters = list(self.network.parameters())
         kernels = [p for p in parameters if p.ndim == 4]
         others = [p for p in parameters if p.ndim != 4]  # decay would pull on what biases and peepholes mean
@@ -278,11 +279,19 @@ class TrainStep:
         self._config = config
         self._compute = compute
 
+    @property
+    def averaged(self) -> EncoderForecaster:
+        """The network with the moving average of the weights: what is validated, saved and used."""
+        network = self._average.module
+        assert isinstance(network, EncoderForecaster)
+        return network
+
     def __call__(self, clip: Tensor, rate: float = 1.0) -> float:
         """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss."""
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * rate
         frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
+        self.network.train()
         with self._compute.autocast():
             forecast = self.network(frames, truth.shape[1])
         loss = loss_between(self._config.loss, forecast.float(), truth)
@@ -290,7 +299,34 @@ class TrainStep:
         loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
         self.optimizer.step()
+        self._average.update_parameters(self.network)
         return loss.item()
+
+    def state_dict(self) -> dict[str, Any]:
+        """All that a step depends on, as tensors and plain values."""
+        return {
+            "network": self.network.state_dict(),
+            "average": self._average.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "random": torch.get_rng_state(),
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Takes what `state_dict` gave."""
+        self.network.load_state_dict(state["network"])
+        self._average.load_state_dict(state["average"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(state["random"])
+
+
+def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
+    """For `AveragedModel`: an exponential moving average that forgets the initial values sooner than later ones."""
+
+    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
+        count = int(updates)
+        torch._foreach_lerp_(averaged, current, 1.0 - min(decay, count / (count + 9)))
+
+    return update
 
 
 def loss_between(kind: Loss, forecast: Tensor, truth: Tensor) -> Tensor:
@@ -316,20 +352,9 @@ def _write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, comp
     )
 
 
-def _snapshot(state: State, step: TrainStep) -> dict[str, Any]:
-    return {
-        "state": asdict(state),
-        "network": step.network.state_dict(),
-        "optimizer": step.optimizer.state_dict(),
-        "random": torch.get_rng_state(),
-    }
-
-
 def _restore(run: Run, saved: dict[str, Any], step: TrainStep) -> State:
     try:
-        step.network.load_state_dict(saved["network"])
-        step.optimizer.load_state_dict(saved["optimizer"])
-        torch.set_rng_state(saved["random"])
+        step.load_state_dict(saved["step"])
         return State(**saved["state"])
     except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(

@@ -39,6 +39,7 @@ def test_what_is_no_duration_names_the_option(text: str) -> None:
         ({"weight_decay": -0.1}, "--weight-decay"),
         ({"clip_norm": 0.0}, "--clip-norm"),
         ({"patience": -1}, "--patience"),
+        ({"average": 1.0}, "--average"),
         ({"seed": -1}, "--seed"),
         ({"loss": "magic"}, "--loss"),
         ({"precision": "fp8"}, "--precision"),

@@ -8,12 +8,13 @@ import pytest
 import torch
 
 from convlstm_cli.data import VideoData, prepare, restore
+from convlstm_cli.device import choose
 from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import DataConfig, Loss, TrainConfig
-from convlstm_cli.train import loss_between, resume, train
+from convlstm_cli.train import TrainStep, loss_between, resume, train
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
@@ -83,8 +84,9 @@ def test_resuming_equals_no_interruption_bit_for_bit(data: VideoData, tmp_path: 
     for name, value in weights(tmp_path / "whole").items():
         assert torch.equal(weights(tmp_path / "cut")[name], value), name
     states = [Run.open(tmp_path / name).load_resume() for name in ("whole", "cut")]
-    for name, value in states[0]["network"].items():  # type: ignore[index]
-        assert torch.equal(states[1]["network"][name], value), name  # type: ignore[index]
+    for part in ("network", "average"):
+        for name, value in states[0]["step"][part].items():  # type: ignore[index]
+            assert torch.equal(states[1]["step"][part][name], value), name  # type: ignore[index]
 
     def without_time(run: Run) -> list[dict[str, Any]]:
         return [{key: value for key, value in row.items() if key != "seconds"} for row in run.read_metrics()]
@@ -208,3 +210,22 @@ def test_few_clips_are_passed_over_several_times(data: VideoData, tmp_path: Path
     result = train(data, MODEL, TrainConfig(epochs=1, epoch_steps=10, batch_size=64, device="cpu"), tmp_path / "run")
     assert result.steps == -(-10 * clips // 64)
     assert result.epochs == 1
+
+
+def test_the_average_follows_the_weights() -> None:
+    """Against the definition, with a decay that grows to its value; and without, it is the weights themselves."""
+    config = dataclasses.replace(CONFIG, average=0.5, learning_rate=1e-2)
+    clip = torch.rand(2, 7, 1, 32, 32)
+    step = TrainStep(MODEL, config, choose("cpu"), None)
+    expected = {name: value.clone() for name, value in step.network.state_dict().items()}
+    for count in range(12):
+        step(clip)
+        decay = min(0.5, count / (count + 9))
+        for name, value in step.network.state_dict().items():
+            expected[name] = decay * expected[name] + (1 - decay) * value
+    for name, value in step.averaged.state_dict().items():
+        assert torch.allclose(value, expected[name], atol=1e-6), name
+
+    plain = TrainStep(MODEL, dataclasses.replace(config, average=0.0), choose("cpu"), None)
+    plain(clip)
+    assert all(torch.equal(a, b) for a, b in zip(plain.averaged.parameters(), plain.network.parameters(), strict=True))
