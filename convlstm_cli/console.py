@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import os
 import signal
 import sys
 import time
@@ -24,6 +25,8 @@ VERBOSE_SECONDS = 5.0
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = 160  # a file has no width; Rich's 80 would cut long names off
 
 
 def show(*results: RenderableType) -> None:

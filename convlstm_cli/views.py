@@ -17,7 +17,7 @@ View = tuple[RenderableType, ...]
 def test_view(test: dict[str, Any]) -> View:
     """Scores on the test videos by lead time, beside copying the last frame."""
     columns = {"forecast": test["model"], "copying": test["persistence"]}
-    return _score_table(columns), _verdict(test["model"], test["persistence"])
+    return _score_table(columns, *METRICS), _verdict(test["model"], test["persistence"])
 
 
 def forecast_line(forecast: Forecast) -> str:
@@ -32,7 +32,7 @@ def forecast_line(forecast: Forecast) -> str:
 def comparison_view(comparison: dict[str, Any]) -> View:
     """Scores of every arm by lead time, their costs, and what can be said."""
     arms = comparison["arms"]
-    columns = {arm["peephole"]: arm["test"] for arm in arms}
+    columns = {arm["peephole"]: arm["test"] for arm in arms} | {"copying": comparison["persistence"]}
     costs = _table("arm", "parameters", "step", "steps", "test MSE", "of copying")
     for arm in arms:
         mse, copying = arm["test"]["mean"]["mse"], comparison["persistence"]["mean"]["mse"]
@@ -44,13 +44,22 @@ def comparison_view(comparison: dict[str, Any]) -> View:
             _number(mse, 5),
             f"{mse / copying:.3f}" if copying else "",
         )
-    best, *others = sorted(arms, key=lambda arm: arm["test"]["mean"]["mse"])
-    gap = 1 - best["test"]["mean"]["mse"] / others[0]["test"]["mean"]["mse"] if others[0]["test"]["mean"]["mse"] else 0
-    verdict = (
-        f"The arm {best['peephole']} has the lowest test MSE, {gap:.1%} below {others[0]['peephole']}. That is one "
-        f"seed and {best['test']['clips']} test clips: other seeds may order the arms differently."
-    )
-    return _score_table({**columns, "copying": comparison["persistence"]}), "", costs, "", verdict
+    # One metric below the other: side by side, three arms are too wide for a terminal.
+    tables = [part for metric in METRICS for part in (_score_table(columns, metric), "")]
+    return *tables, costs, "", _arms_verdict(arms)
+
+
+def _arms_verdict(arms: list[dict[str, Any]]) -> str:
+    best, second, *_ = sorted(arms, key=lambda arm: float(arm["test"]["mean"]["mse"]))
+    lowest, next_lowest = best["test"]["mean"]["mse"], second["test"]["mean"]["mse"]
+    gap = 1 - lowest / next_lowest if next_lowest else 0.0
+    if gap < 0.001:
+        found = f"{best['peephole']} and {second['peephole']} are within 0.1 % of each other in test MSE."
+    else:
+        found = f"{best['peephole']} has the lowest test MSE, {gap:.1%} below {second['peephole']}."
+    clips = best["test"]["clips"]
+    tested = f"one seed and {clips} test clip{'s' * (clips != 1)}"
+    return f"{found} This is {tested}: another seed may order the arms otherwise."
 
 
 def plan_view(plan: dict[str, Any]) -> View:
@@ -119,23 +128,14 @@ def facts_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _score_table(columns: dict[str, dict[str, Any]]) -> Table:
-    """Metrics by lead time, for each entry as `Scores.to_dict` gives it."""
-    headings = [f"{heading}\n{name}" for heading, _ in METRICS.values() for name in columns]
-    table = _table("frames\nahead", *headings)
-    leads = range(len(next(iter(columns.values()))["by_lead_time"]["mse"]))
-    for lead in leads:
-        cells = [
-            _number(scores["by_lead_time"][metric][lead], digits)
-            for metric, (_, digits) in METRICS.items()
-            for scores in columns.values()
-        ]
-        table.add_row(str(lead + 1), *cells)
-    means = [
-        _number(scores["mean"][metric], digits)
-        for metric, (_, digits) in METRICS.items()
-        for scores in columns.values()
-    ]
+def _score_table(columns: dict[str, dict[str, Any]], *metrics: str) -> Table:
+    """Metrics by lead time, side by side for each entry as `Scores.to_dict` gives it."""
+    cells = [(metric, scores) for metric in metrics for scores in columns.values()]
+    table = _table("frames\nahead", *(f"{METRICS[metric][0]}\n{name}" for metric in metrics for name in columns))
+    for lead in range(len(next(iter(columns.values()))["by_lead_time"]["mse"])):
+        row = (_number(scores["by_lead_time"][metric][lead], METRICS[metric][1]) for metric, scores in cells)
+        table.add_row(str(lead + 1), *row)
+    means = (_number(scores["mean"][metric], METRICS[metric][1]) for metric, scores in cells)
     table.add_row("mean", *means, style="bold")
     return table
 
