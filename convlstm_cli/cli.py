@@ -106,8 +106,10 @@ def train(
     """Train on a folder of videos or image sequences."""
     from convlstm_cli import console, inspection, views
     from convlstm_cli import train as training
+    from convlstm_cli.memory import keep_freed_memory
     from convlstm_cli.run import new_folder
 
+    keep_freed_memory()
     progress = console.ConsoleProgress(quiet, verbose)
     config = build(TrainConfig, options)
     if resume and (begun := _begun(output)) is not None:
@@ -194,8 +196,10 @@ def compare(
     """Train with and without peepholes, matched in everything else, and compare."""
     from convlstm_cli import compare as comparison
     from convlstm_cli import console, views
+    from convlstm_cli.memory import keep_freed_memory
     from convlstm_cli.run import new_folder
 
+    keep_freed_memory()
     if not folders:
         raise UsageError("compare needs a FOLDER of videos; see convlstm compare --help.")
     kinds: list[Any] = [kind.strip() for kind in arms.split(",")]
