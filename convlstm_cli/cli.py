@@ -12,6 +12,7 @@ from typer.core import TyperGroup
 
 from convlstm_cli import __version__
 from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
+from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.options import build, check_unchanged, with_options
 from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig
@@ -38,11 +39,12 @@ class Commands(TyperGroup):
                 raise
             message, exit_code = f"{error.filename or 'the system says'}: {error.strerror or error}", 1
         except (MemoryError, RuntimeError) as error:
-            if not isinstance(error, MemoryError) and "memory" not in str(error):
+            if not is_out_of_memory(error):
                 raise
             message, exit_code = "out of memory; lower --batch-size, --size or --hidden.", 1
         from convlstm_cli import console
 
+        console.ConsoleProgress.clear()
         console.tell_error(message)
         raise typer.Exit(exit_code)
 
@@ -106,18 +108,19 @@ def train(
     """Train on a folder of videos or image sequences."""
     from convlstm_cli import console, inspection, views
     from convlstm_cli import train as training
-    from convlstm_cli.memory import keep_freed_memory
     from convlstm_cli.run import new_folder
 
     keep_freed_memory()
     progress = console.ConsoleProgress(quiet, verbose)
     config = build(TrainConfig, options)
+    if resume and dry_run:
+        raise UsageError("--dry-run goes with a new run; convlstm inspect RUN tells about one that has begun.")
     if resume and (begun := _begun(output)) is not None:
         result = _resume(context, begun, config, folders, size, options, progress)
     else:
         if not folders:
             raise UsageError("train needs a FOLDER of videos; see convlstm train --help.")
-        data, model = _prepare(folders, size, config.seed, options, progress)
+        data, model = _prepare(folders, output, size, config, options, progress)
         if dry_run:
             plan = inspection.plan(data, model, config)
             console.show_json(plan) if json else console.show(*views.plan_view(plan))
@@ -131,7 +134,7 @@ def train(
         console.show_json({"run": str(folder), **(result.run.read_json("test.json") or {})})
     else:
         console.show(*views.test_view(result.test.to_dict()))
-        console.tell(
+        progress.note(
             f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})\n"
             f"next: convlstm predict VIDEO -m {folder}"
         )
@@ -196,7 +199,6 @@ def compare(
     """Train with and without peepholes, matched in everything else, and compare."""
     from convlstm_cli import compare as comparison
     from convlstm_cli import console, views
-    from convlstm_cli.memory import keep_freed_memory
     from convlstm_cli.run import new_folder
 
     keep_freed_memory()
@@ -206,7 +208,7 @@ def compare(
     comparison.check_arms(kinds)
     progress = console.ConsoleProgress(quiet, verbose)
     config = build(TrainConfig, options)
-    data, model = _prepare(folders, size, config.seed, options, progress)
+    data, model = _prepare(folders, output, size, config, options, progress)
     folder = output or new_folder(folders[0], "compare")
     with console.stop_on_signals() as should_stop:
         result = comparison.compare(
@@ -261,6 +263,7 @@ def inspect_(
 @app.command()
 @with_options(NETWORK)
 def explain(
+    context: typer.Context,
     model: Annotated[Path | None, typer.Option("-m", "--model", help="Explain the network of this run.")] = None,
     size: Size = "64",
     json: AsJson = False,
@@ -277,6 +280,9 @@ def explain(
         height, width = parse_size(size)
         config = build(ForecasterConfig, options, height=height, width=width, channels=1)
     else:
+        given = sorted(name for name in {*options, "size"} if _was_given(context, name))
+        if given:
+            raise UsageError(f"--{given[0].replace('_', '-')} and -m cannot both say what to explain; leave one out.")
         config = _run(model).model_config
     explanation = explanation_of(config)
     console.show_json(dataclasses.asdict(explanation)) if json else console.show(*render(explanation))
@@ -303,19 +309,30 @@ def _interrupt(_number: int, _frame: FrameType | None) -> None:
 
 
 def _prepare(
-    folders: list[Path], size: str, seed: int, options: dict[str, Any], progress: "ConsoleProgress"
+    folders: list[Path],
+    output: Path | None,
+    size: str,
+    training: TrainConfig,
+    options: dict[str, Any],
+    progress: "ConsoleProgress",
 ) -> tuple["VideoData", ForecasterConfig]:
     """The videos and the network that the options ask for, for commands that train."""
     from convlstm_cli import device
     from convlstm_cli.data import prepare
+    from convlstm_cli.run import check_free
+    from convlstm_cli.train import check_options
     from convlstm_cli.video.geometry import parse_size
 
     # Before any video is decoded, so that a wrong option is told at once.
-    device.choose(options["device"], options["precision"])
+    device.choose(training.device, training.precision)
+    if output is not None:
+        check_free(output)
     height, width = parse_size(size)
     model = build(ForecasterConfig, options, height=height, width=width, channels=1)
+    check_options(model, training)
     config = build(DataConfig, options, folders=tuple(map(str, folders)), height=height, width=width)
-    data = prepare(config, model.input_frames, model.horizon, seed, progress.indexing)
+    data = prepare(config, model.input_frames, model.horizon, training.seed, progress.indexing)
+    progress.finished()
     for problem in data.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
     return data, dataclasses.replace(model, channels=data.channels)
@@ -336,15 +353,15 @@ def _resume(
     from convlstm_cli.video.geometry import parse_size
 
     explicit = {name for name in context.params if _was_given(context, name)}
-    height, width = parse_size(size)
     recorded = run.config["data"]["settings"]
+    height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
     given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
     if folders and sorted(Path(f).resolve() for f in folders) != sorted(Path(f).resolve() for f in recorded["folders"]):
         raise UsageError(
             f"FOLDER is {', '.join(given.folders)} and {run.folder} was begun with "
             f"{', '.join(recorded['folders'])}; leave it out to go on."
         )
-    if "size" in explicit and [height, width] != [recorded["height"], recorded["width"]]:
+    if [height, width] != [recorded["height"], recorded["width"]]:
         raise UsageError(
             f"--size is {size} and {run.folder} was begun with {recorded['height']}x{recorded['width']}; leave it out."
         )
@@ -360,6 +377,7 @@ def _resume(
     model = run.model_config
     progress.note(f"going on with {run.folder}")
     videos = data.restore(run.config["data"], model.input_frames, model.horizon, progress.indexing)
+    progress.finished()
     with console.stop_on_signals() as should_stop:
         return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
 

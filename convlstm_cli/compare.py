@@ -15,9 +15,10 @@ from torch import Tensor
 from convlstm_cli import device, report
 from convlstm_cli.baselines import persistence
 from convlstm_cli.data import VideoData
-from convlstm_cli.errors import OutputError, UsageError
+from convlstm_cli.errors import Interrupted, OutputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_clip, to_float
 from convlstm_cli.files import write_text, writing
+from convlstm_cli.metrics import finite
 from convlstm_cli.nn.config import ForecasterConfig, Peephole, check_choice
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.progress import Progress
@@ -63,7 +64,7 @@ class Comparison:
                     "parameters": arm.parameters,
                     "step_seconds": arm.step_seconds,
                     "steps": arm.steps,
-                    "skill": arm.test.skill,
+                    "skill": finite(arm.test.skill),
                     "test": arm.test.model.to_dict(),
                 }
                 for arm in self.arms
@@ -103,24 +104,24 @@ def compare(
     seconds = _time_steps(data, models, initial, config)
     if config.max_time is not None:
         config = _fit_into(config, data, list(seconds.values()))
-        progress.note(f"every arm trains for {config.max_steps} steps, which should fit into the time given")
+        progress.note(f"every arm trains for at most {config.max_steps} steps, which should fit into the time given")
     config = replace(config, patience=0)
 
     arms = []
     for kind, arm in models.items():
         progress.note(f"training the arm with {describe(kind)}")
-        result = train(
-            data,
-            arm,
-            config,
-            folder / kind,
-            initial=initial[kind],
-            progress=progress,
-            should_stop=should_stop,
-        )
+        try:
+            result = train(
+                data, arm, config, folder / kind, initial=initial[kind], progress=progress, should_stop=should_stop
+            )
+        except Interrupted:
+            raise Interrupted(
+                f"interrupted; the arms so far are saved as runs in {folder}, but the comparison cannot go on: "
+                "begin it again with another -o."
+            ) from None
         arms.append(Arm(kind, folder / kind, parameter_count(arm), seconds[kind], result.steps, result.test))
     comparison = Comparison(folder, tuple(arms), config.seed)
-    write_text(folder / "comparison.json", json.dumps(comparison.to_dict(), indent=2) + "\n")
+    write_text(folder / "comparison.json", json.dumps(comparison.to_dict(), indent=2, allow_nan=False) + "\n")
     _write_side_by_side(comparison, data, config)
     return comparison
 
@@ -179,7 +180,7 @@ def _fit_into(config: TrainConfig, data: VideoData, step_seconds: list[float]) -
     # A forward pass and its scores take about half of a step.
     overhead = 1.0 + 0.5 * batches["validation"] / batches["train"]
     steps = max(1, int(config.max_time / (sum(step_seconds) * overhead)))
-    return replace(config, max_time=None, max_steps=steps)
+    return replace(config, max_time=None, max_steps=min(steps, config.max_steps or steps))
 
 
 def _write_side_by_side(comparison: Comparison, data: VideoData, config: TrainConfig) -> None:

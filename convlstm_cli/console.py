@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
@@ -37,7 +37,7 @@ def show(*results: RenderableType) -> None:
 
 def show_json(result: Any) -> None:
     """Prints a result to stdout as JSON and nothing else."""
-    sys.stdout.write(json.dumps(result, indent=2, default=str) + "\n")
+    sys.stdout.write(json.dumps(result, indent=2, default=str, allow_nan=False) + "\n")
 
 
 def tell(message: str) -> None:
@@ -56,7 +56,10 @@ class ConsoleProgress(Progress):
     `verbose` adds a line every few seconds, for logs of long epochs.
     """
 
+    _made: ClassVar[list["ConsoleProgress"]] = []
+
     def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
+        self._made.append(self)
         self._quiet = quiet
         self._verbose = verbose
         self._told = time.monotonic()
@@ -77,8 +80,6 @@ class ConsoleProgress(Progress):
 
     def indexing(self, video: str, position: int, total: int) -> None:
         self._show("reading videos", (position - 1) / total, f"{position}/{total} {video}")
-        if position == total:
-            self.finished()
 
     def started(self, folder: Path, budget: Budget, steps: int) -> None:
         self.finished()
@@ -118,6 +119,12 @@ class ConsoleProgress(Progress):
         if self._task is not None:
             self._bars.remove_task(self._task)
             self._task = None
+
+    @classmethod
+    def clear(cls) -> None:
+        """Takes every bar off the terminal and shows the cursor again, for commands that end in an error."""
+        while cls._made:
+            cls._made.pop().finished()
 
     def note(self, message: str) -> None:
         if not self._quiet:

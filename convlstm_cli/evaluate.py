@@ -74,4 +74,4 @@ def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, comput
 
 def to_float(clip: Tensor, device: torch.device) -> Tensor:
     """uint8 frames to float32 in [0, 1], on the device."""
-    return clip.to(device, non_blocking=True).float() / 255.0
+    return clip.to(device).float() / 255.0

@@ -50,6 +50,10 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
             if path.exists():
                 path.rename(replaced)
             partial.rename(path)
+    except BaseException:
+        if replaced.exists() and not path.exists():  # stopped between the two renamings
+            replaced.rename(path)
+        raise
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)

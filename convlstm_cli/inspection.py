@@ -71,7 +71,8 @@ def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig) -> dict[
 
 
 def training_memory(model: ForecasterConfig, batch_size: int) -> int:
-    """Bytes that a training step keeps: weights, gradients, AdamW's two moments, and what autograd saves.
+    """Bytes that a training step keeps: weights and their average, gradients, AdamW's two moments, and what autograd
+    saves.
 
     Counted by running the network on torch's meta device, which computes shapes and allocates nothing.
     """
@@ -89,4 +90,4 @@ def training_memory(model: ForecasterConfig, batch_size: int) -> int:
             network(frames)
     weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
     activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weights)
-    return 4 * 4 * parameter_count(model) + activations
+    return 5 * 4 * parameter_count(model) + activations

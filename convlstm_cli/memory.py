@@ -5,6 +5,12 @@ import ctypes
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error of Python, of torch on any device, or of OpenCV says that memory ran out."""
+    told = ("DefaultCPUAllocator", "out of memory", "Insufficient memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
+
+
 def keep_freed_memory() -> bool:
     """Lets glibc keep freed memory for the next training step; says whether it could (glibc only).
 

@@ -18,6 +18,7 @@ from convlstm_cli.device import Compute
 from convlstm_cli.errors import ConvLSTMError, InputError
 from convlstm_cli.evaluate import Evaluation, forecast_clip, to_float
 from convlstm_cli.files import replacing_folder
+from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import score
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
@@ -78,13 +79,17 @@ def predict(
             yield source
             continue
         progress.predicting(source.name, done, len(sources))
+        outcome: Forecast | ConvLSTMError
         try:
-            forecast = predict_video(source, model, run, output / names[source], config, compute, progress)
+            outcome = predict_video(source, model, run, output / names[source], config, compute, progress)
         except ConvLSTMError as error:
-            yield source, error
-        else:
-            yield source, forecast
-    progress.finished()
+            outcome = error
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            outcome = InputError(f"{source}: takes more memory than there is; lower --frames or choose --size model.")
+        progress.finished()  # before the caller shows the outcome
+        yield source, outcome
 
 
 def predict_video(
@@ -105,7 +110,7 @@ def predict_video(
             f"{source}: gives the model {len(clip.inputs)} frames and it was trained on {model.config.input_frames}; "
             "expect less of the forecast."
         )
-    if clip.truth and run.was_trained_on(source):
+    if clip.truth and run.was_trained_on(source, clip.last + 1, clip.last + len(clip.truth)):
         progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
     grey = all(is_grey(frame) for frame in clip.inputs)
     if model.config.channels == 1 and not grey:
@@ -162,15 +167,21 @@ def _sources(inputs: Sequence[str | Path]) -> list[Path | tuple[Path, ConvLSTMEr
 
 def _output_names(sources: list[Path]) -> dict[Path, str]:
     """A folder name for each input: its stem, with the suffix and then a number where stems are shared."""
-    stems = Counter(source.stem for source in sources)
+    stems = Counter(map(_key, sources))
     names: dict[Path, str] = {}
     for source in sources:
-        name = source.stem if stems[source.stem] == 1 else source.name.replace(".", "_")
+        whole = source.resolve()  # "." has no name
+        name = whole.stem if stems[_key(source)] == 1 else whole.name.replace(".", "_")
         unique, number = name, 2
-        while unique in names.values():
+        while unique.casefold() in {taken.casefold() for taken in names.values()}:
             unique, number = f"{name}-{number}", number + 1
         names[source] = unique
     return names
+
+
+def _key(source: Path) -> str:
+    """What two stems share where the file system takes capitals for small letters."""
+    return source.resolve().stem.casefold()
 
 
 @dataclass(frozen=True)

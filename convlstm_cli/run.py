@@ -9,7 +9,8 @@
     report.html         all of it, to look at
 
 Every file is written beside and renamed over, so that a kill at any moment leaves a folder that resumes.
-No pickle is ever loaded: weights are safetensors, and resume.pt is read with weights_only=True.
+Nothing that could run code is ever loaded: weights are safetensors, and resume.pt is read with weights_only=True,
+which builds tensors and plain values only.
 """
 
 import json
@@ -47,10 +48,9 @@ class Run:
         Raises OutputError if there is something at `folder` already: runs are never overwritten.
         """
         run = cls(folder, config)
+        check_free(folder)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
-        if any(not path.name.startswith(PARTIAL) for path in folder.iterdir()):
-            raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return run
 
@@ -103,11 +103,14 @@ class Run:
         except (KeyError, TypeError, ValueError) as error:
             raise self._damaged("data", error) from error
 
-    def was_trained_on(self, video: Path) -> bool:
-        """Whether frames of this video trained the network or chose its best epoch."""
+    def was_trained_on(self, video: Path, first: int, last: int) -> bool:
+        """Whether any of a video's frames `first` to `last`, from 1, trained the network or chose its best epoch."""
         split = self.config["data"].get("split", {})
-        used = {entry["path"] for subset in ("train", "validation") for entry in split.get(subset, ())}
-        return str(video.resolve()) in used
+        return any(
+            entry["path"] == str(video.resolve()) and entry["start"] < last and first <= entry["stop"]
+            for subset in ("train", "validation")
+            for entry in split.get(subset, ())
+        )
 
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
@@ -157,7 +160,7 @@ class Run:
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Writes metrics.jsonl whole, so that a resumed run neither misses nor doubles a line."""
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in history))
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
 
     def read_metrics(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl; none before the first epoch has ended."""
@@ -172,7 +175,7 @@ class Run:
     def write_json(self, name: str, content: dict[str, Any]) -> Path:
         """Writes a JSON file into the folder and returns its path."""
         path = self.folder / name
-        write_text(path, json.dumps(content, indent=2) + "\n")
+        write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
         return path
 
     def read_json(self, name: str) -> dict[str, Any] | None:
@@ -196,6 +199,12 @@ class Run:
         return RunError(f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again.")
 
 
+def check_free(folder: Path) -> None:
+    """Raises OutputError if a new run cannot be `folder`, because something is there."""
+    if folder.exists() and not (folder.is_dir() and all(p.name.startswith(PARTIAL) for p in folder.iterdir())):
+        raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
+
+
 def new_folder(source: str | Path, kind: str = "") -> Path:
     """A run folder's path that is not taken: runs/NAME-1, runs/NAME-2 and so on, named after what is trained on."""
     stem = Path(source).resolve().name or "run"
@@ -212,7 +221,7 @@ def newest(*, trained: bool) -> Path:
 
     Raises UsageError if there is none.
     """
-    marker = "model.safetensors" if trained else "config.json"
+    marker = "model.safetensors" if trained else "resume.pt"
     found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
     if not found:
         raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")

@@ -5,6 +5,7 @@ Every field is an option of the command line of the same name, and is written wh
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
@@ -56,7 +57,8 @@ class DataConfig:
     test: float = option(0.15, "Share of the videos that are never trained on nor chosen by.")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folders", tuple(map(str, self.folders)))
+        # Absolute, so that a run goes on from any working directory.
+        object.__setattr__(self, "folders", tuple(str(Path(folder).resolve()) for folder in self.folders))
         check_choice("--fit", self.fit, Fit)
         check_choice("--colour", self.colour, Colour)
         if self.stride < 1:
@@ -73,7 +75,8 @@ class TrainConfig:
     """How a forecaster is trained."""
 
     epochs: int | None = option(
-        None, "Passes over the training clips; 60 unless --max-time or --max-steps limits the training."
+        None,
+        "Passes over the training clips, see --epoch-steps; 60 unless --max-time or --max-steps limits the training.",
     )
     epoch_steps: int = option(30, "Least optimiser steps of an epoch: fewer clips are passed over several times.")
     max_time: float | None = option(

@@ -70,10 +70,10 @@ def train(
     Raises:
         UsageError: a loss that does not go with the network's head, or a device that is not there.
         OutputError: `folder` is there already, or cannot be written.
-        Interrupted: after saving; `resume` goes on, bit for bit on a CPU.
+        Interrupted: after saving; `resume` goes on, bit for bit on a CPU unless `max_time` makes the learning rate
+            follow the clock.
     """
-    if config.loss == "bce" and model.head != "sigmoid":
-        raise UsageError("--loss bce needs frames that lie in [0, 1] by themselves; add --head sigmoid.")
+    check_options(model, config)
     compute = device.choose(config.device, config.precision)
     record = {
         "model": asdict(model),
@@ -109,8 +109,18 @@ def resume(
     compute = device.choose(config.device, config.precision)
     step = TrainStep(run.model_config, config, compute, None)
     saved = run.load_resume()
+    if saved is None and run.read_metrics():
+        raise RunError(
+            f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
+        )
     state = State() if saved is None else _restore(run, saved, step)
     return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
+
+
+def check_options(model: ForecasterConfig, config: TrainConfig) -> None:
+    """Raises UsageError for options that are right by themselves but do not go together."""
+    if config.loss == "bce" and model.head != "sigmoid":
+        raise UsageError("--loss bce needs frames that lie in [0, 1] by themselves; add --head sigmoid.")
 
 
 def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
@@ -179,7 +189,8 @@ def _fit(
             loss = step(to_float(batch, compute.device), budget.rate(state.steps, clock.seconds))
             if not math.isfinite(loss):
                 raise ConvLSTMError(
-                    f"the loss became {loss} at step {state.steps + 1}; the last checkpoint in {run.folder} is whole. "
+                    f"the loss or its gradient is not finite at step {state.steps + 1}; {run.folder} keeps its last "
+                    "checkpoint. "
                     "Train again with a lower --learning-rate or --precision fp32."
                 )
             state.steps += 1
@@ -287,7 +298,10 @@ class TrainStep:
         return network
 
     def __call__(self, clip: Tensor, rate: float = 1.0) -> float:
-        """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss."""
+        """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss.
+
+        Gives NaN, and learns nothing, where a gradient is not finite.
+        """
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * rate
         frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
@@ -297,7 +311,9 @@ class TrainStep:
         loss = loss_between(self._config.loss, forecast.float(), truth)
         self.optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+        if not math.isfinite(norm):
+            return math.nan  # before it gets into the weights
         self.optimizer.step()
         self._average.update_parameters(self.network)
         return loss.item()

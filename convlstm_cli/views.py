@@ -1,12 +1,13 @@
 """Results as tables and lines for the terminal; `console.py` prints them."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from convlstm_cli.predict import Forecast
+if TYPE_CHECKING:
+    from convlstm_cli.predict import Forecast
 
 METRICS = {"mse": ("MSE", 5), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3)}
 """Heading and decimals of each metric."""
@@ -20,7 +21,7 @@ def test_view(test: dict[str, Any]) -> View:
     return _score_table(columns, *METRICS), _verdict(test["model"], test["persistence"])
 
 
-def forecast_line(forecast: Forecast) -> str:
+def forecast_line(forecast: "Forecast") -> str:
     """One line for one forecast."""
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.scores is None:

@@ -147,6 +147,8 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
         (["train", ".", "--device", "abacus"], 2, ["--device"]),
         (["train", ".", "--no-such-option"], 2, ["--no-such-option"]),
         (["train", "--resume"], 2, ["runs"]),
+        (["train", ".", "--resume", "--dry-run"], 2, ["--dry-run"]),
+        (["train", ".", "--loss", "bce"], 2, ["--head"]),
         (["predict", "video.mp4"], 2, ["-m"]),
         (["predict", "video.mp4", "-m", "nowhere"], 1, ["nowhere"]),
         (["predict"], 2, ["INPUT"]),

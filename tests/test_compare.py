@@ -97,3 +97,8 @@ def test_an_interrupted_arm_is_saved(data: VideoData, tmp_path: Path) -> None:
     with pytest.raises(Interrupted):
         compare(data, MODEL, CONFIG, tmp_path / "out", should_stop=lambda: True)
     assert (tmp_path / "out" / "none" / "resume.pt").exists()
+
+
+def test_the_tightest_limit_counts(data: VideoData, tmp_path: Path) -> None:
+    result = compare(data, MODEL, dataclasses.replace(CONFIG, max_steps=2, max_time=60.0), tmp_path / "out")
+    assert {arm.steps for arm in result.arms} == {2}

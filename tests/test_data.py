@@ -1,3 +1,4 @@
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,3 +56,15 @@ def test_nothing_usable_says_so(tmp_path: Path) -> None:
     (tmp_path / "broken.mp4").write_bytes(b"no video at all")
     with pytest.raises(InputError, match=r"broken\.mp4"):
         prepare(DataConfig((str(tmp_path),), height=32, width=32), 4, 3, seed=0)
+
+
+def test_more_videos_than_files_may_be_open(tmp_path: Path) -> None:
+    for index in range(60):
+        np.save(tmp_path / f"{index}.npy", np.full((7, 16, 16), 4 * index, np.uint8))
+    clips = prepare(DataConfig((str(tmp_path),), height=16, width=16), 4, 3, seed=0).clips("train")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard))
+    try:
+        assert len([clips[index] for index in range(len(clips))]) == len(clips) > 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

@@ -68,3 +68,25 @@ def test_a_failed_folder_leaves_the_old_one(tmp_path: Path) -> None:
         cut_off()
     assert (folder / "marker").read_text() == "old"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_stop_between_the_two_renamings_keeps_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "out"
+    with replacing_folder(folder, "marker") as partial:
+        (partial / "marker").write_text("old")
+    rename = Path.rename
+
+    def interrupted(self: Path, target: Path) -> Path:
+        if target == folder and "old" not in self.name:
+            raise KeyboardInterrupt
+        return rename(self, target)
+
+    def again() -> None:
+        with replacing_folder(folder, "marker") as partial:
+            (partial / "marker").write_text("new")
+
+    monkeypatch.setattr(Path, "rename", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        again()
+    assert (folder / "marker").read_text() == "old"
+    assert list(tmp_path.iterdir()) == [folder]

@@ -13,6 +13,8 @@ from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig
+from convlstm_cli.video.library import find_videos
+from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.reader import open_video
 
 
@@ -138,10 +140,14 @@ def test_a_grey_model_says_that_colour_is_lost(tmp_path: Path) -> None:
 def test_scores_on_training_material_come_with_a_warning(video: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     for subset, warned in (("train", True), ("validation", True), ("test", False)):
-        run.config["data"]["split"] = {subset: [{"path": str(video.resolve())}]}
+        run.config["data"]["split"] = {subset: [{"path": str(video.resolve()), "start": 10, "stop": 12}]}
         progress = Notes()
         list(predict([video], run, tmp_path / "out", PredictConfig(at=10), progress))
         assert any("trained on" in note for note in progress.notes) == warned
+    run.config["data"]["split"] = {"train": [{"path": str(video.resolve()), "start": 0, "stop": 10}]}
+    progress = Notes()
+    list(predict([video], run, tmp_path / "out", PredictConfig(at=10), progress))
+    assert progress.notes == []  # other frames of the same video were trained on, not those that are scored
 
 
 def test_one_bad_input_does_not_stop_the_others(make_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -202,3 +208,40 @@ def test_the_network_gets_the_frames_in_order(tmp_path: Path, video: Path, monke
     one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
     expected = torch.from_numpy(np.load(video)[5:9]).permute(0, 3, 1, 2)[None].float() / 255
     assert torch.equal(seen[0], expected)
+
+
+def test_an_input_called_dot_gets_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run, images = make_run(tmp_path / "run"), tmp_path / "images"
+    images.mkdir()
+    for number, frame in enumerate(moving_square(6, seed=0)):
+        (images / f"{number}.png").write_bytes(cv2.imencode(".png", frame)[1].tobytes())
+    monkeypatch.chdir(images)
+    assert one(run, Path(), tmp_path / "out").folder == tmp_path / "out" / "images"
+
+
+def test_capitals_do_not_tell_folders_apart(tmp_path: Path) -> None:
+    for index, name in enumerate(("Clip.npy", "clip.npy")):
+        np.save(tmp_path / name, moving_square(6, seed=index))
+    inputs = [tmp_path / "Clip.npy", tmp_path / "clip.npy"]
+    folders = [
+        outcome.folder.name.casefold()
+        for _, outcome in predict(inputs, make_run(tmp_path / "run"), tmp_path / "out")
+        if isinstance(outcome, Forecast)
+    ]
+    assert len(set(folders)) == 2
+
+
+def test_forecasts_of_test_videos_are_never_training_videos(video: Path, tmp_path: Path) -> None:
+    """Training on the working directory must not pick up what earlier commands wrote into it."""
+    one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
+    assert [path for _, path in find_videos([tmp_path])] == [video]
+    assert find_videos([tmp_path / "out" / "square"])  # but whoever asks for it gets it
+
+
+def test_want_of_memory_is_one_inputs_failure(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr("convlstm_cli.predict.forecast_clip", full)
+    with pytest.raises(InputError, match="--frames"):
+        one(make_run(tmp_path / "run"), video, tmp_path / "out")

@@ -140,6 +140,8 @@ def test_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     for age, name in ((100, "old"), (50, "new"), (0, "untrained")):
         run = make(Path("runs") / name)
         os.utime(run.folder / "config.json", (10**9 - age,) * 2)
+        (run.folder / "resume.pt").write_text("")
+        os.utime(run.folder / "resume.pt", (10**9 - age,) * 2)
         if name != "untrained":
             (run.folder / "model.safetensors").write_text("")
             os.utime(run.folder / "model.safetensors", (10**9 - age,) * 2)

@@ -1,15 +1,17 @@
 import dataclasses
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from convlstm_cli.data import VideoData, prepare, restore
 from convlstm_cli.device import choose
-from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, UsageError
+from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, RunError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
@@ -229,3 +231,41 @@ def test_the_average_follows_the_weights() -> None:
     plain = TrainStep(MODEL, dataclasses.replace(config, average=0.0), choose("cpu"), None)
     plain(clip)
     assert all(torch.equal(a, b) for a, b in zip(plain.averaged.parameters(), plain.network.parameters(), strict=True))
+
+
+def test_a_run_without_its_state_is_not_begun_again(data: VideoData, tmp_path: Path) -> None:
+    train(data, MODEL, CONFIG, tmp_path / "run")
+    (tmp_path / "run" / "resume.pt").unlink()
+    before = weights(tmp_path / "run")
+    with pytest.raises(RunError, match=r"resume\.pt"):
+        resume(Run.open(tmp_path / "run"), data)
+    assert all(torch.equal(before[name], value) for name, value in weights(tmp_path / "run").items())
+
+
+def test_a_gradient_that_is_not_finite_stays_out_of_the_weights() -> None:
+    step = TrainStep(MODEL, CONFIG, choose("cpu"), None)
+    before = {name: value.clone() for name, value in step.network.state_dict().items()}
+    clip = torch.rand(2, 7, 1, 32, 32)
+    clip[0, 0, 0, 0, 0] = float("nan")
+    assert math.isnan(step(clip))
+    assert all(torch.equal(before[name], value) for name, value in step.network.state_dict().items())
+
+
+def test_videos_that_do_not_move_are_reported_without_a_traceback(tmp_path: Path) -> None:
+    folder = tmp_path / "still"
+    folder.mkdir()
+    for index in range(3):
+        np.save(folder / f"{index}.npy", np.full((9, 32, 32), 60 * index, np.uint8))
+    data = prepare(DataConfig((str(folder),), height=32, width=32), 4, 3, seed=0)
+    result = train(data, MODEL, dataclasses.replace(CONFIG, epochs=1), tmp_path / "run")
+    assert result.test.persistence.mean_mse == 0
+    assert "exact" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("data")
+def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    relative = prepare(DataConfig(("videos",), height=32, width=32), 4, 3, seed=0)
+    record = train(relative, MODEL, CONFIG, tmp_path / "run").run.config
+    monkeypatch.chdir("/")
+    assert restore(record["data"], 4, 3).split == relative.split

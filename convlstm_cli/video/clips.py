@@ -1,14 +1,13 @@
 """Windows of consecutive frames, as a torch Dataset."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.library import Library
 from convlstm_cli.video.split import Segment
 
@@ -30,19 +29,13 @@ class ClipDataset(Dataset[Tensor]):
             for start in range(segment.start, segment.stop - clip_frames + 1, stride)
         ]
         """Name of the video and position of the first frame, from 0, of each clip."""
-        self._opened: dict[str, Frame] = {}
 
     def __len__(self) -> int:
         return len(self.clips)
 
     def __getitem__(self, position: int) -> Tensor:
         name, start = self.clips[position]
-        if name not in self._opened:
-            self._opened[name] = self.library.frames(name)
-        clip = self._opened[name][start : start + self.clip_frames]
+        # Mapped anew each time: a map holds a file open, and a folder has more videos than a process may open files.
+        clip = self.library.frames(name)[start : start + self.clip_frames]
         clip = to_channels(clip, self.channels).transpose(0, 3, 1, 2)  # (T, H, W, C) to (T, C, H, W)
         return torch.from_numpy(np.array(clip, order="C"))  # a copy: the map is read-only
-
-    def __getstate__(self) -> dict[str, Any]:
-        """Without the memory maps, which would be pickled as the frames they map."""
-        return {**self.__dict__, "_opened": {}}

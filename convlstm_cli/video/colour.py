@@ -44,6 +44,7 @@ def to_uint8(pixels: NDArray[np.generic], source: str) -> NDArray[np.uint8]:
     bool becomes 0 or 255, 16 bits are scaled from 0...65535 and floats from [0, 1], all rounded to the nearest.
     Raises InputError, which begins with `source`, for other types and for floats outside [0, 1].
     """
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.dtype == np.uint8:
         return np.asarray(pixels, np.uint8)
     if pixels.dtype == np.bool_:

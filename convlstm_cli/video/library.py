@@ -26,6 +26,10 @@ __all__ = [
     "split",
 ]
 
+WRITTEN = ("forecast.json", "comparison.json", "metrics.jsonl", "resume.pt")
+"""A folder with one of these files is a forecast, a comparison or a run. Searching a working directory passes it
+over: it holds frames of test videos, which would become training videos of the next run."""
+
 OnVideo = Callable[[str, int, int], None]
 """Called before a video is decoded, with its name, its position (the first is 1) and the number of videos."""
 
@@ -146,7 +150,7 @@ def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     seen: set[Path] = set()
     for root in map(Path, paths):
-        for path in _walk(root, seen) if root.is_dir() else [_existing(root)]:
+        for path in _walk(root, seen, given=True) if root.is_dir() else [_existing(root)]:
             relative = path.relative_to(root)
             own = root.resolve().name if root.is_dir() else root.name
             name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
@@ -154,9 +158,11 @@ def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
     return list(found.items())
 
 
-def _walk(folder: Path, seen: set[Path]) -> Iterable[Path]:
-    """Videos in a folder and below it, in natural order."""
+def _walk(folder: Path, seen: set[Path], *, given: bool = False) -> Iterable[Path]:
+    """Videos in a folder and below it, in natural order; none that this tool wrote, unless it was `given`."""
     if folder.resolve() in seen:  # a link back to a folder above, or a folder given twice
+        return
+    if not given and any((folder / name).is_file() for name in WRITTEN):
         return
     seen.add(folder.resolve())
     if is_image_sequence(folder):

@@ -44,7 +44,7 @@ class VideoReader:
     path: Path
     kind: Literal["file", "images", "array"]
     fps: float | None
-    """Frames per second; None where the source has none, or says something outside 0.1...1000."""
+    """Frames per second; None where the source has none, or OpenCV's 1000, which it says when unsure."""
     declared_frames: int | None
     """What the source says of its length, never trusted; None where it says nothing or something absurd."""
     height: int
@@ -161,7 +161,7 @@ def _open_file(path: Path) -> VideoReader:
         "file",
         _decode(capture),
         int(declared) if 1 <= declared <= MAX_DECLARED_FRAMES else None,
-        fps if math.isfinite(fps) and 0.1 <= fps <= 1000 else None,
+        fps if math.isfinite(fps) and 0.1 <= fps <= 240 else None,
     )
 
 

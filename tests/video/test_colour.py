@@ -73,3 +73,8 @@ def test_floats_outside_the_range_are_refused(bad: float) -> None:
 def test_other_types_are_refused_by_name(dtype: type) -> None:
     with pytest.raises(InputError, match=np.dtype(dtype).name):
         to_uint8(np.zeros(3, dtype), "x")
+
+
+def test_the_order_of_bytes_does_not_matter() -> None:
+    pixels = np.array([[0, 257, 65535]], ">u2")
+    assert to_uint8(pixels, "x").tolist() == [[0, 1, 255]]
