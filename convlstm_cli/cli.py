@@ -243,12 +243,12 @@ def inspect_(
     from convlstm_cli.data import prepare
     from convlstm_cli.run import Run
     from convlstm_cli.video.geometry import parse_size
-    from convlstm_cli.video.reader import is_image_sequence
+    from convlstm_cli.video.library import find_videos
 
-    if (path / "config.json").exists():
+    if (path / "config.json").exists() and (path / "resume.pt").exists():
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
-    elif path.is_dir() and not is_image_sequence(path):
+    elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:
         height, width = parse_size(size)
         config = build(DataConfig, options, folders=(path,), height=height, width=width)
         data = prepare(config, input_frames, frames, seed, console.ConsoleProgress(quiet, verbose).indexing)

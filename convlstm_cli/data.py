@@ -1,6 +1,5 @@
 """From folders of videos to the clips of training, validation and test."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -8,11 +7,9 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.settings import DataConfig
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.library import Library, Segment, Split, index, split
+from convlstm_cli.video.library import Library, OnVideo, Segment, Split, index, split
 
 Subset = Literal["train", "validation", "test"]
-OnVideo = Callable[[str, int, int], None]
-"""Called with a video's name, its position (the first is 1) and the number of videos."""
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
 
 
@@ -57,6 +54,7 @@ class VideoData:
                 **asdict(segment),
                 "path": str(videos[segment.video].path.resolve()),
                 "frames": videos[segment.video].frames,
+                "digest": self.library.digest(segment.video),
             }
             for segment in getattr(self.split, subset)
         ]
@@ -88,20 +86,19 @@ def prepare(
 def restore(record: dict[str, Any], input_frames: int, horizon: int, on_progress: OnVideo | None = None) -> VideoData:
     """The data of a run, from what its config.json says, with the very split that it was trained with.
 
-    Raises InputError where a video of the split is gone or has changed its length.
+    Raises InputError where a video of the split is gone or shows other frames.
     """
     config = DataConfig(**record["settings"])
     library = _index(config, input_frames + horizon, on_progress)
-    frames = {video.name: video.frames for video in library.videos}
+    digests = {video.name: library.digest(video.name) for video in library.videos}
     segments: dict[str, tuple[Segment, ...]] = {}
     for name in SUBSETS:
         for entry in record["split"][name]:
-            if frames.get(entry["video"]) != entry["frames"]:
-                found = frames.get(entry["video"])
-                now = "is gone or no longer usable" if found is None else f"has {found} frames"
+            found = digests.get(entry["video"])
+            if found != entry["digest"]:
+                now = "is gone or cannot be used" if found is None else "shows other frames"
                 raise InputError(
-                    f"{entry['path']}: had {entry['frames']} frames when the run began and now {now}; "
-                    "put it back, or start a new run."
+                    f"{entry['path']}: {now} since the run began; put it back as it was, or start a new run."
                 )
         segments[name] = tuple(Segment(e["video"], e["start"], e["stop"]) for e in record["split"][name])
     return VideoData(

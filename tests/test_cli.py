@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import TINY, moving_square
+from PIL import Image
 
 COMMANDS = ("train", "predict", "compare", "inspect", "explain", "info")
 
@@ -87,6 +88,8 @@ def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path
 def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
     (folder / "broken.mp4").write_bytes(b"no video")
+    for name in ("poster.png", "cover.png"):  # two images among videos do not hide the videos
+        Image.new("L", (8, 8)).save(folder / name)
     compared = convlstm("compare", folder, *TINY, "--max-steps", 2, cwd=tmp_path)
     assert "one seed" in compared.stdout
     assert "broken.mp4" in compared.stderr

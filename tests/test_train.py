@@ -114,9 +114,14 @@ def test_a_finished_run_can_go_on_for_longer(data: VideoData, tmp_path: Path) ->
 
 def test_a_changed_video_is_noticed_on_resume(data: VideoData, tmp_path: Path) -> None:
     train(data, MODEL, CONFIG, tmp_path / "run")
-    Path(data.library.videos[0].path).unlink()
+    record = Run.open(tmp_path / "run").config["data"]
+    video = data.library.videos[0].path
+    np.save(video, np.load(video)[::-1])  # of the same length
+    with pytest.raises(InputError, match="shows other frames"):
+        restore(record, 4, 3)
+    video.unlink()
     with pytest.raises(InputError, match="put it back"):
-        restore(Run.open(tmp_path / "run").config["data"], 4, 3)
+        restore(record, 4, 3)
 
 
 def test_the_same_seed_gives_the_same_weights_and_another_does_not(data: VideoData, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from convlstm_cli.video.split import Segment, Split, split
 
 __all__ = [
     "Library",
+    "OnVideo",
     "Problem",
     "Segment",
     "Split",
@@ -29,6 +30,9 @@ __all__ = [
 WRITTEN = ("forecast.json", "comparison.json", "metrics.jsonl", "resume.pt")
 """A folder with one of these files is a forecast, a comparison or a run. Searching a working directory passes it
 over: it holds frames of test videos, which would become training videos of the next run."""
+
+MOST_TOLD = 20
+"""Problems that are listed where no video can be used."""
 
 OnVideo = Callable[[str, int, int], None]
 """Called before a video is decoded, with its name, its position (the first is 1) and the number of videos."""
@@ -74,6 +78,10 @@ class Library:
     def channels(self) -> int:
         """1 if every video is grey, else 3."""
         return 1 if all(video.grey for video in self.videos) else 3
+
+    def digest(self, name: str) -> str:
+        """Of all frames of a video; equal for two videos only if they show the same."""
+        return self.entries[name][1].digest
 
     def frames(self, name: str) -> Frame:
         """All frames of a video, a read-only memory map (T, H, W, C) uint8, C = 1 if the video is grey, else 3.
@@ -196,6 +204,6 @@ def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str
     where = ", ".join(map(str, paths))
     if not problems:
         return f"{where}: holds no videos; give a folder of video files, image folders or .npy arrays."
-    reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:3])
-    more = f"\n  and {len(problems) - 3} more" if len(problems) > 3 else ""
+    reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:MOST_TOLD])
+    more = f"\n  and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
     return f"{where}: holds no video that can be used:{reasons}{more}"

@@ -116,9 +116,9 @@ class TestIndex:
         assert len(reasons) == 4
 
     def test_nothing_usable_lists_the_first_problems(self, tmp_path: Path) -> None:
-        for number in range(5):
+        for number in range(25):
             (tmp_path / f"{number}.mp4").write_text("x")
-        with pytest.raises(InputError, match=r"(?s)0\.mp4: .*1\.mp4: .*2\.mp4: .*and 2 more"):
+        with pytest.raises(InputError, match=r"(?s)0\.mp4: .*1\.mp4: .*2\.mp4: .*and 5 more"):
             index([tmp_path], GEOMETRY)
 
     def test_no_video_at_all(self, tmp_path: Path) -> None:
