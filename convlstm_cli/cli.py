@@ -61,6 +61,8 @@ app = typer.Typer(
 CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_every")
 """Training options that --resume may change: how long and where, not what."""
 
+LIMITS = ("epochs", "max_time", "max_steps")
+
 VIDEOS = (DataConfig, "Videos")
 NETWORK = (ForecasterConfig, "Network")
 TRAINING = (TrainConfig, "Training")
@@ -372,6 +374,8 @@ def _resume(
         explicit,
     )
     changed = {name: getattr(config, name) for name in CHANGEABLE if name in explicit}
+    if explicit & set(LIMITS):  # a limit that is given replaces all that were recorded
+        changed |= {name: getattr(config, name) for name in LIMITS}
     check_unchanged(config, {**run.config["training"], **changed}, explicit)
     config = dataclasses.replace(run.train_config, **changed)
     model = run.model_config

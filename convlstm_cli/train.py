@@ -77,10 +77,8 @@ def train(
     compute = device.choose(config.device, config.precision)
     record = {
         "model": asdict(model),
-        "training": asdict(config),
         "data": data.to_dict(),
-        "compute": {"device": str(compute.device), "precision": compute.precision},
-        "versions": versions(),
+        **_circumstances(config, compute),
     }
     run = Run.create(folder, record)
     step = TrainStep(model, config, compute, initial)
@@ -100,11 +98,7 @@ def resume(
     `data` is `data.restore` of the run's own record. `config` replaces the recorded one, to go on for longer or
     on another device. Raises RunError if the run's state is damaged, Interrupted as `train` does.
     """
-    recorded = run.train_config
-    config = config or recorded
-    if config != recorded:
-        run.config["training"] = asdict(config)
-        run.write_json("config.json", run.config)
+    config = config or run.train_config
     run.remove_partials()
     compute = device.choose(config.device, config.precision)
     step = TrainStep(run.model_config, config, compute, None)
@@ -114,7 +108,18 @@ def resume(
             f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
         )
     state = State() if saved is None else _restore(run, saved, step)
+    run.config |= _circumstances(config, compute)  # they may be others than at the beginning
+    run.write_json("config.json", run.config)
     return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
+
+
+def _circumstances(config: TrainConfig, compute: Compute) -> dict[str, Any]:
+    """What config.json says of how a run is trained, on what, and by which versions."""
+    return {
+        "training": asdict(config),
+        "compute": {"device": str(compute.device), "precision": compute.precision},
+        "versions": versions(),
+    }
 
 
 def check_options(model: ForecasterConfig, config: TrainConfig) -> None:
