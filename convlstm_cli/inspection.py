@@ -21,7 +21,7 @@ def inspect_video(path: Path) -> dict[str, Any]:
     with open_video(path) as video:
         for frame in video:
             frames += 1
-            grey = grey and is_grey(frame)
+            grey = grey and is_grey(frame, video.grey_tolerance)
         return {
             "path": str(path),
             "kind": video.kind,

@@ -112,7 +112,7 @@ def predict_video(
         )
     if clip.truth and run.was_trained_on(source, clip.last + 1, clip.last + len(clip.truth)):
         progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
-    grey = all(is_grey(frame) for frame in clip.inputs)
+    grey = clip.grey
     if model.config.channels == 1 and not grey:
         progress.note(f"{source}: is in colour and {run.name} was trained on grey frames; the forecast is grey.")
         grey = True
@@ -192,6 +192,8 @@ class _Clip:
     last: int
     """Number of the last input frame, counting from 1."""
     fps: float | None
+    grey: bool
+    """Whether no input frame has colour."""
 
 
 def _read(source: Path, input_frames: int, horizon: int, at: int | None) -> _Clip:
@@ -209,13 +211,14 @@ def _read(source: Path, input_frames: int, horizon: int, at: int | None) -> _Cli
             else:
                 break
         fps = video.fps
+        grey = all(is_grey(frame, video.grey_tolerance) for frame in inputs)
     if at is not None and last < at:
         raise InputError(f"{source}: has {last} frames, so --at can be at most {last}, not {at}.")
     if len(inputs) < 2:
         raise InputError(
             f"{source}: a single frame shows no motion; give a video of at least 2 frames or a later --at."
         )
-    return _Clip(list(inputs), truth, last, fps)
+    return _Clip(list(inputs), truth, last, fps, grey)
 
 
 def _to_tensor(frames: list[Frame], run: Run, model: EncoderForecaster, compute: Compute) -> Tensor:

@@ -112,7 +112,7 @@ def test_every_format_is_written(video: Path, tmp_path: Path) -> None:
 def test_output_has_the_size_and_colour_of_the_source(tmp_path: Path, fit: str) -> None:
     source = tmp_path / "wide.npy"
     smooth = np.linspace(0, 200, 50)[None, None, :, None] + np.zeros((6, 30, 50, 3))
-    np.save(source, (smooth + np.array([0, 25, 50])).astype(np.uint8))
+    np.save(source, (smooth + np.array([0, 5, 10])).astype(np.uint8))
     forecast = one(make_run(tmp_path / "run", channels=3, fit=fit), source, tmp_path / "out")
     written = frames_of(forecast.folder)
     assert written.shape == (3, 30, 50, 3)

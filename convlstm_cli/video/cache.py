@@ -126,7 +126,7 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: s
             with colour.open("wb") as file:
                 for frame in video:
                     fitted = geometry.fit_frame(frame)
-                    grey = grey and is_grey(fitted)
+                    grey = grey and is_grey(fitted, video.grey_tolerance)
                     content = to_channels(fitted, 3).tobytes()
                     digest.update(content)
                     file.write(content)

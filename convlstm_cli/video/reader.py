@@ -16,7 +16,7 @@ from natsort import natsorted
 from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame, to_uint8
+from convlstm_cli.video.colour import GREY_TOLERANCE, Frame, to_uint8
 from convlstm_cli.video.opencv import cv2, silence
 
 # fmt: off
@@ -66,6 +66,11 @@ class VideoReader:
         if self._first is None:
             raise InputError(f"{path}: opens but no frame can be decoded (AV1 and animated WebP do that); {CONVERT}.")
         self.height, self.width = self._first.shape[:2]
+
+    @property
+    def grey_tolerance(self) -> int:
+        """How far the channels of a grey pixel may lie apart: video codecs tint, images and arrays hardly do."""
+        return GREY_TOLERANCE if self.kind == "file" else 2
 
     def __iter__(self) -> Iterator[Frame]:
         return self
