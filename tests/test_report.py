@@ -5,13 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from convlstm_cli.video.reader import open_video
 
 from convlstm_cli.data import prepare
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.report import strip, to_image, write_strip
 from convlstm_cli.settings import DataConfig, TrainConfig
 from convlstm_cli.train import train
+from convlstm_cli.video.reader import open_video
 
 VOID = {"meta", "img", "br", "path", "use", "circle", "rect", "dc:type"}
 
