@@ -247,7 +247,8 @@ def inspect_(
     from convlstm_cli.video.geometry import parse_size
     from convlstm_cli.video.library import find_videos
 
-    if (path / "config.json").exists() and (path / "resume.pt").exists():
+    is_run = (path / "config.json").exists() and (path / "resume.pt").exists()
+    if is_run or (path / "comparison.json").exists():  # of a comparison, Run.open says which runs it holds
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
     elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:

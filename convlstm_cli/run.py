@@ -60,6 +60,9 @@ class Run:
         path = folder / "config.json"
         if not folder.is_dir():
             raise RunError(f"{folder}: is not a run folder; `convlstm train` makes one under {RUNS}/.")
+        if (folder / "comparison.json").exists():
+            arms = ", ".join(str(arm.parent) for arm in sorted(folder.glob("*/config.json")))
+            raise RunError(f"{folder}: is a comparison; name one of its arms: {arms}.")
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -92,6 +92,7 @@ def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> 
         Image.new("L", (8, 8)).save(folder / name)
     compared = convlstm("compare", folder, *TINY, "--max-steps", 2, cwd=tmp_path)
     assert "one seed" in compared.stdout
+    assert "runs/compare-videos-1/none" in convlstm("inspect", "runs/compare-videos-1", cwd=tmp_path, check=1).stderr
     assert "broken.mp4" in compared.stderr
     inspected = convlstm("inspect", folder, "--size", 32, "--input-frames", 4, "--frames", 3, cwd=tmp_path)
     assert "6 usable videos" in inspected.stdout

@@ -8,7 +8,7 @@ import torch
 
 from convlstm_cli.compare import compare
 from convlstm_cli.data import VideoData, prepare
-from convlstm_cli.errors import Interrupted, OutputError, UsageError
+from convlstm_cli.errors import Interrupted, OutputError, RunError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.run import Run
 from convlstm_cli.settings import DataConfig, TrainConfig
@@ -43,6 +43,8 @@ def test_arms_are_matched_and_everything_is_written(data: VideoData, tmp_path: P
         assert len(list(video)) == 3
     assert (folder / "comparison.png").stat().st_size > 1000
     assert Run.open(folder / "none").model_config.peephole == "none"
+    with pytest.raises(RunError, match=r"comparison.*channel, .*full, .*none"):
+        Run.open(folder)
 
 
 def test_arms_start_from_the_same_values_where_they_share_weights(data: VideoData, tmp_path: Path) -> None:
