@@ -159,7 +159,12 @@ def _sources(inputs: Sequence[str | Path]) -> list[Path | tuple[Path, ConvLSTMEr
     sources: list[Path | tuple[Path, ConvLSTMError]] = []
     for entry in map(Path, inputs):
         try:
-            sources += [path for _, path in find_videos([entry])]
+            found = [path for _, path in find_videos([entry])]
+            if not found:
+                raise InputError(
+                    f"{entry}: holds no videos; give videos, image folders, .npy arrays or folders of them."
+                )
+            sources += found
         except ConvLSTMError as error:
             sources.append((entry, error))
     return list(dict.fromkeys(sources))

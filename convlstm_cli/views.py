@@ -27,7 +27,8 @@ def forecast_line(forecast: "Forecast") -> str:
     if forecast.scores is None:
         return line
     model, copying = forecast.scores["model"], forecast.scores["persistence"]
-    return f"{line}\n  of the {len(model['by_lead_time']['mse'])} that are known: {_verdict(model, copying)}"
+    known = len(model["by_lead_time"]["mse"])
+    return f"{line}\n  of the {known} that are known, at the model's size: {_verdict(model, copying)}"
 
 
 def comparison_view(comparison: dict[str, Any]) -> View:

@@ -160,6 +160,13 @@ def test_one_bad_input_does_not_stop_the_others(make_folder: Callable[..., Path]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["square0", "square1"]
 
 
+def test_an_empty_folder_is_a_failed_input(video: Path, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    outcomes = dict(predict([tmp_path / "empty", video], make_run(tmp_path / "run"), tmp_path / "out"))
+    assert "holds no videos" in str(outcomes[tmp_path / "empty"])
+    assert isinstance(outcomes[video], Forecast)
+
+
 def test_inputs_of_one_name_do_not_overwrite_each_other(tmp_path: Path) -> None:
     for index, name in enumerate(("a/x.npy", "b/x.npy")):
         path = tmp_path / name
