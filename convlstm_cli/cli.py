@@ -359,7 +359,7 @@ def _resume(
     recorded = run.config["data"]["settings"]
     height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
     given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
-    if folders and sorted(Path(f).resolve() for f in folders) != sorted(Path(f).resolve() for f in recorded["folders"]):
+    if folders and sorted(given.folders) != sorted(recorded["folders"]):
         raise UsageError(
             f"FOLDER is {', '.join(given.folders)} and {run.folder} was begun with "
             f"{', '.join(recorded['folders'])}; leave it out to go on."

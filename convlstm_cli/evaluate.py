@@ -41,20 +41,22 @@ def evaluate_clips(
     compute: Compute,
     batch_size: int,
     on_batch: Callable[[int, int], None] | None = None,
+    known: Scores | None = None,
 ) -> Evaluation:
     """Forecasts every clip from its first `input_frames` frames and scores the rest.
 
     `on_batch` is called after each batch with the number of clips done and their total; what it raises
-    ends the evaluation.
+    ends the evaluation. `known` are the scores of persistence on these very clips, if they were taken before.
     """
-    evaluation = Evaluation()
+    evaluation = Evaluation() if known is None else Evaluation(persistence=known)
     input_frames = model.config.input_frames
     done = 0
     for batch in DataLoader(clips, batch_size=batch_size):
         frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
         forecast = forecast_clip(model, frames, truth.shape[1], compute)
         evaluation.model.add(forecast, truth)
-        evaluation.persistence.add(persistence(frames, truth.shape[1]), truth)
+        if known is None:
+            evaluation.persistence.add(persistence(frames, truth.shape[1]), truth)
         done += len(batch)
         if on_batch is not None:
             on_batch(done, len(clips))

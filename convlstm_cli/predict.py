@@ -174,12 +174,14 @@ def _output_names(sources: list[Path]) -> dict[Path, str]:
     """A folder name for each input: its stem, with the suffix and then a number where stems are shared."""
     stems = Counter(map(_key, sources))
     names: dict[Path, str] = {}
+    taken: set[str] = set()
     for source in sources:
         whole = source.resolve()  # "." has no name
         name = whole.stem if stems[_key(source)] == 1 else whole.name.replace(".", "_")
         unique, number = name, 2
-        while unique.casefold() in {taken.casefold() for taken in names.values()}:
+        while unique.casefold() in taken:
             unique, number = f"{name}-{number}", number + 1
+        taken.add(unique.casefold())
         names[source] = unique
     return names
 
@@ -235,8 +237,7 @@ def _to_tensor(frames: list[Frame], run: Run, model: EncoderForecaster, compute:
 
 def _to_frames(clip: Tensor) -> Iterator[Frame]:
     """(1, T, C, H, W) in [0, 1] as uint8 (H, W, C), one after another."""
-    for frame in clip[0]:
-        yield np.ascontiguousarray((frame * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+    return map(report.to_frame, clip[0])
 
 
 def _write(stem: Path, frames: Iterable[Frame], formats: Sequence[str], fps: float) -> None:

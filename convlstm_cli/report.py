@@ -15,12 +15,13 @@ from torch import Tensor
 
 from convlstm_cli.files import replacing, write_text
 from convlstm_cli.run import Run
+from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.opencv import cv2
 
 Image = npt.NDArray[np.uint8]
 
 INK = "#7f8c9b"  # readable on white and on black, since an SVG does not know the page's theme
-COLOURS = {"model": "#2f7ed8", "persistence": "#e07b39", "train": "#8a63d2"}
+COLOURS = {"model": "#2f7ed8", "persistence": "#e07b39"}
 
 
 def write_strip(path: Path, rows: Mapping[str, Tensor]) -> None:
@@ -55,8 +56,12 @@ def strip(rows: Mapping[str, Tensor]) -> Image:
 
 def to_image(frame: Tensor) -> Image:
     """(C, H, W) in [0, 1] to (H, W, 3) RGB uint8."""
-    pixels = (frame.detach().float().clamp(0, 1) * 255).round().byte().cpu()
-    return np.ascontiguousarray(pixels.expand(3, -1, -1).permute(1, 2, 0).numpy())
+    return to_channels(to_frame(frame), 3)
+
+
+def to_frame(pixels: Tensor) -> Frame:
+    """(C, H, W) in [0, 1] to (H, W, C) uint8."""
+    return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
 def write_image(path: Path, picture: Image) -> None:

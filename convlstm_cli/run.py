@@ -13,9 +13,11 @@ Nothing that could run code is ever loaded: weights are safetensors, and resume.
 which builds tensors and plain values only.
 """
 
+import contextlib
 import json
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -83,28 +85,22 @@ class Run:
     @property
     def model_config(self) -> ForecasterConfig:
         """The network. Raises RunError where config.json does not describe one."""
-        try:
+        with self._reading("model"):
             return ForecasterConfig(**self.config["model"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged("model", error) from error
 
     @property
     def train_config(self) -> TrainConfig:
         """How it is trained. Raises RunError where config.json does not say."""
-        try:
+        with self._reading("training"):
             return TrainConfig(**self.config["training"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged("training", error) from error
 
     @property
     def geometry(self) -> FrameGeometry:
         """How frames are brought to the network's size. Raises RunError where config.json does not say."""
-        try:
+        with self._reading("data"):
             settings = self.config["data"]["settings"]
             fit: Fit = settings["fit"]
             return FrameGeometry(settings["height"], settings["width"], fit)
-        except (KeyError, TypeError, ValueError) as error:
-            raise self._damaged("data", error) from error
 
     def was_trained_on(self, video: Path, first: int, last: int) -> bool:
         """Whether any of a video's frames `first` to `last`, from 1, trained the network or chose its best epoch."""
@@ -197,9 +193,16 @@ class Run:
         for path in self.folder.rglob(f"{PARTIAL}*"):
             path.unlink(missing_ok=True)
 
-    def _damaged(self, section: str, error: Exception) -> RunError:
-        detail = f"no {error}" if isinstance(error, KeyError) else _first_line(error)
-        return RunError(f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again.")
+    @contextlib.contextmanager
+    def _reading(self, section: str) -> Iterator[None]:
+        """Turns what a wrong part of config.json leads to into a RunError that names the part."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            detail = f"no {error}" if isinstance(error, KeyError) else _first_line(error)
+            raise RunError(
+                f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again."
+            ) from error
 
 
 def check_free(folder: Path) -> None:

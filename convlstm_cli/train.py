@@ -19,6 +19,7 @@ from convlstm_cli.data import VideoData
 from convlstm_cli.device import Compute
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError, UsageError
 from convlstm_cli.evaluate import Evaluation, evaluate_clips, forecast_clip, to_float
+from convlstm_cli.metrics import Scores
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
@@ -168,6 +169,7 @@ def _fit(
     clock = Clock(state.seconds)
     last_save = clock.seconds
     step_seconds: list[float] = []
+    copied: Scores | None = None  # the scores of persistence, the same after every epoch
 
     def save() -> None:
         nonlocal last_save
@@ -195,8 +197,7 @@ def _fit(
             if not math.isfinite(loss):
                 raise ConvLSTMError(
                     f"the loss or its gradient is not finite at step {state.steps + 1}; {run.folder} keeps its last "
-                    "checkpoint. "
-                    "Train again with a lower --learning-rate or --precision fp32."
+                    "checkpoint. Train again with a lower --learning-rate or --precision fp32."
                 )
             state.steps += 1
             state.position += 1
@@ -207,7 +208,8 @@ def _fit(
             if clock.seconds - last_save > config.save_every:
                 save()
 
-        evaluation = evaluate_clips(network, validation_clips, compute, config.batch_size, validated)
+        evaluation = evaluate_clips(network, validation_clips, compute, config.batch_size, validated, copied)
+        copied = evaluation.persistence
         improved = evaluation.model.mean_mse < state.best_mse
         if improved:
             state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1
@@ -231,7 +233,7 @@ def _fit(
 
     best = run.load_model(compute.device)
     test = evaluate_clips(best, data.clips("test"), compute, config.batch_size, validated)
-    run.write_metrics(state.history)
+    run.write_metrics(state.history)  # again, for a run that was killed between its last checkpoint and this file
     run.write_json(
         "test.json",
         {"best_epoch": state.best_epoch, "stopped": reason, "seconds": seconds, **test.to_dict()},
