@@ -58,7 +58,7 @@ app = typer.Typer(
     epilog="Start with `convlstm train FOLDER`, then `convlstm predict VIDEO`.",
 )
 
-CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_every")
+CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_every", "checkpoint_every")
 """Training options that --resume may change: how long and where, not what."""
 
 LIMITS = ("epochs", "max_time", "max_steps")

@@ -8,6 +8,8 @@ import torch
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import Precision
 
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
 
 @dataclass(frozen=True)
 class Compute:
@@ -24,8 +26,8 @@ class Compute:
 
     @property
     def precision(self) -> str:
-        """`fp32` or `bf16`."""
-        return "bf16" if self.dtype == torch.bfloat16 else "fp32"
+        """`fp32`, `bf16` or `fp16`."""
+        return next(name for name, dtype in TYPES.items() if dtype == self.dtype)
 
     def __str__(self) -> str:
         return f"{self.device} {self.precision}"
@@ -59,11 +61,6 @@ def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
             if chosen not in found:
                 there = ", ".join(map(str, found)) or "only the CPU"
                 raise UsageError(f"--device is {device!r}, which is not here; torch finds {there}.")
-    bf16 = precision == "bf16" or (precision == "auto" and _has_fast_bf16(chosen))
-    return Compute(chosen, torch.bfloat16 if bf16 else torch.float32)
-
-
-def _has_fast_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return torch.cuda.get_device_capability(device)[0] >= 8  # emulated, slowly, before Ampere
-    return device.type == "xpu"
+    # auto is fp32 (on NVIDIA GPUs with tf32 convolutions, as torch has it), until forecasts in bf16 are shown to be as
+    # good.
+    return Compute(chosen, torch.float32 if precision == "auto" else TYPES[precision])

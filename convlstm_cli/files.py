@@ -6,6 +6,8 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import platformdirs
+
 from convlstm_cli.errors import OutputError
 
 PARTIAL = ".partial-"
@@ -73,3 +75,14 @@ def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def cache_folder() -> Path:
+    """Where decoded videos and compiled kernels are kept: $CONVLSTM_CACHE, or this system's folder for caches."""
+    chosen = os.environ.get("CONVLSTM_CACHE")
+    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convlstm")
+
+
+def cache_size() -> int:
+    """Bytes of all files in `cache_folder()`; 0 if there is none."""
+    return sum(path.stat().st_size for path in cache_folder().rglob("*") if path.is_file())

@@ -14,7 +14,7 @@ from convlstm_cli.nn.config import check_choice, option
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
 Loss = Literal["mse", "mae", "mae+mse", "huber", "bce"]
-Precision = Literal["auto", "fp32", "bf16"]
+Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
 
@@ -102,7 +102,12 @@ class TrainConfig:
     device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
     precision: Precision = option(
         "auto",
-        "fp32, bf16 (autocast; the cell state and weights stay fp32), or auto: bf16 on GPUs that have it.",
+        "fp32, bf16 or fp16, of convolutions, gates and h; cell state, weights and optimiser stay fp32. auto is fp32.",
+    )
+    checkpoint_every: int | None = option(
+        None,
+        "Keep the gates of only so many time steps and compute the others again in the backward: "
+        "less memory for long sequences, for about a third more time.",
     )
     save_every: float = option(
         300.0,
@@ -120,6 +125,7 @@ class TrainConfig:
             "--batch-size": (self.batch_size, 1),
             "--patience": (self.patience, 0),
             "--seed": (self.seed, 0),
+            "--checkpoint-every": (self.checkpoint_every, 1),
         }
         for flag, (value, minimum) in least.items():
             if value is not None and value < minimum:

@@ -22,6 +22,7 @@ from convlstm_cli.evaluate import Evaluation, evaluate_clips, forecast_clip, to_
 from convlstm_cli.metrics import Scores
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.schedule import Budget, Clock
@@ -283,6 +284,9 @@ class TrainStep:
         if initial is not None:
             self.network.load_state_dict(initial)
         self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        for layer in self.network.modules():
+            if isinstance(layer, ConvLSTM):
+                layer.checkpoint_every = config.checkpoint_every
         self._average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average))
         parameters = list(self.network.parameters())
         kernels = [p for p in parameters if p.ndim == 4]
@@ -294,6 +298,8 @@ class TrainStep:
             ],
             lr=config.learning_rate,
         )
+        # float16 has no room for small gradients: they are scaled up before the backward, and down again after it.
+        self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
         self._config = config
         self._compute = compute
 
@@ -317,11 +323,13 @@ class TrainStep:
             forecast = self.network(frames, truth.shape[1])
         loss = loss_between(self._config.loss, forecast.float(), truth)
         self.optimizer.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
-        if not math.isfinite(norm):
+        if not math.isfinite(norm) and not self._scaler.is_enabled():
             return math.nan  # before it gets into the weights
-        self.optimizer.step()
+        self._scaler.step(self.optimizer)  # makes none where a scale was too high, and lowers it
+        self._scaler.update()
         self._average.update_parameters(self.network)
         return loss.item()
 
@@ -331,6 +339,7 @@ class TrainStep:
             "network": self.network.state_dict(),
             "average": self._average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
+            "scaler": self._scaler.state_dict(),
             "random": torch.get_rng_state(),
         }
 
@@ -339,6 +348,7 @@ class TrainStep:
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
+        self._scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
 
 

@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes, cell_step
+from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes
 from convlstm_cli.nn.config import GateActivation, Peephole, PeepholeInit, check_choice, check_odd
+from convlstm_cli.nn.recurrence import State, unroll
 
-State = tuple[Tensor, Tensor]
 Padding = Literal["same", "valid"]
 
 
@@ -34,6 +34,8 @@ class ConvLSTM(nn.Module):
             through the peepholes into the cell state; the peepholes themselves still learn.
         cell_clip: bound of |c|, as in TensorFlow v1's LSTMCell.
         padding: "same", or "valid", which shrinks the image by kernel_size - 1 as ConvLSTM2D does by default.
+        checkpoint_every: keep the gates of only so many steps for the backward, which computes those of the others
+            again: less memory for long sequences, for about a third more time. None keeps all.
 
     Parameters, gates stacked i, f, g, o along the first axis:
         weight_ih (4*hidden, in, k, k), glorot uniform; None if in_channels is 0
@@ -59,6 +61,7 @@ class ConvLSTM(nn.Module):
         detach_peepholes: bool = False,
         cell_clip: float | None = None,
         padding: Padding = "same",
+        checkpoint_every: int | None = None,
     ) -> None:
         super().__init__()
         kernel = _pair("kernel_size", kernel_size)
@@ -71,6 +74,8 @@ class ConvLSTM(nn.Module):
             raise UsageError(f"in_channels is {in_channels} and hidden_channels {hidden_channels}; give >= 0 and >= 1.")
         if cell_clip is not None and cell_clip <= 0:
             raise UsageError(f"cell_clip is {cell_clip}; it must be positive, or None for no bound.")
+        if checkpoint_every is not None and checkpoint_every < 1:
+            raise UsageError(f"checkpoint_every is {checkpoint_every}; it must be at least 1 step, or None for all.")
         if peephole == "full" and image_size is None:
             raise UsageError(
                 "peephole='full' has one weight per position, so it needs image_size=(height, width); "
@@ -86,6 +91,7 @@ class ConvLSTM(nn.Module):
         self.forget_bias = forget_bias
         self.peephole_init = peephole_init
         self.padding = padding
+        self.checkpoint_every = checkpoint_every
         self.rules = CellRules(gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes)
 
         gates = 4 * hidden_channels
@@ -145,29 +151,23 @@ class ConvLSTM(nn.Module):
         Raises:
             UsageError: shapes that do not fit this layer; the message says which were expected.
         """
-        weights = self.weights
         if x is None:
             if self.in_channels:
                 raise UsageError(f"x is None, but this ConvLSTM reads {self.in_channels} input channels.")
             if state is None or steps is None:
                 raise UsageError("a ConvLSTM without input needs a state and the number of steps.")
-            inputs: tuple[Tensor | None, ...] = (None,) * steps
         else:
             if x.ndim != 5 or x.shape[2] != self.in_channels:
                 raise UsageError(f"x has shape {tuple(x.shape)}; expected (B, T, {self.in_channels}, H, W).")
             if steps is not None:
                 raise UsageError("steps goes with x=None; with an input the sequence has the input's length.")
-            # unbind, because the gradient of x[:, t] for each t would be a zero tensor as large as x
-            inputs = x.unbind(dim=1)
-        if not inputs:
+            steps = x.shape[1]
+        if not steps:
             raise UsageError("a sequence needs at least one time step.")
-        h, c = self._start(x) if state is None and x is not None else self._check(state, x)
-
-        outputs = []
-        for x_t in inputs:
-            h, c = cell_step(x_t, h, c, weights, self.rules)
-            outputs.append(h)
-        return torch.stack(outputs, dim=1), (h, c)
+        shape = self._check(state, x)
+        return unroll(
+            x, state, self.weights, self.rules, steps=steps, shape=shape, checkpoint_every=self.checkpoint_every
+        )
 
     def state_size(self, height: int, width: int) -> tuple[int, int]:
         """Height and width of the states for an input of this size."""
@@ -175,26 +175,25 @@ class ConvLSTM(nn.Module):
             return height - self.kernel_size[0] + 1, width - self.kernel_size[1] + 1
         return height, width
 
-    def _start(self, x: Tensor) -> State:
-        height, width = self.state_size(x.shape[-2], x.shape[-1])
-        self._check_size(height, width)
-        zeros = x.new_zeros(x.shape[0], self.hidden_channels, height, width)
-        return zeros, zeros
-
-    def _check(self, state: State | None, x: Tensor | None) -> State:
-        assert state is not None
-        h, c = state
-        if h.ndim != 4 or h.shape[1] != self.hidden_channels or h.shape != c.shape:
-            raise UsageError(
-                f"the state has shapes {tuple(h.shape)} and {tuple(c.shape)}; "
-                f"expected twice (B, {self.hidden_channels}, H, W)."
-            )
-        if x is not None:
-            expected = (x.shape[0], self.hidden_channels, *self.state_size(x.shape[-2], x.shape[-1]))
-            if h.shape != expected:
-                raise UsageError(f"the state has shape {tuple(h.shape)}; this input needs {expected}.")
-        self._check_size(h.shape[-2], h.shape[-1])
-        return state
+    def _check(self, state: State | None, x: Tensor | None) -> tuple[int, int, int, int]:
+        """The shape of the states."""
+        if state is None:
+            assert x is not None
+            shape = (x.shape[0], self.hidden_channels, *self.state_size(x.shape[-2], x.shape[-1]))
+        else:
+            h, c = state
+            if h.ndim != 4 or h.shape[1] != self.hidden_channels or h.shape != c.shape:
+                raise UsageError(
+                    f"the state has shapes {tuple(h.shape)} and {tuple(c.shape)}; "
+                    f"expected twice (B, {self.hidden_channels}, H, W)."
+                )
+            shape = (h.shape[0], h.shape[1], h.shape[2], h.shape[3])
+            if x is not None:
+                expected = (x.shape[0], self.hidden_channels, *self.state_size(x.shape[-2], x.shape[-1]))
+                if shape != expected:
+                    raise UsageError(f"the state has shape {shape}; this input needs {expected}.")
+        self._check_size(shape[2], shape[3])
+        return shape
 
     def _check_size(self, height: int, width: int) -> None:
         if height < 1 or width < 1:

@@ -1,0 +1,219 @@
+"""One convolution of a ConvLSTM over many steps: its output and its gradients, each the fastest way there is.
+
+What `torch.nn.functional.conv2d` and its backward cannot do, and what makes a recurrence slow: keep the weights in
+the order that the convolution wants from step to step, add to what is there, and sum the gradient to the weights over
+steps without a new tensor for each.
+"""
+
+import functools
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlstm_cli.nn import winograd
+
+NARROW = 32
+"""Below this many values side by side (kernel width times channels), a kernel's row is too little for a product."""
+FEW = 32
+"""Below this many channels, transforming tiles for the gradient to the weights costs more than it saves."""
+GROUP = 8
+"""Items whose gradients to the weights are one batch of matrix products; more would not fit into the cache."""
+
+
+class Convolution:
+    """A weight (out, in, k, k), applied with stride 1 to frames (N, in, H, W) in one order of memory.
+
+    `channels_last` says that all channels of a position lie together. The weight may be of another type than
+    `dtype`, that of the frames; the gradient to it is summed in float32 at least.
+    """
+
+    def __init__(self, weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, *, channels_last: bool) -> None:
+        self._padding = padding
+        self._last = channels_last
+        # What a library gives is put in this order too: it promises none, and the kernels of the gates rely on it.
+        self._order = torch.channels_last if channels_last else torch.contiguous_format
+        self._weight = weight.detach().to(dtype).contiguous(memory_format=self._order)
+        self._gradient: Tensor | None = None
+        self._sums: Tensor | None = None
+        height, width = weight.shape[2:]
+        self._turned_padding = (height - 1 - padding[0], width - 1 - padding[1])
+        on_cpu = weight.device.type == "cpu"
+        self._winograd = channels_last and takes_winograd(weight, padding, dtype)
+        self._packs = (
+            channels_last and on_cpu and dtype in (torch.float32, torch.bfloat16)
+            and min(self._turned_padding) >= 0 and can_pack(dtype)
+        )  # fmt: skip
+        self._multiplies = on_cpu and dtype in (torch.float32, torch.float64)
+
+    def output(self, frames: Tensor, bias: Tensor | None = None) -> Tensor:
+        """The convolution, (N, out, H', W')."""
+        if self._winograd:
+            return self._transformed.output(frames, bias)
+        if self._packs:
+            return _pointwise(frames, self._packed, bias, self._padding)
+        return F.conv2d(frames, self._weight, bias, padding=self._padding).contiguous(memory_format=self._order)
+
+    def add_output(self, total: Tensor, frames: Tensor) -> None:
+        """Adds the convolution of the frames to `total`."""
+        if self._winograd:
+            self._transformed.add_output(total, frames)
+        elif self._packs:
+            _add_pointwise(total, frames, self._packed, self._padding)
+        else:
+            total.add_(F.conv2d(frames, self._weight, padding=self._padding))
+
+    def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
+        """The gradient to frames of this shape, from that to their output."""
+        # Itself a convolution, with the kernels turned around.
+        if self._winograd:
+            return self._transformed_turned.output(gradient, None)
+        if self._packs:
+            return _pointwise(gradient, self._packed_turned, None, self._turned_padding)
+        found = _backward(gradient, gradient.new_empty(1).expand(shape), self._weight, self._padding, 0)
+        return found.contiguous(memory_format=self._order)
+
+    def add_weight_gradient(self, gradient: Tensor, frames: Tensor) -> None:
+        """Adds to `weight_gradient` what these frames and the gradient to their output give."""
+        out, fan_in, height, width = self._weight.shape
+        if self._winograd and fan_in >= FEW:
+            if self._sums is None:
+                self._sums = self._transformed.new_sums()
+            self._transformed.add_weight_gradient(self._sums, frames, gradient)
+            return
+        if not self._multiplies:
+            new = _backward(gradient, frames, self._weight, self._padding, 1)
+            new = new.to(torch.promote_types(new.dtype, torch.float32))
+            self._gradient = new if self._gradient is None else self._gradient.add_(new)
+            return
+        if self._gradient is None:
+            self._gradient = frames.new_zeros(self._weight.shape)
+            self._products = frames.new_zeros(height, out, width * fan_in)
+        for theirs, some in zip(torch.split(gradient, GROUP), torch.split(frames, GROUP), strict=True):
+            if width * fan_in < NARROW:
+                self._gradient += self._whole_products(theirs, some)
+            else:
+                self._add_row_products(theirs, some)
+
+    def weight_gradient(self) -> Tensor | None:
+        """The sum so far, (out, in, k, k); None if nothing was added."""
+        if self._sums is not None:
+            return self._transformed.weight_gradient(self._sums)
+        out, fan_in, height, width = self._weight.shape
+        if self._gradient is None or not self._multiplies or width * fan_in < NARROW:
+            return self._gradient
+        parts = (height, out, width, fan_in) if self._last else (height, out, fan_in, width)
+        return self._products.view(parts).permute((1, 3, 0, 2) if self._last else (1, 2, 0, 3))
+
+    def _whole_products(self, gradient: Tensor, frames: Tensor) -> Tensor:
+        """(out, in, k, k) by one matrix product for each item, over positions."""
+        beside = F.unfold(frames.contiguous(), self._weight.shape[2:], padding=self._padding)  # (n, in*k*k, positions)
+        gradients = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (n, positions, out)
+        return torch.bmm(beside, gradients).sum(dim=0).t().reshape(self._weight.shape)
+
+    def _add_row_products(self, gradient: Tensor, frames: Tensor) -> None:
+        """Matrix products over positions, one for each row of the kernel.
+
+        On processors without AVX-512, oneDNN's own gradient takes longer and has a larger error
+        (`scripts/benchmark_speed.py --convolutions`).
+        """
+        n, fan_in, height, _ = frames.shape
+        _, out, rows, columns = gradient.shape
+        (up, left), (kernel_height, kernel_width) = self._padding, self._weight.shape[2:]
+        padded = height + 2 * up
+        if self._last:
+            around = F.pad(frames.permute(0, 2, 3, 1), (0, 0, left, left, up, up))  # (n, padded, W + 2 left, in)
+            a, b, c, _ = around.stride()
+            beside = around.as_strided((n, padded, columns, kernel_width * fan_in), (a, b, c, 1))
+            beside = beside.reshape(n, padded * columns, -1)
+            gradients = gradient.permute(0, 2, 3, 1).reshape(n, rows * columns, out).transpose(1, 2)
+        else:
+            around = F.pad(frames, (left, left, up, up))  # (n, in, padded, W + 2 left)
+            a, b, c, d = around.stride()
+            beside = around.as_strided((n, fan_in, kernel_width, padded, columns), (a, b, d, c, d))
+            beside = beside.reshape(n, -1, padded * columns).transpose(1, 2)
+            gradients = gradient.reshape(n, out, rows * columns)
+        for row in range(kernel_height):
+            window = beside[:, row * columns : (row + rows) * columns]  # (n, positions, kernel_width * in)
+            self._products[row] += torch.bmm(gradients, window).sum(dim=0)
+
+    @functools.cached_property
+    def _turned(self) -> Tensor:
+        return self._weight.flip(2, 3).transpose(0, 1).contiguous()
+
+    @functools.cached_property
+    def _transformed(self) -> winograd.WinogradWeights:
+        return winograd.WinogradWeights(self._weight)
+
+    @functools.cached_property
+    def _transformed_turned(self) -> winograd.WinogradWeights:
+        return winograd.WinogradWeights(self._turned)
+
+    @functools.cached_property
+    def _packed(self) -> Tensor:
+        return _reorder(self._weight.contiguous(), self._padding)
+
+    @functools.cached_property
+    def _packed_turned(self) -> Tensor:
+        return _reorder(self._turned, self._turned_padding)
+
+
+def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype) -> bool:
+    """Whether a convolution with this weight and channels that lie together is made by tiles."""
+    return (
+        weight.device.type == "cpu"
+        and dtype == torch.float32
+        and winograd.fits(weight, padding)
+        and winograd.why_not() is None
+    )
+
+
+@functools.cache
+def can_pack(dtype: torch.dtype) -> bool:
+    """Whether torch has the operations with packed weights, private to it and to its compiler, as they were.
+
+    They are tried, since no promise is made about them from one version to the next, nor for every processor.
+    """
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    frames = torch.linspace(-1.0, 1.0, 2 * 3 * 4 * 4, dtype=dtype).view(2, 3, 4, 4)
+    frames = frames.contiguous(memory_format=torch.channels_last)
+    weight = torch.linspace(-1.0, 1.0, 8 * 3 * 9, dtype=dtype).view(8, 3, 3, 3)
+    try:
+        packed = _reorder(weight, (1, 1))
+        once = _pointwise(frames, packed, None, (1, 1))
+        twice = once.clone()
+        _add_pointwise(twice, frames, packed, (1, 1))
+    except (AttributeError, NotImplementedError, RuntimeError, TypeError):
+        return False
+    expected = F.conv2d(frames.float(), weight.float(), padding=1)
+    tolerance = 1e-4 if dtype == torch.float32 else 0.1
+    return all(torch.allclose(got.float() / times, expected, atol=tolerance) for got, times in ((once, 1), (twice, 2)))
+
+
+def _reorder(weight: Tensor, padding: tuple[int, int]) -> Tensor:
+    packed: Tensor = torch.ops.mkldnn._reorder_convolution_weight(weight, list(padding), [1, 1], [1, 1], 1, [])
+    return packed
+
+
+def _pointwise(frames: Tensor, packed: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
+    done: Tensor = torch.ops.mkldnn._convolution_pointwise(
+        frames, packed, bias, list(padding), [1, 1], [1, 1], 1, "none", [], ""
+    )
+    return done
+
+
+def _add_pointwise(total: Tensor, frames: Tensor, packed: Tensor, padding: tuple[int, int]) -> None:
+    torch.ops.mkldnn._convolution_pointwise_.binary(
+        total, frames, packed, None, list(padding), [1, 1], [1, 1], 1, "add", 1.0, None, [], None
+    )
+
+
+def _backward(gradient: Tensor, frames: Tensor, weight: Tensor, padding: tuple[int, int], which: int) -> Tensor:
+    """The gradient to the frames (which = 0) or to the weight (1)."""
+    results: Any = torch.ops.aten.convolution_backward(
+        gradient, frames, weight, None, [1, 1], list(padding), [1, 1], False, [0, 0], 1, [which == 0, which == 1, False]
+    )
+    wanted: Tensor = results[which]
+    return wanted

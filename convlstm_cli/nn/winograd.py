@@ -1,0 +1,127 @@
+"""Convolutions with 3x3 and 5x5 kernels by Winograd's minimal filtering, in float32 on a CPU, with `winograd.c`.
+
+Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks", CVPR 2016, with tiles of 2x2 outputs: 2.25 times
+fewer multiplications for 3x3 kernels and 2.78 times for 5x5. Larger tiles would save more and cost digits. With the
+interpolation points taken here the error is that of oneDNN's direct convolutions (`scripts/benchmark_speed.py
+--convolutions` prints both); tests hold it below 2e-6 of the norm, gradients included.
+"""
+
+import ctypes
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlstm_cli.nn import native
+
+LANES = 16
+"""Channels must be a multiple: the widest vectors there are."""
+
+# G of winograd.c's B^T and A^T: row i has the powers of the i-th interpolation point, with what was taken out of B^T.
+_G3 = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
+_SCALES5 = (64 / 81, 128 / 243, 128 / 243, -32 / 243, -32 / 243)
+_POINTS5 = (0.0, 0.75, -0.75, 1.5, -1.5)
+_G5 = (*(tuple(s * p**j for j in range(5)) for s, p in zip(_SCALES5, _POINTS5, strict=True)), (0, 0, 0, 0, 1))
+
+
+class WinogradWeights:
+    """Weights (out, in, k, k), transformed for frames (N, in, H, W) whose channels lie together."""
+
+    def __init__(self, weight: Tensor) -> None:
+        self._kernel = native.load("winograd")
+        self._out, self._in, self._side, _ = weight.shape
+        panel = self._kernel.winograd_panel()
+        both = torch.kron(*2 * (_transform(self._side),)).to(weight.dtype)  # (n*n, k*k)
+        transformed = both @ weight.reshape(-1, self._side**2).t()  # (n*n, out*in)
+        self._weights = transformed.view(-1, self._out // panel, panel, self._in).transpose(2, 3).contiguous()
+        self._shape: native.Shape | None = None
+        self._scratch = weight.new_empty(0)
+
+    def output(self, frames: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution, (N, out, H, W) with channels together."""
+        n, _, height, width = frames.shape
+        output = frames.new_empty(n, height, width, self._out).permute(0, 3, 1, 2)
+        self._forward(frames, bias, output, add=False)
+        return output
+
+    def add_output(self, total: Tensor, frames: Tensor) -> None:
+        """Adds the convolution to `total`."""
+        self._forward(frames, None, total, add=True)
+
+    def add_weight_gradient(self, sums: Tensor, frames: Tensor, gradient: Tensor) -> None:
+        """Adds to `sums`, (threads, n*n, in, out), what `weight_gradient` turns into the gradient to the weights."""
+        shape = self._shape_for(frames)
+        self._kernel.winograd_weight_gradient(
+            ctypes.byref(shape), frames.data_ptr(), gradient.data_ptr(), sums.data_ptr(), self._scratch.data_ptr()
+        )
+
+    def new_sums(self) -> Tensor:
+        """Zeros for `add_weight_gradient`."""
+        return self._weights.new_zeros(torch.get_num_threads(), (self._side + 1) ** 2, self._in, self._out)
+
+    def weight_gradient(self, sums: Tensor) -> Tensor:
+        """The gradient to the weights, (out, in, k, k)."""
+        both = torch.kron(*2 * (_transform(self._side),))
+        gradient = both.t() @ sums.sum(dim=0).flatten(1).to(both.dtype)  # (k*k, in*out)
+        return gradient.to(sums.dtype).view(self._side, self._side, self._in, self._out).permute(3, 2, 0, 1)
+
+    def _forward(self, frames: Tensor, bias: Tensor | None, output: Tensor, *, add: bool) -> None:
+        shape = self._shape_for(frames)
+        self._kernel.winograd_forward(
+            ctypes.byref(shape),
+            frames.data_ptr(),
+            self._weights.data_ptr(),
+            None if bias is None else bias.data_ptr(),
+            add,
+            output.data_ptr(),
+            self._scratch.data_ptr(),
+        )
+
+    def _shape_for(self, frames: Tensor) -> native.Shape:
+        n, _, height, width = frames.shape
+        threads = torch.get_num_threads()
+        shape = native.Shape(n, height, width, self._in, self._out, self._side + 1, threads)
+        if self._shape is None or bytes(self._shape) != bytes(shape):
+            self._shape = shape
+            self._scratch = frames.new_empty(self._kernel.winograd_scratch(ctypes.byref(shape)))
+        return self._shape
+
+
+def fits(weight: Tensor, padding: tuple[int, int]) -> bool:
+    """Whether `WinogradWeights` can take this weight with this padding; its type and device are not looked at."""
+    out, fan_in, height, width = weight.shape
+    same = padding == (height // 2, width // 2)
+    return height == width and height in (3, 5) and same and out % LANES == 0 and fan_in % LANES == 0
+
+
+@functools.cache
+def why_not() -> str | None:
+    """None if the kernel is there and computes what torch does; else why not, in a few words."""
+    try:
+        native.load("winograd")
+    except native.NotAvailable as reason:
+        return str(reason)
+    order = torch.channels_last
+    for side in (3, 5):
+        frames = torch.linspace(-2.0, 3.0, 2 * 16 * 5 * 7).sin().view(2, 16, 5, 7).contiguous(memory_format=order)
+        weight = torch.linspace(-3.0, 2.0, 32 * 16 * side**2).cos().view(32, 16, side, side)
+        gradient = torch.linspace(-3.0, 3.0, 2 * 32 * 5 * 7).sin().view(2, 32, 5, 7).contiguous(memory_format=order)
+        ours = WinogradWeights(weight)
+        sums = ours.new_sums()
+        ours.add_weight_gradient(sums, frames, gradient)
+        with torch.enable_grad():
+            leaf = weight.clone().requires_grad_()
+            expected = F.conv2d(frames, leaf, padding=side // 2)
+            (expected_gradient,) = torch.autograd.grad(expected, leaf, gradient)
+        if not (
+            torch.allclose(ours.output(frames, None), expected.detach(), atol=1e-3)
+            and torch.allclose(ours.weight_gradient(sums), expected_gradient, atol=1e-3)
+        ):
+            return "it does not compute what torch does"
+    return None
+
+
+def _transform(side: int) -> Tensor:
+    """G, (side + 1, side)."""
+    return torch.tensor(_G3 if side == 3 else _G5, dtype=torch.float64)

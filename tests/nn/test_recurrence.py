@@ -1,0 +1,349 @@
+"""The fast sequence, held to `cell_step` in float64: values and every gradient, for every way it can be computed."""
+
+import copy
+import gc
+import weakref
+from collections.abc import Callable, Iterator
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from convlstm_cli.nn import ConvLSTM, gates, native, recurrence, winograd
+from convlstm_cli.nn import convolution as convolutions
+from convlstm_cli.nn.config import GateActivation, Peephole
+
+KINDS = get_args(Peephole)
+ACTIVATIONS = get_args(GateActivation)
+
+
+def make(
+    in_channels: int, hidden: int, size: tuple[int, int], kernel: Any = 3, seed: int = 0, **options: Any
+) -> ConvLSTM:
+    """A layer whose peepholes and biases are not zero."""
+    torch.manual_seed(seed)
+    options = {"image_size": size, "peephole_init": "uniform", **options}
+    layer = ConvLSTM(in_channels, hidden, kernel, **options)
+    torch.nn.init.normal_(layer.bias)
+    return layer
+
+
+def run(layer: ConvLSTM, x: Tensor | None, state: Any, steps: int | None, weigh: int) -> dict[str, Tensor]:
+    """Results and gradients of a weighted sum of them; `weigh` is the seed of the weights."""
+    generator = torch.Generator().manual_seed(weigh)
+    tensors = {"x": x, "h_0": state and state[0], "c_0": state and state[1]}
+    leaves = {name: t.detach().clone().requires_grad_() for name, t in tensors.items() if t is not None}
+    given_state = (leaves["h_0"], leaves["c_0"]) if "h_0" in leaves else None
+    outputs, (h, c) = layer(leaves.get("x"), given_state, steps=steps)
+    found = {"outputs": outputs, "h": h, "c": c}
+    loss: Any = 0.0
+    for result in found.values():
+        factors = torch.randn(result.shape, generator=generator, dtype=torch.float64)
+        loss = loss + (result.double() * factors).sum()
+    wanted = {**leaves, **dict(layer.named_parameters())}
+    gradients = torch.autograd.grad(loss, list(wanted.values()))
+    found |= {f"gradient to {name}": gradient for name, gradient in zip(wanted, gradients, strict=True)}
+    return {name: tensor.detach() for name, tensor in found.items()}
+
+
+def check(layer: ConvLSTM, x: Tensor | None, state: Any = None, steps: int | None = None) -> None:
+    """That the fast sequence in the layer's precision is `cell_step` in float64, to rounding."""
+    ours = run(layer, x, state, steps, 3)
+    exact = copy.deepcopy(layer).double()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(recurrence, "_plan", lambda *_: None)
+        wide = None if state is None else tuple(t.double() for t in state)
+        theirs = run(exact, None if x is None else x.double(), wide, steps, 3)
+    assert ours.keys() == theirs.keys()
+    bound = 2e-6 if layer.bias.dtype == torch.float32 else 1e-10
+    for name, expected in theirs.items():
+        # Where terms of a gradient cancel, it is their size that counts.
+        error = (ours[name].double() - expected).norm() / expected.norm().clamp(min=0.05)
+        assert error < bound, f"{name}: relative error {error:.1e}"
+
+
+SHAPES = st.fixed_dictionaries(
+    {
+        "in_channels": st.sampled_from([0, 1, 3, 16]),
+        "hidden": st.sampled_from([1, 3, 5, 16, 48]),
+        "batch": st.integers(1, 3),
+        "steps": st.integers(1, 4),
+        "size": st.tuples(st.integers(1, 9), st.integers(1, 9)),
+        "kernel": st.sampled_from([1, 3, 5, (1, 5), (5, 3)]),
+        "recurrent": st.sampled_from([1, 3, 5, (3, 1)]),
+    }
+)
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    shape=SHAPES,
+    peephole=st.sampled_from(KINDS),
+    activation=st.sampled_from(ACTIVATIONS),
+    cell_clip=st.sampled_from([None, 0.3]),
+    detach=st.booleans(),
+    with_state=st.booleans(),
+    valid=st.booleans(),
+    strided=st.booleans(),
+    checkpoint_every=st.sampled_from([None, 1, 2, 3]),
+    double=st.booleans(),
+    native_kernels=st.booleans(),
+    seed=st.integers(0, 2**31),
+)
+def test_the_sequence_is_the_equations(
+    shape: dict[str, Any],
+    peephole: Peephole,
+    activation: GateActivation,
+    cell_clip: float | None,
+    detach: bool,
+    with_state: bool,
+    valid: bool,
+    strided: bool,
+    checkpoint_every: int | None,
+    double: bool,
+    native_kernels: bool,
+    seed: int,
+) -> None:
+    in_channels, (height, width) = shape["in_channels"], shape["size"]
+    kernel = shape["kernel"] if isinstance(shape["kernel"], tuple) else (shape["kernel"],) * 2
+    valid = valid and in_channels > 0 and height >= kernel[0] and width >= kernel[1]
+    size = (height - kernel[0] + 1, width - kernel[1] + 1) if valid else (height, width)
+    layer = make(
+        in_channels,
+        shape["hidden"],
+        size,
+        shape["kernel"],
+        seed,
+        recurrent_kernel_size=shape["recurrent"],
+        peephole=peephole,
+        gate_activation=activation,
+        cell_clip=cell_clip,
+        detach_peepholes=detach,
+        padding="valid" if valid else "same",
+        checkpoint_every=checkpoint_every,
+    )
+    dtype = torch.float64 if double else torch.float32
+    layer.to(dtype)
+    x = None
+    if in_channels:
+        x = torch.randn(shape["batch"], 2 * shape["steps"], in_channels, height, width, dtype=dtype)[:, ::2]
+        x = x if strided else x.contiguous()
+    state = None
+    if with_state or x is None:
+        state = tuple(torch.randn(shape["batch"], shape["hidden"], *size, dtype=dtype) for _ in range(2))
+    with pytest.MonkeyPatch.context() as patch:
+        if not native_kernels:
+            without_kernels(patch)
+        check(layer, x, state, None if x is not None else shape["steps"])
+
+
+def without_kernels(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(gates, "why_no_kernel", lambda _dtype, _device: "switched off")
+    patch.setattr(winograd, "why_not", lambda: "switched off")
+
+
+PATHS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
+    "as chosen": lambda _patch: None,
+    "without compiled kernels": without_kernels,
+    "positions together": lambda patch: patch.setattr(recurrence, "_channels_last", lambda *_: False),
+    "channels together": lambda patch: (
+        patch.setattr(recurrence, "_channels_last", lambda *_: True),  # type: ignore[func-returns-value]
+        patch.setattr(winograd, "why_not", lambda: "switched off"),
+    )[0],
+    "without packed weights": lambda patch: (
+        patch.setattr(recurrence, "_channels_last", lambda *_: True),  # type: ignore[func-returns-value]
+        patch.setattr(winograd, "why_not", lambda: "switched off"),
+        patch.setattr(convolutions, "can_pack", lambda _dtype: False),
+    )[0],
+    "blocks of one step": lambda patch: patch.setattr(recurrence, "BLOCK_BYTES", {"cpu": 1}),
+}
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("peephole", KINDS)
+@pytest.mark.parametrize("kernel", [3, 5])
+@pytest.mark.usefixtures("two_threads")
+def test_every_path_is_the_equations(
+    path: str, peephole: Peephole, kernel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    PATHS[path](monkeypatch)
+    layer = make(3, 64, (11, 14), kernel, peephole=peephole)
+    check(layer, torch.randn(2, 5, 3, 11, 14))
+    state = torch.randn(2, 64, 11, 14), torch.randn(2, 64, 11, 14)
+    check(layer, torch.randn(2, 5, 3, 11, 14), state)
+    check(make(0, 64, (11, 14), kernel, peephole=peephole), None, state, 5)
+
+
+@pytest.fixture
+def two_threads() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    yield
+    torch.set_num_threads(before)
+
+
+def test_compiled_kernels_are_used_where_there_is_a_compiler() -> None:
+    try:
+        native.load("gates")
+    except native.NotAvailable as reason:
+        pytest.skip(f"no compiled kernels here: {reason}")
+    assert gates.why_no_kernel(torch.float32, torch.device("cpu")) is None
+    assert gates.why_no_kernel(torch.bfloat16, torch.device("cpu")) is None
+    assert winograd.why_not() is None
+
+
+@pytest.mark.parametrize("peephole", KINDS)
+@pytest.mark.parametrize("checkpoint_every", [None, 2])
+def test_gradcheck(peephole: Peephole, checkpoint_every: int | None) -> None:
+    layer = make(2, 2, (3, 2), peephole=peephole, checkpoint_every=checkpoint_every, cell_clip=2.0).double()
+    x = torch.randn(1, 3, 2, 3, 2, dtype=torch.float64, requires_grad=True)
+    state = [torch.randn(1, 2, 3, 2, dtype=torch.float64, requires_grad=True) for _ in range(2)]
+    names = [name for name, _ in layer.named_parameters()]
+
+    def call(x: Tensor, h: Tensor, c: Tensor, *parameters: Tensor) -> Any:
+        outputs, last = torch.func.functional_call(layer, dict(zip(names, parameters, strict=True)), (x, (h, c)))
+        return outputs, *last
+
+    inputs = (x, *state, *layer.parameters())
+    assert torch.autograd.gradcheck(call, inputs)
+    assert torch.autograd.gradgradcheck(call, inputs, atol=1e-4)
+
+
+def test_a_graph_that_is_retained_gives_the_same_gradient_again() -> None:
+    layer = make(2, 4, (5, 6))
+    loss = layer(torch.randn(2, 3, 2, 5, 6))[0].square().sum()
+    first = torch.autograd.grad(loss, list(layer.parameters()), retain_graph=True)
+    for one, other in zip(first, torch.autograd.grad(loss, list(layer.parameters())), strict=True):
+        assert torch.equal(one, other)
+    with pytest.raises(RuntimeError, match="second time"):
+        torch.autograd.grad(loss, list(layer.parameters()))
+
+
+def test_outputs_may_be_changed_in_place_unless_the_backward_needs_them() -> None:
+    layer = make(2, 4, (5, 6))
+    x = torch.randn(2, 3, 2, 5, 6)
+    with torch.no_grad():
+        layer(x)[0].zero_()
+    outputs, (h, _) = layer(x)
+    h.mul_(2.0)
+    h.sum().backward()
+    outputs, _ = layer(x)
+    outputs.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        outputs.sum().backward()
+
+
+def test_nothing_is_left_when_results_are_gone() -> None:
+    layer = make(2, 4, (5, 6))
+    outputs, _ = layer(torch.randn(2, 3, 2, 5, 6))
+    node = outputs.grad_fn.next_functions[0][0]
+    assert "_Sequence" in type(node).__name__
+    gone = weakref.ref(node)
+    gc.disable()
+    try:
+        del outputs, node, _
+        assert gone() is None
+    finally:
+        gc.enable()
+
+
+def test_only_what_is_needed_gets_a_gradient() -> None:
+    layer = make(2, 4, (5, 6))
+    layer.weight_hh.requires_grad_(False)
+    layer(torch.randn(2, 3, 2, 5, 6))[1][0].sum().backward()
+    assert layer.weight_hh.grad is None
+    assert layer.bias.grad is not None
+    with torch.no_grad():
+        assert layer(torch.randn(2, 3, 2, 5, 6))[0].grad_fn is None
+
+
+def test_checkpointing_changes_no_bit() -> None:
+    x = torch.randn(2, 7, 2, 5, 6)
+    results = []
+    for every in (None, 1, 3, 100):
+        layer = make(2, 16, (5, 6), checkpoint_every=every)
+        outputs, _ = layer(x)
+        outputs.square().sum().backward()
+        results.append([outputs.detach(), *(p.grad for p in layer.parameters())])
+    for other in results[1:]:
+        for one, two in zip(results[0], other, strict=True):
+            torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+        assert torch.equal(results[0][0], other[0])
+
+
+def test_checkpointing_keeps_the_gates_of_one_segment() -> None:
+    """What a graph of T steps holds grows by h alone (and c, once a segment), and not by the gates."""
+
+    def kept(steps: int, every: int | None) -> int:
+        layer, total = make(1, 8, (8, 8), checkpoint_every=every), 0
+
+        def count(tensor: Tensor) -> Tensor:
+            nonlocal total
+            total += tensor.numel()
+            return tensor
+
+        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+            layer(torch.randn(1, steps, 1, 8, 8))
+        return total
+
+    state = 8 * 8 * 8
+    assert kept(64, None) - kept(32, None) == pytest.approx(32 * 6 * state, rel=0.1)
+    assert kept(64, 8) - kept(32, 8) < 32 * 1.5 * state
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("peephole", KINDS)
+@pytest.mark.parametrize("kernels", [True, False])
+def test_autocast_keeps_the_cell_state_in_float32(
+    dtype: torch.dtype, peephole: Peephole, kernels: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not kernels:
+        without_kernels(monkeypatch)
+    layer = make(2, 16, (6, 7), peephole=peephole)
+    x = torch.randn(2, 5, 2, 6, 7)
+    expected, (h, c) = layer(x)
+    expected.square().mean().backward()
+    exact = [p.grad.clone() for p in layer.parameters() if p.grad is not None]
+    layer.zero_grad()
+    with torch.autocast("cpu", dtype=dtype):
+        outputs, state = layer(x)
+        more, _ = layer(x, state)
+    assert (outputs.dtype, state[0].dtype, state[1].dtype) == (dtype, dtype, torch.float32)
+    assert more.dtype == dtype
+    outputs.float().square().mean().backward()
+    tolerance = 0.03 if dtype == torch.bfloat16 else 0.01
+    pairs = [(outputs, expected), (state[0], h), (state[1], c)]
+    pairs += [(p.grad, gradient) for p, gradient in zip(layer.parameters(), exact, strict=True)]
+    for got, wanted in pairs:
+        assert (got.float() - wanted).norm() < tolerance * wanted.norm()
+    assert all(p.grad is not None and p.grad.dtype == torch.float32 for p in layer.parameters())
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")  # forward-mode gradients' own call
+def test_what_torch_must_see_goes_step_by_step() -> None:
+    layer = make(2, 4, (5, 6))
+    x = torch.randn(2, 3, 2, 5, 6)
+    jacobian = torch.func.jacrev(lambda x: layer(x)[0].sum(dim=(1, 2, 3, 4)))(x)
+    x.requires_grad_()
+    (gradient,) = torch.autograd.grad(layer(x)[0].sum(), x)
+    torch.testing.assert_close(jacobian.sum(dim=0), gradient)
+    _, tangent = torch.func.jvp(lambda x: layer(x)[0].sum(), (x,), (torch.ones_like(x),))
+    torch.testing.assert_close(tangent, gradient.sum())
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+@pytest.mark.parametrize("peephole", KINDS)
+def test_on_cuda(peephole: Peephole) -> None:
+    layer = make(3, 16, (9, 10), peephole=peephole)
+    expected = run(layer.double(), torch.randn(2, 5, 3, 9, 10).double(), None, None, 1)
+    torch.manual_seed(0)
+    layer = make(3, 16, (9, 10), peephole=peephole).cuda()
+    x = torch.randn(2, 5, 3, 9, 10).cuda()
+    outputs, _ = layer(x)
+    outputs.sum().backward()
+    assert outputs.shape == expected["outputs"].shape
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
