@@ -1,6 +1,7 @@
 """A model's forecasts of known frames, scored beside the baseline that copies the last frame."""
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -63,15 +64,38 @@ def evaluate_clips(
     return evaluation
 
 
-@torch.inference_mode()
 def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, compute: Compute) -> Tensor:
     """The next `horizon` frames, (B, horizon, C, H, W) float32 in [0, 1]; the model's mode is left as it was."""
+    with _inferring(model, compute):
+        forecast: Tensor = model(frames, horizon)
+        return forecast.float()
+
+
+def forecast_chunks(
+    model: EncoderForecaster, frames: Tensor, horizon: int, chunk: int, compute: Compute
+) -> Iterator[Tensor]:
+    """What `forecast_clip` gives, in pieces of up to `chunk` frames, each computed when it is asked for."""
+    pieces = model.stream(frames, horizon, chunk=chunk)
+    while True:
+        # Entered for each piece, since a generator that waits would leave its caller in this mode.
+        with _inferring(model, compute):
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            piece = piece.float()
+        yield piece
+
+
+@contextlib.contextmanager
+def _inferring(model: EncoderForecaster, compute: Compute) -> Iterator[None]:
+    """Evaluation mode and the chosen precision without gradients; the model's mode is as it was afterwards."""
     was_training = model.training
     model.eval()
-    with compute.autocast():
-        forecast: Tensor = model(frames, horizon)
-    model.train(was_training)
-    return forecast.float()
+    try:
+        with torch.inference_mode(), compute.autocast():
+            yield
+    finally:
+        model.train(was_training)
 
 
 def to_float(clip: Tensor, device: torch.device) -> Tensor:

@@ -47,6 +47,13 @@ class Scores:
                 total[:] = [a + b for a, b in zip(total, values, strict=True)]
         self.clips += truth.shape[0]
 
+    def extend(self, later: "Scores") -> None:
+        """Appends the scores of the same clips at the lead times that follow."""
+        self.clips = later.clips
+        self.squared += later.squared
+        self.absolute += later.absolute
+        self.similarity += later.similarity
+
     @property
     def mse(self) -> list[float]:
         """Mean squared error by lead time."""

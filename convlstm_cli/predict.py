@@ -1,22 +1,24 @@
 """Prediction: the next frames of videos, on disk."""
 
 import contextlib
+import itertools
 import json
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from convlstm_cli import device, report
+from convlstm_cli.background import in_background
 from convlstm_cli.baselines import persistence
 from convlstm_cli.device import Compute
 from convlstm_cli.errors import ConvLSTMError, InputError
-from convlstm_cli.evaluate import Evaluation, forecast_clip, to_float
+from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
 from convlstm_cli.files import replacing_folder
 from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import score
@@ -25,14 +27,21 @@ from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
+from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import find_videos
-from convlstm_cli.video.reader import open_video
-from convlstm_cli.video.writer import FORMATS, open_writer
+from convlstm_cli.video.reader import VideoReader, open_video
+from convlstm_cli.video.writer import FORMATS, FrameWriter, open_writer
 
 RECORD = "forecast.json"
 """The file that makes a folder a forecast."""
 DEFAULT_FPS = 10.0
 """Of videos made from sources that have none, such as folders of images."""
+CHUNK = 8
+"""Frames computed at a time, and waiting to be written: few for memory, enough to lose no time between chunks."""
+STRIP_FRAMES = 20
+"""Lead times that the picture of a scored forecast shows at most."""
+SCORED = Path("scored", "truth-and-forecast")
+"""What a scored forecast adds: in a folder of its own, so that the frames above it stay a sequence of images."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +96,7 @@ def predict(
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            outcome = InputError(f"{source}: takes more memory than there is; lower --frames or choose --size model.")
+            outcome = InputError(f"{source}: takes more memory than there is; choose --size model, or --device cpu.")
         progress.finished()  # before the caller shows the outcome
         yield source, outcome
 
@@ -101,56 +110,45 @@ def predict_video(
     compute: Compute,
     progress: Progress,
 ) -> Forecast:
-    """Forecasts one input into `folder`. Raises InputError or OutputError."""
+    """Forecasts one input into `folder`, in memory that depends on neither its length nor the horizon's.
+
+    Raises InputError or OutputError.
+    """
     horizon = model.config.horizon if config.frames is None else config.frames
-    clip = _read(source, model.config.input_frames, horizon, config.at)
-    last = clip.inputs[-1]
-    if len(clip.inputs) < model.config.input_frames:
-        progress.note(
-            f"{source}: gives the model {len(clip.inputs)} frames and it was trained on {model.config.input_frames}; "
-            "expect less of the forecast."
-        )
-    if clip.truth and run.was_trained_on(source, clip.last + 1, clip.last + len(clip.truth)):
+    with open_video(source) as video:
+        clip = _read(video, model.config.input_frames, config.at)
+        if len(clip.inputs) < model.config.input_frames:
+            progress.note(
+                f"{source}: gives the model {len(clip.inputs)} frames and it was trained on "
+                f"{model.config.input_frames}; expect less of the forecast."
+            )
+        grey = clip.grey
+        if model.config.channels == 1 and not grey:
+            progress.note(f"{source}: is in colour and {run.name} was trained on grey frames; the forecast is grey.")
+            grey = True
+        look = _Look(run.geometry, config.size, to_channels(clip.inputs[-1], 1 if grey else 3))
+        frames = _to_tensor(clip.inputs, run, model, compute)  # (1, T, C, H, W)
+        fps = config.fps or clip.fps or DEFAULT_FPS
+        with replacing_folder(folder, RECORD) as partial:
+            known = _Known(frames)
+            with _writing(partial, look, config.formats, fps, scored=clip.followed) as write:
+                for chunk in forecast_chunks(model, frames, horizon, CHUNK, compute):
+                    following = list(itertools.islice(clip.following, chunk.shape[1]))
+                    if following:
+                        truth = _to_tensor(following, run, model, compute)
+                        known.add(chunk[:, : len(following)], truth)
+                        if config.size == "model":
+                            following = list(_to_frames(truth))
+                    for frame, true in itertools.zip_longest(_to_frames(chunk), following):
+                        write(frame, true)
+            if clip.followed:
+                report.write_strip(partial / SCORED.with_suffix(".png"), known.strip_rows())
+            scores = known.evaluation.to_dict() if clip.followed else None
+            record = Forecast(source, folder, clip.last - len(clip.inputs) + 1, clip.last, horizon, fps, scores)
+            content = {**asdict(record), "run": run.folder, "settings": asdict(config)}
+            (partial / RECORD).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+    if clip.followed and run.was_trained_on(source, clip.last + 1, clip.last + known.frames):
         progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
-    grey = clip.grey
-    if model.config.channels == 1 and not grey:
-        progress.note(f"{source}: is in colour and {run.name} was trained on grey frames; the forecast is grey.")
-        grey = True
-    channels = 1 if grey else 3
-    height, width = last.shape[:2]
-
-    def to_output(frame: Frame) -> Frame:
-        """A frame at the model's size to the one that is written."""
-        frame = to_channels(frame, channels)
-        if config.size == "source":
-            frame = run.geometry.restore(frame, height, width, to_channels(last, channels))
-        return frame
-
-    frames = _to_tensor(clip.inputs, run, model, compute)  # (1, T, C, H, W)
-    forecast = forecast_clip(model, frames, horizon, compute)
-    fps = config.fps or clip.fps or DEFAULT_FPS
-    with replacing_folder(folder, RECORD) as partial:
-        scores = None
-        if clip.truth:
-            truth = _to_tensor(clip.truth, run, model, compute)
-            known = forecast[:, : truth.shape[1]]
-            scores = Evaluation(score(known, truth), score(persistence(frames, truth.shape[1]), truth)).to_dict()
-            # In a folder of its own, so that the frames above it stay a sequence of images.
-            scored = partial / "scored" / "truth-and-forecast"
-            report.write_strip(
-                scored.with_suffix(".png"),
-                {"input": frames[0], "truth": truth[0], "forecast": known[0]},
-            )
-            shown = clip.truth if config.size == "source" else _to_frames(truth)
-            beside = (
-                np.hstack((to_channels(true, channels), to_output(frame)))
-                for true, frame in zip(shown, _to_frames(known), strict=True)
-            )
-            _write(scored, beside, [kind for kind in config.formats if kind != "png"], fps)
-        _write(partial / "forecast", map(to_output, _to_frames(forecast)), config.formats, fps)
-        record = Forecast(source, folder, clip.last - len(clip.inputs) + 1, clip.last, horizon, fps, scores)
-        content = {**asdict(record), "run": run.folder, "settings": asdict(config)}
-        (partial / RECORD).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
     return record
 
 
@@ -193,39 +191,117 @@ def _key(source: Path) -> str:
 
 @dataclass(frozen=True)
 class _Clip:
+    """What is forecast from, and what is known of the future."""
+
     inputs: list[Frame]
-    truth: list[Frame]
-    """Frames that follow the inputs, as many as are known; empty at the end of a video."""
     last: int
     """Number of the last input frame, counting from 1."""
+    following: Iterator[Frame]
+    """The frames after it, which are read from the video as they are asked for."""
+    followed: bool
+    """Whether there is any."""
     fps: float | None
     grey: bool
     """Whether no input frame has colour."""
 
 
-def _read(source: Path, input_frames: int, horizon: int, at: int | None) -> _Clip:
-    """The last frames up to `at`, or to the end, and what follows them. Holds no more than it returns."""
+def _read(video: VideoReader, input_frames: int, at: int | None) -> _Clip:
+    """The last frames up to `at`, or to the end."""
     inputs: deque[Frame] = deque(maxlen=input_frames)
-    truth: list[Frame] = []
     last = 0
-    with open_video(source) as video:
-        for frame in video:
-            if at is None or last < at:
-                inputs.append(frame)
-                last += 1
-            elif len(truth) < horizon:
-                truth.append(frame)
-            else:
-                break
-        fps = video.fps
-        grey = all(is_grey(frame, video.grey_tolerance) for frame in inputs)
+    for frame in itertools.islice(video, at):
+        inputs.append(frame)
+        last += 1
     if at is not None and last < at:
-        raise InputError(f"{source}: has {last} frames, so --at can be at most {last}, not {at}.")
+        raise InputError(f"{video.path}: has {last} frames, so --at can be at most {last}, not {at}.")
     if len(inputs) < 2:
         raise InputError(
-            f"{source}: a single frame shows no motion; give a video of at least 2 frames or a later --at."
+            f"{video.path}: a single frame shows no motion; give a video of at least 2 frames or a later --at."
         )
-    return _Clip(list(inputs), truth, last, fps, grey)
+    grey = all(is_grey(frame, video.grey_tolerance) for frame in inputs)
+    ahead = list(itertools.islice(video, 1))
+    return _Clip(list(inputs), last, itertools.chain(ahead, video), bool(ahead), video.fps, grey)
+
+
+@dataclass(frozen=True)
+class _Look:
+    """How written frames look."""
+
+    geometry: FrameGeometry
+    size: Literal["source", "model"]
+    last: Frame
+    """The last input frame, at the source's size and in the colour that is written."""
+
+    def forecast(self, frame: Frame) -> Frame:
+        """A frame at the model's size as it is written."""
+        frame = self.coloured(frame)
+        if self.size == "source":
+            height, width = self.last.shape[:2]
+            frame = self.geometry.restore(frame, height, width, self.last)
+        return frame
+
+    def coloured(self, frame: Frame) -> Frame:
+        """A frame of any size, grey or in colour as it is written."""
+        return to_channels(frame, self.last.shape[2])
+
+
+class _Known:
+    """The forecast of frames that are known, scored beside persistence."""
+
+    def __init__(self, inputs: Tensor) -> None:
+        self._inputs = inputs  # (1, T, C, H, W)
+        self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (C, H, W)
+        self.evaluation = Evaluation()
+        self.frames = 0
+        """Lead times that are scored so far."""
+
+    def add(self, forecast: Tensor, truth: Tensor) -> None:
+        """Scores the lead times that follow, (1, n, C, H, W) each."""
+        self.evaluation.model.extend(score(forecast, truth))
+        self.evaluation.persistence.extend(score(persistence(self._inputs, truth.shape[1]), truth))
+        left = STRIP_FRAMES - len(self._shown)
+        # Copies, since a view keeps all that was computed with it.
+        self._shown += [
+            (true.clone(), frame.clone()) for true, frame in zip(truth[0, :left], forecast[0], strict=False)
+        ]
+        self.frames += truth.shape[1]
+
+    def strip_rows(self) -> dict[str, Tensor]:
+        """The rows of the picture."""
+        truth, forecast = (torch.stack(row) for row in zip(*self._shown, strict=True))
+        return {"input": self._inputs[0], "truth": truth, "forecast": forecast}
+
+
+@contextlib.contextmanager
+def _writing(
+    folder: Path, look: _Look, formats: Sequence[str], fps: float, *, scored: bool
+) -> Iterator[Callable[[Frame, Frame | None], None]]:
+    """Gives a function that takes frames of the forecast, each with what is known to have followed instead.
+
+    It hands them to a thread, which writes them in each format: the forecast alone and, where `scored`, in a video
+    beside the truth.
+    """
+    with contextlib.ExitStack() as stack:
+        alone = _open(stack, folder / "forecast", formats, fps)
+        both = _open(stack, folder / SCORED, [kind for kind in formats if kind != "png"], fps) if scored else []
+
+        def write(frame: Frame, true: Frame | None) -> None:
+            frame = look.forecast(frame)
+            for writer in alone:
+                writer.write(frame)
+            if both and true is not None:
+                beside = np.hstack((look.coloured(true), frame))
+                for writer in both:
+                    writer.write(beside)
+
+        # Last, so that the thread has ended before a writer is closed.
+        yield stack.enter_context(in_background(write, ahead=CHUNK))
+
+
+def _open(stack: contextlib.ExitStack, stem: Path, formats: Sequence[str], fps: float) -> list[FrameWriter]:
+    """A writer for each format: to `stem` with its suffix, or for PNG into the folder of `stem`."""
+    paths = {kind: stem.with_suffix(FORMATS[kind]) if FORMATS[kind] else stem.parent for kind in formats}
+    return [stack.enter_context(open_writer(path, kind, fps)) for kind, path in paths.items()]
 
 
 def _to_tensor(frames: list[Frame], run: Run, model: EncoderForecaster, compute: Compute) -> Tensor:
@@ -238,13 +314,3 @@ def _to_tensor(frames: list[Frame], run: Run, model: EncoderForecaster, compute:
 def _to_frames(clip: Tensor) -> Iterator[Frame]:
     """(1, T, C, H, W) in [0, 1] as uint8 (H, W, C), one after another."""
     return map(report.to_frame, clip[0])
-
-
-def _write(stem: Path, frames: Iterable[Frame], formats: Sequence[str], fps: float) -> None:
-    """Writes the frames in each format: as `stem` with its suffix, or for PNG into the folder of `stem`."""
-    with contextlib.ExitStack() as stack:
-        paths = {kind: stem.with_suffix(FORMATS[kind]) if FORMATS[kind] else stem.parent for kind in formats}
-        writers = [stack.enter_context(open_writer(path, kind, fps)) for kind, path in paths.items()]
-        for frame in frames if writers else ():
-            for writer in writers:
-                writer.write(frame)

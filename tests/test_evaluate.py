@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from convlstm_cli.data import prepare
-from convlstm_cli.device import choose
-from convlstm_cli.evaluate import evaluate_clips, forecast_clip, to_float
+from convlstm_cli.device import Compute, choose
+from convlstm_cli.evaluate import evaluate_clips, forecast_chunks, forecast_clip, to_float
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.settings import DataConfig
 
@@ -37,6 +37,23 @@ def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
     assert forecast.shape == (1, 9, 1, 32, 32)
     assert forecast.min() >= 0.0
     assert forecast.max() <= 1.0
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_pieces_are_those_of_the_clip_and_leave_their_reader_alone(dtype: torch.dtype) -> None:
+    network = EncoderForecaster(MODEL).train()
+    torch.nn.init.normal_(network.head.weight)
+    clip, compute = torch.rand(1, 4, 1, 32, 32), Compute(torch.device("cpu"), dtype)
+    pieces = []
+    for piece in forecast_chunks(network, clip, 9, 4, compute):
+        assert network.training
+        assert torch.is_grad_enabled()
+        assert not torch.is_inference_mode_enabled()
+        assert not torch.is_autocast_enabled("cpu")
+        pieces.append(piece)
+    assert [piece.shape[1] for piece in pieces] == [4, 4, 1]
+    assert all(piece.dtype == torch.float32 for piece in pieces)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), forecast_clip(network, clip, 9, compute))
 
 
 def test_bytes_become_the_unit_interval() -> None:

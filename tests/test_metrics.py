@@ -38,6 +38,20 @@ def test_any_division_into_batches_gives_the_same(sizes: list[int]) -> None:
         assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-5)
 
 
+@settings(deadline=None, max_examples=20)
+@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+def test_any_division_into_stretches_of_lead_times_gives_the_same(stretches: list[int]) -> None:
+    generator = torch.Generator().manual_seed(0)
+    forecast, truth = torch.rand(2, 2, sum(stretches), 3, 16, 16, generator=generator)
+    parts = Scores()
+    for a, b in zip(forecast.split(stretches, dim=1), truth.split(stretches, dim=1), strict=True):
+        parts.extend(score(a, b))
+    whole = score(forecast, truth)
+    assert parts.clips == whole.clips == 2
+    for name in ("mse", "mae", "ssim"):
+        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-5)
+
+
 def test_ssim_is_the_definition_that_is_documented() -> None:
     """Wang et al. 2004 with an 11x11 Gaussian window of σ = 1.5, from its formula in float64, one window."""
     rng = np.random.default_rng(0)

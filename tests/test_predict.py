@@ -1,5 +1,10 @@
+import errno
 import json
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -7,15 +12,19 @@ import pytest
 import torch
 from helpers import moving_square
 
-from convlstm_cli.errors import ConvLSTMError, InputError
+from convlstm_cli.device import choose
+from convlstm_cli.errors import ConvLSTMError, InputError, OutputError
+from convlstm_cli.evaluate import forecast_clip
+from convlstm_cli.metrics import score
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.predict import Forecast, predict
+from convlstm_cli.predict import CHUNK, STRIP_FRAMES, Forecast, predict
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.reader import open_video
+from convlstm_cli.video.writer import NpyWriter
 
 
 def make_run(folder: Path, channels: int = 1, fit: str = "pad", size: int = 32) -> Run:
@@ -205,13 +214,13 @@ def test_one_frame_is_not_enough(tmp_path: Path) -> None:
 
 def test_the_network_gets_the_frames_in_order(tmp_path: Path, video: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[torch.Tensor] = []
-    forward = EncoderForecaster.forward
+    stream = EncoderForecaster.stream
 
-    def spy(self: EncoderForecaster, frames: torch.Tensor, horizon: int | None = None) -> torch.Tensor:
+    def spy(self: EncoderForecaster, frames: torch.Tensor, horizon: int, *, chunk: int) -> Iterator[torch.Tensor]:
         seen.append(frames)
-        return forward(self, frames, horizon)
+        return stream(self, frames, horizon, chunk=chunk)
 
-    monkeypatch.setattr(EncoderForecaster, "forward", spy)
+    monkeypatch.setattr(EncoderForecaster, "stream", spy)
     one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
     expected = torch.from_numpy(np.load(video)[5:9]).permute(0, 3, 1, 2)[None].float() / 255
     assert torch.equal(seen[0], expected)
@@ -249,6 +258,167 @@ def test_want_of_memory_is_one_inputs_failure(video: Path, tmp_path: Path, monke
     def full(*_: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
-    monkeypatch.setattr("convlstm_cli.predict.forecast_clip", full)
-    with pytest.raises(InputError, match="--frames"):
+    monkeypatch.setattr("convlstm_cli.predict.forecast_chunks", full)
+    with pytest.raises(InputError, match="memory than there is; choose --size model"):
         one(make_run(tmp_path / "run"), video, tmp_path / "out")
+
+
+# A forecast longer than what is computed at a time
+
+
+@pytest.fixture
+def long_video(tmp_path: Path) -> Path:
+    path = tmp_path / "long.npy"
+    np.save(path, moving_square(60, seed=3))
+    return path
+
+
+@pytest.mark.parametrize("frames", [CHUNK - 1, CHUNK, 2 * CHUNK + 1, 60])
+def test_chunks_are_invisible_in_what_is_written(frames: int, long_video: Path, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    network = run.load_model(torch.device("cpu"))
+    torch.manual_seed(0)
+    torch.nn.init.normal_(network.head.weight, std=0.3)
+    run.save_weights(network.state_dict())
+    forecast = one(run, long_video, tmp_path / "out", PredictConfig(at=30, frames=frames, formats=("png", "lossless")))
+    clip = torch.from_numpy(np.load(long_video)).permute(0, 3, 1, 2)[None].float() / 255
+    expected = forecast_clip(network, clip[:, 26:30], frames, choose("cpu"))
+    pixels = (expected[0] * 255).permute(0, 2, 3, 1).numpy()
+    written = frames_of(forecast.folder)
+    assert np.abs(written - pixels).max() < 0.51  # rounded
+    known = min(frames, 30)
+    truth = clip[:, 30 : 30 + known]
+    assert forecast.scores is not None
+    for who, of in (("model", expected[:, :known]), ("persistence", clip[:, 29:30].expand_as(truth))):
+        for name in ("mse", "mae", "ssim"):
+            assert forecast.scores[who]["by_lead_time"][name] == pytest.approx(
+                getattr(score(of, truth), name), rel=1e-4
+            )
+    beside = frames_of(forecast.folder / "scored" / "truth-and-forecast.mkv")
+    np.testing.assert_array_equal(
+        beside[..., :1], np.concatenate((np.load(long_video)[30:][:known], written[:known]), 2)
+    )
+    strip = cv2.imread(str(forecast.folder / "scored" / "truth-and-forecast.png"))
+    assert strip.shape[1] < (min(known, STRIP_FRAMES) + 1) * 100 + 100
+
+
+def test_only_images_on_request_are_scored_with_a_picture(long_video: Path, tmp_path: Path) -> None:
+    forecast = one(make_run(tmp_path / "run"), long_video, tmp_path / "out", PredictConfig(at=30, formats=("png",)))
+    assert [path.name for path in (forecast.folder / "scored").iterdir()] == ["truth-and-forecast.png"]
+
+
+PEAK_MEMORY = """
+import resource, sys
+from pathlib import Path
+from convlstm_cli.predict import predict
+from convlstm_cli.run import Run
+from convlstm_cli.settings import PredictConfig
+
+def peak(frames):
+    config = PredictConfig(at=4, frames=frames, formats=("npy",))
+    [(_, outcome)] = predict([Path(sys.argv[2])], Run.open(Path(sys.argv[1])), Path(sys.argv[3]), config)
+    assert outcome.frames == frames, outcome
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+first = peak(50)
+print(first, peak(800))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts otherwise elsewhere")
+def test_memory_does_not_grow_with_the_horizon(tmp_path: Path) -> None:
+    """800 frames of forecast and truth would be 100 MB as the network gives them, and more while they are scored."""
+    run, source = make_run(tmp_path / "run", size=128), tmp_path / "images"
+    source.mkdir()
+    for number, frame in enumerate(moving_square(804, seed=0, size=128)):
+        cv2.imwrite(str(source / f"{number:04d}.png"), frame)
+    done = subprocess.run(
+        [sys.executable, "-c", PEAK_MEMORY, run.folder, source, tmp_path / "out"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    after_50, after_800 = (int(kilobytes) / 1024 for kilobytes in done.stdout.split())
+    assert after_800 - after_50 < 30, (after_50, after_800)
+
+
+# Failures half-way
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if "background" in thread.name]
+
+
+def full_after(frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Makes the disk full, as it seems to the writer of arrays."""
+    write = NpyWriter._write
+
+    def limited(self: NpyWriter, frame: np.ndarray) -> None:
+        assert threading.current_thread() is not threading.main_thread()
+        if self.frames > frames:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, frame)
+
+    monkeypatch.setattr(NpyWriter, "_write", limited)
+
+
+@pytest.mark.parametrize("frames", [0, 1, CHUNK, 3 * CHUNK - 1])
+@pytest.mark.parametrize("at", [None, 30])
+def test_a_full_disk_is_one_error_and_leaves_what_was_there(
+    frames: int, at: int | None, long_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, config = make_run(tmp_path / "run"), PredictConfig(frames=3 * CHUNK, at=at, formats=("png", "npy", "webm"))
+    one(run, long_video, tmp_path / "out", PredictConfig(frames=1, formats=("png",)))
+    full_after(frames, monkeypatch)
+    with pytest.raises(OutputError, match=r"npy: cannot be written \(No space left on device\)"):
+        one(run, long_video, tmp_path / "out", config)
+    assert not threads()
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["long"]
+    assert len(list((tmp_path / "out" / "long").glob("frame_*.png"))) == 1
+
+
+def test_a_full_disk_ends_the_computation(long_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed = []
+    forecast = EncoderForecaster._forecast
+
+    def spy(self: EncoderForecaster, *args: object) -> object:
+        computed.append(args)
+        return forecast(self, *args)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(EncoderForecaster, "_forecast", spy)
+    full_after(3, monkeypatch)
+    with pytest.raises(OutputError, match="No space"):
+        one(make_run(tmp_path / "run"), long_video, tmp_path / "out", PredictConfig(frames=1000, formats=("npy",)))
+    assert len(computed) <= 3
+    assert not list((tmp_path / "out").iterdir())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, InputError])
+def test_a_stop_while_computing_leaves_nothing(
+    error: type[BaseException], long_video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = EncoderForecaster.stream
+
+    def stopped(self: EncoderForecaster, *args: object, **options: object) -> Iterator[torch.Tensor]:
+        pieces = stream(self, *args, **options)  # type: ignore[arg-type]
+        yield next(pieces)
+        yield next(pieces)
+        raise error("stopped")
+
+    monkeypatch.setattr(EncoderForecaster, "stream", stopped)
+    formats = ("png", "webm", "mp4", "gif", "lossless", "npy")
+    with pytest.raises(error, match="stopped"):
+        one(make_run(tmp_path / "run"), long_video, tmp_path / "out", PredictConfig(at=30, frames=99, formats=formats))
+    assert not threads()
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_truth_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
+    source = tmp_path / "images"
+    source.mkdir()
+    for number, frame in enumerate(moving_square(40, seed=0)):
+        cv2.imwrite(str(source / f"{number:04d}.png"), frame)
+    (source / "0030.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"0030.png: is damaged"):
+        one(make_run(tmp_path / "run"), source, tmp_path / "out", PredictConfig(at=8, frames=30))
+    assert not list((tmp_path / "out").iterdir())

@@ -1,12 +1,15 @@
 """The encoder-forecaster: reads frames, unrolls the next ones (Shi et al. 2015, section 3.2)."""
 
+from collections.abc import Iterator
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.layer import ConvLSTM, State
+from convlstm_cli.nn.layer import ConvLSTM
+from convlstm_cli.nn.recurrence import State
 
 
 class EncoderForecaster(nn.Module):
@@ -58,6 +61,40 @@ class EncoderForecaster(nn.Module):
             UsageError: frames that the configuration's channels, patch size or `full` peepholes do not fit, or a
                 horizon below 1.
         """
+        horizon = self._check(frames, horizon)
+        return self._forecast(frames[:, -1:], self._encode(frames), horizon)[0]
+
+    def stream(self, frames: Tensor, horizon: int | None = None, *, chunk: int) -> Iterator[Tensor]:
+        """What `forward` gives, in pieces, each computed when it is asked for.
+
+        Memory grows with `chunk` but not with the horizon, nor with T beyond the frames themselves.
+
+        Args:
+            frames: (B, T, C, H, W), as in `forward`.
+            horizon: as in `forward`.
+            chunk: frames that are read, and then forecast, at a time.
+
+        Yields:
+            (B, n, C, H, W), n = `chunk` but for the last piece.
+
+        Raises:
+            UsageError: with the first piece; as `forward`, or a chunk below 1.
+        """
+        horizon = self._check(frames, horizon)
+        if chunk < 1:
+            raise UsageError(f"chunk is {chunk}; forecast at least one frame at a time.")
+        states = self._encode(frames[:, :chunk])
+        for first in range(chunk, frames.shape[1], chunk):
+            states = self._encode(frames[:, first : first + chunk], states)
+        last = frames[:, -1:]  # (B, 1, C, H, W)
+        for first in range(0, horizon, chunk):
+            forecast, states = self._forecast(last, states, min(chunk, horizon - first))
+            if self.config.forecaster == "autoregressive":
+                last = forecast[:, -1:].clone()  # neither keeps the piece in memory nor sees what becomes of it
+            yield forecast
+
+    def _check(self, frames: Tensor, horizon: int | None) -> int:
+        """The horizon. Raises UsageError for one below 1 and for frames that do not fit."""
         config = self.config
         horizon = config.horizon if horizon is None else horizon
         if horizon < 1:
@@ -69,23 +106,31 @@ class EncoderForecaster(nn.Module):
                 f"frames are {frames.shape[-2]}x{frames.shape[-1]}; "
                 f"height and width must be multiples of --patch-size {config.patch_size}."
             )
+        return horizon
 
+    def _encode(self, frames: Tensor, states: list[State] | None = None) -> list[State]:
+        """The first stack's last states; `states` are those after the frames before these."""
         x = self._to_patches(frames)  # (B, T, C*p*p, H/p, W/p)
-        states: list[State] = []
-        for layer in self.encoder:
-            x, state = layer(x)
-            states.append(state)
+        new_states: list[State] = []
+        for index, layer in enumerate(self.encoder):
+            x, state = layer(x, states[index] if states else None)
+            new_states.append(state)
+        return new_states
 
-        last = frames[:, -1:]  # (B, 1, C, H, W)
-        if config.forecaster == "unconditioned":
-            return self._to_frames(self._unroll(None, states, horizon)[0], last)
+    def _forecast(self, last: Tensor, states: list[State], steps: int) -> tuple[Tensor, list[State]]:
+        """The next frames (B, steps, C, H, W) and the second stack's states after them.
+
+        `last` (B, 1, C, H, W) is the last frame seen, or the last forecast where that is fed back.
+        """
+        if self.config.forecaster == "unconditioned":
+            patches, states = self._unroll(None, states, steps)
+            return self._to_frames(patches, last), states
         forecast = []
-        frame = last
-        for _ in range(horizon):
-            patches, states = self._unroll(self._to_patches(frame), states, None)
-            frame = self._to_frames(patches, frame)
-            forecast.append(frame)
-        return torch.cat(forecast, dim=1)
+        for _ in range(steps):
+            patches, states = self._unroll(self._to_patches(last), states, None)
+            last = self._to_frames(patches, last)
+            forecast.append(last)
+        return torch.cat(forecast, dim=1), states
 
     def _unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
         """The second stack over `steps` steps, or over x: (B, T, C*p*p, H/p, W/p) and the new states."""

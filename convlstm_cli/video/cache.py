@@ -7,13 +7,11 @@ is decoded again into its old entry.
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
 import numpy as np
-import platformdirs
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import replacing, write_text
@@ -58,18 +56,6 @@ class Entry:
             return entry if size == entry.frames * entry.height * entry.width * entry.channels else None
         except (OSError, ValueError, TypeError):
             return None
-
-
-def cache_folder() -> Path:
-    """Where decoded videos are kept: $CONVLSTM_CACHE, or this system's folder for caches."""
-    chosen = os.environ.get("CONVLSTM_CACHE")
-    return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convlstm")
-
-
-def cache_size() -> int:
-    """Bytes of all files in `cache_folder()`; 0 if there is none."""
-    folder = cache_folder()
-    return sum(file.stat().st_size for file in folder.iterdir()) if folder.is_dir() else 0
 
 
 def data_file(path: Path) -> Path:

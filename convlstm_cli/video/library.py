@@ -7,7 +7,8 @@ from pathlib import Path
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.cache import Entry, cache_folder, cache_size, decode_once, map_frames
+from convlstm_cli.files import cache_folder
+from convlstm_cli.video.cache import Entry, decode_once, map_frames
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.reader import VIDEO_SUFFIXES, is_image_sequence, reading
@@ -20,8 +21,6 @@ __all__ = [
     "Segment",
     "Split",
     "Video",
-    "cache_folder",
-    "cache_size",
     "find_videos",
     "index",
     "split",

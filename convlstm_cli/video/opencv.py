@@ -3,6 +3,7 @@
 import contextlib
 import os
 import sys
+import threading
 from collections.abc import Iterator
 
 from convlstm_cli.errors import DependencyError
@@ -21,21 +22,24 @@ except ImportError as error:
 
 __all__ = ["cv2", "silence"]
 
+_silencing = threading.RLock()
+
 
 @contextlib.contextmanager
 def silence() -> Iterator[None]:
     """Discards what C code writes to standard error inside the block.
 
     OpenCV and libjpeg report some conditions with a bare fprintf that no log level reaches. The redirection
-    holds for the whole process, so keep the block to a single call.
+    holds for the whole process, so keep the block to a single call; other threads' blocks wait for its end.
     """
-    sys.stderr.flush()
-    saved = os.dup(2)
-    null = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(null, 2)
-        yield
-    finally:
-        os.dup2(saved, 2)
-        os.close(saved)
-        os.close(null)
+    with _silencing:  # two redirections that overlap would leave standard error with the one that began later
+        sys.stderr.flush()
+        saved = os.dup(2)
+        null = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(null, 2)
+            yield
+        finally:
+            os.dup2(saved, 2)
+            os.close(saved)
+            os.close(null)

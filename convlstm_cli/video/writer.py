@@ -13,7 +13,7 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from convlstm_cli.errors import OutputError, UsageError
-from convlstm_cli.files import replacing
+from convlstm_cli.files import replacing, writing
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.opencv import cv2, silence
 
@@ -47,13 +47,16 @@ class FrameWriter(ABC):
             raise OutputError(
                 f"{self.path}: got a frame of {frame.dtype} {frame.shape}; frames are uint8 (H, W, 1 or 3)."
             )
-        if not self.frames:
-            self.shape = frame.shape
-            self._begin()
-        elif frame.shape != self.shape:
-            raise OutputError(f"{self.path}: got a frame {frame.shape} after frames {self.shape}; all must be alike.")
-        self.frames += 1
-        self._write(frame)
+        with writing(self.path):  # here, because the block of `open_writer` may hold the writers of other files
+            if not self.frames:
+                self.shape = frame.shape
+                self._begin()
+            elif frame.shape != self.shape:
+                raise OutputError(
+                    f"{self.path}: got a frame {frame.shape} after frames {self.shape}; all must be alike."
+                )
+            self.frames += 1
+            self._write(frame)
 
     def finish(self) -> None:
         """Completes the file. Raises OutputError if there was no frame or the file is not good."""

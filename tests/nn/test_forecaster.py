@@ -106,6 +106,42 @@ def test_a_longer_horizon_begins_with_the_shorter_one(
     torch.testing.assert_close(network(clip, short + more)[:, :short], network(clip, short))
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(FORECASTERS), st.sampled_from(HEADS), st.integers(1, 5), st.integers(1, 7), st.integers(1, 8))
+def test_a_stream_is_the_forecast_in_pieces(
+    forecaster: ForecasterKind, head: Head, steps: int, horizon: int, chunk: int
+) -> None:
+    network = make(replace(SMALL, forecaster=forecaster, head=head))
+    clip = frames(steps=steps)
+    with torch.no_grad():
+        pieces = list(network.stream(clip, horizon, chunk=chunk))
+        expected = network(clip, horizon)
+    assert [piece.shape[1] for piece in pieces] == [min(chunk, horizon - at) for at in range(0, horizon, chunk)]
+    torch.testing.assert_close(torch.cat(pieces, dim=1), expected)
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_a_stream_computes_no_more_than_a_piece_at_a_time(forecaster: ForecasterKind) -> None:
+    network = make(replace(SMALL, forecaster=forecaster))
+    computed: list[int] = []
+    for layer in (*network.encoder, *network.forecaster):
+        layer.register_forward_hook(lambda _module, _inputs, outputs: computed.append(outputs[0].shape[1]))
+    stream = network.stream(frames(steps=7), 1000, chunk=3)
+    next(stream)
+    next(stream)
+    assert max(computed) <= 3
+    assert sum(computed) == 2 * (7 + 6)  # two layers in each stack; nothing is computed before it is asked for
+
+
+def test_what_becomes_of_a_piece_does_not_change_the_next() -> None:
+    network = make(replace(SMALL, forecaster="autoregressive"))
+    with torch.no_grad():
+        expected = network(frames(), 4)
+        stream = network.stream(frames(), 4, chunk=2)
+        next(stream).zero_()
+        torch.testing.assert_close(next(stream), expected[:, 2:])
+
+
 @pytest.mark.parametrize("forecaster", FORECASTERS)
 def test_a_new_residual_network_copies_the_last_frame(forecaster: ForecasterKind) -> None:
     """The baseline to beat is where training starts."""
@@ -213,3 +249,10 @@ def test_state_dict_round_trip() -> None:
 def test_clips_that_do_not_fit(clip: Tensor, horizon: int, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         make(SMALL)(clip, horizon)
+    with pytest.raises(UsageError, match=message):
+        next(make(SMALL).stream(clip, horizon, chunk=1))
+
+
+def test_a_piece_has_at_least_one_frame() -> None:
+    with pytest.raises(UsageError, match="chunk is 0"):
+        next(make(SMALL).stream(frames(), 2, chunk=0))

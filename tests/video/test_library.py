@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from convlstm_cli.errors import InputError, OutputError
+from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.video import cache
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.library import cache_folder, cache_size, find_videos, index
+from convlstm_cli.video.library import find_videos, index
 from convlstm_cli.video.reader import open_video
 
 GEOMETRY = FrameGeometry(32, 40)

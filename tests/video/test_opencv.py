@@ -57,6 +57,30 @@ except DependencyError as error:
     assert remedy in printed
 
 
+def test_silences_of_two_threads_that_overlap_end() -> None:
+    code = """
+import os, threading
+from convlstm_cli.video.opencv import silence
+began = [threading.Event(), threading.Event()]
+def first():
+    with silence():
+        began[0].set()
+        began[1].wait(0.2)
+def second():
+    began[0].wait()
+    with silence():
+        began[1].set()
+        threads[0].join(0.2)
+threads = [threading.Thread(target=work) for work in (first, second)]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+os.write(2, b"after")
+"""
+    assert run_python(code).stderr == "after"
+
+
 def test_silence_lets_python_speak_afterwards() -> None:
     code = """
 import os, sys
