@@ -1,0 +1,272 @@
+"""How fast ConvLSTM layers are: ours, the plain PyTorch cell, Keras, and others, beside the convolutions alone.
+
+.venv/bin/python scripts/benchmark_speed.py
+.venv/bin/python scripts/benchmark_speed.py --quick --shapes a --plot speed.png
+.venv/bin/python scripts/benchmark_speed.py --python tf=OTHER_ENVIRONMENT/bin/python --peer theirs=convlstm.py:ConvLSTM
+
+Three networks: (a) one layer on 64x64 frames, (b) the encoder-forecaster of Shi et al. 2015, (c) one layer on 128x128
+colour frames. train is forward and backward to the weights, without an optimiser; infer is forward without
+gradients. The loss is the mean of the squares of all hidden states of the last stack. The floor is every convolution
+that a step needs, called alone in the faster of the two orders of memory, times the number of steps.
+
+Every system runs in a process of its own, and all but one are stopped at any time. They take turns, round by round, so
+that ratios are of times next to each other: `x floor` and `x ours` are medians over rounds, with the least and
+greatest `x ours`. Memory is that of a process that has only trained; the growth is over what it had before its first
+step, in which jit compilers are included. A system that takes more than ten seconds for a step is measured in two
+rounds only. It installs nothing: a system that cannot be imported is not there, and one
+that fails is named at the end. Results go to stdout, all else to stderr. Needs Linux or macOS.
+"""
+
+import argparse
+import fnmatch
+import json
+import statistics
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from speed import machine, plot, systems, tables
+from speed.measure import Group, floor_rounds, ratios, say
+from speed.processes import Failed, Worker, end_on_terminate
+from speed.shapes import GROWTH_SIZE, GROWTH_STEPS, SHAPES, Shape, tiny
+from speed.systems import System
+
+MODES = ("train", "infer")
+
+
+def main() -> int:
+    options = parse()
+    end_on_terminate()
+    if options.dtype == "bfloat16" and not machine.has_bfloat16():
+        say("bfloat16 is skipped: this processor has neither avx512_bf16 nor amx_bf16, so it would be emulated.")
+        return 0
+    common = {"threads": options.threads, "allocator": options.allocator, "dtype": options.dtype}
+    floor = System("floor", {"kind": "floor"}, sys.executable, note="the convolutions alone")
+    if options.convolutions:
+        return convolutions(floor, common, options)
+
+    failures: list[dict[str, str]] = []
+    chosen = choose(options, failures)
+    shapes = [SHAPES[name] for name in options.shapes]
+    if options.scale == "tiny":
+        shapes = list(map(tiny, shapes))
+    results: dict[str, Any] = {
+        "machine": machine.describe(),
+        "settings": {**common, "rounds": options.rounds, "scale": options.scale},
+        "shapes": {shape.name: {**asdict(shape), "text": str(shape)} for shape in shapes},
+        "systems": {},
+        "speed": [],
+        "convolutions": {},
+        "growth": [],
+        "failures": failures,
+    }
+    for shape in shapes:
+        measure_shape(shape, [floor, *chosen], options, common, results)
+    if options.growth:
+        measure_growth(chosen, options, common, results)
+
+    for failure in failures:
+        say(f"left out: {failure['system']} {failure['shape']}: {failure['reason']}".replace("  ", " "))
+    if options.json:
+        print(json.dumps(results, indent=2, allow_nan=False))
+    else:
+        show(results)
+    if options.plot is not None and results["speed"]:
+        plot.bars(results["speed"], {shape.name: str(shape) for shape in shapes}, options.plot)
+        say(f"wrote {options.plot}")
+    return 0 if any(row["system"] != "floor" for row in results["speed"]) else 1
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7, help="measured rounds, after one that warms up")
+    parser.add_argument("--shapes", type=names_of(SHAPES), default=list(SHAPES), help="such as a,b,c")
+    parser.add_argument("--mode", type=names_of(MODES), default=list(MODES), help="train,infer")
+    parser.add_argument(
+        "--systems", default="*", help="only those that match one of these patterns, such as ours,keras*"
+    )
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is autocast")
+    parser.add_argument("--threads", type=int, help="cores of every process; all if not given")
+    parser.add_argument(
+        "--allocator",
+        choices=("keep", "default"),
+        default="keep",
+        help="keep: every process keeps freed memory, as `convlstm train` does; default: none does",
+    )
+    parser.add_argument("--python", action="append", default=[], metavar="NAME=PATH", help="interpreter with peers")
+    parser.add_argument(
+        "--peer",
+        action="append",
+        default=[],
+        metavar="NAME=FILE.py:CLASS",
+        help="a PyTorch class: (input_dim, hidden_dim, kernel_size, num_layers, ...) over (B, T, C, H, W), or "
+        "a cell (in_channel, num_hidden, height, width, filter_size, stride, layer_norm) called as cell(x, h, c)",
+    )
+    parser.add_argument("--no-kernel", action="store_true", help="ours also without its compiled kernel")
+    parser.add_argument("--no-growth", dest="growth", action="store_false", help="no table of growth with T and H*W")
+    parser.add_argument("--convolutions", action="store_true", help="only a table of single convolutions")
+    parser.add_argument("--quick", action="store_true", help="two rounds and no growth")
+    parser.add_argument("--scale", choices=("full", "tiny"), default="full", help="tiny tests the script, not speed")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the ratios to the floor")
+    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    options = parser.parse_args()
+    if options.quick:
+        options.rounds, options.growth = 2, False
+    if options.rounds < 1:
+        parser.error("--rounds must be at least 1")
+    try:
+        systems.of_files(sys.executable, options.peer)
+    except ValueError as error:
+        parser.error(str(error))
+    for python in options.python:
+        if not all(python.partition("=")[::2]):
+            parser.error(f"--python is {python!r}; give NAME=PATH")
+    return options
+
+
+def names_of(known: Sequence[str] | dict[str, Shape]) -> Any:
+    """A parser of names with commas."""
+
+    def parse(text: str) -> list[str]:
+        wanted = text.split(",")
+        if unknown := set(wanted) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose of {','.join(known)}")
+        return [name for name in known if name in wanted]
+
+    return parse
+
+
+def choose(options: argparse.Namespace, failures: list[dict[str, str]]) -> list[System]:
+    """The systems to measure, without the floor."""
+    found = systems.of_torch(sys.executable, kernel_off=options.no_kernel)
+    if options.dtype == "float32":
+        pythons = {"": sys.executable} | dict(python.split("=", 1) for python in options.python)
+        found += systems.of_files(sys.executable, options.peer) + systems.of_keras(pythons, failures)
+    else:
+        say("bfloat16: only ours and the plain cell.")
+    patterns = options.systems.split(",")
+    return [system for system in found if any(fnmatch.fnmatchcase(system.name, pattern) for pattern in patterns)]
+
+
+def measure_shape(
+    shape: Shape,
+    measured: Sequence[System],
+    options: argparse.Namespace,
+    common: dict[str, Any],
+    results: dict[str, Any],
+) -> None:
+    """Adds to the results what a shape gives."""
+    say(f"{shape.name}: {shape}")
+    with Group(measured, [shape], common) as group:
+        for mode in options.mode:  # train is first: afterwards the memory is that of training only
+            (seconds,), parts = group.rounds([shape], mode, options.rounds)
+            memory = group.memory(shape) if mode == "train" else {}
+            if parts and "floor" in seconds:
+                seconds["floor"], single = floor_rounds(parts, shape.steps)
+                results["convolutions"].setdefault(shape.name, {})[mode] = single
+            for name, times in seconds.items():
+                row = {"shape": shape.name, "mode": mode, "system": name, "ms": statistics.median(times) * 1e3}
+                row["of_floor"] = ratios(times, seconds["floor"]) if "floor" in seconds else {}
+                row["of_ours"] = ratios(times, seconds["ours"]) if "ours" in seconds else {}
+                row["rounds_ms"] = [time * 1e3 for time in times]
+                results["speed"].append(row | (memory.get(name, {}) if name != "floor" else {}))
+    record(results, group, measured)
+
+
+def measure_growth(
+    measured: Sequence[System], options: argparse.Namespace, common: dict[str, Any], results: dict[str, Any]
+) -> None:
+    """Adds to the results how the time of a training step grows with the sequence and with the image."""
+    series = {"step": GROWTH_STEPS, "pixel": GROWTH_SIZE}
+    if options.scale == "tiny":
+        series = {unit: {n: tiny(shape) for n, shape in points.items()} for unit, points in series.items()}
+    for unit, points in series.items():
+        say(f"growth with {'the steps' if unit == 'step' else 'the image'}")
+        shapes = list(points.values())
+        with Group(measured, shapes, common) as group:
+            seconds, _ = group.rounds(shapes, "train", options.rounds)
+        first = shapes[0]
+        for name, base in seconds[0].items():
+            relative = {}
+            for shape, of_systems in zip(shapes, seconds, strict=True):
+                units = shape.steps / first.steps * (shape.size / first.size) ** 2
+                label = f"T={shape.steps}" if unit == "step" else f"{shape.size}x{shape.size}"
+                relative[label] = ratios(of_systems[name], base)["median"] / units
+            ms = statistics.median(base) * 1e3
+            results["growth"].append({"per": unit, "system": name, "first_ms": ms, "relative": relative})
+        record(results, group, measured)
+
+
+def record(results: dict[str, Any], group: Group, measured: Sequence[System]) -> None:
+    """Adds to the results which systems a group had, and which failed."""
+    results["failures"] += group.failures
+    for system in measured:
+        if system.name in group.about:
+            about = {"note": system.note, **group.about[system.name]}
+            results["systems"].setdefault(system.name, about)
+
+
+def convolutions(floor: System, common: dict[str, Any], options: argparse.Namespace) -> int:
+    """Only the table of single convolutions."""
+    try:
+        worker = Worker(floor.python, floor.request | common, {})
+    except Failed as why:
+        say(f"the convolutions cannot be measured: {why}")
+        return 1
+    try:
+        say("single convolutions; this takes a while")
+        message = {"do": "convolutions", "rounds": options.rounds, "tiny": options.scale == "tiny"}
+        rows = worker.ask(message)["rows"]
+    except Failed as why:
+        say(f"the convolutions cannot be measured: {why}")
+        return 1
+    finally:
+        worker.close()
+    if options.json:
+        about = {"machine": machine.describe(), "settings": common, "systems": {"floor": worker.about}}
+        print(json.dumps({**about, "single": rows}, indent=2, allow_nan=False))
+    else:
+        print(heading(machine.describe(), common))
+        print(f"\n{tables.convolution_table(rows)}\n")
+        print(
+            "ours: nn/convolution.py. What it does once for a sequence, packing its weight and bringing the sum of the"
+        )
+        print("weight gradients into order, is not in these times. error: the largest, relative to the largest value.")
+    return 0
+
+
+def heading(about: dict[str, Any], settings: dict[str, Any]) -> str:
+    """Where the numbers come from."""
+    instructions = ", ".join(about["instructions"]) or "no known vector instructions"
+    threads = settings["threads"] or "all"
+    return (
+        f"{about['cpu']} ({about['cores']} cores, {instructions}), {about['memory_gb']} GB, {about['system']}\n"
+        f"{settings['dtype']}, {threads} threads, allocator: {settings['allocator']}"
+    )
+
+
+def show(results: dict[str, Any]) -> None:
+    """The tables."""
+    print(heading(results["machine"], results["settings"]), f"{results['settings']['rounds']} rounds", sep=", ")
+    for name, shape in results["shapes"].items():
+        for mode in MODES:
+            rows = [row for row in results["speed"] if (row["shape"], row["mode"]) == (name, mode)]
+            if rows:
+                print(f"\n{name}, {mode}: {shape['text']}\n{tables.speed_table(rows)}")
+    for unit in ("step", "pixel"):
+        rows = [row for row in results["growth"] if row["per"] == unit]
+        if rows:
+            print(f"\ngrowth: time of training per {unit}, relative to the first column")
+            print(tables.growth_table(rows, unit))
+    print("\nnotes")
+    for name, about in results["systems"].items():
+        versions = ", ".join(f"{key} {value}" for key, value in about.items() if key != "note")
+        print(f"  {name}: {versions}{'; ' if about['note'] else ''}{about['note']}")
+    for failure in results["failures"]:
+        print(f"  left out: {failure['system']} {failure['shape']}: {failure['reason']}")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

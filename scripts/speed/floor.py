@@ -1,0 +1,89 @@
+"""The floor: the convolutions of a shape and nothing else, by the library, in both orders of memory.
+
+What is measured is one call of each; a step of the network needs T of each. The first step of a layer that starts
+from zeros needs no state convolution, which the floor counts nevertheless, as most systems compute it.
+"""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from speed.shapes import Layer, Shape
+from speed.worker import Step
+
+ORDERS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+
+Calls = dict[str, Callable[[], Tensor]]
+
+
+class Floor:
+    """Times convolutions. The key of one is `layer role direction order`, such as `0 h forward channels_last`."""
+
+    def __init__(self, request: dict[str, Any]) -> None:
+        if request["threads"] is not None:
+            torch.set_num_threads(request["threads"])
+        self._dtype = getattr(torch, request["dtype"])
+        self.about = {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
+
+    def build(self, shape: Shape) -> dict[str, Step]:
+        calls: Calls = {}
+        for number, layer in enumerate([*shape.encoder, *shape.decoder]):
+            calls |= {f"{number} {name}": call for name, call in self._layer(layer, shape).items()}
+        forward = {name: call for name, call in calls.items() if " forward " in name}
+        return {"train": lambda: _times(calls), "infer": lambda: _times(forward)}
+
+    def _layer(self, layer: Layer, shape: Shape) -> Calls:
+        calls: Calls = {}
+        for role, fan_in in (("x", layer.fan_in), ("h", layer.hidden)):
+            if fan_in:
+                made = convolutions(shape.batch, fan_in, 4 * layer.hidden, shape.kernel, shape.size, self._dtype)
+                calls |= {
+                    f"{role} {name}": call
+                    for name, call in made.items()
+                    if not (role == "x" and layer.first and name.startswith("data"))
+                }
+        return calls
+
+
+def make(request: dict[str, Any]) -> Floor:
+    """The floor, as a system."""
+    return Floor(request)
+
+
+def convolutions(batch: int, fan_in: int, out: int, kernel: int, size: int, dtype: torch.dtype) -> Calls:
+    """A convolution that keeps the size and its two gradients, each in both orders: `forward contiguous` and so on."""
+    calls: Calls = {}
+    padding = [kernel // 2] * 2
+    x = torch.randn(batch, fan_in, size, size, dtype=dtype)
+    weight = torch.randn(out, fan_in, kernel, kernel, dtype=dtype)
+    gradient = torch.randn(batch, out, size, size, dtype=dtype)
+
+    def backward(x: Tensor, weight: Tensor, gradient: Tensor, which: int) -> Tensor:
+        wanted = [which == 0, which == 1, False]
+        results: Any = torch.ops.aten.convolution_backward(
+            gradient, x, weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1, wanted
+        )
+        found: Tensor = results[which]
+        return found
+
+    for order, memory in ORDERS.items():
+        ordered = tuple(tensor.contiguous(memory_format=memory) for tensor in (x, weight, gradient))
+        calls[f"forward {order}"] = lambda o=ordered: F.conv2d(o[0], o[1], padding=padding)  # type: ignore[misc]
+        calls[f"data {order}"] = lambda o=ordered: backward(*o, 0)  # type: ignore[misc]
+        calls[f"weight {order}"] = lambda o=ordered: backward(*o, 1)  # type: ignore[misc]
+    return calls
+
+
+@torch.inference_mode()
+def _times(calls: Calls) -> dict[str, float]:
+    next(iter(calls.values()))()  # wakes the threads
+    times = {}
+    for name, call in calls.items():
+        began = time.perf_counter()
+        call()
+        times[name] = time.perf_counter() - began
+    return times

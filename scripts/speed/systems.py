@@ -1,0 +1,77 @@
+"""Which systems there are to measure, in the order of the tables."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from speed.processes import Failed, installed
+
+BACKENDS = ("torch", "jax", "tensorflow")
+
+
+@dataclass(frozen=True)
+class System:
+    """How a system is started."""
+
+    name: str
+    request: dict[str, Any]
+    """What its worker is told."""
+    python: str
+    """The interpreter that can import it."""
+    environment: dict[str, str] = field(default_factory=dict)
+    note: str = ""
+    """What a reader of its numbers must know."""
+
+
+ZEROS = "the first forecaster layer reads one channel of zeros, because every layer must have an input"
+
+
+def of_torch(python: str, *, kernel_off: bool) -> list[System]:
+    """Ours and the plain cell."""
+    ours = [
+        System("ours", {"kind": "ours", "peephole": "none"}, python),
+        System("ours, channel", {"kind": "ours", "peephole": "channel"}, python, note="with one peephole per channel"),
+        System("ours, full", {"kind": "ours", "peephole": "full"}, python, note="with a peephole at every position"),
+    ]
+    if kernel_off:
+        off = {"CONVLSTM_KERNEL": "off"}
+        note = "without the compiled kernel"
+        ours.append(System("ours, no kernel", {"kind": "ours", "peephole": "none"}, python, off, note))
+    note = "the plain PyTorch cell as this script states it; --peer measures a real file"
+    return [*ours, System("plain", {"kind": "plain"}, python, note=note)]
+
+
+def of_files(python: str, peers: Sequence[str]) -> list[System]:
+    """The classes of `NAME=FILE.py:CLASS`. Raises ValueError for other words."""
+    found = []
+    for peer in peers:
+        name, _, rest = peer.partition("=")
+        file, _, class_name = rest.rpartition(":")
+        if not (name and file and class_name):
+            raise ValueError(f"--peer is {peer!r}; give NAME=FILE.py:CLASS")
+        found.append(System(name, {"kind": "file", "file": file, "class": class_name}, python, note=ZEROS))
+    return found
+
+
+def of_keras(pythons: dict[str, str], failures: list[dict[str, str]]) -> list[System]:
+    """Keras on every backend that the interpreters can import, by the interpreter's name, "" for this one.
+
+    On torch also with channels first, which is not Keras' default but torch's.
+    """
+    found = []
+    for interpreter, python in pythons.items():
+        try:
+            modules = installed(python, ("keras", *BACKENDS))
+        except Failed as why:
+            failures.append({"system": interpreter, "shape": "", "reason": str(why)})
+            continue
+        for backend in BACKENDS:
+            if not {"keras", backend} <= modules:
+                continue
+            where = f" ({interpreter})" if interpreter else ""
+            request = {"kind": "keras", "backend": backend, "order": "channels_last"}
+            found.append(System(f"keras {backend}{where}", request, python, note=ZEROS))
+            if backend == "torch":
+                first = request | {"order": "channels_first"}
+                found.append(System(f"keras {backend} channels first{where}", first, python, note=ZEROS))
+    return found

@@ -1,0 +1,202 @@
+"""The systems that are PyTorch modules: ours, the plain cell, and classes from files."""
+
+import contextlib
+import importlib.util
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from speed.shapes import Layer, Shape
+from speed.worker import Step
+
+State = tuple[Tensor, Tensor]
+MakeLayer = Callable[[Layer, Shape], nn.Module]
+"""Makes a module called with (x, state, steps), x (B, T, C, H, W) or None, that gives (outputs, last state)."""
+
+
+class TorchSystem:
+    """A network of some class's layers."""
+
+    def __init__(self, make: MakeLayer, request: dict[str, Any], about: dict[str, str], *, inputs: bool) -> None:
+        """`inputs` says that every layer must have an input, so that the first one of a forecaster reads zeros."""
+        if request["threads"] is not None:
+            torch.set_num_threads(request["threads"])
+        self._make, self._inputs = make, inputs
+        self._dtype = getattr(torch, request["dtype"])
+        self.about = {"torch": torch.__version__, "threads": str(torch.get_num_threads()), **about}
+
+    def build(self, shape: Shape) -> dict[str, Step]:
+        torch.manual_seed(0)
+        network = Network(self._make, shape, inputs=self._inputs)
+        x = torch.rand(shape.batch, shape.steps, shape.channels, shape.size, shape.size)
+        parameters = list(network.parameters())
+
+        def train() -> float:
+            for parameter in parameters:
+                parameter.grad = None
+            with self._precision():
+                loss = network(x).float().square().mean()
+            loss.backward()
+            return loss.item()
+
+        def infer() -> float:
+            with torch.inference_mode(), self._precision():
+                return float(network(x)[0, 0, 0, 0, 0])
+
+        return {"train": train, "infer": infer}
+
+    def _precision(self) -> contextlib.AbstractContextManager[object]:
+        if self._dtype == torch.float32:
+            return contextlib.nullcontext()
+        return torch.autocast("cpu", dtype=self._dtype)
+
+
+class Network(nn.Module):
+    """The layers of a shape: an encoder and, for a forecaster, layers that start from its states."""
+
+    def __init__(self, make: MakeLayer, shape: Shape, *, inputs: bool) -> None:
+        super().__init__()
+        decoder = shape.decoder
+        if decoder and inputs:
+            decoder[0] = Layer(1, decoder[0].hidden, first=True)
+        self.encoder = nn.ModuleList(make(layer, shape) for layer in shape.encoder)
+        self.decoder = nn.ModuleList(make(layer, shape) for layer in decoder)
+        self.steps = shape.steps
+        zeros = torch.zeros(shape.batch, shape.steps, 1, shape.size, shape.size)
+        self.first_input = zeros if inputs else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """All hidden states of the last stack, (B, T, sum of hidden, H, W)."""
+        states = []
+        for layer in self.encoder:
+            x, state = layer(x, None, self.steps)
+            states.append(state)
+        if not self.decoder:
+            return x
+        below, outputs = self.first_input, []
+        for layer, state in zip(self.decoder, states, strict=True):
+            below, _ = layer(below, state, self.steps)
+            outputs.append(below)
+        return torch.cat(outputs, dim=2)
+
+
+def ours(request: dict[str, Any]) -> TorchSystem:
+    """convlstm_cli.nn.ConvLSTM with the request's peepholes."""
+    from convlstm_cli import __version__
+    from convlstm_cli.nn import ConvLSTM
+    from convlstm_cli.nn.gates import why_no_kernel
+
+    class Ours(ConvLSTM):
+        def forward(  # type: ignore[override]
+            self, x: Tensor | None, state: State | None, steps: int
+        ) -> tuple[Tensor, State]:
+            return super().forward(x, state, steps=steps if x is None else None)
+
+    def make(layer: Layer, shape: Shape) -> nn.Module:
+        size = (shape.size, shape.size)
+        return Ours(layer.fan_in, layer.hidden, shape.kernel, peephole=request["peephole"], image_size=size)
+
+    kernel = why_no_kernel(getattr(torch, request["dtype"])) or "compiled"
+    return TorchSystem(make, request, {"convlstm": __version__, "kernel": kernel}, inputs=False)
+
+
+class PlainCell(nn.Module):
+    """The usual ConvLSTM cell, written once more for this script: one convolution over x and h together."""
+
+    def __init__(self, fan_in: int, hidden: int, kernel: int) -> None:
+        super().__init__()
+        self.hidden = hidden
+        self.conv = nn.Conv2d(fan_in + hidden, 4 * hidden, kernel, padding=kernel // 2)
+
+    def forward(self, x: Tensor | None, h: Tensor, c: Tensor) -> State:
+        gates = self.conv(h if x is None else torch.cat((x, h), dim=1))
+        i, f, o, g = torch.split(gates, self.hidden, dim=1)
+        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+        return torch.sigmoid(o) * torch.tanh(c), c
+
+
+class Unrolled(nn.Module):
+    """A cell called as cell(x_t, h, c), in the loop that everyone writes around it."""
+
+    def __init__(self, cell: nn.Module, hidden: int) -> None:
+        super().__init__()
+        self.cell, self.hidden = cell, hidden
+
+    def forward(self, x: Tensor | None, state: State | None, steps: int) -> tuple[Tensor, State]:
+        if state is None:
+            assert x is not None
+            h = c = x.new_zeros(x.shape[0], self.hidden, *x.shape[-2:])
+        else:
+            h, c = state
+        outputs = []
+        for t in range(steps):
+            h, c = self.cell(None if x is None else x[:, t], h, c)
+            outputs.append(h)
+        return torch.stack(outputs, dim=1), (h, c)
+
+
+def plain(request: dict[str, Any]) -> TorchSystem:
+    """The plain cell in its loop, channels first, as autograd differentiates it."""
+
+    def make(layer: Layer, shape: Shape) -> nn.Module:
+        return Unrolled(PlainCell(layer.fan_in, layer.hidden, shape.kernel), layer.hidden)
+
+    return TorchSystem(make, request, {}, inputs=False)
+
+
+class Whole(nn.Module):
+    """A class that runs whole sequences, called as in (B, T, C, H, W) to (outputs of layers, states of layers).
+
+    It takes no state, so a layer that starts from one is the class's own cell in our loop.
+    """
+
+    def __init__(self, made: nn.Module, hidden: int) -> None:
+        super().__init__()
+        self.made, self.hidden = made, hidden
+
+    def forward(self, x: Tensor, state: State | None, steps: int) -> tuple[Tensor, State]:
+        if state is None:
+            outputs, states = self.made(x)
+            h, c = states[-1]
+            return outputs[-1], (h, c)
+        (cell,) = self.made.cell_list
+        h, c = state
+        hidden_states = []
+        for t in range(steps):
+            h, c = cell(x[:, t], (h, c))
+            hidden_states.append(h)
+        return torch.stack(hidden_states, dim=1), (h, c)
+
+
+def from_file(request: dict[str, Any]) -> TorchSystem:
+    """A class from a file, in one of two common shapes, which the names of its arguments tell apart."""
+    path = Path(request["file"])
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found = getattr(module, request["class"])
+    arguments = set(inspect.signature(found.__init__).parameters)
+
+    def sequence(layer: Layer, shape: Shape) -> nn.Module:
+        kernel = (shape.kernel, shape.kernel)
+        made = found(layer.fan_in, layer.hidden, kernel, 1, batch_first=True, bias=True, return_all_layers=False)
+        return Whole(made, layer.hidden)
+
+    def cell(layer: Layer, shape: Shape) -> nn.Module:
+        made = found(layer.fan_in, layer.hidden, shape.size, shape.size, shape.kernel, 1, False)
+        return Unrolled(made, layer.hidden)
+
+    if {"input_dim", "hidden_dim", "num_layers"} <= arguments:
+        return TorchSystem(sequence, request, {}, inputs=True)
+    if {"in_channel", "num_hidden", "filter_size"} <= arguments:
+        return TorchSystem(cell, request, {}, inputs=True)
+    raise TypeError(
+        f"{request['class']}({', '.join(sorted(arguments))}) is neither (input_dim, hidden_dim, kernel_size, "
+        "num_layers, ...) nor (in_channel, num_hidden, height, width, filter_size, ...)"
+    )

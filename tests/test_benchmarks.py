@@ -1,0 +1,78 @@
+"""The benchmark scripts run: what they measure is nothing here, since everything is made as small as it gets."""
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+SPEED = [sys.executable, str(ROOT / "scripts/benchmark_speed.py"), "--scale", "tiny", "--rounds", "1", "--json"]
+
+
+def numbers(content: Any) -> Iterator[float]:
+    """All numbers of a JSON document."""
+    if isinstance(content, dict):
+        content = list(content.values())
+    if isinstance(content, list):
+        for part in content:
+            yield from numbers(part)
+    elif isinstance(content, int | float) and not isinstance(content, bool):
+        yield content
+
+
+def left_over(mark: str) -> list[str]:
+    """Processes that were started with this in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark.encode() in path.read_bytes():
+                found.append(path.parent.name)
+        except OSError:  # it has ended, or is another user's
+            continue
+    return found
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the benchmark stops processes by signals")
+def test_speed_measures_what_runs_and_names_what_does_not(tmp_path: Path) -> None:
+    (tmp_path / "broken.py").write_text("class ConvLSTM:\n    def __init__(self):\n        pass\n")
+    mark = f"CONVLSTM_TEST={tmp_path}"
+    peer = f"broken={tmp_path / 'broken.py'}:ConvLSTM"
+    done = subprocess.run(
+        [*SPEED, "--shapes", "b", "--no-growth", "--systems", "ours,plain,broken", "--peer", peer],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=os.environ | dict([mark.split("=", 1)]),
+    )
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    rows = results["speed"]
+    expected = [(mode, system) for mode in ("train", "infer") for system in ("floor", "ours", "plain")]
+    assert [(row["mode"], row["system"]) for row in rows] == expected
+    for row in rows:
+        assert row["of_floor"]
+        assert row["of_ours"]
+        found = [row["ms"], *row["of_floor"].values(), *row["of_ours"].values()]
+        assert all(math.isfinite(number) and number > 0 for number in found)
+        if row["mode"] == "train" and row["system"] != "floor":
+            assert row["peak_mb"] > row["growth_mb"]
+    assert {failure["system"] for failure in results["failures"]} == {"broken"}
+    assert "left out: broken b: TypeError" in done.stderr
+    assert not left_over(mark)
+
+
+def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path]) -> None:
+    small = ["--size", "32", "--hidden", "4", "--input-frames", "4", "--frames", "3", "--batch-size", "2", "--cpu"]
+    command = [sys.executable, str(ROOT / "scripts/benchmark_pipeline.py"), str(make_folder()), *small]
+    done = subprocess.run([*command, "--rounds", "1", "--json"], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    results = json.loads(done.stdout)
+    assert sum(part["share"] for part in results["epoch"].values()) == pytest.approx(1.0)
+    measured = [results["once_ms"], results["batch_ms"], results["clips_per_second"], results["step_of_bare"]]
+    assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
