@@ -66,11 +66,11 @@ def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig) -> dict[
         **inspect_data(data),
         "batch_shape": [config.batch_size, model.clip_frames, model.channels, model.height, model.width],
         "parameters": parameter_count(model),
-        "expected_memory": training_memory(model, config.batch_size),
+        "expected_memory": training_memory(model, config.batch_size, config.checkpoint_every),
     }
 
 
-def training_memory(model: ForecasterConfig, batch_size: int) -> int:
+def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None) -> int:
     """Bytes that a training step keeps: weights and their average, gradients, AdamW's two moments, and what autograd
     saves.
 
@@ -85,6 +85,7 @@ def training_memory(model: ForecasterConfig, batch_size: int) -> int:
 
     with torch.device("meta"):
         network = EncoderForecaster(model)
+        network.checkpoint_every(checkpoint_every)
         frames = torch.empty(batch_size, model.input_frames, model.channels, model.height, model.width)
         with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
             network(frames)

@@ -22,7 +22,6 @@ from convlstm_cli.evaluate import Evaluation, evaluate_clips, forecast_clip, to_
 from convlstm_cli.metrics import Scores
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.schedule import Budget, Clock
@@ -284,9 +283,7 @@ class TrainStep:
         if initial is not None:
             self.network.load_state_dict(initial)
         self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        for layer in self.network.modules():
-            if isinstance(layer, ConvLSTM):
-                layer.checkpoint_every = config.checkpoint_every
+        self.network.checkpoint_every(config.checkpoint_every)
         self._average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average))
         parameters = list(self.network.parameters())
         kernels = [p for p in parameters if p.ndim == 4]

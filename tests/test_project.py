@@ -54,7 +54,7 @@ def test_the_readme_has_a_place_for_every_file() -> None:
 
 
 def test_nothing_imports_upwards() -> None:
-    """nn/ and video/ know nothing of the rest but errors, files (where compiled kernels are kept) and their own kind."""
+    """nn/ and video/ know nothing of the rest but errors, files (compiled kernels are kept) and their own kind."""
     allowed = {"nn": {"errors", "files", "nn"}, "video": {"errors", "files", "video"}}
     for folder, may in allowed.items():
         for path in (ROOT / "convlstm_cli" / folder).glob("*.py"):

@@ -177,9 +177,9 @@ def can_pack(dtype: torch.dtype) -> bool:
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    frames = torch.linspace(-1.0, 1.0, 2 * 3 * 4 * 4, dtype=dtype).view(2, 3, 4, 4)
+    frames = torch.linspace(-1.0, 1.0, 2 * 3 * 4 * 4, dtype=dtype, device="cpu").view(2, 3, 4, 4)
     frames = frames.contiguous(memory_format=torch.channels_last)
-    weight = torch.linspace(-1.0, 1.0, 8 * 3 * 9, dtype=dtype).view(8, 3, 3, 3)
+    weight = torch.linspace(-1.0, 1.0, 8 * 3 * 9, dtype=dtype, device="cpu").view(8, 3, 3, 3)
     try:
         packed = _reorder(weight, (1, 1))
         once = _pointwise(frames, packed, None, (1, 1))

@@ -46,6 +46,12 @@ class EncoderForecaster(nn.Module):
             nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
 
+    def checkpoint_every(self, steps: int | None) -> None:
+        """Lets all layers keep the gates of only so many steps for the backward; see `ConvLSTM`."""
+        for layer in (*self.encoder, *self.forecaster):
+            assert isinstance(layer, ConvLSTM)
+            layer.checkpoint_every = steps
+
     def forward(self, frames: Tensor, horizon: int | None = None) -> Tensor:
         """Forecasts the frames that follow.
 

@@ -237,9 +237,11 @@ def why_no_kernel(dtype: torch.dtype, device: torch.device) -> str | None:
 def _first_difference(kernel: type[Gates], dtype: torch.dtype, device: torch.device) -> str | None:
     for channels_last in (False, True):
         order = torch.channels_last if channels_last else torch.contiguous_format
-        values = torch.linspace(-4.0, 4.0, 2 * 4 * 5 * 3 * 3, device=device).roll(7).view(2, 20, 3, 3)
-        values = values.contiguous(memory_format=order)
-        peepholes = Peepholes(*torch.linspace(-1.0, 1.0, 15, device=device).view(3, 5, 1, 1))
+        # Whatever the default type is now.
+        values = torch.linspace(-4.0, 4.0, 2 * 4 * 5 * 3 * 3, device=device, dtype=torch.float32)
+        values = values.roll(7).view(2, 20, 3, 3).contiguous(memory_format=order)
+        weights = torch.linspace(-1.0, 1.0, 15, device=device, dtype=torch.float32)
+        peepholes = Peepholes(*weights.view(3, 5, 1, 1))
         c_before = values[:, :5].contiguous(memory_format=order)
         results = []
         for gates in (

@@ -24,8 +24,9 @@ from convlstm_cli.nn.convolution import Convolution, takes_winograd
 
 State = tuple[Tensor, Tensor]
 
-BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20}
-"""Gates of as many steps as fit into this come from one input convolution, and give one sum of weight gradients."""
+BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20, "meta": 32 << 20}
+"""Gates of as many steps as fit into this come from one input convolution, and give one sum of weight gradients.
+The devices are those on which a sequence is computed at once; meta computes nothing and tells what would be kept."""
 SMALL = 24 * 24
 """Positions up to which oneDNN's AVX2 convolutions gain more from reordering frames than the reordering costs."""
 
@@ -91,7 +92,7 @@ def _plan(
 ) -> Plan | None:
     """How to compute a sequence fast, or None where it has to be done step by step."""
     device, c_dtype = weights.weight_hh.device, weights.weight_hh.dtype
-    mixed = torch.is_autocast_enabled(device.type) and c_dtype == torch.float32
+    mixed = device.type in ("cpu", "cuda") and torch.is_autocast_enabled(device.type) and c_dtype == torch.float32
     tensors = [t for t in (x, *(state or ()), *weights[:3], *(weights.peepholes or ())) if t is not None]
     if (
         device.type not in BLOCK_BYTES
@@ -144,7 +145,7 @@ def _step_by_step(
 
 def _autocast(device: torch.device, dtype: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
     """Context in which autocast computes in this type, or, with None, does nothing."""
-    if dtype is None and not torch.is_autocast_enabled(device.type):
+    if device.type == "meta" or (dtype is None and not torch.is_autocast_enabled(device.type)):
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 

@@ -100,7 +100,7 @@ def ours(request: dict[str, Any]) -> TorchSystem:
         size = (shape.size, shape.size)
         return Ours(layer.fan_in, layer.hidden, shape.kernel, peephole=request["peephole"], image_size=size)
 
-    kernel = why_no_kernel(getattr(torch, request["dtype"])) or "compiled"
+    kernel = why_no_kernel(getattr(torch, request["dtype"]), torch.device("cpu")) or "compiled"
     return TorchSystem(make, request, {"convlstm": __version__, "kernel": kernel}, inputs=False)
 
 

@@ -195,6 +195,30 @@ def test_compiled_kernels_are_used_where_there_is_a_compiler() -> None:
     assert winograd.why_not() is None
 
 
+@pytest.mark.parametrize(
+    "context",
+    [torch.inference_mode, lambda: torch.device("meta"), lambda: torch.autocast("cpu"), torch.enable_grad],
+    ids=["inference", "meta", "autocast", "grad"],
+)
+def test_the_first_use_may_be_anywhere(context: Callable[[], Any]) -> None:
+    """What is tried once, and then remembered, is tried the same in whatever context that happens."""
+    x = torch.randn(1, 2, 16, 9, 30)
+    layer = make(16, 16, (9, 30))
+    for tried in (gates.why_no_kernel, winograd.why_not, convolutions.can_pack):
+        tried.cache_clear()
+    expected = [tried() for tried in (winograd.why_not, lambda: convolutions.can_pack(torch.float32))]
+    for tried in (gates.why_no_kernel, winograd.why_not, convolutions.can_pack):
+        tried.cache_clear()
+    torch.set_default_dtype(torch.float64)
+    try:
+        with context():
+            layer(x)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert [tried() for tried in (winograd.why_not, lambda: convolutions.can_pack(torch.float32))] == expected
+    check(layer, x)
+
+
 @pytest.mark.parametrize("peephole", KINDS)
 @pytest.mark.parametrize("checkpoint_every", [None, 2])
 def test_gradcheck(peephole: Peephole, checkpoint_every: int | None) -> None:
