@@ -24,7 +24,7 @@ from convlstm_cli.nn.convolution import Convolution, takes_winograd
 
 State = tuple[Tensor, Tensor]
 
-BLOCK_BYTES = {"cpu": 32 << 20, "cuda": 512 << 20, "meta": 32 << 20}
+BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 512 << 20, "meta": 8 << 20}
 """Gates of as many steps as fit into this come from one input convolution, and give one sum of weight gradients.
 The devices are those on which a sequence is computed at once; meta computes nothing and tells what would be kept."""
 SMALL = 24 * 24
@@ -303,7 +303,7 @@ class _Backward:
         self._run, self._needs, self._h = run, _Inputs(*needs), h  # type: ignore[arg-type]
         outputs, grad_h, grad_c = gradients
         zeros = run.frames(1, plan.dtype)[0].zero_()
-        self._grad_outputs = [zeros] * plan.steps if outputs is None else run.ordered(outputs, plan.dtype)
+        self._grad_outputs = zeros.expand(plan.steps, *zeros.shape) if outputs is None else outputs
         self._grad_h = zeros if grad_h is None else run.ordered(grad_h, plan.dtype)
         self._grad_c = run.frames(1, plan.c_dtype)[0]
         if grad_c is None:
@@ -322,7 +322,8 @@ class _Backward:
             # Filled from the end, so that the steps that wait lie in the order of time.
             slot = len(self._grad_gates) - 1 - waiting
             grad_gates = self._grad_gates[slot]
-            grad_h = self._grad_h, self._grad_outputs[t]
+            # Step by step, since what comes next may give all of them in another order.
+            grad_h = self._grad_h, run.ordered(self._grad_outputs[t], run.plan.dtype)
             run.gates.backward(gates[t - first], c_before, c, grad_h, self._grad_c, grad_gates)
             waiting += 1
             if t or self._needs.h_0:
