@@ -76,3 +76,12 @@ def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path]) -> 
     assert sum(part["share"] for part in results["epoch"].values()) == pytest.approx(1.0)
     measured = [results["once_ms"], results["batch_ms"], results["clips_per_second"], results["step_of_bare"]]
     assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
+
+
+def test_memory_is_told_for_each_length() -> None:
+    command = [sys.executable, str(ROOT / "scripts/benchmark_memory.py"), "--steps", "2,6", "--size", "16"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    header, *rows = done.stdout.splitlines()
+    assert header.split()[-2:] == ["2", "6"]
+    assert [row[:14] for row in rows] == ["all gates kept", "gates of 10 st"]
+    assert all(float(number.strip(",")) >= 0 for row in rows for number in row[36:].split())

@@ -18,6 +18,8 @@ NARROW = 32
 """Below this many values side by side (kernel width times channels), a kernel's row is too little for a product."""
 FEW = 32
 """Below this many channels, transforming tiles for the gradient to the weights costs more than it saves."""
+LEAST_SIDE = 8
+"""Smaller frames are mostly edge, where tiles multiply zeros and lose digits."""
 GROUP = 8
 """Items whose gradients to the weights are one batch of matrix products; more would not fit into the cache."""
 
@@ -25,11 +27,19 @@ GROUP = 8
 class Convolution:
     """A weight (out, in, k, k), applied with stride 1 to frames (N, in, H, W) in one order of memory.
 
-    `channels_last` says that all channels of a position lie together. The weight may be of another type than
-    `dtype`, that of the frames; the gradient to it is summed in float32 at least.
+    `size` is the height and width of the frames; `channels_last` says that all channels of a position lie together. The
+    weight may be of another type than `dtype`, that of the frames; the gradient to it is summed in float32 at least.
     """
 
-    def __init__(self, weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, *, channels_last: bool) -> None:
+    def __init__(
+        self,
+        weight: Tensor,
+        padding: tuple[int, int],
+        dtype: torch.dtype,
+        size: tuple[int, int],
+        *,
+        channels_last: bool,
+    ) -> None:
         self._padding = padding
         self._last = channels_last
         # What a library gives is put in this order too: it promises none, and the kernels of the gates rely on it.
@@ -40,7 +50,7 @@ class Convolution:
         height, width = weight.shape[2:]
         self._turned_padding = (height - 1 - padding[0], width - 1 - padding[1])
         on_cpu = weight.device.type == "cpu"
-        self._winograd = channels_last and takes_winograd(weight, padding, dtype)
+        self._winograd = channels_last and takes_winograd(weight, padding, dtype, size)
         self._packs = (
             channels_last and on_cpu and dtype in (torch.float32, torch.bfloat16)
             and min(self._turned_padding) >= 0 and can_pack(dtype)
@@ -159,13 +169,14 @@ class Convolution:
         return _reorder(self._turned, self._turned_padding)
 
 
-def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype) -> bool:
-    """Whether a convolution with this weight and channels that lie together is made by tiles."""
+def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]) -> bool:
+    """Whether a convolution of frames of this size, whose channels lie together, is made by tiles."""
     return (
         weight.device.type == "cpu"
         and dtype == torch.float32
-        and winograd.fits(weight, padding)
+        and min(size) >= LEAST_SIDE
         and winograd.why_not() is None
+        and winograd.fits(weight, padding)
     )
 
 

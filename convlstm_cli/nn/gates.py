@@ -73,7 +73,6 @@ class EagerGates:
 
     def __init__(self, peepholes: Peepholes | None, rules: CellRules) -> None:
         self._peepholes, self._rules = peepholes, rules
-        self._sigma = GATE_ACTIVATIONS[rules.gate_activation]
         self._sums: list[Tensor] = []
 
     def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
@@ -83,8 +82,7 @@ class EagerGates:
         if peepholes is not None:
             i.addcmul_(peepholes.i, c_before)
             f.addcmul_(peepholes.f, c_before)
-        i.copy_(self._sigma(i))
-        f.copy_(self._sigma(f))
+        self._activate(exact[:, : 2 * c.shape[1]])  # i and f
         g.tanh_()
         torch.mul(f, c_before, out=c)
         c.addcmul_(i, g)
@@ -92,8 +90,11 @@ class EagerGates:
             c.clamp_(-clip, clip)
         if peepholes is not None:
             o.addcmul_(peepholes.o, c)
-        o.copy_(self._sigma(o))
-        h.copy_(o * torch.tanh(c))
+        self._activate(o)
+        if h.dtype == c.dtype:
+            torch.tanh(c, out=h).mul_(o)
+        else:
+            h.copy_(torch.tanh(c).mul_(o))
         if keep and exact is not gates:
             gates.copy_(exact)
 
@@ -130,6 +131,13 @@ class EagerGates:
     def sums(self) -> Sums:
         bias, *peepholes = self._sums
         return Sums(bias, Peepholes(*peepholes) if peepholes else None)
+
+    def _activate(self, gates: Tensor) -> None:
+        """σ, in place."""
+        if self._rules.gate_activation == "sigmoid":
+            gates.sigmoid_()
+        else:
+            gates.copy_(GATE_ACTIVATIONS[self._rules.gate_activation](gates))
 
     def _slope(self, activated: Tensor) -> Tensor:
         """The derivative of σ, from its value."""

@@ -107,20 +107,20 @@ def _plan(
     ):
         return None
     dtype = torch.get_autocast_dtype(device.type) if mixed else c_dtype
-    last = _channels_last(weights.weight_hh, dtype, shape[2] * shape[3])
+    last = _channels_last(weights.weight_hh, dtype, shape[2:])
     return Plan(steps, shape, dtype, c_dtype, last, min(checkpoint_every or steps, steps))
 
 
-def _channels_last(weight: Tensor, dtype: torch.dtype, positions: int) -> bool:
+def _channels_last(weight: Tensor, dtype: torch.dtype, size: tuple[int, int]) -> bool:
     """The order of memory in which convolutions are faster; `scripts/benchmark_speed.py --convolutions` measures it."""
     if weight.device.type == "cuda":
         return dtype != torch.float64
     if dtype == torch.float64 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
-    if takes_winograd(weight, (weight.shape[2] // 2, weight.shape[3] // 2), dtype):
+    if takes_winograd(weight, (weight.shape[2] // 2, weight.shape[3] // 2), dtype, size):
         return True
     wide = torch.backends.cpu.get_cpu_capability() != "AVX2"
-    return wide or dtype != torch.float32 or positions > SMALL
+    return wide or dtype != torch.float32 or size[0] * size[1] > SMALL
 
 
 def _step_by_step(
@@ -222,12 +222,13 @@ class _Run:
         weights = inputs.weights
         self.inputs, self.plan = inputs, plan
         same = weights.weight_hh.shape[2] // 2, weights.weight_hh.shape[3] // 2
-        self.conv_h = Convolution(weights.weight_hh, same, plan.dtype, channels_last=plan.channels_last)
+        self.conv_h = Convolution(weights.weight_hh, same, plan.dtype, plan.shape[2:], channels_last=plan.channels_last)
         self.conv_x = None
         if weights.weight_ih is not None and inputs.x is not None:
             kernel = weights.weight_ih.shape[2:]
             padding = (kernel[0] // 2, kernel[1] // 2) if rules.padding is None else rules.padding
-            self.conv_x = Convolution(weights.weight_ih, padding, plan.dtype, channels_last=plan.channels_last)
+            size = inputs.x.shape[-2], inputs.x.shape[-1]
+            self.conv_x = Convolution(weights.weight_ih, padding, plan.dtype, size, channels_last=plan.channels_last)
             self.x = self.ordered(inputs.x.transpose(0, 1), plan.dtype)  # (T, B, in, H, W)
         self.h_0 = None if inputs.h_0 is None else self.ordered(inputs.h_0, plan.dtype)
         if inputs.c_0 is not None:
