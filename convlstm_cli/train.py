@@ -310,7 +310,7 @@ class TrainStep:
     def __call__(self, clip: Tensor, rate: float = 1.0) -> float:
         """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss.
 
-        Gives NaN, and learns nothing, where a gradient is not finite.
+        Gives NaN, and learns nothing, where a gradient is not finite, and in fp16 is not at any scale.
         """
         for group in self.optimizer.param_groups:
             group["lr"] = self._config.learning_rate * rate
@@ -325,9 +325,12 @@ class TrainStep:
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
         if not math.isfinite(norm) and not self._scaler.is_enabled():
             return math.nan  # before it gets into the weights
-        self._scaler.step(self.optimizer)  # makes none where a scale was too high, and lowers it
+        self._scaler.step(self.optimizer)  # makes no step where the scale was too high, and `update` lowers it
         self._scaler.update()
-        self._average.update_parameters(self.network)
+        if math.isfinite(norm):
+            self._average.update_parameters(self.network)
+        elif self._scaler.get_scale() < 1.0:
+            return math.nan
         return loss.item()
 
     def state_dict(self) -> dict[str, Any]:
@@ -345,7 +348,8 @@ class TrainStep:
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         self.optimizer.load_state_dict(state["optimizer"])
-        self._scaler.load_state_dict(state["scaler"])
+        if state["scaler"]:  # empty unless it was fp16
+            self._scaler.load_state_dict(state["scaler"])
         torch.set_rng_state(state["random"])
 
 

@@ -159,6 +159,8 @@ class ConvLSTM(nn.Module):
         else:
             if x.ndim != 5 or x.shape[2] != self.in_channels:
                 raise UsageError(f"x has shape {tuple(x.shape)}; expected (B, T, {self.in_channels}, H, W).")
+            if not self.in_channels:
+                raise UsageError("this ConvLSTM reads no input; call it with x=None, a state and steps.")
             if steps is not None:
                 raise UsageError("steps goes with x=None; with an input the sequence has the input's length.")
             steps = x.shape[1]

@@ -90,6 +90,8 @@ def load(name: str) -> ctypes.CDLL:
         except OSError:  # the cache cannot be written, or nothing may be run from it
             with tempfile.TemporaryDirectory(prefix="convlstm-") as folder:
                 kernel = ctypes.CDLL(str(_build(command, Path(folder) / file)))
+    except subprocess.TimeoutExpired:
+        raise NotAvailable(f"{compiler} took too long") from None
     except OSError as error:
         raise NotAvailable(str(error)) from error
     for function, arguments in _SIGNATURES.items():
@@ -118,7 +120,9 @@ def _build(command: list[str], library: Path) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     # Whole or not there, also where several processes of one training compile at once.
-    partial = library.with_name(f".partial-{os.getpid()}-{library.name}")
+    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=library.name, dir=library.parent)
+    os.close(handle)
+    partial = Path(name)
     compiler, compiled = command[0], f"{partial}.o"
     try:
         # Linked without -fopenmp: what that would bring is there already.
@@ -127,9 +131,8 @@ def _build(command: list[str], library: Path) -> Path:
             if done.returncode:
                 said = done.stderr.strip().splitlines() or ["it said nothing"]
                 raise NotAvailable(f"{compiler} could not compile it: {said[0]}")
+        partial.chmod(0o700)
         partial.replace(library)
-    except subprocess.TimeoutExpired:
-        raise NotAvailable(f"{compiler} took too long") from None
     finally:
         partial.unlink(missing_ok=True)
         Path(compiled).unlink(missing_ok=True)

@@ -43,6 +43,8 @@ class Plan(NamedTuple):
     """Of the cell state and the gate arithmetic: float32, or float64 with everything else."""
     channels_last: bool
     """Whether all channels of a position lie together in memory, or all positions of a channel."""
+    recording: bool
+    """Whether there may be a backward: then, if an input asks for a gradient, what it needs is kept."""
     segment: int
     """Steps whose gates are kept for the backward at a time; those of other segments are computed again."""
 
@@ -108,7 +110,7 @@ def _plan(
         return None
     dtype = torch.get_autocast_dtype(device.type) if mixed else c_dtype
     last = _channels_last(weights.weight_hh, dtype, shape[2:])
-    return Plan(steps, shape, dtype, c_dtype, last, min(checkpoint_every or steps, steps))
+    return Plan(steps, shape, dtype, c_dtype, last, torch.is_grad_enabled(), min(checkpoint_every or steps, steps))
 
 
 def _channels_last(weight: Tensor, dtype: torch.dtype, size: tuple[int, int]) -> bool:
@@ -175,7 +177,7 @@ class _Sequence(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, rules: CellRules, plan: Plan, *inputs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-        differentiated = any(ctx.needs_input_grad)
+        differentiated = plan.recording and any(ctx.needs_input_grad)
         run = _Run(_Inputs(*inputs), rules, plan)  # type: ignore[arg-type]
         h = run.frames(plan.steps, plan.dtype)
         c = run.c_0
@@ -203,6 +205,8 @@ class _Sequence(torch.autograd.Function):
             if torch.is_grad_enabled():  # the gradient of the gradient is going to be asked for
                 return None, None, *_differentiable_gradients(inputs, needs, rules, plan, gradients)
             run = _Run(inputs, rules, plan)
+            # Hooks on saved tensors, such as those that move them to the CPU meanwhile, may give another order back.
+            h, kept = run.ordered(h, h.dtype), [run.ordered(tensor, tensor.dtype) for tensor in kept]
             backward = _Backward(run, needs, h, gradients)
             for first in reversed(range(0, plan.steps, plan.segment)):
                 last = min(first + plan.segment, plan.steps)
@@ -235,7 +239,7 @@ class _Run:
             self.c_0 = self.ordered(inputs.c_0, plan.c_dtype)
         else:
             self.c_0 = self.frames(1, plan.c_dtype)[0].zero_()
-        self.bias = weights.bias.detach().to(plan.dtype)
+        self.bias = weights.bias.detach().to(plan.dtype).contiguous()
         peepholes = weights.peepholes
         if peepholes is not None:
             peepholes = Peepholes(*(peephole.detach() for peephole in peepholes))
@@ -375,6 +379,9 @@ def _differentiable_gradients(
     gradients: tuple[Tensor | None, ...],
 ) -> list[Tensor | None]:
     """The gradients as a graph that can be differentiated again: autograd's own, through `cell_step`."""
+    # Aliases, because one input may depend on another (a state that was passed on, on the weights): a gradient to the
+    # inputs themselves would run through that too, and a second time when autograd goes on from here.
+    inputs = _Inputs(*(None if tensor is None else tensor.view_as(tensor) for tensor in inputs))  # type: ignore[arg-type]
     state = None if inputs.h_0 is None or inputs.c_0 is None else (inputs.h_0, inputs.c_0)
     mixed = plan.dtype if plan.dtype != plan.c_dtype else None
     with _autocast(inputs.weight_hh.device, mixed):
