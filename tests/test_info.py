@@ -11,6 +11,7 @@ def test_info_has_what_a_bug_report_needs() -> None:
     assert facts["opencv"]
     assert "torch" in facts["processor"]
     assert {"system", "accelerators", "computes_on", "video_backends", "cache"} <= set(facts)
+    assert facts["compiled_kernels"].startswith("gates: ")
 
 
 def test_versions_are_those_that_run() -> None:

@@ -175,6 +175,34 @@ def test_bf16_trains_with_fp32_weights(data: VideoData, tmp_path: Path) -> None:
     assert all(value.dtype == torch.float32 for value in weights(tmp_path / "run").values())
 
 
+def test_fp16_trains_with_fp32_weights_and_goes_on(data: VideoData, tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, precision="fp16")
+    train(data, MODEL, config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(data, MODEL, config, tmp_path / "parts", should_stop=after(2))
+    resume(Run.open(tmp_path / "parts"), data)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(tensor.dtype == torch.float32 for tensor in whole.values())
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def test_fp16_skips_a_step_and_gives_up_when_no_scale_helps() -> None:
+    step = TrainStep(MODEL, dataclasses.replace(CONFIG, precision="fp16"), choose("cpu", "fp16"), None)
+    before = {name: tensor.clone() for name, tensor in step.network.state_dict().items()}
+    clip = torch.full((2, 7, 1, 32, 32), math.inf)
+    losses = [step(clip) for _ in range(30)]
+    assert math.isnan(losses[-1])
+    assert all(torch.equal(before[name], tensor) for name, tensor in step.network.state_dict().items())
+
+
+def test_checkpointing_gives_the_same_training(data: VideoData, tmp_path: Path) -> None:
+    for name, every in (("all", None), ("some", 2)):
+        config = TrainConfig(max_steps=3, batch_size=4, device="cpu", checkpoint_every=every)
+        train(data, MODEL, config, tmp_path / name)
+    for one, other in zip(weights(tmp_path / "all").values(), weights(tmp_path / "some").values(), strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
+
+
 def test_every_loss_is_zero_only_at_the_truth() -> None:
     truth = torch.rand(2, 3, 1, 8, 8).round()
     kinds: tuple[Loss, ...] = ("mae+mse", "mse", "mae", "huber", "bce")
