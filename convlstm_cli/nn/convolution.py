@@ -45,7 +45,9 @@ class Convolution:
         # What a library gives is put in this order too: it promises none, and the kernels of the gates rely on it.
         self._order = torch.channels_last if channels_last else torch.contiguous_format
         self._weight = weight.detach().to(dtype).contiguous(memory_format=self._order)
+        # The gradient to the weight so far, in one of three shapes, by the way it is computed.
         self._gradient: Tensor | None = None
+        self._products: Tensor | None = None
         self._sums: Tensor | None = None
         height, width = weight.shape[2:]
         self._turned_padding = (height - 1 - padding[0], width - 1 - padding[1])
@@ -92,27 +94,26 @@ class Convolution:
                 self._sums = self._transformed.new_sums()
             self._transformed.add_weight_gradient(self._sums, frames, gradient)
             return
-        if not self._multiplies:
+        if self._multiplies and width * fan_in >= NARROW:
+            if self._products is None:
+                self._products = frames.new_zeros(height, out, width * fan_in)
+            for theirs, some in zip(torch.split(gradient, GROUP), torch.split(frames, GROUP), strict=True):
+                self._add_row_products(self._products, theirs, some)
+            return
+        if self._multiplies:
+            new = self._whole_products(gradient, frames)
+        else:
             new = _backward(gradient, frames, self._weight, self._padding, 1)
             new = new.to(torch.promote_types(new.dtype, torch.float32))
-            self._gradient = new if self._gradient is None else self._gradient.add_(new)
-            return
-        if self._gradient is None:
-            self._gradient = frames.new_zeros(self._weight.shape)
-            self._products = frames.new_zeros(height, out, width * fan_in)
-        for theirs, some in zip(torch.split(gradient, GROUP), torch.split(frames, GROUP), strict=True):
-            if width * fan_in < NARROW:
-                self._gradient += self._whole_products(theirs, some)
-            else:
-                self._add_row_products(theirs, some)
+        self._gradient = new if self._gradient is None else self._gradient.add_(new)
 
     def weight_gradient(self) -> Tensor | None:
         """The sum so far, (out, in, k, k); None if nothing was added."""
         if self._sums is not None:
             return self._transformed.weight_gradient(self._sums)
-        out, fan_in, height, width = self._weight.shape
-        if self._gradient is None or not self._multiplies or width * fan_in < NARROW:
+        if self._products is None:
             return self._gradient
+        out, fan_in, height, width = self._weight.shape
         parts = (height, out, width, fan_in) if self._last else (height, out, fan_in, width)
         return self._products.view(parts).permute((1, 3, 0, 2) if self._last else (1, 2, 0, 3))
 
@@ -122,8 +123,8 @@ class Convolution:
         gradients = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (n, positions, out)
         return torch.bmm(beside, gradients).sum(dim=0).t().reshape(self._weight.shape)
 
-    def _add_row_products(self, gradient: Tensor, frames: Tensor) -> None:
-        """Matrix products over positions, one for each row of the kernel.
+    def _add_row_products(self, products: Tensor, gradient: Tensor, frames: Tensor) -> None:
+        """Adds matrix products over positions, one for each row of the kernel.
 
         On processors without AVX-512, oneDNN's own gradient takes longer and has a larger error
         (`scripts/benchmark_speed.py --convolutions`).
@@ -146,7 +147,7 @@ class Convolution:
             gradients = gradient.reshape(n, out, rows * columns)
         for row in range(kernel_height):
             window = beside[:, row * columns : (row + rows) * columns]  # (n, positions, kernel_width * in)
-            self._products[row] += torch.bmm(gradients, window).sum(dim=0)
+            products[row] += torch.bmm(gradients, window).sum(dim=0)
 
     @functools.cached_property
     def _turned(self) -> Tensor:

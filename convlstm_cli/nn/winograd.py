@@ -30,10 +30,7 @@ class WinogradWeights:
     def __init__(self, weight: Tensor) -> None:
         self._kernel = native.load("winograd")
         self._out, self._in, self._side, _ = weight.shape
-        panel = self._kernel.winograd_panel()
-        both = torch.kron(*2 * (_transform(self._side),)).to(weight.dtype)  # (n*n, k*k)
-        transformed = both @ weight.reshape(-1, self._side**2).t()  # (n*n, out*in)
-        self._weights = transformed.view(-1, self._out // panel, panel, self._in).transpose(2, 3).contiguous()
+        self._weight = weight
         self._shape: native.Shape | None = None
         self._scratch = weight.new_empty(0)
 
@@ -57,13 +54,21 @@ class WinogradWeights:
 
     def new_sums(self) -> Tensor:
         """Zeros for `add_weight_gradient`."""
-        return self._weights.new_zeros(torch.get_num_threads(), (self._side + 1) ** 2, self._in, self._out)
+        return self._weight.new_zeros(torch.get_num_threads(), (self._side + 1) ** 2, self._in, self._out)
 
     def weight_gradient(self, sums: Tensor) -> Tensor:
         """The gradient to the weights, (out, in, k, k)."""
         both = torch.kron(*2 * (_transform(self._side),))
         gradient = both.t() @ sums.sum(dim=0).flatten(1).to(both.dtype)  # (k*k, in*out)
         return gradient.to(sums.dtype).view(self._side, self._side, self._in, self._out).permute(3, 2, 0, 1)
+
+    @functools.cached_property
+    def _weights(self) -> Tensor:
+        """(n*n, out / panel, in, panel); made when it is first needed, which for a weight gradient alone is never."""
+        panel = self._kernel.winograd_panel()
+        both = torch.kron(*2 * (_transform(self._side),)).to(self._weight.dtype)  # (n*n, k*k)
+        transformed = both @ self._weight.reshape(-1, self._side**2).t()  # (n*n, out*in)
+        return transformed.view(-1, self._out // panel, panel, self._in).transpose(2, 3).contiguous()
 
     def _forward(self, frames: Tensor, bias: Tensor | None, output: Tensor, *, add: bool) -> None:
         shape = self._shape_for(frames)
