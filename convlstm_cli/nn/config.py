@@ -11,8 +11,8 @@ T = TypeVar("T")
 Peephole = Literal["none", "channel", "full"]
 PeepholeInit = Literal["zeros", "uniform"]
 GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
-ForecasterKind = Literal["unconditioned", "autoregressive"]
-Head = Literal["residual", "sigmoid"]
+ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
+Head = Literal["mix", "residual", "sigmoid"]
 
 
 def option(default: T, text: str, *, flag: str | None = None, parse: Callable[[str, str], T] | None = None) -> T:
@@ -82,12 +82,14 @@ class ForecasterConfig:
     gate_activation: GateActivation = option("sigmoid", "Activation of the gates i, f and o.")
     forget_bias: float = option(1.0, "Initial bias of the forget gate.")
     forecaster: ForecasterKind = option(
-        "unconditioned",
-        "Input of the first forecaster layer: nothing (the paper), or the last predicted frame.",
+        "advected",
+        "Input of the first forecaster layer: the last frame moved on along its motion, nothing (the paper), or the "
+        "last predicted frame.",
     )
     head: Head = option(
-        "residual",
-        "What the 1x1 head gives: the change since the last frame, or (the paper) the frame through σ.",
+        "mix",
+        "What the 1x1 head gives: a mix of the last frame, that frame moved on, and a new one; the change to add to "
+        "the last frame (moved on, where that is the input); or (the paper) the frame through σ.",
     )
     input_frames: int = option(10, "Frames that the encoder reads in training.")
     horizon: int = option(
@@ -141,6 +143,11 @@ class ForecasterConfig:
     def grid(self) -> tuple[int, int]:
         """Height and width of the hidden states."""
         return self.height // self.patch_size, self.width // self.patch_size
+
+    @property
+    def known_frames(self) -> int:
+        """Frames that the head may mix into a forecast: the last one and, where it is moved on, that one too."""
+        return 2 if self.forecaster == "advected" else 1
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
