@@ -15,6 +15,7 @@ from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
 from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.options import build, check_unchanged, with_options
+from convlstm_cli.presets import PRESETS, Preset, with_preset
 from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ Model = Annotated[Path | None, typer.Option("-m", "--model", help="Run folder; t
 Size = Annotated[
     str, typer.Option(help="Size that the network works at: N, or HEIGHTxWIDTH.", rich_help_panel="Videos")
 ]
+UsePreset = Annotated[
+    Preset,
+    typer.Option(
+        "--preset",
+        help="Options that go together: small (the defaults), base (larger, for hours or a GPU) or paper (Shi et al. "
+        "2015 as published). Options that are given count.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line of progress every few seconds, for logs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
@@ -101,6 +110,7 @@ def train(
     output: Output = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run -o, or with the newest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and train nothing.")] = False,
+    preset: UsePreset = "small",
     size: Size = "64",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -114,6 +124,7 @@ def train(
 
     keep_freed_memory()
     progress = console.ConsoleProgress(quiet, verbose)
+    options = _with_preset(context, preset, options)
     config = build(TrainConfig, options)
     if resume and dry_run:
         raise UsageError("--dry-run goes with a new run; convlstm inspect RUN tells about one that has begun.")
@@ -187,11 +198,13 @@ def predict(
 @app.command()
 @with_options(VIDEOS, NETWORK, TRAINING, without="peephole")
 def compare(
+    context: typer.Context,
     folders: Folders = None,
     output: Output = None,
     arms: Annotated[str, typer.Option(help="Peephole kinds to compare: two or three of none, channel and full.")] = (
         "channel,none"
     ),
+    preset: UsePreset = "small",
     size: Size = "64",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -209,6 +222,7 @@ def compare(
     kinds: list[Any] = [kind.strip() for kind in arms.split(",")]
     comparison.check_arms(kinds)
     progress = console.ConsoleProgress(quiet, verbose)
+    options = _with_preset(context, preset, options)
     config = build(TrainConfig, options)
     data, model = _prepare(folders, output, size, config, options, progress)
     folder = output or new_folder(folders[0], "compare")
@@ -268,6 +282,7 @@ def inspect_(
 def explain(
     context: typer.Context,
     model: Annotated[Path | None, typer.Option("-m", "--model", help="Explain the network of this run.")] = None,
+    preset: UsePreset = "small",
     size: Size = "64",
     json: AsJson = False,
     **options: Any,
@@ -281,9 +296,10 @@ def explain(
         from convlstm_cli.video.geometry import parse_size
 
         height, width = parse_size(size)
+        options = _with_preset(context, preset, options)
         config = build(ForecasterConfig, options, height=height, width=width, channels=1)
     else:
-        given = sorted(name for name in {*options, "size"} if _was_given(context, name))
+        given = sorted(name for name in {*options, "preset", "size"} if _was_given(context, name))
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} and -m cannot both say what to explain; leave one out.")
         config = _run(model).model_config
@@ -356,6 +372,8 @@ def _resume(
     from convlstm_cli.video.geometry import parse_size
 
     explicit = {name for name in context.params if _was_given(context, name)}
+    if "preset" in explicit:
+        explicit |= {*PRESETS[context.params["preset"]]}
     recorded = run.config["data"]["settings"]
     height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
     given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
@@ -385,6 +403,10 @@ def _resume(
     progress.finished()
     with console.stop_on_signals() as should_stop:
         return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
+
+
+def _with_preset(context: typer.Context, preset: Preset, options: dict[str, Any]) -> dict[str, Any]:
+    return with_preset(preset, options, {name for name in options if _was_given(context, name)})
 
 
 def _was_given(context: typer.Context, name: str) -> bool:

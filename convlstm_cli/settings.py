@@ -13,7 +13,10 @@ from convlstm_cli.nn.config import check_choice, option
 
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
-Loss = Literal["mse", "mae", "mae+mse", "huber", "bce"]
+Loss = Literal["bce", "mse", "mae", "mae+mse", "huber"]
+Optimizer = Literal["adamw", "rmsprop"]
+Schedule = Literal["cosine", "constant"]
+Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
@@ -35,7 +38,7 @@ def parse_duration(flag: str, text: str) -> float:
     return seconds
 
 
-def parse_formats(_flag: str, text: str) -> tuple[str, ...]:
+def parse_names(_flag: str, text: str) -> tuple[str, ...]:
     """`png,webm` as ("png", "webm")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -86,17 +89,32 @@ class TrainConfig:
     )
     max_steps: int | None = option(None, "Optimiser steps.")
     batch_size: int = option(8, "Clips per optimiser step.")
-    learning_rate: float = option(2e-3, "Highest learning rate of AdamW.")
-    weight_decay: float = option(1e-4, "Weight decay of AdamW, on convolution kernels only.")
-    warmup: float = option(
-        0.05, "Share of the training over which the learning rate rises; afterwards it falls as a cosine."
+    optimizer: Optimizer = option("adamw", "AdamW, or RMSProp as in the ConvLSTM paper.")
+    learning_rate: float = option(2e-3, "Highest learning rate.")
+    schedule: Schedule = option(
+        "cosine", "The learning rate after the warm-up: falls as half a cosine to a hundredth, or stays."
     )
+    warmup: float = option(0.05, "Share of the training over which the learning rate rises.")
+    weight_decay: float = option(1e-4, "Weight decay, on convolution kernels only.")
     average: float = option(
         0.99,
         "Decay per step of the moving average of the weights, which is validated and saved; 0 takes them as they are.",
     )
-    clip_norm: float = option(1.0, "Gradients are scaled down to this norm.")
-    loss: Loss = option("mse", "What is minimised, averaged over pixels and lead times.")
+    clip_norm: float = option(1.0, "Gradients are scaled down to this norm; 0 leaves them.")
+    loss: Loss = option(
+        "bce", "What is minimised, averaged over pixels and lead times; bce is the cross-entropy of the ConvLSTM paper."
+    )
+    scheduled_sampling: float = option(
+        0.0,
+        "Probability that an autoregressive forecaster is fed the true frame in place of its own (Bengio et al. 2015); "
+        "falls from this to 0 over the first half of the training.",
+    )
+    augment: tuple[str, ...] = option(
+        (),
+        "Random changes of training clips, where the data allows them: any of hflip, vflip, rot90 (quarter turns) and "
+        "reverse (in time), with commas.",
+        parse=parse_names,
+    )
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
     seed: int = option(0, "Seed of the initial values, the split and the order of the clips.")
     device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
@@ -116,8 +134,15 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", tuple(self.augment))  # JSON gives a list
         check_choice("--loss", self.loss, Loss)
+        check_choice("--optimizer", self.optimizer, Optimizer)
+        check_choice("--schedule", self.schedule, Schedule)
         check_choice("--precision", self.precision, Precision)
+        for name in self.augment:
+            check_choice("--augment", name, Augmentation)
+        if not 0 <= self.scheduled_sampling <= 1:
+            raise UsageError(f"--scheduled-sampling is {self.scheduled_sampling}; give a probability from 0 to 1.")
         least = {
             "--epochs": (self.epochs, 1),
             "--epoch-steps": (self.epoch_steps, 1),
@@ -133,7 +158,6 @@ class TrainConfig:
         positive = {
             "--max-time": self.max_time,
             "--learning-rate": self.learning_rate,
-            "--clip-norm": self.clip_norm,
             "--save-every": self.save_every,
         }
         for flag, number in positive.items():
@@ -143,8 +167,9 @@ class TrainConfig:
             raise UsageError(f"--warmup is {self.warmup}; give a share from 0 to below 1.")
         if not 0 <= self.average < 1:
             raise UsageError(f"--average is {self.average}; give a decay from 0 to below 1, such as 0.99.")
-        if self.weight_decay < 0:
-            raise UsageError(f"--weight-decay is {self.weight_decay}; it must not be negative.")
+        for flag, number in (("--weight-decay", self.weight_decay), ("--clip-norm", self.clip_norm)):
+            if not number >= 0:
+                raise UsageError(f"{flag} is {number}; it must not be negative.")
 
     @property
     def epoch_limit(self) -> int | None:
@@ -166,7 +191,7 @@ class PredictConfig:
         ("png", "webm"),
         "What to write: any of png, webm, mp4, gif, lossless and npy, with commas.",
         flag="--format",
-        parse=parse_formats,
+        parse=parse_names,
     )
     size: Literal["source", "model"] = option(
         "source", "Size of the written frames: the source's, or the one that the model works at."

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_formats
+from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_names
 
 
 @pytest.mark.parametrize(
@@ -37,7 +37,11 @@ def test_what_is_no_duration_names_the_option(text: str) -> None:
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"warmup": 1.0}, "--warmup"),
         ({"weight_decay": -0.1}, "--weight-decay"),
-        ({"clip_norm": 0.0}, "--clip-norm"),
+        ({"clip_norm": -1.0}, "--clip-norm"),
+        ({"optimizer": "sgd"}, "--optimizer"),
+        ({"schedule": "steps"}, "--schedule"),
+        ({"augment": ("hflip", "shear")}, "--augment"),
+        ({"scheduled_sampling": 1.5}, "--scheduled-sampling"),
         ({"patience": -1}, "--patience"),
         ({"average": 1.0}, "--average"),
         ({"seed": -1}, "--seed"),
@@ -84,7 +88,7 @@ def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str
 
 
 def test_formats_are_split_at_commas() -> None:
-    assert parse_formats("--format", "png, webm,") == ("png", "webm")
+    assert parse_names("--format", "png, webm,") == ("png", "webm")
 
 
 def test_epochs_are_limited_only_where_nothing_else_is() -> None:

@@ -65,12 +65,17 @@ class EncoderForecaster(nn.Module):
             assert isinstance(layer, ConvLSTM)
             layer.checkpoint_every = steps
 
-    def forward(self, frames: Tensor, horizon: int | None = None) -> Tensor:
+    def forward(
+        self, frames: Tensor, horizon: int | None = None, *, truth: Tensor | None = None, feeding: float = 0.0
+    ) -> Tensor:
         """Forecasts the frames that follow.
 
         Args:
             frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
             horizon: number of frames to forecast; None takes the configured one.
+            truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling.
+            feeding: probability that an autoregressive forecaster goes on from a frame of `truth`, drawn for each
+                clip and lead time, instead of from its own (Bengio et al. 2015).
 
         Returns:
             (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
@@ -81,7 +86,8 @@ class EncoderForecaster(nn.Module):
                 horizon below 1.
         """
         horizon = self._check(frames, horizon)
-        return self._forecast(self._begin(frames, self._encode(frames)), horizon)[0]
+        fed = truth if feeding > 0 else None
+        return self._forecast(self._begin(frames, self._encode(frames)), horizon, fed, feeding)[0]
 
     def stream(self, frames: Tensor, horizon: int | None = None, *, chunk: int) -> Iterator[Tensor]:
         """What `forward` gives, in pieces, each computed when it is asked for.
@@ -142,7 +148,9 @@ class EncoderForecaster(nn.Module):
         motion = estimate_motion(frames.detach())
         return _Progress(states, frames[:, -1:], motion, torch.zeros_like(motion))
 
-    def _forecast(self, progress: _Progress, steps: int) -> tuple[Tensor, _Progress]:
+    def _forecast(
+        self, progress: _Progress, steps: int, truth: Tensor | None = None, feeding: float = 0.0
+    ) -> tuple[Tensor, _Progress]:
         """The next frames (B, steps, C, H, W), and what those after them go on from."""
         states, last, motion, moved = progress
         if motion is not None:
@@ -154,10 +162,13 @@ class EncoderForecaster(nn.Module):
             hidden, states = self._unroll(None, states, steps)
             return self.head(hidden, [last]), _Progress(states, last)
         forecast = []
-        for _ in range(steps):
+        for step in range(steps):
             hidden, states = self._unroll(self._to_patches(last), states, None)
             last = self.head(hidden, [last])
             forecast.append(last)
+            if truth is not None:
+                fed = (torch.rand(len(last)) < feeding).to(last.device).view(-1, 1, 1, 1, 1)
+                last = torch.where(fed, truth[:, step : step + 1], last)
         # A copy neither keeps the piece in memory nor sees what becomes of it.
         return torch.cat(forecast, dim=1), _Progress(states, last.clone())
 

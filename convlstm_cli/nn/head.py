@@ -28,8 +28,7 @@ class Head(nn.Module):
         super().__init__()
         self.config = config
         known = config.known_frames if config.head == "mix" else 0
-        self._split = [config.channels, known]  # after depth-to-space
-        self.conv = nn.Conv2d(sum(config.hidden), config.patch_size**2 * sum(self._split), kernel_size=1)
+        self.conv = nn.Conv2d(sum(config.hidden), config.patch_size**2 * (config.channels + known), kernel_size=1)
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]
             if config.head == "residual":
@@ -50,7 +49,8 @@ class Head(nn.Module):
             known: `known_frames` tensors (B, T or 1, C, H, W) in [0, 1].
         """
         pixels = F.pixel_shuffle(self.conv(hidden.flatten(0, 1)), self.config.patch_size)
-        new, logits = pixels.unflatten(0, hidden.shape[:2]).split(self._split, dim=2)
+        pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
+        new, logits = pixels[:, :, : self.config.channels], pixels[:, :, self.config.channels :]
         if self.config.head == "sigmoid":
             return torch.sigmoid(new)
         if self.config.head == "residual":

@@ -72,7 +72,8 @@ def move(image: Tensor, displacement: Tensor) -> Tensor:
     """An image (B, C, H, W) read at each of the displacements (B, T, 2, H, W): (B, T, C, H, W)."""
     steps = displacement.shape[1]
     images = image[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
-    return sample(images, displacement.flatten(0, 1)).unflatten(0, (-1, steps))
+    moved = sample(images, displacement.flatten(0, 1))
+    return moved.view(-1, steps, *image.shape[1:])
 
 
 def sample(image: Tensor, displacement: Tensor) -> Tensor:
@@ -110,4 +111,4 @@ def _blur(images: Tensor, sigma: float) -> Tensor:
     planes = images.flatten(0, 1)[:, None]  # (B*N, 1, H, W)
     planes = F.conv2d(F.pad(planes, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
     planes = F.conv2d(F.pad(planes, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1))
-    return planes[:, 0].unflatten(0, images.shape[:2])
+    return planes.view(images.shape)

@@ -13,8 +13,10 @@ from convlstm_cli.nn.motion import displacements, estimate_motion, move, sample
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
     """A texture that is known at any position, in [0, 1]."""
-    return 0.5 + 0.2 * torch.sin(0.37 * positions_x + 0.9) * torch.cos(0.29 * positions_y) + 0.15 * torch.sin(
-        0.23 * (positions_x + positions_y)
+    return (
+        0.5
+        + 0.2 * torch.sin(0.37 * positions_x + 0.9) * torch.cos(0.29 * positions_y)
+        + 0.15 * torch.sin(0.23 * (positions_x + positions_y))
     )
 
 
