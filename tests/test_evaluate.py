@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,8 @@ MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, 
 
 def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[..., Path]) -> None:
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
-    evaluation = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=2)
+    model = EncoderForecaster(replace(MODEL, forecaster="unconditioned", head="residual"))
+    evaluation = evaluate_clips(model, data.clips("test"), choose("cpu"), batch_size=2)
     assert evaluation.model.mse == evaluation.persistence.mse
     assert evaluation.skill == 0.0
     assert evaluation.model.clips == len(data.clips("test"))
@@ -31,7 +33,7 @@ def test_persistence_is_scored_against_the_right_frames(make_folder: Callable[..
 
 def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
     network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.weight, std=5.0)
+    torch.nn.init.normal_(network.head.conv.weight, std=5.0)
     forecast = forecast_clip(network, torch.rand(1, 4, 1, 32, 32), 9, choose("cpu"))
     assert network.training
     assert forecast.shape == (1, 9, 1, 32, 32)
@@ -42,7 +44,7 @@ def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_pieces_are_those_of_the_clip_and_leave_their_reader_alone(dtype: torch.dtype) -> None:
     network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.weight)
+    torch.nn.init.normal_(network.head.conv.weight)
     clip, compute = torch.rand(1, 4, 1, 32, 32), Compute(torch.device("cpu"), dtype)
     pieces = []
     for piece in forecast_chunks(network, clip, 9, 4, compute):

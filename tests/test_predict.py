@@ -30,7 +30,7 @@ from convlstm_cli.video.writer import NpyWriter
 def make_run(folder: Path, channels: int = 1, fit: str = "pad", size: int = 32) -> Run:
     """A run whose network copies the last frame, so that what comes out is known."""
     model = {"height": size, "width": size, "channels": channels, "hidden": [4], "kernel_size": 3}
-    model |= {"input_frames": 4, "horizon": 3}
+    model |= {"input_frames": 4, "horizon": 3, "forecaster": "unconditioned", "head": "residual"}
     data = {"settings": {"folders": ["x"], "height": size, "width": size, "fit": fit}}
     run = Run.create(folder, {"model": model, "training": {}, "data": data})
     run.save_weights(EncoderForecaster(ForecasterConfig(**model)).state_dict())
@@ -278,7 +278,7 @@ def test_chunks_are_invisible_in_what_is_written(frames: int, long_video: Path, 
     run = make_run(tmp_path / "run")
     network = run.load_model(torch.device("cpu"))
     torch.manual_seed(0)
-    torch.nn.init.normal_(network.head.weight, std=0.3)
+    torch.nn.init.normal_(network.head.conv.weight, std=0.3)
     run.save_weights(network.state_dict())
     forecast = one(run, long_video, tmp_path / "out", PredictConfig(at=30, frames=frames, formats=("png", "lossless")))
     clip = torch.from_numpy(np.load(long_video)).permute(0, 3, 1, 2)[None].float() / 255

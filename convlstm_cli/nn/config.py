@@ -149,6 +149,11 @@ class ForecasterConfig:
         """Frames that the head may mix into a forecast: the last one and, where it is moved on, that one too."""
         return 2 if self.forecaster == "advected" else 1
 
+    @property
+    def head_channels(self) -> int:
+        """Channels that the head computes: of a new frame and, in a mix, of the weights of the known ones."""
+        return self.patch_channels + (self.known_frames * self.patch_size**2 if self.head == "mix" else 0)
+
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
         first = {"encoder": self.patch_channels, "forecaster": self.patch_channels}

@@ -27,8 +27,7 @@ class Head(nn.Module):
     def __init__(self, config: ForecasterConfig) -> None:
         super().__init__()
         self.config = config
-        known = config.known_frames if config.head == "mix" else 0
-        self.conv = nn.Conv2d(sum(config.hidden), config.patch_size**2 * (config.channels + known), kernel_size=1)
+        self.conv = nn.Conv2d(sum(config.hidden), config.head_channels, kernel_size=1)
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]
             if config.head == "residual":
