@@ -10,9 +10,10 @@ ones of the training digits for every batch, the same for every system, and 10,0
 held out of training give the learning curve. Defaults are those of `convlstm train`.
 
 With --minutes the steps of all systems are timed in turn, and each is then trained for the number of steps that fit,
-so that a machine which slows down halfway favours nobody. Ctrl-C and SIGTERM save, --max-time stops by itself, and the
-same options go on: on a CPU with the very weights that one long call gives. The output folder has each system's state
-(.pt), learning curve (-curve.jsonl) and scores by sequence (-test.npz), what was planned (plan.json), and test.png.
+so that a machine which slows down halfway favours nobody. Ctrl-C, SIGTERM and --max-time save and end with exit code
+130, and the same options go on: on a CPU to the very weights that one long call gives. The output folder has each
+system's state (.pt), learning curve (-curve.jsonl) and scores by sequence (-test.npz), what was planned (plan.json),
+and some forecasts (test.png).
 Results go to stdout, all else to stderr.
 """
 
@@ -38,6 +39,7 @@ from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
 from convlstm_cli.files import write_text
 from convlstm_cli.nn.gates import why_no_kernel
 from convlstm_cli.settings import parse_duration
+from convlstm_cli.versions import versions
 
 SHOWN = 4
 """Test sequences in the picture."""
@@ -51,15 +53,15 @@ def main() -> int:
         end = time.monotonic() + limit
         with stop_on_signals() as asked:
             results = run(options, lambda: asked() or time.monotonic() > end, say)
+        print(tables.show(results))
+        if options.json is not None:
+            write_text(options.json, json.dumps(results, indent=2, allow_nan=False) + "\n")
     except Interrupted as stopped:
         say(f"{stopped}; the same options go on")
-        return 0 if options.max_time is not None and not asked() else stopped.exit_code
+        return stopped.exit_code
     except ConvLSTMError as error:
         say(f"error: {error}")
         return error.exit_code
-    print(tables.show(results))
-    if options.json is not None:
-        write_text(options.json, json.dumps(results, indent=2, allow_nan=False) + "\n")
     say(f"wrote {options.output}")
     return 0
 
@@ -81,10 +83,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--batch-size", type=int)
     made.add_argument("--seed", type=int)
     made.add_argument("--device", help="auto, cpu, cuda ...")
-    for kind in ("model", "train"):
-        made.add_argument(
-            f"--{kind}-option", action="append", default=[], metavar="NAME=VALUE", help="any other, for ours"
-        )
+    several: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
+    made.add_argument("--model-option", **several, help="any other field of ForecasterConfig, such as head=sigmoid")
+    made.add_argument("--train-option", **several, help="any other field of TrainConfig, such as learning_rate=1e-3")
     made.add_argument("--plain-head", choices=("sigmoid", "linear"), default="sigmoid", help="of the plain network")
     made.add_argument("--test-sequences", type=int, default=10_000)
     made.add_argument("--validation-sequences", type=int, default=500)
@@ -104,17 +105,18 @@ def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[
     planned = plan(options.output, chosen, mnist.digest, source, should_stop, say)
     trained: dict[str, Training] = {}
     for name in chosen.systems:
-        training_of = Training(name, chosen, source, planned["steps"][name], options.output)
-        if not training_of.done:
-            say(f"{name}: {training_of.steps} steps, {training_of.state['steps']} of them done")
-            training_of.run(should_stop, say)
-        trained[name] = training_of
-    forecasts = {name: of.system.forecast for name, of in trained.items()}
-    forecasts["copying the last frame"] = testing.copying(chosen.model.horizon)
-    rows = {}
-    for name, forecast in forecasts.items():
-        file = "copy" if name not in trained else name
-        rows[name] = testing.test(file, forecast, source, options.test_sequences, options.output, should_stop, say)
+        one = Training(name, chosen, source, planned["steps"][name], options.output)
+        if not one.ended:
+            testing.forget(options.output, name)
+            one.run(should_stop, say)
+        trained[name] = one
+    forecasts: dict[str, testing.Forecast] = {name: of.system.forecast for name, of in trained.items()}
+    forecasts[testing.COPY] = testing.copying(chosen.model.horizon)
+    count, folder = options.test_sequences, options.output
+    rows = {
+        name: testing.test(name, forecast, source, count, folder, should_stop, say)
+        for name, forecast in forecasts.items()
+    }
     write_pictures(options.output / "test.png", forecasts, source)
     scored: dict[str, dict[str, Any]] = {name: testing.summary(found) for name, found in rows.items()}
     for name, of in trained.items():
@@ -162,7 +164,7 @@ def describe_machine(chosen: Settings) -> dict[str, Any]:
         **machine.describe(),
         "device": where,
         "threads": torch.get_num_threads(),
-        "torch": torch.__version__,
+        **versions(),
         "kernel": why_no_kernel(compute.dtype, compute.device) or "compiled",
     }
 
@@ -172,9 +174,9 @@ def write_pictures(path: Path, forecasts: Mapping[str, testing.Forecast], source
     frames, truth = source.test(0)[:SHOWN].tensor_split([source.input_frames], dim=1)
     made = {name: forecast(frames) for name, forecast in forecasts.items()}
     strips = []
-    for index in range(SHOWN):
+    for index in range(len(frames)):
         rows = {"input": frames[index], "truth": truth[index]}
-        rows |= {name: found[index] for name, found in made.items() if name != "copying the last frame"}
+        rows |= {name: found[index] for name, found in made.items() if name != testing.COPY}
         strips.append(report.strip(rows))
     report.write_image(path, np.concatenate(strips))
 

@@ -18,7 +18,9 @@ INPUT_FRAMES, HORIZON = 10, 10
 EPOCH = 10_000
 """Sequences that everybody calls an epoch, since there are as many in the usual training sets."""
 
-PLANNED = {
+Kind = Literal["model", "train"]
+
+PLANNED: dict[Kind, set[str]] = {
     "model": {"height", "width", "channels", "input_frames", "horizon"},
     "train": {"epochs", "epoch_steps", "max_time", "max_steps", "patience"},
 }
@@ -43,14 +45,18 @@ class Settings:
 
     def flat(self, digest: int) -> dict[str, Any]:
         """By name, as JSON holds them, with what tells other digits apart."""
-        own = asdict(self)
-        model, train = own.pop("model"), own.pop("train")
-        del train["save_every"]  # changes nothing of what comes out
-        named = {f"--model-option {name}": value for name, value in model.items() if name not in PLANNED["model"]}
-        named |= {f"--train-option {name}": value for name, value in train.items() if name not in PLANNED["train"]}
-        named |= {"--" + name.replace("_", "-"): value for name, value in own.items()}
+        named = {f"--model-option {name}": value for name, value in free("model", self.model).items()}
+        named |= {f"--train-option {name}": value for name, value in free("train", self.train).items()}
+        del named["--train-option save_every"]  # changes nothing of what comes out
+        for name in ("systems", "plain_head", "minutes", "steps", "curve", "validation_sequences"):
+            named["--" + name.replace("_", "-")] = getattr(self, name)
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in named.items()}
         return {**plain, "the digest of --mnist": digest}
+
+
+def free(kind: Kind, config: ForecasterConfig | TrainConfig) -> dict[str, Any]:
+    """The fields that options set."""
+    return {name: value for name, value in asdict(config).items() if name not in PLANNED[kind]}
 
 
 def of_options(options: argparse.Namespace) -> Settings:
@@ -101,7 +107,7 @@ def check_unchanged(now: Mapping[str, Any], before: Mapping[str, Any], place: st
 
 
 def _merged(
-    config: type[Config], options: argparse.Namespace, own: Sequence[str], given: Sequence[str], kind: str
+    config: type[Config], options: argparse.Namespace, own: Sequence[str], given: Sequence[str], kind: Kind
 ) -> dict[str, Any]:
     """Values of a dataclass's fields: from options of their own, and from NAME=VALUE."""
     texts = {name: str(getattr(options, name)) for name in own if getattr(options, name) is not None}

@@ -1,5 +1,6 @@
 """What is compared: ours with its recipe, and the plain PyTorch ConvLSTM trained as people train it."""
 
+from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
@@ -11,7 +12,7 @@ from convlstm_cli.evaluate import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.schedule import Budget
 from convlstm_cli.train import TrainStep
-from moving_mnist.settings import Settings
+from moving_mnist.settings import Settings, free
 
 PLAIN_RATE = 1e-3
 
@@ -43,16 +44,19 @@ def make(name: str, settings: Settings, steps: int) -> System:
 
 
 def describe(settings: Settings) -> dict[str, str]:
-    """One line on each of the systems."""
-    model, train = settings.model, settings.train
+    """What each of the systems is."""
+    options = free("model", settings.model) | free("train", settings.train)
     lines = {
-        "ours": f"EncoderForecaster and TrainStep of this package: {model.peephole} peepholes, {model.head} head, "
-        f"{train.loss} loss, AdamW at {train.learning_rate:g} with warm-up and cosine, average {train.average:g}, "
-        f"clip norm {train.clip_norm:g}",
-        "plain": "encoder-forecaster of plain cells (one convolution over x and h, no peepholes, torch's own initial "
-        f"values, zero states), {settings.plain_head} head, mse loss, Adam at a constant {PLAIN_RATE:g}, fp32",
+        "ours": "EncoderForecaster and TrainStep of this package with "
+        + ", ".join(f"{name} {_text(value)}" for name, value in options.items()),
+        "plain": "encoder-forecaster of plain cells: one convolution over x and h, no peepholes, zero states, torch's "
+        f"own initial values, {settings.plain_head} head; mse loss, Adam at a constant {PLAIN_RATE:g}, fp32",
     }
     return {name: lines[name] for name in settings.systems}
+
+
+def _text(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 class Ours:
@@ -61,10 +65,10 @@ class Ours:
     def __init__(self, settings: Settings, steps: int) -> None:
         self._compute = device.choose(settings.train.device, settings.train.precision)
         self._base = settings.train.learning_rate
-        self._step = TrainStep(settings.model, settings.train, self._compute, None)
+        config = replace(settings.train, max_steps=steps)
+        self._step = TrainStep(settings.model, config, self._compute, None)
         self._horizon = settings.model.horizon
-        self._budget = Budget(settings.train, 1)
-        self._budget.steps, self._budget.seconds = steps, None
+        self._budget = Budget(config, batches_per_epoch=1)
         self.parameters = count(self._step.network)
 
     def step(self, clips: Tensor, number: int) -> float:
@@ -134,7 +138,10 @@ class PlainCell(nn.Module):
 
 
 class PlainForecaster(nn.Module):
-    """Cells in a loop over time: as many, and as wide, as ours has layers, put together in the same way."""
+    """Cells in a loop over time: as many, and as wide, as ours has layers, put together in the same way.
+
+    With the same head and weights it computes what ours without peepholes computes.
+    """
 
     def __init__(self, config: ForecasterConfig, head: str) -> None:
         super().__init__()

@@ -24,13 +24,12 @@ def show(results: dict[str, Any]) -> str:
 
 def heading(results: dict[str, Any]) -> str:
     """Where the numbers come from."""
-    machine, settings = results["machine"], results["settings"]
+    machine = results["machine"]
     seconds = ", ".join(f"{name} {value * 1e3:.0f} ms" for name, value in results["step_seconds"].items())
     return "\n".join(
         [
             f"{machine['cpu']} ({machine['cores']} cores, {machine['threads']} threads), {machine['system']}",
             f"{machine['device']}, torch {machine['torch']}, kernel: {machine['kernel']}",
-            f"batches of {settings['--train-option batch_size']}, seed {settings['--train-option seed']}; "
             f"a step, measured in turn before training: {seconds}",
             *(f"{name}: {text}" for name, text in results["about"].items()),
         ]
@@ -65,8 +64,8 @@ def lead_table(results: dict[str, Any]) -> str:
 def ratio_line(ratio: dict[str, float]) -> str:
     """Ours against the plain network."""
     return (
-        f"MSE of ours / plain: {ratio['ratio']:.3f} (95 % of a paired bootstrap over the test sequences: "
-        f"{ratio['low']:.3f} to {ratio['high']:.3f}; one training each, so other seeds may differ by more)"
+        f"MSE of ours / plain: {ratio['ratio']:.3f}; 95 % of a paired bootstrap over the test sequences: "
+        f"{ratio['low']:.3f} to {ratio['high']:.3f}.\nThat is one training of each: other seeds may differ by more."
     )
 
 
@@ -79,14 +78,15 @@ def notes(results: dict[str, Any]) -> str:
     return "\n".join(
         [
             "MSE and MAE are sums over the 4096 pixels of a frame, values in [0, 1], mean over frames and sequences,",
-            f"as published. 95 % of a bootstrap over test sequences for the MSE: {intervals}.",
-            "SSIM is that of convlstm_cli.metrics (torchmetrics, 11x11 Gaussian window); the published values are skimage's",
-            "and differ in the third digit. PSNR is that of the mean MSE.",
+            "as published. 95 % of a bootstrap over test sequences for the MSE:",
+            f"{intervals}.",
+            "SSIM is that of convlstm_cli.metrics (torchmetrics, 11x11 Gaussian window); published values come from",
+            "skimage and differ in the third digit. PSNR is that of the mean MSE.",
             f"cross-entropy is the sum over a sequence's forecast frames, forecasts kept {NEAREST:g} from 0 and 1.",
             "steps and minutes are of training alone: batches and steps, without timing, validation and test.",
             "Tested are the last weights (ours: their moving average); validation chooses nothing.",
             "published: not measured here. OpenSTL tests on the usual file of 10,000 sequences, whose seed is unknown:",
-            "ours are drawn by the same rules from the same test digits. Shi et al. train and test on 10,000 and 3,000",
+            "here they are drawn by the same rules from the same digits. Shi et al. train and test on 10,000 and 3,000",
             "sequences of 500 digits of MNIST, at 3 to 5 pixels a frame, with cross-entropy as the loss.",
         ]
     )

@@ -15,8 +15,9 @@ from convlstm_cli.errors import Interrupted, RunError
 from convlstm_cli.files import replacing
 from convlstm_cli.metrics import finite, psnr, score
 from moving_mnist.sequences import CANVAS
-from moving_mnist.training import CHUNK, Say, ShouldStop, Source
+from moving_mnist.training import CHUNK, SPEAK_EVERY, Say, ShouldStop, Source
 
+COPY = "copying the last frame"
 Forecast = Callable[[Tensor], Tensor]
 Rows = dict[str, npt.NDArray[np.float64]]
 """`mse`, `mae`, `ssim`: (sequences, horizon), means over pixels; `cross_entropy`: (sequences,), sums."""
@@ -39,7 +40,7 @@ def test(
 
     Raises Interrupted, after saving, when `should_stop` says so.
     """
-    path = folder / f"{name}-test.npz"
+    path = _path(folder, name)
     rows = _load(path)
     spoke = time.monotonic()
     while (done := len(rows["cross_entropy"]) if rows else 0) < count:
@@ -51,11 +52,16 @@ def test(
         if should_stop():
             _save(path, rows)
             raise Interrupted(f"{name}: saved after {len(rows['cross_entropy'])} of {count} test sequences")
-        if time.monotonic() - spoke > 30:
+        if time.monotonic() - spoke > SPEAK_EVERY:
             say(f"{name}: {len(rows['cross_entropy'])} of {count} test sequences")
             spoke = time.monotonic()
     _save(path, rows)
     return {key: values[:count] for key, values in rows.items()}
+
+
+def forget(folder: Path, name: str) -> None:
+    """Deletes what is known of a system, whose training is to go on."""
+    _path(folder, name).unlink(missing_ok=True)
 
 
 def summary(rows: Rows) -> dict[str, Any]:
@@ -100,6 +106,10 @@ def _rows(forecast: Tensor, truth: Tensor) -> Rows:
         "ssim": np.array([s.ssim for s in scores]),
         "cross_entropy": entropy.double().cpu().numpy(),
     }
+
+
+def _path(folder: Path, name: str) -> Path:
+    return folder / f"{name.split()[0]}-test.npz"
 
 
 def _load(path: Path) -> Rows:

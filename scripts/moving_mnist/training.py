@@ -27,6 +27,8 @@ TRAIN, VALIDATION, TEST = 0, 1, 2
 CHUNK = 50
 """Sequences of validation and test that are drawn, and forecast, at a time."""
 WARM_UP, ROUNDS = 2, 10
+SPEAK_EVERY = 30.0
+"""Seconds between words on where training or test is."""
 
 Say = Callable[[str], None]
 ShouldStop = Callable[[], bool]
@@ -71,7 +73,7 @@ def time_steps(source: Source, settings: Settings, should_stop: ShouldStop, say:
             if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - began)
         if should_stop():
-            raise Interrupted("stopped before the steps were timed; nothing is kept")
+            raise Interrupted("stopped while the steps were timed, and nothing is kept")
     return seconds
 
 
@@ -101,35 +103,38 @@ class Training:
             self._load()
 
     @property
-    def done(self) -> bool:
-        """Whether all steps are made."""
-        return bool(self.state["steps"] >= self.steps)
+    def ended(self) -> bool:
+        """Whether nothing is left to do."""
+        return bool(self.state["steps"] == self.steps) and not self._point_is_due
 
     def run(self, should_stop: ShouldStop, say: Say) -> None:
-        """Goes on to the end. Raises Interrupted, after saving, when `should_stop` says so after a step."""
+        """Goes on to the end. Raises Interrupted, after saving, when `should_stop` says so."""
         state, settings, source = self.state, self._settings, self._source
-        every = math.ceil(self.steps / settings.curve) if settings.curve else self.steps + 1
+        say(f"{self.name}: {self.steps} steps, {state['steps']} of them done")
         saved = spoke = time.monotonic()
-        while not self.done:
+        while True:
+            if self._point_is_due:
+                self._add_point(should_stop, say)
+            if state["steps"] == self.steps:
+                break
             number = state["steps"]
             began = time.perf_counter()
             loss = self.system.step(source.batch(number), number)
             state["seconds"] += time.perf_counter() - began
             if not math.isfinite(loss):
-                raise ConvLSTMError(f"{self.name}: the loss or its gradient is not finite at step {number + 1}.")
+                raise ConvLSTMError(
+                    f"{self.name}: the loss or its gradient is not finite at step {number + 1}; "
+                    "begin again in another --output, with a lower learning rate."
+                )
             state["steps"] += 1
             state["loss_sum"] += loss
             state["loss_steps"] += 1
-            if settings.curve and (state["steps"] % every == 0 or self.done):
-                self._add_point(say)
-            if should_stop():
-                self.save()
-                raise Interrupted(f"{self.name}: saved after {state['steps']} of {self.steps} steps")
+            self._stop_if_asked(should_stop)
             now = time.monotonic()
             if now - saved > settings.train.save_every:
                 self.save()
                 saved = time.monotonic()
-            if now - spoke > 30:
+            if now - spoke > SPEAK_EVERY:
                 say(f"{self.name}: step {state['steps']} of {self.steps}, loss {loss:.5f}")
                 spoke = now
         self.save()
@@ -151,7 +156,19 @@ class Training:
             first = (str(error) or type(error).__name__).splitlines()[0]
             raise RunError(f"{self._path}: cannot be read ({first}); choose another --output.") from error
 
-    def _add_point(self, say: Say) -> None:
+    @property
+    def _point_is_due(self) -> bool:
+        steps, curve, points = self.state["steps"], self.state["curve"], self._settings.curve
+        if not points or not steps or (curve and curve[-1]["steps"] == steps):
+            return False
+        return bool(steps == self.steps or steps % math.ceil(self.steps / points) == 0)
+
+    def _stop_if_asked(self, should_stop: ShouldStop) -> None:
+        if should_stop():
+            self.save()
+            raise Interrupted(f"{self.name}: saved after {self.state['steps']} of {self.steps} steps")
+
+    def _add_point(self, should_stop: ShouldStop, say: Say) -> None:
         state = self.state
         squared = []
         wanted = self._settings.validation_sequences
@@ -160,6 +177,7 @@ class Training:
             frames, truth = clips.tensor_split([self._source.input_frames], dim=1)
             error = self.system.forecast(frames) - truth
             squared.append(error.square().sum(dim=(2, 3, 4)).mean(dim=1).cpu().numpy())  # (B,) of a frame
+            self._stop_if_asked(should_stop)  # the next call begins this validation again
         point = {
             "system": self.name,
             "steps": state["steps"],
