@@ -104,7 +104,7 @@ def _rows(forecast: Tensor, truth: Tensor) -> Rows:
         "mse": np.array([s.mse for s in scores]),
         "mae": np.array([s.mae for s in scores]),
         "ssim": np.array([s.ssim for s in scores]),
-        "cross_entropy": entropy.double().cpu().numpy(),
+        "cross_entropy": entropy.cpu().double().numpy(),
     }
 
 
