@@ -38,6 +38,7 @@ from convlstm_cli.console import stop_on_signals
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
 from convlstm_cli.files import write_text
 from convlstm_cli.nn.gates import why_no_kernel
+from convlstm_cli.presets import PRESETS
 from convlstm_cli.settings import parse_duration
 from convlstm_cli.versions import versions
 
@@ -77,7 +78,8 @@ def parser() -> argparse.ArgumentParser:
     length.add_argument("--epochs", type=int, help=f"so many times {settings.EPOCH} sequences instead")
     length.add_argument("--steps", type=int, help="so many steps instead")
     made.add_argument("--max-time", metavar="10m", help="of this call, after which it saves and ends")
-    made.add_argument("--hidden", metavar="64,64", help="this and the next five as in `convlstm train`")
+    made.add_argument("--preset", choices=list(PRESETS), default="small", help="this and the next six: as in training")
+    made.add_argument("--hidden", metavar="64,64")
     made.add_argument("--kernel-size", type=int)
     made.add_argument("--patch-size", type=int)
     made.add_argument("--batch-size", type=int)

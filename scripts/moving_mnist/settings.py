@@ -8,7 +8,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.presets import PRESETS
 from convlstm_cli.settings import TrainConfig
+from convlstm_cli.train import check_options
 from moving_mnist.sequences import CANVAS
 
 Config = TypeVar("Config", ForecasterConfig, TrainConfig)
@@ -64,9 +66,12 @@ def of_options(options: argparse.Namespace) -> Settings:
     systems = tuple(options.systems.split(","))
     if not set(systems) <= set(SYSTEMS) or len(set(systems)) < len(systems):
         raise UsageError(f"--systems is {options.systems!r}; choose of {','.join(SYSTEMS)}.")
-    model = _merged(ForecasterConfig, options, ("hidden", "kernel_size", "patch_size"), options.model_option, "model")
-    train = _merged(TrainConfig, options, ("batch_size", "seed", "device"), options.train_option, "train")
-    chosen = TrainConfig(**train)
+    given = _merged(ForecasterConfig, options, ("hidden", "kernel_size", "patch_size"), options.model_option, "model")
+    model = ForecasterConfig(CANVAS, CANVAS, 1, input_frames=INPUT_FRAMES, horizon=HORIZON, **given)
+    train = TrainConfig(
+        **_merged(TrainConfig, options, ("batch_size", "seed", "device"), options.train_option, "train")
+    )
+    check_options(model, train)
     numbers = {
         "--epochs": options.epochs,
         "--steps": options.steps,
@@ -80,14 +85,14 @@ def of_options(options: argparse.Namespace) -> Settings:
         raise UsageError(f"--curve is {options.curve}; give a number of points, or 0 for none.")
     steps = options.steps
     if options.epochs is not None:
-        steps = -(-options.epochs * EPOCH // chosen.batch_size)
+        steps = -(-options.epochs * EPOCH // train.batch_size)
     minutes = None if steps is not None else options.minutes
     if minutes is not None and not minutes > 0:
         raise UsageError(f"--minutes is {minutes}; it must be positive.")
     return Settings(
         systems=systems,
-        model=ForecasterConfig(CANVAS, CANVAS, 1, input_frames=INPUT_FRAMES, horizon=HORIZON, **model),
-        train=chosen,
+        model=model,
+        train=train,
         plain_head=options.plain_head,
         minutes=minutes,
         steps=steps,
@@ -109,7 +114,7 @@ def check_unchanged(now: Mapping[str, Any], before: Mapping[str, Any], place: st
 def _merged(
     config: type[Config], options: argparse.Namespace, own: Sequence[str], given: Sequence[str], kind: Kind
 ) -> dict[str, Any]:
-    """Values of a dataclass's fields: from options of their own, and from NAME=VALUE."""
+    """Values of a dataclass's fields: from options of their own, from NAME=VALUE, and else from the preset."""
     texts = {name: str(getattr(options, name)) for name in own if getattr(options, name) is not None}
     for pair in given:
         name, equals, text = pair.partition("=")
@@ -119,9 +124,10 @@ def _merged(
             raise UsageError(f"--{kind}-option {name} is given twice, or also as an option of its own.")
         texts[name] = text
     known = {field.name: field for field in fields(config) if field.default is not MISSING}
+    preset = {name: str(value) for name, value in PRESETS[options.preset].items() if name in known}
     hints = get_type_hints(config)
     values = {}
-    for name, text in texts.items():
+    for name, text in (preset | texts).items():
         if name in PLANNED[kind] or name not in known:
             names = ", ".join(name for name in known if name not in PLANNED[kind])
             raise UsageError(f"--{kind}-option names {name!r}; choose of {names}.")

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli import device
+from convlstm_cli.augment import augment
 from convlstm_cli.evaluate import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.schedule import Budget
@@ -49,8 +50,9 @@ def describe(settings: Settings) -> dict[str, str]:
     lines = {
         "ours": "EncoderForecaster and TrainStep of this package with "
         + ", ".join(f"{name} {_text(value)}" for name, value in options.items()),
-        "plain": "encoder-forecaster of plain cells: one convolution over x and h, no peepholes, zero states, torch's "
-        f"own initial values, {settings.plain_head} head; mse loss, Adam at a constant {PLAIN_RATE:g}, fp32",
+        "plain": "encoder-forecaster of plain cells, as wide and deep: one convolution over x and h, no peepholes, "
+        "zero states, torch's own initial values; the forecaster reads nothing; "
+        f"{settings.plain_head} head, mse loss, Adam at a constant {PLAIN_RATE:g}, fp32",
     }
     return {name: lines[name] for name in settings.systems}
 
@@ -64,18 +66,18 @@ class Ours:
 
     def __init__(self, settings: Settings, steps: int) -> None:
         self._compute = device.choose(settings.train.device, settings.train.precision)
-        self._base = settings.train.learning_rate
-        config = replace(settings.train, max_steps=steps)
-        self._step = TrainStep(settings.model, config, self._compute, None)
+        self._config = replace(settings.train, max_steps=steps)
+        self._step = TrainStep(settings.model, self._config, self._compute, None)
         self._horizon = settings.model.horizon
-        self._budget = Budget(config, batches_per_epoch=1)
+        self._budget = Budget(self._config, batches_per_epoch=1)
         self.parameters = count(self._step.network)
 
     def step(self, clips: Tensor, number: int) -> float:
-        return self._step(clips, self._budget.rate(number, 0.0))
+        clips = augment(clips, self._config.augment, seed=(self._config.seed, number))
+        return self._step(clips, self._budget.rate(number, 0.0), self._budget.feeding(number, 0.0))
 
     def rate(self, number: int) -> float:
-        return self._base * self._budget.rate(number, 0.0)
+        return self._config.learning_rate * self._budget.rate(number, 0.0)
 
     def forecast(self, frames: Tensor) -> Tensor:
         return forecast_clip(self._step.averaged, frames, self._horizon, self._compute)
@@ -138,44 +140,35 @@ class PlainCell(nn.Module):
 
 
 class PlainForecaster(nn.Module):
-    """Cells in a loop over time: as many, and as wide, as ours has layers, put together in the same way.
+    """Cells in a loop over time, in the paper's two stacks: as many, and as wide, as ours has layers.
 
-    With the same head and weights it computes what ours without peepholes computes.
+    With `unconditioned` and `sigmoid`, no peepholes and the same weights, ours computes the same.
     """
 
     def __init__(self, config: ForecasterConfig, head: str) -> None:
         super().__init__()
         self.config, self.head_kind = config, head
-        cells: dict[str, nn.ModuleList] = {"encoder": nn.ModuleList(), "forecaster": nn.ModuleList()}
-        for layer in config.layers():
-            cell = PlainCell(layer["in_channels"], layer["hidden_channels"], config.kernel_size)
-            cells[layer["role"]].append(cell)
-        self.encoder, self.forecaster = cells["encoder"], cells["forecaster"]
+        below = (config.patch_channels, *config.hidden)
+        sizes = list(zip(below, config.hidden, strict=False))
+        self.encoder = nn.ModuleList(PlainCell(fan_in, hidden, config.kernel_size) for fan_in, hidden in sizes)
+        sizes[0] = (0, config.hidden[0])  # the forecaster reads nothing
+        self.forecaster = nn.ModuleList(PlainCell(fan_in, hidden, config.kernel_size) for fan_in, hidden in sizes)
         self.head = nn.Conv2d(sum(config.hidden), config.patch_channels, 1)
 
     def forward(self, frames: Tensor) -> Tensor:
         """(B, T, C, H, W) to (B, horizon, C, H, W)."""
         config = self.config
         patches = F.pixel_unshuffle(frames, config.patch_size)
-        states = [
-            (
-                patches.new_zeros(len(patches), hidden, *config.grid),
-                patches.new_zeros(len(patches), hidden, *config.grid),
-            )
-            for hidden in config.hidden
-        ]
+        zeros = [patches.new_zeros(len(patches), hidden, *config.grid) for hidden in config.hidden]
+        states = [(zero, zero) for zero in zeros]
         for t in range(patches.shape[1]):
             self._advance(self.encoder, patches[:, t], states)
-        autoregressive = config.forecaster == "autoregressive"
-        x = patches[:, -1] if autoregressive else None
         outputs = []
         for _ in range(config.horizon):
-            self._advance(self.forecaster, x, states)
-            out = self.head(torch.cat([h for h, _ in states], dim=1))
-            out = torch.sigmoid(out) if self.head_kind == "sigmoid" else out
-            outputs.append(out)
-            x = out if autoregressive else None
-        return F.pixel_shuffle(torch.stack(outputs, dim=1), config.patch_size)
+            self._advance(self.forecaster, None, states)
+            outputs.append(self.head(torch.cat([h for h, _ in states], dim=1)))
+        new = F.pixel_shuffle(torch.stack(outputs, dim=1), config.patch_size)
+        return torch.sigmoid(new) if self.head_kind == "sigmoid" else new
 
     @staticmethod
     def _advance(cells: nn.ModuleList, x: Tensor | None, states: list[tuple[Tensor, Tensor]]) -> None:
