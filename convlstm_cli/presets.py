@@ -10,8 +10,8 @@ Preset = Literal["small", "base", "paper"]
 PRESETS: dict[Preset, dict[str, Any]] = {
     # The defaults: the best forecasts that were found for 5 and 20 minutes on two CPU cores.
     "small": {},
-    # The same recipe for an hour and more, or a GPU.
-    "base": {"hidden": "64,64", "kernel_size": 5, "batch_size": 16, "learning_rate": 1e-3, "average": 0.999},
+    # A larger network and longer averages, for many hours on a CPU or for a GPU.
+    "base": {"hidden": "64,64,64", "kernel_size": 5, "learning_rate": 1e-3, "average": 0.999},
     # Shi et al. 2015, section 4.1: the network and the training of the published 3-layer ConvLSTM.
     "paper": {
         "hidden": "128,64,64",

@@ -46,7 +46,6 @@ TRIALS = {
     "decay 1e-2": "--weight-decay 1e-2",
     # Network
     "16,16": "--hidden 16,16",
-    "32,32": "--hidden 32,32",
     "64": "--hidden 64",
     "64,64": "--hidden 64,64",
     "32,32,32": "--hidden 32,32,32",

@@ -62,7 +62,7 @@ class ForecasterConfig:
     channels: int
     """1 for grey frames, 3 for RGB."""
     hidden: tuple[int, ...] = option(
-        (64, 64), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
+        (32, 32), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
     )
     kernel_size: int = option(3, "Side of the input-to-state kernels, odd.")
     recurrent_kernel_size: int | None = option(
