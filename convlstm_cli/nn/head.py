@@ -6,8 +6,9 @@ from torch import Tensor, nn
 
 from convlstm_cli.nn.config import ForecasterConfig
 
-START = 3.0
-"""Initial logit of the known frames in a mix, against 0 of the new one, so that training starts near them."""
+START = 5.0
+"""Initial logit of the known frames in a mix, against 0 of the new one, so that training starts near them: where hardly
+anything moves, less of a new frame than this is a large error."""
 
 
 class Head(nn.Module):
