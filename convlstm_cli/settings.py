@@ -90,7 +90,7 @@ class TrainConfig:
     max_steps: int | None = option(None, "Optimiser steps.")
     batch_size: int = option(8, "Clips per optimiser step.")
     optimizer: Optimizer = option("adamw", "AdamW, or RMSProp as in the ConvLSTM paper.")
-    learning_rate: float = option(2e-3, "Highest learning rate.")
+    learning_rate: float = option(3e-3, "Highest learning rate.")
     schedule: Schedule = option(
         "cosine", "The learning rate after the warm-up: falls as half a cosine to a hundredth, or stays."
     )
