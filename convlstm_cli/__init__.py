@@ -8,8 +8,9 @@ The public Python API, loaded on first use, so that `import convlstm_cli` costs 
     model = cl.ForecasterConfig(64, 64, data.channels)
     result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
     for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...
+    report = cl.evaluate.evaluate([result.run])
 
-`train`, `predict` and `compare` are the modules; each starts with the public function of its name.
+`train`, `predict`, `compare` and `evaluate` are the modules; each starts with the public function of its name.
 """
 
 import importlib
@@ -22,6 +23,7 @@ _HOMES = {
     "ConvLSTMError": "errors",
     "DataConfig": "settings",
     "EncoderForecaster": "nn",
+    "EvaluateConfig": "settings",
     "ForecasterConfig": "nn",
     "PredictConfig": "settings",
     "Progress": "progress",
@@ -31,7 +33,7 @@ _HOMES = {
     "prepare": "data",
     "restore": "data",
 }
-_MODULES = ("compare", "predict", "train")
+_MODULES = ("compare", "evaluate", "predict", "train")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

@@ -1,8 +1,106 @@
-"""Forecasts that need no training: what a model has to beat."""
+"""Forecasts that need no training: what a model has to beat.
 
+Each takes frames (B, T, C, H, W) in [0, 1] with any T from 1, and a horizon, and gives (B, horizon, C, H, W) in
+[0, 1] on the same device. Of a single frame, which shows no change, each copies it.
+"""
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.opencv import cv2
+
+Baseline = Callable[[Tensor, int], Tensor]
+
+PAIRS = 3
+"""Pairs of successive frames, the last ones, whose motion is averaged."""
+LEAST_SIDE = 12
+"""Pixels that OpenCV's DIS needs; smaller frames are extended by their edges."""
 
 
 def persistence(frames: Tensor, horizon: int) -> Tensor:
-    """Copies the last frame: (B, T, C, H, W) to (B, horizon, C, H, W), without using more memory."""
+    """Copies the last frame, without using more memory."""
     return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
+
+
+def linear_trend(frames: Tensor, horizon: int) -> Tensor:
+    """Goes on with the straight line that fits each pixel's values best (ordinary least squares over all frames)."""
+    times = torch.arange(frames.shape[1], dtype=torch.float64)
+    ahead = times[-1] + torch.arange(1, horizon + 1)
+    centred = times - times.mean()
+    slope = centred / centred.square().sum().clamp(min=1e-12)  # of one frame 0, as `centred` is
+    weights = 1 / len(times) + (ahead - times.mean())[:, None] * slope  # (horizon, T); each row has sum 1
+    line = torch.einsum("lt,btchw->blchw", weights.to(frames), frames)
+    return line.clamp(0.0, 1.0)
+
+
+def optical_flow(frames: Tensor, horizon: int) -> Tensor:
+    """Moves the last frame on along the motion of the last frames, which is taken to stay as it is at each place.
+
+    The motion is dense optical flow of the luminance (DIS, Kroeger et al. 2016), averaged over the last `PAIRS`
+    pairs. The frame is moved by semi-Lagrangian backward advection (Germann and Zawadzki 2002), as `Dense` of
+    rainymotion (Ayzel et al. 2019) and pysteps' extrapolation do: every position is traced back along the motion,
+    with the midpoint rule, and the last frame read there once, so that interpolation blurs only once. What comes
+    in from outside is the frame's edge repeated.
+    """
+    if frames.shape[1] == 1:
+        return persistence(frames, horizon)
+    last = frames[:, -1].cpu().double()  # (B, C, H, W); in float64 a place without motion is copied exactly
+    motion = torch.stack([_motion(clip) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
+    height, width = last.shape[-2:]
+    rows, columns = torch.meshgrid(
+        torch.arange(height, dtype=torch.float64), torch.arange(width, dtype=torch.float64), indexing="ij"
+    )
+    here = torch.stack((columns, rows))  # (2, H, W): x, y
+    passed = torch.zeros_like(motion)  # from where a pixel's content comes, in pixels
+    forecast = []
+    for _ in range(horizon):
+        step = _read(motion, here - passed)
+        passed = passed + _read(motion, here - passed - step / 2)
+        forecast.append(_read(last, here - passed))
+    return torch.stack(forecast, dim=1).clamp(0.0, 1.0).to(frames)
+
+
+BASELINES: dict[str, Baseline] = {
+    "persistence": persistence,
+    "linear_trend": linear_trend,
+    "optical_flow": optical_flow,
+}
+"""All of them, by the names that files of scores use."""
+
+NAMES = {
+    "persistence": "copying the last frame",
+    "linear_trend": "linear trend",
+    "optical_flow": "optical flow",
+}
+"""What they are called in sentences and pictures."""
+
+
+def _motion(clip: Tensor) -> Tensor:
+    """(2, H, W) float64: how far to the right and down a clip's (T, C, H, W) content moves in a frame, in pixels."""
+    pixels: Frame = (clip.float() * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    grey = to_channels(pixels, 1)[..., 0]  # (T, H, W)
+    height, width = grey.shape[1:]
+    missing = (max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width))
+    grey = np.pad(grey, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
+    dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    dis.setFinestScale(0)  # whole pixels: the preset's half loses small things
+    # From each frame back to the one before, since the motion is needed at the places where things are now.
+    back = [torch.from_numpy(dis.calc(now, before, None)) for before, now in itertools.pairwise(grey)]
+    mean = torch.stack(back).double().mean(dim=0)  # (H, W, 2)
+    return -mean[:height, :width].permute(2, 0, 1)
+
+
+def _read(image: Tensor, places: Tensor) -> Tensor:
+    """Bilinear values of (B, C, H, W) at places (B, 2, H, W), x and y in pixels; outside, those of the edge."""
+    height, width = image.shape[-2:]
+    # grid_sample counts from -1 at one edge of the image to 1 at the other
+    x = (2 * places[:, 0] + 1) / width - 1
+    y = (2 * places[:, 1] + 1) / height - 1
+    return F.grid_sample(image, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False)

@@ -16,7 +16,7 @@ from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.options import build, check_unchanged, with_options
 from convlstm_cli.presets import PRESETS, Preset, with_preset
-from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig
+from convlstm_cli.settings import DataConfig, EvaluateConfig, PredictConfig, TrainConfig
 
 if TYPE_CHECKING:
     from convlstm_cli.console import ConsoleProgress
@@ -235,6 +235,49 @@ def compare(
     else:
         console.show(*views.comparison_view(result.to_dict()))
         progress.note(f"wrote {folder} (comparison.json, comparison.png, comparison.webm, a run for each arm)")
+
+
+@app.command()
+@with_options((EvaluateConfig, "Evaluation"))
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder to score.")],
+    others: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="[RUN...] [FOLDER...]",
+            help="More runs, for the mean of all their forecasts; then folders of videos, of which everything is "
+            "scored that was not trained on. The test videos of RUN if no FOLDER is given.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder to make; RUN/evaluation-1, -2, ... if not given.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Score a run beside what needs no training: copying, the linear trend, optical flow."""
+    from convlstm_cli import console, scorecard, views
+    from convlstm_cli import evaluate as evaluation
+    from convlstm_cli.run import Run
+
+    config = build(EvaluateConfig, options)
+    members = [path for path in others or () if Run.is_run(path)]
+    folders = [str(path) for path in others or () if path not in members]
+    runs = [Run.open(path) for path in (run, *members)]
+    if output is not None:
+        scorecard.check_free(output)  # before anything is computed
+    progress = console.ConsoleProgress(quiet, verbose)
+    report = evaluation.evaluate(runs, folders, config, progress)
+    folder = output or scorecard.free_folder(run)
+    scorecard.write_scorecard(report, folder)
+    console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report.to_dict()))
+    progress.note(
+        f"wrote {folder} (evaluation.json, scores.csv, by_lead_time.png, worst.png, best.png)\n"
+        f"next: convlstm predict VIDEO -m {run}"
+    )
 
 
 @app.command(name="inspect")

@@ -62,6 +62,24 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def creating_folder(path: Path) -> Iterator[Path]:
+    """Gives a folder beside `path` to fill, and renames it to `path` when the block ends well.
+
+    Raises OutputError where something is at `path` already, or where the system refuses a write.
+    """
+    if path.exists():
+        raise OutputError(f"{path}: is there already; choose another -o.")
+    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
+    try:
+        with writing(path):
+            partial.mkdir(parents=True)
+            yield partial
+            partial.rename(path)  # which fails where another process has filled `path` meanwhile
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+@contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
     """Turns what the system says about a write into an OutputError that names the file."""
     try:

@@ -1,68 +1,90 @@
-"""How good a forecast is, by lead time: MSE, MAE, PSNR and SSIM.
+"""How good a forecast is, by lead time.
 
-Scores are sums and counts until they are read, so that any division into batches gives the same numbers.
-
-    MSE, MAE    mean over all clips, channels and pixels; values in [0, 1]
-    PSNR        10 log10(1 / MSE), in dB, of that mean MSE
-    SSIM        Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5,
-                K1 = 0.01, K2 = 0.03, data range 1; mean over frames
+Scores are kept for every clip, as a few numbers for each lead time, and pooled when they are read: any division
+into batches gives the same, and clips can be drawn again for a bootstrap. `DEFINITIONS` says what each metric is.
 """
 
 import math
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+Rows = NDArray[np.float64]
+"""(clips, lead times)."""
 
-@dataclass
+DEFINITIONS = {
+    "mse": "squared error, mean over clips, channels and pixels; values in [0, 1]",
+    "mse_sum": "squared error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+    "mae": "absolute error, mean over clips, channels and pixels; values in [0, 1]",
+    "mae_sum": "absolute error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+    "psnr": "10 log10(1 / MSE) in dB, of the MSE pooled over clips; null where the forecast is exact",
+    "ssim": "Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5, K1 = 0.01, K2 = 0.03, "
+    "data range 1; mean over frames",
+    "sharpness": "mean length of the gradient (differences of neighbouring pixels) of the forecast over that of the "
+    "truth: 1 is as sharp, below 1 is blur; null where the truth is flat",
+    "csi": "critical success index, hits / (hits + misses + false alarms), of values at or above the threshold; "
+    "counts pooled over clips, null where undefined",
+    "pod": "probability of detection, hits / (hits + misses), pooled likewise",
+    "far": "false alarm ratio, false alarms / (hits + false alarms), pooled likewise",
+    "mean": "all lead times pooled as clips are",
+}
+
+_COLUMNS = ("mse", "mae", "ssim", "gradient", "true_gradient")
+_EVENTS = ("hits", "misses", "false_alarms")
+
+
 class Scores:
-    """Running sums over clips, one entry per lead time (the first is one frame ahead)."""
+    """Scores of clips, one entry per lead time (the first is one frame ahead).
 
-    clips: int = 0
-    squared: list[float] = field(default_factory=list)
-    absolute: list[float] = field(default_factory=list)
-    similarity: list[float] = field(default_factory=list)
+    `thresholds`, in [0, 1], are those of CSI, POD and FAR.
+    """
+
+    def __init__(self, thresholds: Sequence[float] = ()) -> None:
+        self.thresholds = tuple(thresholds)
+        self.frame_values = 0
+        """Values of a frame: channels x height x width."""
+        self._batches: list[dict[str, Rows]] = []
 
     def add(self, forecast: Tensor, truth: Tensor) -> None:
         """Counts a batch in; both are (B, T, C, H, W) in [0, 1], on any device, with the same T every time."""
-        forecast, truth = forecast.float(), truth.float()
-        error = forecast - truth
-        similarity = structural_similarity_index_measure(
-            forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
-        )
-        assert isinstance(similarity, Tensor)
-        new = (
-            error.square().mean(dim=(2, 3, 4)),  # each (B, T)
-            error.abs().mean(dim=(2, 3, 4)),
-            similarity.view(truth.shape[:2]),
-        )
-        # float64 on the CPU, because MPS has none
-        sums = [values.cpu().double().sum(dim=0).tolist() for values in new]
-        if not self.clips:
-            self.squared, self.absolute, self.similarity = sums
-        else:
-            for total, values in zip((self.squared, self.absolute, self.similarity), sums, strict=True):
-                total[:] = [a + b for a, b in zip(total, values, strict=True)]
-        self.clips += truth.shape[0]
+        self.frame_values = truth[0, 0].numel()
+        self._batches.append(_measure(forecast.float(), truth.float(), self.thresholds))
 
     def extend(self, later: "Scores") -> None:
         """Appends the scores of the same clips at the lead times that follow."""
-        self.clips = later.clips
-        self.squared += later.squared
-        self.absolute += later.absolute
-        self.similarity += later.similarity
+        self.frame_values = later.frame_values
+        mine, others = self._table(), later._table()
+        self._batches = [
+            {name: np.concatenate((mine[name], rows), axis=1) if mine else rows for name, rows in others.items()}
+        ]
+
+    @property
+    def clips(self) -> int:
+        """Number of clips."""
+        return sum(len(batch["mse"]) for batch in self._batches)
+
+    def per_clip(self, name: str) -> Rows:
+        """`mse`, `mae`, `ssim`, `gradient` or `true_gradient` of each clip at each lead time."""
+        return self._table()[name]
+
+    def counts(self, threshold: float) -> dict[str, Rows]:
+        """Hits, misses and false alarms of each clip at each lead time, in values of a frame."""
+        position = self.thresholds.index(threshold)
+        return {name: self._table()[f"{name}_{position}"] for name in _EVENTS}
 
     @property
     def mse(self) -> list[float]:
         """Mean squared error by lead time."""
-        return [value / self.clips for value in self.squared]
+        return self._by_lead("mse")
 
     @property
     def mae(self) -> list[float]:
         """Mean absolute error by lead time."""
-        return [value / self.clips for value in self.absolute]
+        return self._by_lead("mae")
 
     @property
     def psnr(self) -> list[float]:
@@ -72,7 +94,12 @@ class Scores:
     @property
     def ssim(self) -> list[float]:
         """Structural similarity by lead time."""
-        return [value / self.clips for value in self.similarity]
+        return self._by_lead("ssim")
+
+    @property
+    def sharpness(self) -> list[float]:
+        """Gradients of the forecast over those of the truth by lead time; NaN where the truth has none."""
+        return _ratios(self.per_clip("gradient").sum(axis=0), self.per_clip("true_gradient").sum(axis=0))
 
     @property
     def mean_mse(self) -> float:
@@ -80,19 +107,115 @@ class Scores:
         return mean(self.mse)
 
     def to_dict(self) -> dict[str, object]:
-        """All scores by lead time and their means, as JSON holds them (an infinite PSNR is null)."""
-        by_lead = {"mse": self.mse, "mae": self.mae, "psnr": self.psnr, "ssim": self.ssim}
-        means = {
-            "mse": self.mean_mse,
-            "mae": mean(self.mae),
-            "psnr": psnr(self.mean_mse),
-            "ssim": mean(self.ssim),
+        """All scores by lead time and their means, as JSON holds them (null where there is no number)."""
+        by_lead = {
+            "mse": self.mse,
+            "mse_sum": [value * self.frame_values for value in self.mse],
+            "mae": self.mae,
+            "mae_sum": [value * self.frame_values for value in self.mae],
+            "psnr": self.psnr,
+            "ssim": self.ssim,
+            "sharpness": self.sharpness,
         }
-        return {
-            "clips": self.clips,
-            "by_lead_time": {name: [finite(value) for value in values] for name, values in by_lead.items()},
-            "mean": {name: finite(value) for name, value in means.items()},
-        }
+        means = {name: mean(values) for name, values in by_lead.items()}
+        means["psnr"] = psnr(self.mean_mse)
+        gradients = (self.per_clip(name).sum(keepdims=True) for name in ("gradient", "true_gradient"))
+        [means["sharpness"]] = _ratios(*gradients)
+        content: dict[str, object] = {"clips": self.clips, **_as_json(by_lead, means)}
+        if self.thresholds:
+            content["events"] = [self._events(threshold) for threshold in self.thresholds]
+        return content
+
+    def _events(self, threshold: float) -> dict[str, object]:
+        counts = self.counts(threshold)
+        by_lead = _event_scores(**{name: rows.sum(axis=0) for name, rows in counts.items()})
+        pooled = _event_scores(**{name: rows.sum(keepdims=True).ravel() for name, rows in counts.items()})
+        return {"threshold": threshold, **_as_json(by_lead, {name: value for name, [value] in pooled.items()})}
+
+    def _by_lead(self, name: str) -> list[float]:
+        means: list[float] = self.per_clip(name).mean(axis=0).tolist()
+        return means
+
+    def _table(self) -> dict[str, Rows]:
+        """All batches as one; empty before the first."""
+        if len(self._batches) > 1:
+            names = self._batches[0]
+            self._batches = [{name: np.concatenate([batch[name] for batch in self._batches]) for name in names}]
+        return self._batches[0] if self._batches else {}
+
+
+class Spread:
+    """How far the members of an ensemble lie apart, by lead time."""
+
+    def __init__(self, members: int) -> None:
+        self.members = members
+        self._clips = 0
+        self._variance: Rows = np.zeros(0)
+
+    def add(self, forecasts: Tensor) -> None:
+        """Counts a batch in: (M, B, T, C, H, W)."""
+        variance = forecasts.float().var(dim=0, correction=1).mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
+        self._variance = self._variance + variance if self._clips else variance
+        self._clips += forecasts.shape[1]
+
+    def ratios(self, mse: Sequence[float]) -> list[float]:
+        """Spread over error by lead time, given the MSE of the ensemble's mean: 1 is reliable, below 1 overconfident.
+
+        sqrt(mean unbiased variance) sqrt((M + 1) / M) / RMSE (Fortin et al. 2014); NaN where the mean is exact.
+        """
+        variance = self._variance / self._clips * (self.members + 1) / self.members
+        return [math.sqrt(ratio) for ratio in _ratios(variance, np.asarray(mse))]
+
+
+def _measure(forecast: Tensor, truth: Tensor, thresholds: tuple[float, ...]) -> dict[str, Rows]:
+    """What is kept of a batch, each (B, T)."""
+    error = forecast - truth
+    similarity = structural_similarity_index_measure(
+        forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
+    )
+    assert isinstance(similarity, Tensor)
+    kept = {
+        "mse": error.square().mean(dim=(2, 3, 4)),
+        "mae": error.abs().mean(dim=(2, 3, 4)),
+        "ssim": similarity.view(truth.shape[:2]),
+        "gradient": _gradient(forecast),
+        "true_gradient": _gradient(truth),
+    }
+    assert tuple(kept) == _COLUMNS
+    for position, threshold in enumerate(thresholds):
+        expected, happened = forecast >= threshold, truth >= threshold
+        events = (expected & happened, ~expected & happened, expected & ~happened)
+        for name, event in zip(_EVENTS, events, strict=True):
+            kept[f"{name}_{position}"] = event.sum(dim=(2, 3, 4))
+    # float64 on the CPU, because MPS has none
+    return {name: values.cpu().double().numpy() for name, values in kept.items()}
+
+
+def _gradient(frames: Tensor) -> Tensor:
+    """Mean length of the gradient of each frame: (B, T, C, H, W) to (B, T)."""
+    right = frames[..., :-1, 1:] - frames[..., :-1, :-1]
+    down = frames[..., 1:, :-1] - frames[..., :-1, :-1]
+    return (right.square() + down.square()).sqrt().mean(dim=(2, 3, 4))
+
+
+def _event_scores(hits: Rows, misses: Rows, false_alarms: Rows) -> dict[str, list[float]]:
+    return {
+        "csi": _ratios(hits, hits + misses + false_alarms),
+        "pod": _ratios(hits, hits + misses),
+        "far": _ratios(false_alarms, hits + false_alarms),
+    }
+
+
+def _ratios(above: Rows, below: Rows) -> list[float]:
+    """Quotients, NaN where there is nothing to divide by."""
+    return [a / b if b > 0 else math.nan for a, b in zip(above.ravel(), below.ravel(), strict=True)]
+
+
+def _as_json(by_lead: dict[str, list[float]], means: dict[str, float]) -> dict[str, object]:
+    return {
+        "by_lead_time": {name: [finite(value) for value in values] for name, values in by_lead.items()},
+        "mean": {name: finite(value) for name, value in means.items()},
+    }
 
 
 def psnr(mse: float) -> float:
@@ -114,7 +237,7 @@ def mean(values: list[float]) -> float:
 
 def finite(value: float) -> float | None:
     """`value`, or None where JSON has no number for it."""
-    return value if math.isfinite(value) else None
+    return float(value) if math.isfinite(value) else None
 
 
 def score(forecast: Tensor, truth: Tensor) -> Scores:

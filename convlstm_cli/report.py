@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
+from convlstm_cli.baselines import NAMES
 from convlstm_cli.files import replacing, write_text
 from convlstm_cli.run import Run
 from convlstm_cli.video.colour import Frame, to_channels
@@ -21,7 +22,8 @@ from convlstm_cli.video.opencv import cv2
 Image = npt.NDArray[np.uint8]
 
 INK = "#7f8c9b"  # readable on white and on black, since an SVG does not know the page's theme
-COLOURS = {"model": "#2f7ed8", "persistence": "#e07b39"}
+COLOURS = {"model": "#2f7ed8", "persistence": "#e07b39", "linear_trend": "#9a6fd0", "optical_flow": "#2e9e6b"}
+LABELS = {"model": "forecast", **NAMES}
 
 
 def write_strip(path: Path, rows: Mapping[str, Tensor]) -> None:
@@ -32,8 +34,8 @@ def write_strip(path: Path, rows: Mapping[str, Tensor]) -> None:
     write_image(path, strip(rows))
 
 
-def strip(rows: Mapping[str, Tensor]) -> Image:
-    """The picture that `write_strip` writes: (H, W, 3) RGB."""
+def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
+    """The picture that `write_strip` writes: (H, W, 3) RGB; with a line of text above it if there is a `title`."""
     gap, header = 4, 18
     first = next(iter(rows.values()))
     height, width = first.shape[-2:]
@@ -51,6 +53,10 @@ def strip(rows: Mapping[str, Tensor]) -> Image:
             _write_text(picture, f"{number:+d}" if number else "0", left, top - 5, faint=True)
             tile = cv2.resize(to_image(frame), (width, height), interpolation=cv2.INTER_NEAREST)
             picture[top : top + height, left : left + width] = tile
+    if title:
+        line = np.full((24, picture.shape[1], 3), 24, np.uint8)
+        _write_text(line, title.encode("ascii", "replace").decode(), 4, 17)  # OpenCV's letters are ASCII
+        picture = np.vstack((line, picture))
     return picture
 
 
@@ -83,6 +89,7 @@ def write_run_report(run: Run) -> Path:
             history=history,
             test=test,
             leads=_lead_rows(test) if test else [],
+            baselines=[(name, label) for name, label in NAMES.items() if name in (test or {})],
             curves=_plot_history(history) if history else None,
             by_lead=_plot_leads(test) if test else None,
             samples=[(epoch, _data_uri(pictures[epoch].read_bytes())) for epoch in shown],
@@ -94,28 +101,30 @@ def write_run_report(run: Run) -> Path:
 
 
 def _lead_rows(test: dict[str, Any]) -> list[dict[str, Any]]:
-    model, copy = test["model"]["by_lead_time"], test["persistence"]["by_lead_time"]
+    """Of each lead time the model's scores and those of each baseline that the run was tested beside."""
+    systems = [test[name]["by_lead_time"] for name in LABELS if name in test]
     return [
-        {name: (model[name][lead], copy[name][lead]) for name in ("mse", "psnr", "ssim")}
-        for lead in range(len(model["mse"]))
+        {name: [scores[name][lead] for scores in systems] for name in ("mse", "psnr", "ssim")}
+        for lead in range(len(systems[0]["mse"]))
     ]
 
 
 def _plot_history(history: list[dict[str, Any]]) -> str:
     figure, axes = _figure("epoch", "validation MSE")
     epochs = [row["epoch"] for row in history]
-    for name, label in (("model", "forecast"), ("persistence", "copying the last frame")):
+    for name in ("model", "persistence"):
         values = [row["validation"][name]["mean"]["mse"] for row in history]
-        axes.plot(epochs, values, color=COLOURS[name], label=label, marker="." if len(epochs) < 3 else None)
+        axes.plot(epochs, values, color=COLOURS[name], label=LABELS[name], marker="." if len(epochs) < 3 else None)
     axes.legend(frameon=False, labelcolor=INK)
     return _svg(figure)
 
 
 def _plot_leads(test: dict[str, Any]) -> str:
     figure, axes = _figure("lead time in frames", "test MSE")
-    for name, label in (("model", "forecast"), ("persistence", "copying the last frame")):
-        values = test[name]["by_lead_time"]["mse"]
-        axes.plot(range(1, len(values) + 1), values, color=COLOURS[name], label=label, marker=".")
+    for name, label in LABELS.items():
+        if name in test:
+            values = test[name]["by_lead_time"]["mse"]
+            axes.plot(range(1, len(values) + 1), values, color=COLOURS[name], label=label, marker=".")
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False, labelcolor=INK)
     return _svg(figure)

@@ -16,6 +16,7 @@ which builds tensors and plain values only.
 import contextlib
 import json
 import pickle
+import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -76,6 +77,13 @@ class Run:
         run.train_config  # noqa: B018
         run.geometry  # noqa: B018
         return run
+
+    @staticmethod
+    def is_run(path: Path) -> bool:
+        """Whether a path is meant as a run, or a comparison, rather than as a folder of videos."""
+        return (path / "comparison.json").is_file() or all(
+            (path / name).is_file() for name in ("config.json", "model.safetensors")
+        )
 
     @property
     def name(self) -> str:
@@ -190,8 +198,11 @@ class Run:
 
     def remove_partials(self) -> None:
         """Deletes what a killed process left half written."""
-        for path in self.folder.rglob(f"{PARTIAL}*"):
-            path.unlink(missing_ok=True)
+        for path in list(self.folder.rglob(f"{PARTIAL}*")):
+            if path.is_dir():  # an evaluation, which is a folder inside the run's
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
 
     @contextlib.contextmanager
     def _reading(self, section: str) -> Iterator[None]:

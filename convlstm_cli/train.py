@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from convlstm_cli import device, report
 from convlstm_cli.augment import augment
+from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import VideoData
 from convlstm_cli.device import Compute
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError, UsageError
@@ -248,7 +249,7 @@ def _fit(
     seconds = clock.seconds
 
     best = run.load_model(compute.device)
-    test = evaluate_clips(best, data.clips("test"), compute, config.batch_size, validated)
+    test = evaluate_clips(best, data.clips("test"), compute, config.batch_size, validated, baselines=BASELINES)
     run.write_metrics(state.history)  # again, for a run that was killed between its last checkpoint and this file
     run.write_json(
         "test.json",

@@ -11,14 +11,34 @@ if TYPE_CHECKING:
 
 METRICS = {"mse": ("MSE", 5), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3)}
 """Heading and decimals of each metric."""
+MORE_METRICS = METRICS | {
+    "mse_sum": ("MSE sum", 1),
+    "mae": ("MAE", 5),
+    "sharpness": ("sharpness", 3),
+    "csi": ("CSI", 3),
+}
+"""Those of an evaluation too."""
+
+BASELINES = {"persistence": "copying", "linear_trend": "trend", "optical_flow": "flow"}
+"""What the baselines are called above columns."""
+IN_WORDS = {
+    "persistence": "copying the last frame",
+    "linear_trend": "the linear trend",
+    "optical_flow": "optical flow",
+}
+LEADS = 20
+"""Lead times that an evaluation's tables show at most."""
+FEW_VIDEOS = 10
+"""Below this, percentile intervals of a bootstrap are known to be too short."""
 
 View = tuple[RenderableType, ...]
 
 
 def test_view(test: dict[str, Any]) -> View:
-    """Scores on the test videos by lead time, beside copying the last frame."""
-    columns = {"forecast": test["model"], "copying": test["persistence"]}
-    return _score_table(columns, *METRICS), _verdict(test["model"], test["persistence"])
+    """Scores on the test videos by lead time, beside every baseline that there is."""
+    columns = _systems(test)
+    both = {name: columns[name] for name in ("forecast", "copying")}
+    return _score_table(columns, "mse"), "", _score_table(both, "psnr", "ssim"), *_verdicts(test)
 
 
 def forecast_line(forecast: "Forecast") -> str:
@@ -26,9 +46,144 @@ def forecast_line(forecast: "Forecast") -> str:
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.scores is None:
         return line
-    model, copying = forecast.scores["model"], forecast.scores["persistence"]
-    known = len(model["by_lead_time"]["mse"])
-    return f"{line}\n  of the {known} that are known, at the model's size: {_verdict(model, copying)}"
+    known = len(forecast.scores["model"]["by_lead_time"]["mse"])
+    return f"{line}\n  of the {known} that are known, at the model's size: {_verdicts(forecast.scores)[0]}"
+
+
+def evaluation_view(result: dict[str, Any]) -> View:
+    """Scores by lead time beside every baseline, skills with their intervals, and what they say in words."""
+    columns = _systems(result)
+    leads = _shown_leads(len(result["model"]["by_lead_time"]["mse"]))
+    scored = len(result["videos"])
+    lines = [
+        f"{result['clips']} clips of {scored} video{'s' * (scored != 1)}, at {result['height']}x{result['width']} "
+        f"pixels in {'grey' if result['channels'] == 1 else 'colour'}"
+    ]
+    tables: list[RenderableType] = []
+    for metrics in (("mse", "mse_sum"), ("mae", "psnr"), ("ssim", "sharpness")):
+        tables += [_score_table(columns, *metrics, leads=leads), ""]
+    for position in range(len(result["settings"]["thresholds"])):
+        events = {name: scores["events"][position] for name, scores in columns.items()}
+        tables += [_event_table(events, leads), ""]
+    return *lines, "", *tables, _skill_table(result), "", *_evaluation_verdict(result), "", *_definitions(result)
+
+
+def _systems(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The scores of the model and of every baseline that there is, by the headings of their columns."""
+    return {"forecast": result["model"]} | {
+        heading: result[name] for name, heading in BASELINES.items() if name in result
+    }
+
+
+def _shown_leads(leads: int) -> list[int]:
+    """At most `LEADS` of the lead times, from 0, evenly spread, with the first and the last."""
+    shown = min(leads, LEADS)
+    return sorted({round(step * (leads - 1) / max(1, shown - 1)) for step in range(shown)})
+
+
+def _event_table(events: dict[str, dict[str, Any]], leads: list[int]) -> Table:
+    """CSI by lead time, and all three scores over all of them, of reaching one threshold."""
+    threshold = next(iter(events.values()))["threshold"]
+    table = _table(f"reaching\n{threshold:g}", *(f"CSI\n{name}" for name in events))
+    for lead in leads:
+        values = (scores["by_lead_time"]["csi"][lead] for scores in events.values())
+        table.add_row(str(lead + 1), *(_number(value, 3, missing="-") for value in values))
+    for metric in ("csi", "pod", "far"):
+        values = (scores["mean"][metric] for scores in events.values())
+        table.add_row(f"all {metric.upper()}", *(_number(value, 3, missing="-") for value in values), style="bold")
+    return table
+
+
+def _skill_table(result: dict[str, Any]) -> Table:
+    """Skill against each baseline with its interval, and where the forecast is worse."""
+    level = f"{result['interval']['level']:.0%} interval"
+    table = _table("against", "skill", level, "MSE in times of it", "worse at lead times")
+    for name, skill in result["skill_against"].items():
+        ends = skill["interval"]
+        mse, reference = result["model"]["mean"]["mse"], result[name]["mean"]["mse"]
+        table.add_row(
+            IN_WORDS[name],
+            _number(skill["mean"], 3, missing="-∞"),
+            "none" if ends is None else " to ".join(_number(end, 3, missing="-∞") for end in ends),
+            f"{mse / reference:.3f}" if reference else "",
+            _ranges(_worse_leads(result, name)) or "none",
+        )
+    return table
+
+
+def _evaluation_verdict(result: dict[str, Any]) -> list[str]:
+    """What the skills say, in plain words."""
+    leads = len(result["model"]["by_lead_time"]["mse"])
+    losses, wins, unsure = [], [], []
+    for name, skill in result["skill_against"].items():
+        mse, reference = result["model"]["mean"]["mse"], result[name]["mean"]["mse"]
+        worse = _worse_leads(result, name)
+        times = f"{mse / reference:.2f} times its MSE" if reference else "it is exact here"
+        if mse > reference:
+            where = "at every lead time" if len(worse) == leads else f"at lead times {_ranges(worse)} of {leads}"
+            losses.append(f"The forecast is WORSE than {IN_WORDS[name]}: {times}, {where}.")
+        elif mse == reference:
+            wins.append(f"The forecast is as good as {IN_WORDS[name]}, no better.")
+        else:
+            but = f", but worse at lead times {_ranges(worse)} of {leads}" if worse else ", at every lead time"
+            wins.append(f"The forecast is better than {IN_WORDS[name]}: {times}{but}.")
+        ends = skill["interval"]
+        if ends is not None and (ends[0] is None or ends[0] <= 0) and ends[1] is not None and ends[1] >= 0:
+            unsure.append(IN_WORDS[name])
+    lines = losses + wins
+    videos = len(result["videos"])
+    if unsure:
+        lines.append(
+            f"The interval holds 0 against {' and '.join(unsure)}: {videos} videos do not settle which of the two is "
+            "better."
+        )
+    if (reason := result["interval"]["missing"]) is not None:
+        lines.append(f"There is no interval: {reason}.")
+    elif videos < FEW_VIDEOS:
+        lines.append(f"From {videos} videos an interval is a rough guess, and rather too short.")
+    if (spread := result["spread_skill"]) is not None:
+        ratios = ", ".join(_number(ratio, 2, missing="-") for ratio in spread["by_lead_time"])
+        lines.append(
+            f"Spread-skill ratio of the {spread['members']} members by lead time (1 is reliable, below 1 "
+            f"overconfident): {ratios}."
+        )
+    for which in ("worst", "best"):
+        clip = result[which][0]
+        lines.append(f"The {which} clip beside copying is {clip['video']} from frame {clip['first_frame']}.")
+    return lines
+
+
+def _definitions(result: dict[str, Any]) -> list[str]:
+    """What the columns are."""
+    values = result["channels"] * result["height"] * result["width"]
+    lines = [
+        f"Values lie in [0, 1]. MSE and MAE are per pixel and channel; MSE sum is over the {values} values of a frame, "
+        "as papers on video prediction print it.",
+        f"PSNR is of the pooled MSE. SSIM: {result['definitions']['ssim']}.",
+        f"Sharpness: {result['definitions']['sharpness'].split(';')[0]}.",
+        f"Skill is 1 - MSE / MSE of the baseline; its interval is a bootstrap over videos "
+        f"({result['interval']['resamples']} resamples).",
+    ]
+    if result["settings"]["thresholds"]:
+        lines.append("CSI, POD and FAR are of values at or above the threshold, counts pooled over clips.")
+    return lines
+
+
+def _worse_leads(result: dict[str, Any], name: str) -> list[int]:
+    """The lead times, from 1, at which the forecast has a higher MSE than a baseline."""
+    pairs = zip(result["model"]["by_lead_time"]["mse"], result[name]["by_lead_time"]["mse"], strict=True)
+    return [lead for lead, (mse, reference) in enumerate(pairs, start=1) if mse > reference]
+
+
+def _ranges(numbers: list[int]) -> str:
+    """Rising numbers in short: 1 to 3, 7."""
+    found: list[list[int]] = []
+    for number in numbers:
+        if found and number == found[-1][-1] + 1:
+            found[-1] = [found[-1][0], number]
+        else:
+            found.append([number, number])
+    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in found)
 
 
 def comparison_view(comparison: dict[str, Any]) -> View:
@@ -130,23 +285,35 @@ def facts_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _score_table(columns: dict[str, dict[str, Any]], *metrics: str) -> Table:
-    """Metrics by lead time, side by side for each entry as `Scores.to_dict` gives it."""
+def _score_table(columns: dict[str, dict[str, Any]], *metrics: str, leads: list[int] | None = None) -> Table:
+    """Metrics by lead time, side by side for each entry as `Scores.to_dict` gives it; `leads` (from 0) are shown."""
     cells = [(metric, scores) for metric in metrics for scores in columns.values()]
-    table = _table("frames\nahead", *(f"{METRICS[metric][0]}\n{name}" for metric in metrics for name in columns))
-    for lead in range(len(next(iter(columns.values()))["by_lead_time"]["mse"])):
-        row = (_number(scores["by_lead_time"][metric][lead], METRICS[metric][1]) for metric, scores in cells)
-        table.add_row(str(lead + 1), *row)
-    means = (_number(scores["mean"][metric], METRICS[metric][1]) for metric, scores in cells)
-    table.add_row("mean", *means, style="bold")
+    heads = (f"{MORE_METRICS[metric][0]}\n{name}" for metric in metrics for name in columns)
+    table = _table("frames\nahead", *heads)
+    leads = leads or list(range(len(next(iter(columns.values()))["by_lead_time"]["mse"])))
+    for lead in leads:
+        table.add_row(str(lead + 1), *(_cell(scores["by_lead_time"][metric][lead], metric) for metric, scores in cells))
+    table.add_row("mean", *(_cell(scores["mean"][metric], metric) for metric, scores in cells), style="bold")
     return table
 
 
-def _verdict(model: dict[str, Any], copying: dict[str, Any]) -> str:
-    mse, reference = model["mean"]["mse"], copying["mean"]["mse"]
-    if not reference:
-        return f"MSE {mse:.5f}; copying the last frame is exact here."
-    return f"MSE {mse:.5f}, {mse / reference:.2f} times that of copying the last frame ({reference:.5f})"
+def _cell(value: float | None, metric: str) -> str:
+    return _number(value, MORE_METRICS[metric][1], missing="∞" if metric == "psnr" else "-")
+
+
+def _verdicts(scores: dict[str, Any]) -> list[str]:
+    """The model's MSE beside that of every baseline that there is, copying the last frame first."""
+    mse = scores["model"]["mean"]["mse"]
+    lines = []
+    for name, words in IN_WORDS.items():
+        if name not in scores:
+            continue
+        reference = scores[name]["mean"]["mse"]
+        if reference:
+            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f})")
+        else:
+            lines.append(f"MSE {mse:.5f}; {words} is exact here.")
+    return lines
 
 
 def _table(*headings: str, left: int = 1) -> Table:
@@ -156,8 +323,8 @@ def _table(*headings: str, left: int = 1) -> Table:
     return table
 
 
-def _number(value: float | None, digits: int) -> str:
-    return "∞" if value is None else f"{value:.{digits}f}"
+def _number(value: float | None, digits: int, *, missing: str = "∞") -> str:
+    return missing if value is None else f"{value:.{digits}f}"
 
 
 def _size(size: int) -> str:

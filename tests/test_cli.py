@@ -14,7 +14,7 @@ import pytest
 from helpers import TINY, moving_square
 from PIL import Image
 
-COMMANDS = ("train", "predict", "compare", "inspect", "explain", "info")
+COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "info")
 
 
 def convlstm(*arguments: object, cwd: Path, check: int = 0) -> subprocess.CompletedProcess[str]:

@@ -26,9 +26,9 @@ __all__ = [
     "split",
 ]
 
-WRITTEN = ("forecast.json", "comparison.json", "metrics.jsonl", "resume.pt")
-"""A folder with one of these files is a forecast, a comparison or a run. Searching a working directory passes it
-over: it holds frames of test videos, which would become training videos of the next run."""
+WRITTEN = ("forecast.json", "comparison.json", "evaluation.json", "metrics.jsonl", "resume.pt")
+"""A folder with one of these files is a forecast, a comparison, an evaluation or a run. Searching a working directory
+passes it over: it holds frames of test videos, which would become training videos of the next run."""
 
 MOST_TOLD = 20
 """Problems that are listed where no video can be used."""
