@@ -28,7 +28,12 @@ def forecast_line(forecast: "Forecast") -> str:
         return line
     model, copying = forecast.scores["model"], forecast.scores["persistence"]
     known = len(model["by_lead_time"]["mse"])
-    return f"{line}\n  of the {known} that are known, at the model's size: {_verdict(model, copying)}"
+    size = "native" if forecast.native_size else "the model's"
+    line = f"{line}\n  of the {known} that are known, at {size} size: {_verdict(model, copying)}"
+    if "spread_skill" in forecast.scores:
+        ratio = _number(forecast.scores["spread_skill"]["mean"], 2)
+        line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
+    return line
 
 
 def comparison_view(comparison: dict[str, Any]) -> View:
