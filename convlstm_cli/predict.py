@@ -239,8 +239,8 @@ def _tilings(
     ]
     largest = max(tilings, key=lambda each: each.count)
     if config.tile == "auto" and largest.count > 1:
-        across, down = largest.size
-        progress.note(f"{source}: is computed in {largest.count} tiles of {across}x{down} pixels, to fit into memory.")
+        height, width = largest.size
+        progress.note(f"{source}: is computed in {largest.count} tiles of {height}x{width} pixels, to fit into memory.")
     return tilings
 
 
@@ -281,8 +281,8 @@ def _memory_told(
             )
             for each, model in zip(tilings, models, strict=True)
         )
-        across, down = max((each.size for each in tilings), key=max)
-        tried = f"{source}: takes more memory than there is, computed {across}x{down} pixels at a time"
+        height, width = max((each.size for each in tilings), key=max)
+        tried = f"{source}: takes more memory than there is, computed {height}x{width} pixels at a time"
         if side < max(MIN_TILE, *(model.config.patch_size for model in models)):
             raise InputError(f"{tried}; leave --native-size out.") from error
         raise InputError(f"{tried}; try --tile {side}.") from error
