@@ -34,10 +34,10 @@ BINS = 1000
 class SpreadMaps:
     """Takes the spread of a forecast as it is computed; then writes its pictures.
 
-    One scale for all pictures can be known only when all is computed, so the numbers wait in a file, mapped into
-    memory: spread.npy, float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixel values in [0, 1] at
-    the network's size. A fixed scale would need no waiting, and would be black for good forecasts or saturated for bad
-    ones: their spreads differ by a factor of a hundred.
+    One scale for all pictures can be known only when all is computed, so the numbers wait in a file: spread.npy,
+    float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixel values at the network's size. A fixed
+    scale would need no waiting, and would be black for good forecasts or saturated for bad ones: their spreads differ
+    by a factor of a hundred.
     """
 
     def __init__(self, folder: Path, frames: int) -> None:
@@ -45,7 +45,6 @@ class SpreadMaps:
         self._path = folder / NUMBERS
         self._pictures = folder / FOLDER
         self._frames = frames
-        self._numbers: npt.NDArray[np.float16] | None = None
         self._counts = np.zeros(BINS, np.int64)
         self.by_lead_time: list[float] = []
         """Root mean square of the spread over each frame so far."""
@@ -53,10 +52,12 @@ class SpreadMaps:
     def add(self, spread: Tensor) -> None:
         """The lead times that follow, (1, n, C, H, W)."""
         for frame in spread[0].permute(0, 2, 3, 1).cpu().numpy():  # (H, W, C)
-            if self._numbers is None:
-                shape = (self._frames, *(frame.shape[:2] if frame.shape[2] == 1 else frame.shape))
-                self._numbers = np.lib.format.open_memmap(self._path, "w+", np.float16, shape)
-            self._numbers[len(self.by_lead_time)] = frame.reshape(self._numbers.shape[1:])
+            with self._path.open("ab") as file:
+                if not self.by_lead_time:
+                    shape = (self._frames, *(frame.shape[:2] if frame.shape[2] == 1 else frame.shape))
+                    header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(frame.astype("<f2").tobytes())
             self._counts += np.histogram(_over_channels(frame), BINS, (0.0, 1.0))[0]
             self.by_lead_time.append(float(np.sqrt(np.square(frame, dtype=np.float64).mean())))
 
@@ -69,21 +70,21 @@ class SpreadMaps:
 
         Returns the spread that the brightest colour stands for.
         """
-        assert self._numbers is not None
+        numbers = np.load(self._path, mmap_mode="r")
         beyond = self._counts[::-1].cumsum()[::-1]  # pixels in each bin and above
         highest = np.count_nonzero(beyond > SATURATED * self._counts.sum()) / BINS
         scale = next((step for step in SCALES if step >= highest), SCALES[-1])
         colours = _colours()
         with open_writer(self._pictures, "png", 1.0) as writer:
-            for numbers in self._numbers:
-                share = _over_channels(numbers.astype(np.float32).reshape(*numbers.shape[:2], -1)) / scale
+            for frame in numbers:
+                share = _over_channels(frame.astype(np.float32).reshape(*frame.shape[:2], -1)) / scale
                 level, forecast = to_written(np.rint(255 * share.clip(0.0, 1.0)).astype(np.uint8)[:, :, None])
                 picture = colours[level[:, :, 0]]
                 picture[~forecast] = NOT_FORECAST
                 writer.write(picture)
         _write_legend(self._pictures / LEGEND, scale)
-        self._numbers = None
         if not keep:
+            del numbers, frame  # Windows removes no file that is mapped
             self._path.unlink()
         return scale
 

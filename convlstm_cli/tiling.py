@@ -30,6 +30,7 @@ from torch.utils._pytree import tree_leaves
 from convlstm_cli.device import Compute
 from convlstm_cli.errors import UsageError
 from convlstm_cli.evaluate import forecast_chunks, to_float
+from convlstm_cli.files import reserve
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
@@ -205,6 +206,8 @@ def forecast_tiles(
         spool: a file that is not there; written and removed where tiles are forecast one by one.
 
     Yields (B, n, C, H, W) float32 in [0, 1]: on the device for a single tile, else on the CPU.
+
+    Raises OutputError where there is no room for the spool.
     """
     if tiling.count == 1:
         [(rows, columns)] = tiling
@@ -239,8 +242,10 @@ def _one_by_one(
     spool: Path,
 ) -> Iterator[Tensor]:
     batch, _, channels, height, width = clip.shape
+    shape = batch, horizon, channels, height, width
+    reserve(spool, 4 * math.prod(shape))
+    total = np.memmap(spool, np.float32, "r+", shape=shape)
     try:
-        total = np.memmap(spool, np.float32, "w+", shape=(batch, horizon, channels, height, width))
         for tile in tiling:
             first = 0
             for piece in forecast_chunks(model, _cut_out(clip, *tile, compute), horizon, chunk, compute):
@@ -250,6 +255,7 @@ def _one_by_one(
             # A copy, so that nothing that is kept of a piece keeps the file.
             yield torch.from_numpy(total[:, first : first + chunk].copy()).clamp_(0.0, 1.0)
     finally:
+        del total  # Windows removes no file that is mapped
         spool.unlink(missing_ok=True)
 
 
