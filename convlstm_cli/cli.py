@@ -160,6 +160,17 @@ def predict(
         list[Path], typer.Argument(metavar="INPUT...", help="Videos, image folders, arrays, or folders of them.")
     ],
     model: Model = None,
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--ensemble",
+            help="Forecast with several runs instead of -m: their mean, and pictures of their spread. A comparison "
+            "stands for all its runs. Give it again for each run, or name the others behind it: an INPUT that is "
+            "a run or a comparison counts as one more.",
+            metavar="RUN...",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of forecasts; forecasts/RUN if not given.")
     ] = None,
@@ -173,12 +184,19 @@ def predict(
     from convlstm_cli import predict as prediction
 
     config = build(PredictConfig, options)
-    run = _run(model)
     progress = console.ConsoleProgress(quiet, verbose)
-    if model is None:
-        progress.note(f"using the newest run, {run.folder}")
+    run: Run | list[Run]
+    told: dict[str, Any]
+    if ensemble:
+        inputs, run = _ensemble(inputs, ensemble, model)
+        name, told = "+".join(member.name for member in run), {"members": [str(member.folder) for member in run]}
+    else:
+        run = _run(model)
+        name, told = run.name, {"run": str(run.folder)}
+        if model is None:
+            progress.note(f"using the newest run, {run.folder}")
     forecasts, failures = [], []
-    folder = output or Path("forecasts") / run.name
+    folder = output or Path("forecasts") / name
     for source, outcome in prediction.predict(inputs, run, folder, config, progress):
         if isinstance(outcome, ConvLSTMError):
             failures.append({"source": str(source), "error": str(outcome)})
@@ -188,7 +206,7 @@ def predict(
             if not json:
                 console.show(views.forecast_line(outcome))
     if json:
-        console.show_json({"run": str(run.folder), "forecasts": forecasts, "failures": failures})
+        console.show_json({**told, "forecasts": forecasts, "failures": failures})
     if forecasts:
         progress.note(f"wrote {len(forecasts)} forecast{'s' * (len(forecasts) > 1)} into {folder}")
     if failures:
@@ -470,3 +488,15 @@ def _run(model: Path | None) -> "Run":
     from convlstm_cli.run import Run, newest
 
     return Run.open(newest(trained=True) if model is None else model)
+
+
+def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tuple[list[Path], "list[Run]"]:
+    """The inputs that are videos, and the runs that --ensemble means."""
+    from convlstm_cli.ensemble import is_member, open_members
+
+    if model is not None:
+        raise UsageError("-m and --ensemble cannot both say what forecasts; name every run with --ensemble.")
+    videos = [path for path in inputs if not is_member(path)]
+    if not videos:
+        raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
+    return videos, open_members([*given, *(path for path in inputs if is_member(path))])

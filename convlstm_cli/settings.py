@@ -20,6 +20,9 @@ Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
+MIN_TILE = 16
+"""Smallest side of a tile in pixels."""
+
 
 def parse_duration(flag: str, text: str) -> float:
     """Seconds of a duration such as 90s, 10m, 1.5h or 1h30m; a bare number is seconds.
@@ -36,6 +39,16 @@ def parse_duration(flag: str, text: str) -> float:
     if seconds <= 0:
         raise UsageError(f"{flag} is {text!r}; it must be longer than nothing.")
     return seconds
+
+
+def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
+    """`auto`, or a number of pixels. Raises UsageError that names `flag`."""
+    if text.strip().lower() == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
 
 
 def parse_names(_flag: str, text: str) -> tuple[str, ...]:
@@ -233,6 +246,20 @@ class PredictConfig:
     size: Literal["source", "model"] = option(
         "source", "Size of the written frames: the source's, or the one that the model works at."
     )
+    native_size: bool = option(
+        False,
+        "Forecast at the source's own size instead of the trained one, whatever --fit was trained with. "
+        "Not for --peephole full, which holds for one size.",
+    )
+    tile: int | Literal["auto"] = option(
+        "auto",
+        "Side in pixels of the tiles that --native-size computes in; auto is the whole frame if memory allows, "
+        "else the largest tile for which it does.",
+        parse=parse_tile,
+    )
+    tile_overlap: int | None = option(
+        None, "Pixels over which neighbouring tiles are blended; worked out from the network if not given."
+    )
     fps: float | None = option(
         None, "Frames per second of written videos; the source's if not given, or 10 where it has none."
     )
@@ -249,5 +276,12 @@ class PredictConfig:
         for flag, value in (("--frames", self.frames), ("--at", self.at)):
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        for flag, given in (("--tile", self.tile != "auto"), ("--tile-overlap", self.tile_overlap is not None)):
+            if given and not self.native_size:
+                raise UsageError(f"{flag} goes with --native-size; add that, or leave {flag} out.")
+        if self.tile != "auto" and self.tile < MIN_TILE:
+            raise UsageError(f"--tile is {self.tile}; give auto or at least {MIN_TILE} pixels.")
+        if self.tile_overlap is not None and self.tile_overlap < 0:
+            raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")

@@ -47,7 +47,12 @@ def forecast_line(forecast: "Forecast") -> str:
     if forecast.scores is None:
         return line
     known = len(forecast.scores["model"]["by_lead_time"]["mse"])
-    return f"{line}\n  of the {known} that are known, at the model's size: {_verdicts(forecast.scores)[0]}"
+    size = "native" if forecast.native_size else "the model's"
+    line = f"{line}\n  of the {known} that are known, at {size} size: {_verdicts(forecast.scores)[0]}"
+    if "spread_skill" in forecast.scores:
+        ratio = _number(forecast.scores["spread_skill"]["mean"], 2)
+        line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
+    return line
 
 
 def evaluation_view(result: dict[str, Any]) -> View:

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_names
+from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_names, parse_tile
 
 
 @pytest.mark.parametrize(
@@ -80,6 +80,10 @@ def test_a_wrong_data_option_is_named(change: dict[str, object], flag: str) -> N
         ({"formats": ()}, "--format"),
         ({"formats": ("png", "avif")}, "--format"),
         ({"size": "huge"}, "--size"),
+        ({"tile": 64}, "--tile goes with --native-size"),
+        ({"tile_overlap": 16}, "--tile-overlap goes with --native-size"),
+        ({"native_size": True, "tile": 8}, "--tile is 8"),
+        ({"native_size": True, "tile_overlap": -1}, "--tile-overlap is -1"),
     ],
 )
 def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str) -> None:
@@ -89,6 +93,13 @@ def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str
 
 def test_formats_are_split_at_commas() -> None:
     assert parse_names("--format", "png, webm,") == ("png", "webm")
+
+
+def test_a_tile_is_auto_or_a_number() -> None:
+    assert parse_tile("--tile", " Auto ") == PredictConfig().tile == "auto"
+    assert parse_tile("--tile", "256") == 256
+    with pytest.raises(UsageError, match="--tile is 'big'"):
+        parse_tile("--tile", "big")
 
 
 def test_epochs_are_limited_only_where_nothing_else_is() -> None:
