@@ -279,12 +279,13 @@ def evaluate(
     """Score a run beside what needs no training: copying, the linear trend, optical flow."""
     from convlstm_cli import console, scorecard, views
     from convlstm_cli import evaluate as evaluation
+    from convlstm_cli.ensemble import open_members
     from convlstm_cli.run import Run
 
     config = build(EvaluateConfig, options)
     members = [path for path in others or () if Run.is_run(path)]
     folders = [str(path) for path in others or () if path not in members]
-    runs = [Run.open(path) for path in (run, *members)]
+    runs = open_members([run, *members])
     if output is not None:
         scorecard.check_free(output)  # before anything is computed
     progress = console.ConsoleProgress(quiet, verbose)
@@ -492,11 +493,12 @@ def _run(model: Path | None) -> "Run":
 
 def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tuple[list[Path], "list[Run]"]:
     """The inputs that are videos, and the runs that --ensemble means."""
-    from convlstm_cli.ensemble import is_member, open_members
+    from convlstm_cli.ensemble import open_members
+    from convlstm_cli.run import Run
 
     if model is not None:
         raise UsageError("-m and --ensemble cannot both say what forecasts; name every run with --ensemble.")
-    videos = [path for path in inputs if not is_member(path)]
+    videos = [path for path in inputs if not Run.is_run(path)]
     if not videos:
         raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
-    return videos, open_members([*given, *(path for path in inputs if is_member(path))])
+    return videos, open_members([*given, *(path for path in inputs if Run.is_run(path))])

@@ -1,6 +1,5 @@
 """Several runs as one forecast: the mean of their forecasts, and by how much they differ."""
 
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -9,12 +8,6 @@ from torch import Tensor
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.run import Run
-
-
-def is_member(path: Path) -> bool:
-    """Whether a path is a run with weights, or a comparison, so that it can be (part of) an ensemble."""
-    trained = (path / "config.json").is_file() and (path / "model.safetensors").is_file()
-    return trained or (path / "comparison.json").is_file()
 
 
 def open_members(paths: Iterable[Path]) -> list[Run]:
@@ -40,7 +33,7 @@ def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
     """
     if len(runs) < 2:
         raise UsageError(
-            f"--ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
+            f"the ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
             "such as trainings with different --seed."
         )
     first = runs[0]
@@ -48,7 +41,7 @@ def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
         for (what, value), (_, others) in zip(_kind(first, native_size), _kind(other, native_size), strict=True):
             if value != others:
                 raise UsageError(
-                    f"--ensemble: {first.folder} works {what} {value} and {other.folder} {what} {others}; "
+                    f"no ensemble: {first.folder} works {what} {value} and {other.folder} {what} {others}; "
                     "name runs that agree in it."
                 )
 
@@ -87,23 +80,3 @@ def lockstep(streams: Sequence[Iterator[Tensor]]) -> Iterator[tuple[Tensor, Tens
     for stream in others:  # which also lets each of them clean up
         if next(stream, None) is not None:
             raise ValueError("the forecasts of an ensemble have different lengths")
-
-
-def spread_skill(variance: float, mse: float, members: int) -> float:
-    """The spread-skill ratio of an ensemble, corrected for its size (Fortin et al. 2014, J. Hydrometeorol. 15).
-
-        sqrt((M + 1) / M) * sqrt(mean variance) / sqrt(mean squared error of the ensemble's mean)
-
-    It is 1 where the members differ from each other as the truth differs from them. Below 1 the members agree more
-    than they are right. Both means are over the same pixels and clips.
-
-    Args:
-        variance: mean of the unbiased variance over the members.
-        mse: mean squared error of the mean of the members.
-        members: M, at least 2.
-
-    Returns the ratio; infinite where the mean is exact and the members differ, NaN where both are 0.
-    """
-    if mse > 0:
-        return math.sqrt((members + 1) / members * variance / mse)
-    return math.inf if variance > 0 else math.nan

@@ -19,12 +19,12 @@ from convlstm_cli import device, report, tiling
 from convlstm_cli.background import in_background
 from convlstm_cli.baselines import persistence
 from convlstm_cli.device import Compute
-from convlstm_cli.ensemble import check_members, lockstep, spread_skill
+from convlstm_cli.ensemble import check_members, lockstep
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
 from convlstm_cli.files import replacing_folder
 from convlstm_cli.memory import is_out_of_memory
-from convlstm_cli.metrics import finite, mean, score
+from convlstm_cli.metrics import finite, mean, score, spread_skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
@@ -409,7 +409,7 @@ class _Known:
     @property
     def frames(self) -> int:
         """Lead times that are scored so far."""
-        return len(self._evaluation.model.squared)
+        return self._evaluation.model.lead_times
 
     def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None) -> None:
         """Scores the lead times that follow, (1, n, C, H, W) each; the forecast, and so the spread, may be longer."""

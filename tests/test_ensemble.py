@@ -9,8 +9,9 @@ import pytest
 import torch
 from helpers import moving_square
 
-from convlstm_cli.ensemble import check_members, is_member, lockstep, open_members, spread_skill
+from convlstm_cli.ensemble import check_members, lockstep, open_members
 from convlstm_cli.errors import RunError, UsageError
+from convlstm_cli.metrics import spread_skill
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.run import Run
@@ -104,9 +105,9 @@ def test_a_comparison_stands_for_all_its_runs_and_each_counts_once(tmp_path: Pat
         make_run(compared / arm)
     (compared / "comparison.json").write_text("{}")
     alone = make_run(tmp_path / "alone")
-    assert is_member(compared)
-    assert is_member(alone.folder)
-    assert not is_member(tmp_path)
+    assert Run.is_run(compared)
+    assert Run.is_run(alone.folder)
+    assert not Run.is_run(tmp_path)
     runs = open_members([alone.folder, compared, compared / "none"])
     assert [run.folder for run in runs] == [
         alone.folder,
