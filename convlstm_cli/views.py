@@ -315,7 +315,8 @@ def _verdicts(scores: dict[str, Any]) -> list[str]:
             continue
         reference = scores[name]["mean"]["mse"]
         if reference:
-            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f})")
+            worse = ": WORSE than that" if mse > reference else ""
+            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f}){worse}")
         else:
             lines.append(f"MSE {mse:.5f}; {words} is exact here.")
     return lines

@@ -3,7 +3,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,8 +12,9 @@ import torch
 from convlstm_cli.data import VideoData, prepare, restore
 from convlstm_cli.device import choose
 from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, RunError, UsageError
+from convlstm_cli.evaluate import evaluate_clips
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.nn.config import Head
+from convlstm_cli.nn.config import ForecasterKind, Head
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import DataConfig, Loss, TrainConfig
@@ -348,3 +349,24 @@ def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.Monke
     record = train(relative, MODEL, CONFIG, tmp_path / "run").run.config
     monkeypatch.chdir("/")
     assert restore(record["data"], 4, 3).split == relative.split
+
+
+@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+def test_three_times_the_trained_horizon_is_no_worse_than_copying(
+    make_folder: Callable[..., Path], tmp_path: Path, forecaster: ForecasterKind
+) -> None:
+    """By more than a tenth; and everything stays finite and in range."""
+    config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)
+    model = dataclasses.replace(MODEL, hidden=(8,), forecaster=forecaster)
+    short = prepare(config, model.input_frames, model.horizon, seed=0)
+    training = TrainConfig(max_steps=60, batch_size=8, learning_rate=1e-2, device="cpu")
+    run = train(short, model, training, tmp_path / "run").run
+    long = prepare(config, model.input_frames, 3 * model.horizon, seed=0)
+    network = run.load_model(torch.device("cpu"))
+    scores = evaluate_clips(network, long.clips("test"), choose("cpu"), 8)
+    assert all(map(math.isfinite, scores.model.mse))
+    assert scores.model.mean_mse <= 1.1 * scores.persistence.mean_mse
+    frames = torch.rand(1, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    forecast = network(frames, 100)
+    assert forecast.isfinite().all()
+    assert 0.0 <= forecast.min() <= forecast.max() <= 1.0
