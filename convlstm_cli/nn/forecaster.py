@@ -12,7 +12,7 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.nn.motion import displacements, estimate_motion, move
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.recurrence import State, autocast
 
 
 class _Progress(NamedTuple):
@@ -112,6 +112,8 @@ class EncoderForecaster(nn.Module):
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
         progress = self._begin(frames, states)
+        progress = progress._replace(last=progress.last.clone())  # a view would keep all frames
+        del frames, states
         for first in range(0, horizon, chunk):
             forecast, progress = self._forecast(progress, min(chunk, horizon - first))
             yield forecast
@@ -144,8 +146,10 @@ class EncoderForecaster(nn.Module):
         """What the first forecast goes on from: the encoder's states, and all else that the frames tell."""
         if self.config.forecaster != "advected":
             return _Progress(states, frames[:, -1:])
-        # Nothing is learned there: a motion that followed the loss could stop being one.
-        motion = estimate_motion(frames.detach())
+        # Nothing is learned there, since a motion that followed the loss could stop being one; and bf16 would not tell
+        # small motions apart.
+        with autocast(frames.device, None):
+            motion = estimate_motion(frames.detach())
         return _Progress(states, frames[:, -1:], motion, torch.zeros_like(motion))
 
     def _forecast(

@@ -81,11 +81,12 @@ def sample(image: Tensor, displacement: Tensor) -> Tensor:
     height, width = image.shape[-2:]
     rows = torch.arange(height, device=image.device, dtype=displacement.dtype)
     columns = torch.arange(width, device=image.device, dtype=displacement.dtype)
+    # Brought to the edge by hand, because grid_sample does not do it on MPS.
+    x = (columns + displacement[:, 0]).clamp(0.0, width - 1.0)
+    y = (rows[:, None] + displacement[:, 1]).clamp(0.0, height - 1.0)
     # grid_sample counts from -1 at the outer edge of the first pixel to 1 at that of the last.
-    x = (columns + displacement[:, 0] + 0.5) * (2.0 / width) - 1.0
-    y = (rows[:, None] + displacement[:, 1] + 0.5) * (2.0 / height) - 1.0
-    grid = torch.stack((x, y), dim=-1).to(image.dtype)  # (B, H, W, 2)
-    return F.grid_sample(image, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    grid = torch.stack(((x + 0.5) * (2.0 / width) - 1.0, (y + 0.5) * (2.0 / height) - 1.0), dim=-1)  # (B, H, W, 2)
+    return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
 def _gauss_newton(before: Tensor, after: Tensor, flow: Tensor) -> Tensor:

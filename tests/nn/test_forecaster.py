@@ -239,6 +239,15 @@ def test_patches_are_laid_back_where_they_came_from() -> None:
     torch.testing.assert_close(network.head(patches, [torch.zeros_like(clip)]), clip, rtol=0.0, atol=0.0)
 
 
+def test_motion_is_found_in_full_precision_under_autocast() -> None:
+    """In bfloat16 the equations for the motion would have two digits."""
+    clip = drifting(right=1, down=1)
+    network = EncoderForecaster(replace(SMALL, forecaster="advected", head="residual"))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network(clip[:, :5], 2)
+    torch.testing.assert_close(mixed.float(), network(clip[:, :5], 2), atol=1e-5, rtol=0.0)
+
+
 # What reaches what
 
 
