@@ -104,7 +104,7 @@ def _write_legend(path: Path, scale: float) -> None:
     bar = figure.colorbar(
         ScalarMappable(Normalize(0.0, scale), COLOUR_MAP), cax=figure.add_subplot(), orientation="horizontal"
     )
-    bar.set_label("standard deviation over the runs (0 is black, 1 white)", color=INK)
+    bar.set_label("standard deviation over the runs, of pixels from 0 to 1", color=INK)
     bar.ax.tick_params(colors=INK)
     with replacing(path) as partial:
         figure.savefig(partial, format="svg", transparent=True)
