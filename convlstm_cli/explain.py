@@ -89,7 +89,7 @@ READS = {
     "autoregressive": "the frame that it forecast last",
 }
 MAKES = {
-    "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax and the known frames are {known}",
+    "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax with known frames: {known}",
     "residual": "frame = {first} + new",
     "sigmoid": "frame = σ(new), as in the paper",
 }
@@ -245,10 +245,12 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
         if config.detach_peepholes:
             notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
     notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
-    known = ["the moved frame"] * (config.forecaster == "advected") + [
-        "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
-    ]
-    notes.append(f"The head: {MAKES[config.head].format(known=' and '.join(known), first=known[0])}.")
+    known = {
+        "advected": ("the moved frame", "the same blurred", "the last input frame"),
+        "unconditioned": ("the last input frame",),
+        "autoregressive": ("the frame forecast last",),
+    }[config.forecaster]
+    notes.append(f"The head: {MAKES[config.head].format(known=', '.join(known), first=known[0])}.")
     return tuple(notes)
 
 

@@ -88,8 +88,8 @@ class ForecasterConfig:
     )
     head: Head = option(
         "mix",
-        "What the 1x1 head gives: a mix of the last frame, that frame moved on, and a new one; the change to add to "
-        "the last frame (moved on, where that is the input); or (the paper) the frame through σ.",
+        "What the 1x1 head gives: a mix of the last frame, that frame moved on (sharp and blurred) and a new one; the "
+        "change to add to the last frame (moved on, where that is the input); or (the paper) the frame through σ.",
     )
     input_frames: int = option(10, "Frames that the encoder reads in training.")
     horizon: int = option(
@@ -146,8 +146,8 @@ class ForecasterConfig:
 
     @property
     def known_frames(self) -> int:
-        """Frames that the head may mix into a forecast: the last one and, where it is moved on, that one too."""
-        return 2 if self.forecaster == "advected" else 1
+        """Frames that the head may mix: the last one and, where it is moved on, that one sharp and blurred."""
+        return 3 if self.forecaster == "advected" else 1
 
     @property
     def head_channels(self) -> int:

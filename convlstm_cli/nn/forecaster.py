@@ -11,8 +11,11 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import displacements, estimate_motion, move
+from convlstm_cli.nn.motion import blur, displacements, estimate_motion, move
 from convlstm_cli.nn.recurrence import State, autocast
+
+BLUR = 1.0
+"""σ in pixels of the blurred frame that a mix may take from: where a thing will be is less certain than what it is."""
 
 
 class _Progress(NamedTuple):
@@ -161,7 +164,8 @@ class EncoderForecaster(nn.Module):
             shifts = displacements(motion, steps, moved)  # (B, steps, 2, H, W)
             advected = move(last[:, 0], shifts)  # (B, steps, C, H, W)
             hidden, states = self._unroll(self._to_patches(advected), states, None)
-            return self.head(hidden, [advected, last]), _Progress(states, last, motion, shifts[:, -1])
+            blurred = blur(advected.flatten(0, 1), BLUR).view_as(advected)
+            return self.head(hidden, [advected, blurred, last]), _Progress(states, last, motion, shifts[:, -1])
         if self.config.forecaster == "unconditioned":
             hidden, states = self._unroll(None, states, steps)
             return self.head(hidden, [last]), _Progress(states, last)

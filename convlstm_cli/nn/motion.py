@@ -1,9 +1,15 @@
-"""The motion of frames, and frames moved on along it: differentiable, on any device, by tensors alone.
+"""The motion of frames, and frames moved on along it: on any device, by tensors alone.
 
-Motion is found as Lucas and Kanade (1981) do, in a pyramid and iterated (Bouguet 2001), with two changes that
-forecasting asks for: the normal equations are summed over the last few pairs of frames, because what lasts is what can
-be extrapolated, and they are damped, so that noise and flat areas stand still. Frames are moved on by backward
-semi-Lagrangian advection with a motion that is constant in time (Germann and Zawadzki 2002).
+Motion is found as Lucas and Kanade (1981) do, in a pyramid and iterated (Bouguet 2001), with what forecasting asks for:
+
+- The motion is that of the things in the last frame, because it is these that are moved on. So the normal equations
+  are summed over pairs of the last frame with each of the few before it, along the way that the motion itself gives.
+- They are weighted down where frames differ by more than motion explains (as by the penalty of Charbonnier et al.
+  1994), because what grows, fades or is uncovered tells nothing of motion.
+- They are damped and the motion is smoothed, so that noise and flat areas stand still or follow what is around them.
+
+Frames are moved on by backward semi-Lagrangian advection with a motion that is constant in time at each place, traced
+by the midpoint rule (Germann and Zawadzki 2002).
 
 Displacements are in pixels, (B, 2, H, W) with x before y.
 """
@@ -12,40 +18,43 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-PAIRS = 3
-"""Last pairs of consecutive frames whose common motion is found."""
-LEVELS, ITERATIONS = 3, 2
+FRAMES = 4
+"""Last frames whose common motion is found."""
+LEVELS, ITERATIONS = 3, 3
 """Of the pyramid, each half as large as the one below; and Gauss-Newton steps on each."""
 SMALLEST = 8
 """Least side of a level in pixels."""
-WINDOW, SMOOTHING = 3.0, 0.7
-"""σ in pixels of a level: of the Gaussian window that shares a motion, and of the blur before derivatives are taken."""
+WINDOW, SMOOTHING, MOTION_SMOOTHING = 2.5, 0.5, 2.0
+"""σ of Gaussians in pixels of a level: of the window that shares a motion, of the blur before derivatives are taken,
+and of the blur of the motion after each step."""
 DAMPING = 1e-3
 """Added to the squared derivatives, in squared pixel values per squared pixel."""
+UNEXPLAINED = 0.05
+"""Difference of pixel values from which on a pixel's weight falls."""
 
 
 def estimate_motion(frames: Tensor) -> Tensor:
     """The motion at the end of clips, in pixels a frame.
 
     Args:
-        frames: (B, T, C, H, W) in [0, 1]; the last `PAIRS` + 1 frames are used, or as many as there are.
+        frames: (B, T, C, H, W) in [0, 1]; the last `FRAMES` are used, or as many as there are.
 
     Returns:
-        (B, 2, H, W): where the frame after the last would show what is here now. Zero for T = 1.
+        (B, 2, H, W): by how far what is here in the last frame moves on to the next. Zero for T = 1.
     """
-    grey = frames[:, -PAIRS - 1 :].mean(dim=2)  # (B, T, H, W)
+    grey = frames[:, -FRAMES:].mean(dim=2)  # (B, T, H, W)
+    if grey.shape[1] < 2:
+        return grey.new_zeros(grey.shape[0], 2, *grey.shape[-2:])
     pyramid = [grey]
     while len(pyramid) < LEVELS and min(pyramid[-1].shape[-2:]) >= 2 * SMALLEST:
         pyramid.append(F.avg_pool2d(pyramid[-1], 2))
     flow = grey.new_zeros(grey.shape[0], 2, *pyramid[-1].shape[-2:])
-    if grey.shape[1] < 2:
-        return grey.new_zeros(grey.shape[0], 2, *grey.shape[-2:])
     for level in reversed(pyramid):
         if flow.shape[-2:] != level.shape[-2:]:
             flow = 2.0 * F.interpolate(flow, size=level.shape[-2:], mode="bilinear", align_corners=False)
-        level = _blur(level, SMOOTHING)
+        level = blur(level, SMOOTHING)
         for _ in range(ITERATIONS):
-            flow = flow + _gauss_newton(level[:, :-1], level[:, 1:], flow)
+            flow = blur(flow + _gauss_newton(level, flow), MOTION_SMOOTHING)
     return flow
 
 
@@ -63,7 +72,8 @@ def displacements(flow: Tensor, steps: int, start: Tensor | None = None) -> Tens
     total = torch.zeros_like(flow) if start is None else start
     found = []
     for _ in range(steps):
-        total = total - sample(flow, total)
+        halfway = total - sample(flow, total) / 2.0
+        total = total - sample(flow, halfway)
         found.append(total)
     return torch.stack(found, dim=1)
 
@@ -89,21 +99,26 @@ def sample(image: Tensor, displacement: Tensor) -> Tensor:
     return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 
-def _gauss_newton(before: Tensor, after: Tensor, flow: Tensor) -> Tensor:
-    """The change of `flow` (B, 2, H, W) that best carries frames (B, P, H, W) into those that follow them."""
-    moved = sample(before, -flow)
+def _gauss_newton(frames: Tensor, flow: Tensor) -> Tensor:
+    """The change of `flow` (B, 2, H, W) that best carries the frames (B, T, H, W) before the last into the last."""
+    steps = torch.arange(frames.shape[1] - 1, 0, -1, device=frames.device, dtype=frames.dtype)  # T-1 ... 1
+    back = -steps.view(1, -1, 1, 1, 1) * flow[:, None]  # (B, T-1, 2, H, W)
+    moved = sample(frames[:, :-1].flatten(0, 1)[:, None], back.flatten(0, 1)).view_as(frames[:, :-1])
     padded = F.pad(moved, (1, 1, 1, 1), mode="replicate")
-    dx = (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2.0
-    dy = (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2.0
-    dt = after - moved
-    products = ((dx, dx), (dx, dy), (dy, dy), (dx, dt), (dy, dt))
-    terms = torch.stack([(first * second).mean(dim=1) for first, second in products], dim=1)  # (B, 5, H, W)
-    xx, xy, yy, xt, yt = _blur(terms, WINDOW).unbind(dim=1)
+    steps = steps.view(1, -1, 1, 1)
+    dx = steps * (padded[..., 1:-1, 2:] - padded[..., 1:-1, :-2]) / 2.0
+    dy = steps * (padded[..., 2:, 1:-1] - padded[..., :-2, 1:-1]) / 2.0
+    difference = frames[:, -1:] - moved
+    # By the number of steps too: over a longer way the equations are steeper, but a constant motion explains less.
+    weight = UNEXPLAINED / (difference.square() + UNEXPLAINED**2).sqrt() / steps
+    products = ((dx, dx), (dx, dy), (dy, dy), (dx, difference), (dy, difference))
+    terms = torch.stack([(weight * one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
+    xx, xy, yy, xt, yt = blur(terms, WINDOW).unbind(dim=1)
     xx, yy = xx + DAMPING, yy + DAMPING
     return torch.stack((xy * yt - yy * xt, xy * xt - xx * yt), dim=1) / (xx * yy - xy * xy)[:, None]
 
 
-def _blur(images: Tensor, sigma: float) -> Tensor:
+def blur(images: Tensor, sigma: float) -> Tensor:
     """(B, N, H, W) under a Gaussian of `sigma` pixels, edges repeated."""
     radius = int(2.5 * sigma + 0.5)
     offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)

@@ -203,20 +203,27 @@ def test_a_residual_forecast_is_bounded_only_outside_training() -> None:
 @pytest.mark.parametrize("forecaster", FORECASTERS)
 def test_a_new_mix_starts_near_the_known_frames(forecaster: ForecasterKind) -> None:
     """Each known frame has exp(START) times the weight of the new one, which lies within [0, 1]."""
-    clip = frames()[:, -1:].expand(-1, 4, -1, -1, -1)  # stands still, so that all known frames are one
+    clip = torch.full((2, 3, 1, 8, 12), 0.3)  # still and flat, so that all known frames are one
     forecast = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="mix"))(clip, 1)
     assert (forecast - clip[:, -1:]).abs().max() <= 1 / (1 + math.exp(START))
 
 
 def test_a_mix_can_be_any_of_its_parts() -> None:
     head = FrameHead(replace(SMALL, forecaster="advected", head="mix"))
-    known = [torch.full((1, 2, 1, 8, 12), value) for value in (0.9, 0.4)]
+    known = [torch.full((1, 2, 1, 8, 12), value) for value in (0.9, 0.8, 0.4)]
     hidden = torch.zeros(1, 2, 5, 2, 3)
-    new, advected, last = head.conv.bias.data.split(16)  # channels of depth-to-space: all of one kind are neighbours
+    new, *weights = head.conv.bias.data.split(16)  # channels of depth-to-space: all of one kind are neighbours
     new.fill_(-20.0)
-    for logits, expected in (((30.0, 0.0), 0.9), ((0.0, 30.0), 0.4), ((-30.0, -30.0), 0.0), ((30.0, 30.0), 0.65)):
-        advected.fill_(logits[0])
-        last.fill_(logits[1])
+    low, high = -30.0, 30.0
+    for logits, expected in (
+        ((high, low, low), 0.9),
+        ((low, high, low), 0.8),
+        ((low, low, high), 0.4),
+        ((low, low, low), 0.0),
+        ((high, low, high), 0.65),
+    ):
+        for weight, logit in zip(weights, logits, strict=True):
+            weight.fill_(logit)
         torch.testing.assert_close(head(hidden, known), torch.full((1, 2, 1, 8, 12), expected))
 
 
