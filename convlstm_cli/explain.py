@@ -245,11 +245,9 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
         if config.detach_peepholes:
             notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
     notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
-    known = {
-        "advected": ("the moved frame", "the same blurred", "the last input frame"),
-        "unconditioned": ("the last input frame",),
-        "autoregressive": ("the frame forecast last",),
-    }[config.forecaster]
+    last = "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
+    words = {"moved": "the moved frame", "blurred": "the same blurred", "last": last}
+    known = [words[name] for name in config.known_frames]
     notes.append(f"The head: {MAKES[config.head].format(known=', '.join(known), first=known[0])}.")
     return tuple(notes)
 

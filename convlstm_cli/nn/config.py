@@ -145,14 +145,14 @@ class ForecasterConfig:
         return self.height // self.patch_size, self.width // self.patch_size
 
     @property
-    def known_frames(self) -> int:
+    def known_frames(self) -> tuple[str, ...]:
         """Frames that the head may mix: the last one and, where it is moved on, that one sharp and blurred."""
-        return 3 if self.forecaster == "advected" else 1
+        return ("moved", "blurred", "last") if self.forecaster == "advected" else ("last",)
 
     @property
     def head_channels(self) -> int:
         """Channels that the head computes: of a new frame and, in a mix, of the weights of the known ones."""
-        return self.patch_channels + (self.known_frames * self.patch_size**2 if self.head == "mix" else 0)
+        return self.patch_channels + (len(self.known_frames) * self.patch_size**2 if self.head == "mix" else 0)
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""

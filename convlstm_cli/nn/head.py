@@ -6,9 +6,10 @@ from torch import Tensor, nn
 
 from convlstm_cli.nn.config import ForecasterConfig
 
-START = 5.0
-"""Initial logit of the known frames in a mix, against 0 of the new one, so that training starts near them: where hardly
-anything moves, less of a new frame than this is a large error."""
+START = {"moved": 7.0, "blurred": 4.0, "last": 5.0}
+"""Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
+the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
+where much does, more of the last one."""
 
 
 class Head(nn.Module):
@@ -36,9 +37,9 @@ class Head(nn.Module):
                 # Training starts at the forecast that is known, the baseline to beat.
                 self.conv.weight.zero_()
             if config.head == "mix":
-                logits = slice(config.patch_channels, None)
-                self.conv.weight[logits] = 0.0
-                self.conv.bias[logits] = START  # type: ignore[index]
+                self.conv.weight[config.patch_channels :] = 0.0
+                logits = [value for name in config.known_frames for value in [START[name]] * config.patch_size**2]
+                self.conv.bias[config.patch_channels :] = torch.tensor(logits)  # type: ignore[index]
 
     def forward(self, hidden: Tensor, known: list[Tensor]) -> Tensor:
         """Frames (B, T, C, H, W).
@@ -47,7 +48,7 @@ class Head(nn.Module):
 
         Args:
             hidden: (B, T, sum of hidden channels, H/p, W/p).
-            known: `known_frames` tensors (B, T or 1, C, H, W) in [0, 1].
+            known: the configuration's `known_frames`, each (B, T or 1, C, H, W) in [0, 1].
         """
         pixels = F.pixel_shuffle(self.conv(hidden.flatten(0, 1)), self.config.patch_size)
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
