@@ -67,6 +67,21 @@ def test_from_a_folder_to_frames_on_disk(make_folder: Callable[..., Path], tmp_p
     assert "after frame 10" in done.stdout
     assert (tmp_path / "forecasts/videos-1/square0/frame_000003.png").exists()
 
+    done = convlstm("evaluate", "runs/videos-1", "--thresholds", "0.2,0.5", cwd=tmp_path)
+    assert "against" in done.stdout
+    assert "optical flow" in done.stdout
+    assert "runs/videos-1/evaluation-1" in done.stderr
+    assert (tmp_path / "runs/videos-1/evaluation-1/scores.csv").exists()
+    done = convlstm("evaluate", "runs/videos-1", folder, "-o", "scored", "--json", cwd=tmp_path)
+    assert "5 of 6 videos are left out" in done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads((tmp_path / "scored/evaluation.json").read_text())
+    refused = convlstm("evaluate", "runs/videos-1", "-o", "scored", cwd=tmp_path, check=1)
+    assert "scored" in refused.stderr
+    both = convlstm("evaluate", "runs/videos-1", "runs/videos-1", folder, "-q", "--json", cwd=tmp_path)
+    assert json.loads(both.stdout)["spread_skill"]["members"] == 2
+    assert both.stderr == ""
+
     found = json.loads(convlstm("inspect", "runs/videos-1", "--json", cwd=tmp_path).stdout)
     assert found["epochs"] == 1
     assert "test MSE" not in convlstm("inspect", "runs/videos-1", cwd=tmp_path).stderr
@@ -159,6 +174,9 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
         (["predict", "x.mp4", "--format", "bmp"], 2, ["--format"]),
         (["compare", ".", "--arms", "none"], 2, ["two"]),
         (["compare", ".", "--arms", "none,some"], 2, ["--arms"]),
+        (["evaluate"], 2, ["RUN"]),
+        (["evaluate", "nowhere"], 1, ["nowhere"]),
+        (["evaluate", ".", "--thresholds", "high"], 2, ["--thresholds"]),
         (["inspect", "nowhere.mp4"], 1, ["nowhere.mp4"]),
         (["explain", "--kernel-size", "2"], 2, ["--kernel-size"]),
         (["frobnicate"], 2, ["frobnicate"]),
