@@ -15,6 +15,7 @@ from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
 from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.options import build, check_unchanged, with_options
+from convlstm_cli.presets import PRESETS, Preset, with_preset
 from convlstm_cli.settings import DataConfig, EvaluateConfig, PredictConfig, TrainConfig
 
 if TYPE_CHECKING:
@@ -78,6 +79,14 @@ Model = Annotated[Path | None, typer.Option("-m", "--model", help="Run folder; t
 Size = Annotated[
     str, typer.Option(help="Size that the network works at: N, or HEIGHTxWIDTH.", rich_help_panel="Videos")
 ]
+UsePreset = Annotated[
+    Preset,
+    typer.Option(
+        "--preset",
+        help="Options that go together: small (the defaults), base (larger, for hours or a GPU) or paper (Shi et al. "
+        "2015 as published). Options that are given count.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="Only results and errors.")]
 Verbose = Annotated[bool, typer.Option("-v", "--verbose", help="A line of progress every few seconds, for logs.")]
 AsJson = Annotated[bool, typer.Option("--json", help="The result as JSON on stdout.")]
@@ -101,6 +110,7 @@ def train(
     output: Output = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run -o, or with the newest.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and train nothing.")] = False,
+    preset: UsePreset = "small",
     size: Size = "64",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -114,6 +124,7 @@ def train(
 
     keep_freed_memory()
     progress = console.ConsoleProgress(quiet, verbose)
+    options = _with_preset(context, preset, options)
     config = build(TrainConfig, options)
     if resume and dry_run:
         raise UsageError("--dry-run goes with a new run; convlstm inspect RUN tells about one that has begun.")
@@ -149,6 +160,17 @@ def predict(
         list[Path], typer.Argument(metavar="INPUT...", help="Videos, image folders, arrays, or folders of them.")
     ],
     model: Model = None,
+    ensemble: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--ensemble",
+            help="Forecast with several runs instead of -m: their mean, and pictures of their spread. A comparison "
+            "stands for all its runs. Give it again for each run, or name the others behind it: an INPUT that is "
+            "a run or a comparison counts as one more.",
+            metavar="RUN...",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of forecasts; forecasts/RUN if not given.")
     ] = None,
@@ -162,12 +184,19 @@ def predict(
     from convlstm_cli import predict as prediction
 
     config = build(PredictConfig, options)
-    run = _run(model)
     progress = console.ConsoleProgress(quiet, verbose)
-    if model is None:
-        progress.note(f"using the newest run, {run.folder}")
+    run: Run | list[Run]
+    told: dict[str, Any]
+    if ensemble:
+        inputs, run = _ensemble(inputs, ensemble, model)
+        name, told = "+".join(member.name for member in run), {"members": [str(member.folder) for member in run]}
+    else:
+        run = _run(model)
+        name, told = run.name, {"run": str(run.folder)}
+        if model is None:
+            progress.note(f"using the newest run, {run.folder}")
     forecasts, failures = [], []
-    folder = output or Path("forecasts") / run.name
+    folder = output or Path("forecasts") / name
     for source, outcome in prediction.predict(inputs, run, folder, config, progress):
         if isinstance(outcome, ConvLSTMError):
             failures.append({"source": str(source), "error": str(outcome)})
@@ -177,7 +206,7 @@ def predict(
             if not json:
                 console.show(views.forecast_line(outcome))
     if json:
-        console.show_json({"run": str(run.folder), "forecasts": forecasts, "failures": failures})
+        console.show_json({**told, "forecasts": forecasts, "failures": failures})
     if forecasts:
         progress.note(f"wrote {len(forecasts)} forecast{'s' * (len(forecasts) > 1)} into {folder}")
     if failures:
@@ -187,11 +216,13 @@ def predict(
 @app.command()
 @with_options(VIDEOS, NETWORK, TRAINING, without="peephole")
 def compare(
+    context: typer.Context,
     folders: Folders = None,
     output: Output = None,
     arms: Annotated[str, typer.Option(help="Peephole kinds to compare: two or three of none, channel and full.")] = (
         "channel,none"
     ),
+    preset: UsePreset = "small",
     size: Size = "64",
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -209,6 +240,7 @@ def compare(
     kinds: list[Any] = [kind.strip() for kind in arms.split(",")]
     comparison.check_arms(kinds)
     progress = console.ConsoleProgress(quiet, verbose)
+    options = _with_preset(context, preset, options)
     config = build(TrainConfig, options)
     data, model = _prepare(folders, output, size, config, options, progress)
     folder = output or new_folder(folders[0], "compare")
@@ -247,12 +279,13 @@ def evaluate(
     """Score a run beside what needs no training: copying, the linear trend, optical flow."""
     from convlstm_cli import console, scorecard, views
     from convlstm_cli import evaluate as evaluation
+    from convlstm_cli.ensemble import open_members
     from convlstm_cli.run import Run
 
     config = build(EvaluateConfig, options)
     members = [path for path in others or () if Run.is_run(path)]
     folders = [str(path) for path in others or () if path not in members]
-    runs = [Run.open(path) for path in (run, *members)]
+    runs = open_members([run, *members])
     if output is not None:
         scorecard.check_free(output)  # before anything is computed
     progress = console.ConsoleProgress(quiet, verbose)
@@ -311,6 +344,7 @@ def inspect_(
 def explain(
     context: typer.Context,
     model: Annotated[Path | None, typer.Option("-m", "--model", help="Explain the network of this run.")] = None,
+    preset: UsePreset = "small",
     size: Size = "64",
     json: AsJson = False,
     **options: Any,
@@ -324,9 +358,10 @@ def explain(
         from convlstm_cli.video.geometry import parse_size
 
         height, width = parse_size(size)
+        options = _with_preset(context, preset, options)
         config = build(ForecasterConfig, options, height=height, width=width, channels=1)
     else:
-        given = sorted(name for name in {*options, "size"} if _was_given(context, name))
+        given = sorted(name for name in {*options, "preset", "size"} if _was_given(context, name))
         if given:
             raise UsageError(f"--{given[0].replace('_', '-')} and -m cannot both say what to explain; leave one out.")
         config = _run(model).model_config
@@ -399,6 +434,8 @@ def _resume(
     from convlstm_cli.video.geometry import parse_size
 
     explicit = {name for name in context.params if _was_given(context, name)}
+    if "preset" in explicit:
+        explicit |= {*PRESETS[context.params["preset"]]}
     recorded = run.config["data"]["settings"]
     height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
     given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
@@ -430,6 +467,10 @@ def _resume(
         return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
 
 
+def _with_preset(context: typer.Context, preset: Preset, options: dict[str, Any]) -> dict[str, Any]:
+    return with_preset(preset, options, {name for name in options if _was_given(context, name)})
+
+
 def _was_given(context: typer.Context, name: str) -> bool:
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
@@ -448,3 +489,16 @@ def _run(model: Path | None) -> "Run":
     from convlstm_cli.run import Run, newest
 
     return Run.open(newest(trained=True) if model is None else model)
+
+
+def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tuple[list[Path], "list[Run]"]:
+    """The inputs that are videos, and the runs that --ensemble means."""
+    from convlstm_cli.ensemble import open_members
+    from convlstm_cli.run import Run
+
+    if model is not None:
+        raise UsageError("-m and --ensemble cannot both say what forecasts; name every run with --ensemble.")
+    videos = [path for path in inputs if not Run.is_run(path)]
+    if not videos:
+        raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
+    return videos, open_members([*given, *(path for path in inputs if Run.is_run(path))])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
+from convlstm_cli import memory
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import Precision
 
@@ -64,3 +65,11 @@ def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
     # auto is fp32 (on NVIDIA GPUs with tf32 convolutions, as torch has it), until forecasts in bf16 are shown to be as
     # good.
     return Compute(chosen, torch.float32 if precision == "auto" else TYPES[precision])
+
+
+def free_memory(device: torch.device) -> int | None:
+    """Bytes that can still be taken on a device; None where that is not known."""
+    if device.type == "cuda":
+        free, _ = torch.cuda.mem_get_info(device)
+        return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return memory.free_memory() if device.type in ("cpu", "mps") else None  # MPS computes in the system's memory

@@ -15,7 +15,8 @@ from convlstm_cli import bootstrap, device
 from convlstm_cli.baselines import BASELINES, Baseline, persistence
 from convlstm_cli.bootstrap import Skill
 from convlstm_cli.device import Compute
-from convlstm_cli.errors import InputError, UsageError
+from convlstm_cli.ensemble import check_members
+from convlstm_cli.errors import InputError
 from convlstm_cli.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.metrics import DEFINITIONS, Scores, Spread, finite, skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -156,7 +157,8 @@ def evaluate(
         InputError: videos that cannot be used, or none that may be scored.
     """
     config, progress = config or EvaluateConfig(), progress or Progress()
-    _check_members(runs)
+    if len(runs) != 1:
+        check_members(runs)
     compute = device.choose(config.device, config.precision)
     models = [run.load_model(compute.device) for run in runs]
     horizon = config.frames or models[0].config.horizon
@@ -194,19 +196,6 @@ def evaluate(
     )
     progress.finished()
     return report
-
-
-def _check_members(runs: Sequence[Run]) -> None:
-    """Raises UsageError unless there is a run, and all work on the same frames."""
-    if not runs:
-        raise UsageError("evaluate needs a RUN.")
-    first = runs[0]
-    for run in runs[1:]:
-        if (run.geometry, run.model_config.channels) != (first.geometry, first.model_config.channels):
-            raise UsageError(
-                f"{run.folder}: works on frames of another size, fit or colour than {first.folder}, so they make no "
-                "ensemble; evaluate them one by one."
-            )
 
 
 def _clips(

@@ -83,6 +83,18 @@ SIGMAS = {
     "hard_sigmoid_keras2": "σ(x) = min(max(0.2x + 0.5, 0), 1), the hard sigmoid of Keras 2.",
 }
 
+READS = {
+    "advected": "the last input frame, moved on to the lead time along its motion (Lucas and Kanade 1981)",
+    "unconditioned": "nothing, as in the paper",
+    "autoregressive": "the frame that it forecast last",
+}
+MAKES = {
+    "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax and the known frames are {known}",
+    "residual": "frame = {first} + new",
+    "sigmoid": "frame = σ(new), as in the paper",
+}
+"""Of the first forecaster layer, and of the head; nn/forecaster.py and nn/head.py say more."""
+
 # Checked by scripts/verify-peers and tests/nn or, the last four, read in their repositories.
 SYSTEMS = (
     System(
@@ -232,6 +244,11 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
         notes.append(f"W_ci, W_cf and W_co are the peepholes, one weight per {per}; training starts them {start}.")
         if config.detach_peepholes:
             notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
+    notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
+    known = ["the moved frame"] * (config.forecaster == "advected") + [
+        "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
+    ]
+    notes.append(f"The head: {MAKES[config.head].format(known=' and '.join(known), first=known[0])}.")
     return tuple(notes)
 
 
@@ -258,13 +275,13 @@ def _layers(config: ForecasterConfig) -> list[Layer]:
 
 
 def _head(config: ForecasterConfig) -> Layer:
-    """The 1x1 convolution from the forecaster's hidden states to the frame's patches."""
-    states, patches = sum(config.hidden), config.patch_channels
+    """The 1x1 convolution from the forecaster's hidden states to what makes the frames."""
+    states, channels = sum(config.hidden), config.head_channels
     weights = [
-        _weight("head.weight", "1x1 convolution", (patches, states, 1, 1), gates=""),
-        _weight("head.bias", "its bias", (patches,), gates=""),
+        _weight("head.conv.weight", "1x1 convolution", (channels, states, 1, 1), gates=""),
+        _weight("head.conv.bias", "its bias", (channels,), gates=""),
     ]
-    return _layer("head", 0, states, patches, weights, [])
+    return _layer("head", 0, states, channels, weights, [])
 
 
 def _weight(name: str, symbol: str, shape: tuple[int, ...], gates: str = "ifgo") -> Weight:

@@ -89,6 +89,18 @@ def writing(path: Path) -> Iterator[None]:
         raise OutputError(f"{path}: cannot be written ({reason}); free some space or choose another -o.") from error
 
 
+def reserve(path: Path, size: int) -> None:
+    """Makes a file of `size` zeros, at least one, to be mapped into memory and removed again.
+
+    Raises OutputError where the disk has no room for it: a write to mapped memory could only end the process.
+    """
+    with writing(path), path.open("wb") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all."""
     with replacing(path) as partial:

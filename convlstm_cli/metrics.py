@@ -67,6 +67,11 @@ class Scores:
         """Number of clips."""
         return sum(len(batch["mse"]) for batch in self._batches)
 
+    @property
+    def lead_times(self) -> int:
+        """Number of lead times, 0 before the first batch."""
+        return self._table()["mse"].shape[1] if self._batches else 0
+
     def per_clip(self, name: str) -> Rows:
         """`mse`, `mae`, `ssim`, `gradient` or `true_gradient` of each clip at each lead time."""
         return self._table()[name]
@@ -159,12 +164,9 @@ class Spread:
         self._clips += forecasts.shape[1]
 
     def ratios(self, mse: Sequence[float]) -> list[float]:
-        """Spread over error by lead time, given the MSE of the ensemble's mean: 1 is reliable, below 1 overconfident.
-
-        sqrt(mean unbiased variance) sqrt((M + 1) / M) / RMSE (Fortin et al. 2014); NaN where the mean is exact.
-        """
-        variance = self._variance / self._clips * (self.members + 1) / self.members
-        return [math.sqrt(ratio) for ratio in _ratios(variance, np.asarray(mse))]
+        """The spread-skill ratio by lead time, given the MSE of the ensemble's mean."""
+        variance = (self._variance / self._clips).tolist()
+        return [spread_skill(one, error, self.members) for one, error in zip(variance, mse, strict=True)]
 
 
 def _measure(forecast: Tensor, truth: Tensor, thresholds: tuple[float, ...]) -> dict[str, Rows]:
@@ -228,6 +230,26 @@ def skill(mse: float, reference: float) -> float:
     if reference > 0:
         return 1.0 - mse / reference
     return 0.0 if mse == 0 else -math.inf
+
+
+def spread_skill(variance: float, mse: float, members: int) -> float:
+    """The spread-skill ratio of an ensemble, corrected for its size (Fortin et al. 2014, J. Hydrometeorol. 15).
+
+        sqrt((M + 1) / M) * sqrt(mean variance) / sqrt(mean squared error of the ensemble's mean)
+
+    It is 1 where the members differ from each other as the truth differs from them. Below 1 the members agree more
+    than they are right. Both means are over the same pixels and clips.
+
+    Args:
+        variance: mean of the unbiased variance over the members.
+        mse: mean squared error of the mean of the members.
+        members: M, at least 2.
+
+    Returns the ratio; infinite where the mean is exact and the members differ, NaN where both are 0.
+    """
+    if mse > 0:
+        return math.sqrt((members + 1) / members * variance / mse)
+    return math.inf if variance > 0 else math.nan
 
 
 def mean(values: list[float]) -> float:

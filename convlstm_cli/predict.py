@@ -10,24 +10,29 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from convlstm_cli import device, report
+from convlstm_cli import device, report, tiling
 from convlstm_cli.background import in_background
 from convlstm_cli.baselines import persistence
 from convlstm_cli.device import Compute
-from convlstm_cli.errors import ConvLSTMError, InputError
+from convlstm_cli.ensemble import check_members, lockstep
+from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
 from convlstm_cli.files import replacing_folder
 from convlstm_cli.memory import is_out_of_memory
-from convlstm_cli.metrics import score
+from convlstm_cli.metrics import finite, mean, score, spread_skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
-from convlstm_cli.settings import PredictConfig
+from convlstm_cli.settings import MIN_TILE, PredictConfig
+from convlstm_cli.spread import COLOUR_MAP, SpreadMaps
+from convlstm_cli.tiling import Tiling, forecast_tiles
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
-from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.geometry import MIN_SIDE, FrameGeometry
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.reader import VideoReader, open_video
 from convlstm_cli.video.writer import FORMATS, FrameWriter, open_writer
@@ -40,6 +45,8 @@ CHUNK = 8
 """Frames computed at a time, and waiting to be written: few for memory, enough to lose no time between chunks."""
 STRIP_FRAMES = 20
 """Lead times that the picture of a scored forecast shows at most."""
+STRIP_SIDE = 256
+"""Pixels of a side of a frame in that picture at most: it has dozens of them."""
 SCORED = Path("scored", "truth-and-forecast")
 """What a scored forecast adds: in a folder of its own, so that the frames above it stay a sequence of images."""
 
@@ -58,12 +65,17 @@ class Forecast:
     """Frames that were forecast."""
     fps: float
     scores: dict[str, Any] | None
-    """Of the model and of persistence, at the model's size, where the truth is known."""
+    """Of the model (an ensemble: of its mean) and of persistence, at the size that the model worked at, where the
+    truth is known; of an ensemble also the spread-skill ratio."""
+    native_size: bool = False
+    """Whether the model worked at the source's size."""
+    spread: dict[str, Any] | None = None
+    """Of an ensemble: by lead time, and what the brightest colour of its pictures stands for."""
 
 
 def predict(
     inputs: Sequence[str | Path],
-    run: Run,
+    run: Run | Sequence[Run],
     output: Path,
     config: PredictConfig | None = None,
     progress: Progress | None = None,
@@ -73,14 +85,23 @@ def predict(
     Each input is written whole into `output`/STEM, or not at all; an older forecast of the same name is
     replaced. Yields each input with its forecast, or with the error that it failed with, and goes on.
 
+    Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
+    reads as many of the last frames as it was trained on; unless `config.frames` is given, as many are forecast as the
+    shortest training had.
+
     Raises:
-        UsageError: a device that is not there.
+        UsageError: a device that is not there, runs that make no ensemble, or one that works at its own size only.
         RunError: a run without usable weights.
     """
     config = config or PredictConfig()
     progress = progress or Progress()
+    runs = (run,) if isinstance(run, Run) else tuple(run)
+    if not isinstance(run, Run):
+        check_members(runs, native_size=config.native_size)
+    if config.native_size:
+        _check_any_size(runs)
     compute = device.choose(config.device, config.precision)
-    model = run.load_model(compute.device)
+    members = [(member, member.load_model(compute.device)) for member in runs]
     sources = _sources(inputs)
     names = _output_names([source for source in sources if isinstance(source, Path)])
     for done, source in enumerate(sources):
@@ -90,21 +111,21 @@ def predict(
         progress.predicting(source.name, done, len(sources))
         outcome: Forecast | ConvLSTMError
         try:
-            outcome = predict_video(source, model, run, output / names[source], config, compute, progress)
+            outcome = predict_video(source, members, output / names[source], config, compute, progress)
         except ConvLSTMError as error:
             outcome = error
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            outcome = InputError(f"{source}: takes more memory than there is; choose --size model, or --device cpu.")
+            instead = "leave --native-size out" if config.native_size else "choose --size model"
+            outcome = InputError(f"{source}: takes more memory than there is; {instead}, or --device cpu.")
         progress.finished()  # before the caller shows the outcome
         yield source, outcome
 
 
 def predict_video(
     source: Path,
-    model: EncoderForecaster,
-    run: Run,
+    members: Sequence[tuple[Run, EncoderForecaster]],
     folder: Path,
     config: PredictConfig,
     compute: Compute,
@@ -112,44 +133,165 @@ def predict_video(
 ) -> Forecast:
     """Forecasts one input into `folder`, in memory that depends on neither its length nor the horizon's.
 
+    `members` is a run with its network, or several that agree (`ensemble.check_members`).
+
     Raises InputError or OutputError.
     """
-    horizon = model.config.horizon if config.frames is None else config.frames
+    models = [model for _, model in members]
+    run, channels = members[0][0], models[0].config.channels
+    name = run.name if len(members) == 1 else "the ensemble"
+    geometry = None if config.native_size else run.geometry
+    horizon = min(model.config.horizon for model in models) if config.frames is None else config.frames
     with open_video(source) as video:
-        clip = _read(video, model.config.input_frames, config.at)
-        if len(clip.inputs) < model.config.input_frames:
+        clip = _read(video, max(model.config.input_frames for model in models), config.at)
+        if len(clip.inputs) < max(model.config.input_frames for model in models):
             progress.note(
                 f"{source}: gives the model {len(clip.inputs)} frames and it was trained on "
-                f"{model.config.input_frames}; expect less of the forecast."
+                f"{max(model.config.input_frames for model in models)}; expect less of the forecast."
             )
         grey = clip.grey
-        if model.config.channels == 1 and not grey:
-            progress.note(f"{source}: is in colour and {run.name} was trained on grey frames; the forecast is grey.")
+        if channels == 1 and not grey:
+            progress.note(f"{source}: is in colour and {name} was trained on grey frames; the forecast is grey.")
             grey = True
-        look = _Look(run.geometry, config.size, to_channels(clip.inputs[-1], 1 if grey else 3))
-        frames = _to_tensor(clip.inputs, run, model, compute)  # (1, T, C, H, W)
+        look = _Look(geometry, config.size, to_channels(clip.inputs[-1], 1 if grey else 3))
+        frames = _fitted(clip.inputs, geometry, channels)  # (1, T, C, H, W) uint8
+        tilings = _tilings(source, models, frames, config, compute, progress) if config.native_size else None
         fps = config.fps or clip.fps or DEFAULT_FPS
-        with replacing_folder(folder, RECORD) as partial:
-            known = _Known(frames)
+        with replacing_folder(folder, RECORD) as partial, _memory_told(source, models, tilings, compute):
+            known = _Known(frames, len(members))
+            maps = SpreadMaps(partial, horizon) if len(members) > 1 else None
+            streams = _streams(models, frames, horizon, compute, tilings, partial)
             with _writing(partial, look, config.formats, fps, scored=clip.followed) as write:
-                for chunk in forecast_chunks(model, frames, horizon, CHUNK, compute):
+                for chunk, spread in lockstep(streams) if maps else ((chunk, None) for chunk in streams[0]):
                     following = list(itertools.islice(clip.following, chunk.shape[1]))
                     if following:
-                        truth = _to_tensor(following, run, model, compute)
-                        known.add(chunk[:, : len(following)], truth)
+                        truth = _fitted(following, geometry, channels)
+                        known.add(chunk, to_float(truth, chunk.device), spread)
                         if config.size == "model":
-                            following = list(_to_frames(truth))
+                            following = list(_bytes(truth))
+                    if maps and spread is not None:
+                        maps.add(spread)
                     for frame, true in itertools.zip_longest(_to_frames(chunk), following):
                         write(frame, true)
             if clip.followed:
                 report.write_strip(partial / SCORED.with_suffix(".png"), known.strip_rows())
-            scores = known.evaluation.to_dict() if clip.followed else None
-            record = Forecast(source, folder, clip.last - len(clip.inputs) + 1, clip.last, horizon, fps, scores)
-            content = {**asdict(record), "run": run.folder, "settings": asdict(config)}
+            record = Forecast(
+                source,
+                folder,
+                clip.last - len(clip.inputs) + 1,
+                clip.last,
+                horizon,
+                fps,
+                known.scores() if clip.followed else None,
+                config.native_size,
+                _write_spread(maps, look, config) if maps else None,
+            )
+            forecast_by = {"run": run.folder} if len(members) == 1 else {"members": [run.folder for run, _ in members]}
+            tiles = {"tiles": [{"count": each.count, "size": each.size} for each in tilings]} if tilings else {}
+            content = {**asdict(record), **forecast_by, **tiles, "settings": asdict(config)}
             (partial / RECORD).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
-    if clip.followed and run.was_trained_on(source, clip.last + 1, clip.last + known.frames):
-        progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
+    if clip.followed:
+        for run, _ in members:
+            if run.was_trained_on(source, clip.last + 1, clip.last + known.frames):
+                progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
     return record
+
+
+def _check_any_size(runs: Sequence[Run]) -> None:
+    """Raises UsageError for a network that is made for one size of frames."""
+    for run in runs:
+        model = run.model_config
+        if model.peephole == "full":
+            raise UsageError(
+                f"--native-size: {run.folder} has --peephole full, weights for each position of frames of "
+                f"{model.height}x{model.width}, and works at no other size; leave --native-size out, or use a run "
+                "with --peephole channel or none."
+            )
+
+
+def _tilings(
+    source: Path,
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    config: PredictConfig,
+    compute: Compute,
+    progress: Progress,
+) -> list[Tiling]:
+    """How each member forecasts frames (1, T, C, H, W) of the source's size."""
+    height, width = frames.shape[-2:]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"{source}: is {height}x{width} pixels; --native-size needs {MIN_SIDE} at least, so leave it out."
+        )
+    memory = device.free_memory(compute.device)
+    tilings = [
+        tiling.choose(
+            model.config,
+            height,
+            width,
+            min(frames.shape[1], model.config.input_frames),
+            CHUNK,
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            memory=None if memory is None else memory // len(models),  # they go in step, so each holds its states
+        )
+        for model in models
+    ]
+    largest = max(tilings, key=lambda each: each.count)
+    if config.tile == "auto" and largest.count > 1:
+        height, width = largest.size
+        progress.note(f"{source}: is computed in {largest.count} tiles of {height}x{width} pixels, to fit into memory.")
+    return tilings
+
+
+def _streams(
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    horizon: int,
+    compute: Compute,
+    tilings: list[Tiling] | None,
+    partial: Path,
+) -> list[Iterator[Tensor]]:
+    """The forecast of each member, in pieces (1, n, C, H, W); frames are (1, T, C, H, W) uint8."""
+    streams = []
+    for index, model in enumerate(models):
+        seen = frames[:, -model.config.input_frames :]
+        if tilings is None:
+            streams.append(forecast_chunks(model, to_float(seen, compute.device), horizon, CHUNK, compute))
+        else:
+            spool = partial / f".tiles-{index}"
+            streams.append(forecast_tiles(model, seen, horizon, CHUNK, compute, tilings[index], spool))
+    return streams
+
+
+@contextlib.contextmanager
+def _memory_told(
+    source: Path, models: Sequence[EncoderForecaster], tilings: list[Tiling] | None, compute: Compute
+) -> Iterator[None]:
+    """Turns want of memory for a frame or its tiles into an InputError that names the tile to try."""
+    try:
+        yield
+    except Exception as error:
+        if tilings is None or not is_out_of_memory(error):
+            raise
+        free = device.free_memory(compute.device)
+        side = min(
+            tiling.smaller(
+                each, model.config, model.config.input_frames, CHUNK, None if free is None else free // len(models)
+            )
+            for each, model in zip(tilings, models, strict=True)
+        )
+        height, width = max((each.size for each in tilings), key=max)
+        tried = f"{source}: takes more memory than there is, computed {height}x{width} pixels at a time"
+        if side < max(MIN_TILE, *(model.config.patch_size for model in models)):
+            raise InputError(f"{tried}; leave --native-size out.") from error
+        raise InputError(f"{tried}; try --tile {side}.") from error
+
+
+def _write_spread(maps: SpreadMaps, look: "_Look", config: PredictConfig) -> dict[str, Any]:
+    """Writes the pictures; gives what the record says of them."""
+    scale = maps.write(look.spread, keep="npy" in config.formats)
+    return {"full_scale": scale, "colour_map": COLOUR_MAP, "by_lead_time": maps.by_lead_time}
 
 
 def _sources(inputs: Sequence[str | Path]) -> list[Path | tuple[Path, ConvLSTMError]]:
@@ -227,49 +369,84 @@ def _read(video: VideoReader, input_frames: int, at: int | None) -> _Clip:
 class _Look:
     """How written frames look."""
 
-    geometry: FrameGeometry
+    geometry: FrameGeometry | None
+    """None where the model works at the source's size."""
     size: Literal["source", "model"]
     last: Frame
     """The last input frame, at the source's size and in the colour that is written."""
 
     def forecast(self, frame: Frame) -> Frame:
         """A frame at the model's size as it is written."""
-        frame = self.coloured(frame)
-        if self.size == "source":
-            height, width = self.last.shape[:2]
-            frame = self.geometry.restore(frame, height, width, self.last)
-        return frame
+        return self._restored(self.coloured(frame), self.last)
+
+    def spread(self, level: Frame) -> tuple[Frame, npt.NDArray[np.bool_]]:
+        """A grey picture at the model's size as it is written, and where there is a forecast in it."""
+        everywhere = np.full_like(level, 255)
+        return self._restored(level, None), self._restored(everywhere, None)[:, :, 0] > 0
 
     def coloured(self, frame: Frame) -> Frame:
         """A frame of any size, grey or in colour as it is written."""
         return to_channels(frame, self.last.shape[2])
 
+    def _restored(self, frame: Frame, background: Frame | None) -> Frame:
+        if self.geometry is None or self.size == "model":
+            return frame
+        height, width = self.last.shape[:2]
+        return self.geometry.restore(frame, height, width, background)
+
 
 class _Known:
     """The forecast of frames that are known, scored beside persistence."""
 
-    def __init__(self, inputs: Tensor) -> None:
-        self._inputs = inputs  # (1, T, C, H, W)
+    def __init__(self, inputs: Tensor, members: int) -> None:
+        self._last = inputs[:, -1:]  # (1, 1, C, H, W) uint8
+        self._members = members
+        self._inputs = [_thumbnail(frame.float() / 255.0) for frame in inputs[0]]
         self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (C, H, W)
-        self.evaluation = Evaluation()
-        self.frames = 0
-        """Lead times that are scored so far."""
+        self._variance: list[float] = []  # mean over the pixels of each lead time
+        self._evaluation = Evaluation()
 
-    def add(self, forecast: Tensor, truth: Tensor) -> None:
-        """Scores the lead times that follow, (1, n, C, H, W) each."""
-        self.evaluation.model.extend(score(forecast, truth))
-        self.evaluation.persistence.extend(score(persistence(self._inputs, truth.shape[1]), truth))
-        left = STRIP_FRAMES - len(self._shown)
-        # Copies, since a view keeps all that was computed with it.
-        self._shown += [
-            (true.clone(), frame.clone()) for true, frame in zip(truth[0, :left], forecast[0], strict=False)
-        ]
-        self.frames += truth.shape[1]
+    @property
+    def frames(self) -> int:
+        """Lead times that are scored so far."""
+        return self._evaluation.model.lead_times
+
+    def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None) -> None:
+        """Scores the lead times that follow, (1, n, C, H, W) each; the forecast, and so the spread, may be longer."""
+        copied = persistence(to_float(self._last, truth.device), 1)
+        # One after another, since SSIM takes two dozen times the memory of what it is given.
+        for lead in range(truth.shape[1]):
+            at = slice(lead, lead + 1)
+            if len(self._shown) < STRIP_FRAMES:
+                self._shown.append((_thumbnail(truth[0, lead]), _thumbnail(forecast[0, lead])))
+            self._evaluation.model.extend(score(forecast[:, at], truth[:, at]))
+            self._evaluation.persistence.extend(score(copied, truth[:, at]))
+            if spread is not None:
+                self._variance.append(float(spread[:, at].square().mean()))
+
+    def scores(self) -> dict[str, Any]:
+        """As forecast.json holds them."""
+        scores = self._evaluation.to_dict()
+        if self._variance:
+            errors, members = self._evaluation.model.mse, self._members
+            pairs = [*zip(self._variance, errors, strict=True), (mean(self._variance), mean(errors))]
+            *by_lead, overall = (finite(spread_skill(variance, error, members)) for variance, error in pairs)
+            scores["spread_skill"] = {"by_lead_time": by_lead, "mean": overall}
+        return scores
 
     def strip_rows(self) -> dict[str, Tensor]:
         """The rows of the picture."""
         truth, forecast = (torch.stack(row) for row in zip(*self._shown, strict=True))
-        return {"input": self._inputs[0], "truth": truth, "forecast": forecast}
+        return {"input": torch.stack(self._inputs), "truth": truth, "forecast": forecast}
+
+
+def _thumbnail(frame: Tensor) -> Tensor:
+    """A copy of (C, H, W) on the CPU, made smaller where a side is longer than STRIP_SIDE."""
+    longer = max(frame.shape[-2:])
+    if longer <= STRIP_SIDE:
+        return frame.detach().to("cpu", copy=True)  # a view would keep all that was computed with it
+    size = [max(1, round(side * STRIP_SIDE / longer)) for side in frame.shape[-2:]]
+    return F.interpolate(frame[None], size, mode="area")[0].cpu()
 
 
 @contextlib.contextmanager
@@ -304,11 +481,17 @@ def _open(stack: contextlib.ExitStack, stem: Path, formats: Sequence[str], fps: 
     return [stack.enter_context(open_writer(path, kind, fps)) for kind, path in paths.items()]
 
 
-def _to_tensor(frames: list[Frame], run: Run, model: EncoderForecaster, compute: Compute) -> Tensor:
-    """Source frames as the model takes them: (1, T, C, H, W) in [0, 1]."""
-    channels = model.config.channels
-    fitted = np.stack([run.geometry.fit_frame(to_channels(frame, channels)) for frame in frames])  # (T, H, W, C)
-    return to_float(torch.from_numpy(fitted).permute(0, 3, 1, 2)[None], compute.device)
+def _fitted(frames: list[Frame], geometry: FrameGeometry | None, channels: int) -> Tensor:
+    """Source frames at the size that the model works at and in its channels: (1, T, C, H, W) uint8."""
+    shaped = [to_channels(frame, channels) for frame in frames]
+    if geometry is not None:
+        shaped = [geometry.fit_frame(frame) for frame in shaped]
+    return torch.from_numpy(np.stack(shaped)).permute(0, 3, 1, 2)[None]  # from (T, H, W, C)
+
+
+def _bytes(clip: Tensor) -> Iterator[Frame]:
+    """(1, T, C, H, W) uint8 as (H, W, C), one after another."""
+    return (frame.permute(1, 2, 0).numpy() for frame in clip[0])
 
 
 def _to_frames(clip: Tensor) -> Iterator[Frame]:

@@ -1,4 +1,4 @@
-"""How long training goes on, and the learning rate on the way."""
+"""How long training goes on, and what changes on the way: the learning rate, and how often truth is fed."""
 
 import math
 import time
@@ -30,7 +30,7 @@ class Budget:
         self.batches_per_epoch = batches_per_epoch
         self.steps = min((limit for limit in limits if limit is not None), default=None)
         self.seconds = config.max_time
-        self.warmup = config.warmup
+        self._config = config
 
     def progress(self, steps: int, seconds: float) -> float:
         """Share of the budget that is used, in [0, 1]."""
@@ -46,12 +46,18 @@ class Budget:
         return self.progress(steps, seconds) >= 1.0
 
     def rate(self, steps: int, seconds: float) -> float:
-        """Learning rate as a share of its highest value: a linear warm-up, then half a cosine."""
-        progress = self.progress(steps, seconds)
-        if progress < self.warmup:
-            return max(self.lowest_rate, progress / self.warmup)
-        falling = (progress - self.warmup) / (1.0 - self.warmup)
+        """Learning rate as a share of its highest value: a linear warm-up, then half a cosine or all of it."""
+        progress, warmup = self.progress(steps, seconds), self._config.warmup
+        if progress < warmup:
+            return max(self.lowest_rate, progress / warmup)
+        if self._config.schedule == "constant":
+            return 1.0
+        falling = (progress - warmup) / (1.0 - warmup)
         return self.lowest_rate + (1.0 - self.lowest_rate) * 0.5 * (1.0 + math.cos(math.pi * falling))
+
+    def feeding(self, steps: int, seconds: float) -> float:
+        """Probability that a forecaster is fed the true frame: falls to 0 over the first half of the training."""
+        return self._config.scheduled_sampling * max(0.0, 1.0 - 2.0 * self.progress(steps, seconds))
 
     def seconds_left(self, steps: int, seconds: float) -> float | None:
         """Estimate from the speed so far; None while there is nothing to estimate from."""

@@ -13,9 +13,15 @@ from convlstm_cli.nn.config import check_choice, option
 
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
-Loss = Literal["mse", "mae", "mae+mse", "huber", "bce"]
+Loss = Literal["bce", "mse", "mae", "mae+mse", "huber"]
+Optimizer = Literal["adamw", "rmsprop"]
+Schedule = Literal["cosine", "constant"]
+Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+
+MIN_TILE = 16
+"""Smallest side of a tile in pixels."""
 
 
 def parse_duration(flag: str, text: str) -> float:
@@ -35,7 +41,17 @@ def parse_duration(flag: str, text: str) -> float:
     return seconds
 
 
-def parse_formats(_flag: str, text: str) -> tuple[str, ...]:
+def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
+    """`auto`, or a number of pixels. Raises UsageError that names `flag`."""
+    if text.strip().lower() == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
+
+
+def parse_names(_flag: str, text: str) -> tuple[str, ...]:
     """`png,webm` as ("png", "webm")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
@@ -86,17 +102,32 @@ class TrainConfig:
     )
     max_steps: int | None = option(None, "Optimiser steps.")
     batch_size: int = option(8, "Clips per optimiser step.")
-    learning_rate: float = option(2e-3, "Highest learning rate of AdamW.")
-    weight_decay: float = option(1e-4, "Weight decay of AdamW, on convolution kernels only.")
-    warmup: float = option(
-        0.05, "Share of the training over which the learning rate rises; afterwards it falls as a cosine."
+    optimizer: Optimizer = option("adamw", "AdamW, or RMSProp as in the ConvLSTM paper.")
+    learning_rate: float = option(3e-3, "Highest learning rate.")
+    schedule: Schedule = option(
+        "cosine", "The learning rate after the warm-up: falls as half a cosine to a hundredth, or stays."
     )
+    warmup: float = option(0.05, "Share of the training over which the learning rate rises.")
+    weight_decay: float = option(1e-4, "Weight decay, on convolution kernels only.")
     average: float = option(
         0.99,
         "Decay per step of the moving average of the weights, which is validated and saved; 0 takes them as they are.",
     )
-    clip_norm: float = option(1.0, "Gradients are scaled down to this norm.")
-    loss: Loss = option("mse", "What is minimised, averaged over pixels and lead times.")
+    clip_norm: float = option(1.0, "Gradients are scaled down to this norm; 0 leaves them.")
+    loss: Loss = option(
+        "bce", "What is minimised, averaged over pixels and lead times; bce is the cross-entropy of the ConvLSTM paper."
+    )
+    scheduled_sampling: float = option(
+        0.0,
+        "Probability that an autoregressive forecaster is fed the true frame in place of its own (Bengio et al. 2015); "
+        "falls from this to 0 over the first half of the training.",
+    )
+    augment: tuple[str, ...] = option(
+        (),
+        "Random changes of training clips, where the data allows them: any of hflip, vflip, rot90 (quarter turns) and "
+        "reverse (in time), with commas.",
+        parse=parse_names,
+    )
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
     seed: int = option(0, "Seed of the initial values, the split and the order of the clips.")
     device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
@@ -116,8 +147,15 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "augment", tuple(self.augment))  # JSON gives a list
         check_choice("--loss", self.loss, Loss)
+        check_choice("--optimizer", self.optimizer, Optimizer)
+        check_choice("--schedule", self.schedule, Schedule)
         check_choice("--precision", self.precision, Precision)
+        for name in self.augment:
+            check_choice("--augment", name, Augmentation)
+        if not 0 <= self.scheduled_sampling <= 1:
+            raise UsageError(f"--scheduled-sampling is {self.scheduled_sampling}; give a probability from 0 to 1.")
         least = {
             "--epochs": (self.epochs, 1),
             "--epoch-steps": (self.epoch_steps, 1),
@@ -133,7 +171,6 @@ class TrainConfig:
         positive = {
             "--max-time": self.max_time,
             "--learning-rate": self.learning_rate,
-            "--clip-norm": self.clip_norm,
             "--save-every": self.save_every,
         }
         for flag, number in positive.items():
@@ -143,8 +180,9 @@ class TrainConfig:
             raise UsageError(f"--warmup is {self.warmup}; give a share from 0 to below 1.")
         if not 0 <= self.average < 1:
             raise UsageError(f"--average is {self.average}; give a decay from 0 to below 1, such as 0.99.")
-        if self.weight_decay < 0:
-            raise UsageError(f"--weight-decay is {self.weight_decay}; it must not be negative.")
+        for flag, number in (("--weight-decay", self.weight_decay), ("--clip-norm", self.clip_norm)):
+            if not number >= 0:
+                raise UsageError(f"{flag} is {number}; it must not be negative.")
 
     @property
     def epoch_limit(self) -> int | None:
@@ -203,10 +241,24 @@ class PredictConfig:
         ("png", "webm"),
         "What to write: any of png, webm, mp4, gif, lossless and npy, with commas.",
         flag="--format",
-        parse=parse_formats,
+        parse=parse_names,
     )
     size: Literal["source", "model"] = option(
         "source", "Size of the written frames: the source's, or the one that the model works at."
+    )
+    native_size: bool = option(
+        False,
+        "Forecast at the source's own size instead of the trained one, whatever --fit was trained with. "
+        "Not for --peephole full, which holds for one size.",
+    )
+    tile: int | Literal["auto"] = option(
+        "auto",
+        "Side in pixels of the tiles that --native-size computes in; auto is the whole frame if memory allows, "
+        "else the largest tile for which it does.",
+        parse=parse_tile,
+    )
+    tile_overlap: int | None = option(
+        None, "Pixels over which neighbouring tiles are blended; worked out from the network if not given."
     )
     fps: float | None = option(
         None, "Frames per second of written videos; the source's if not given, or 10 where it has none."
@@ -224,5 +276,12 @@ class PredictConfig:
         for flag, value in (("--frames", self.frames), ("--at", self.at)):
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        for flag, given in (("--tile", self.tile != "auto"), ("--tile-overlap", self.tile_overlap is not None)):
+            if given and not self.native_size:
+                raise UsageError(f"{flag} goes with --native-size; add that, or leave {flag} out.")
+        if self.tile != "auto" and self.tile < MIN_TILE:
+            raise UsageError(f"--tile is {self.tile}; give auto or at least {MIN_TILE} pixels.")
+        if self.tile_overlap is not None and self.tile_overlap < 0:
+            raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
 from convlstm_cli import device, report
+from convlstm_cli.augment import augment
 from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import VideoData
 from convlstm_cli.device import Compute
@@ -29,6 +30,9 @@ from convlstm_cli.schedule import Budget, Clock
 from convlstm_cli.settings import Loss, TrainConfig
 from convlstm_cli.versions import versions
 from convlstm_cli.video.clips import ClipDataset
+
+ROUNDING = 1e-6
+"""Least distance of a forecast from 0 and 1 in the cross-entropy."""
 
 
 @dataclass(frozen=True)
@@ -126,8 +130,18 @@ def _circumstances(config: TrainConfig, compute: Compute) -> dict[str, Any]:
 
 def check_options(model: ForecasterConfig, config: TrainConfig) -> None:
     """Raises UsageError for options that are right by themselves but do not go together."""
-    if config.loss == "bce" and model.head != "sigmoid":
-        raise UsageError("--loss bce needs frames that lie in [0, 1] by themselves; add --head sigmoid.")
+    if config.loss == "bce" and model.head == "residual":
+        raise UsageError(
+            "--head residual gives frames that may lie outside [0, 1], where --loss bce does not exist; "
+            "choose another of the two, such as --loss mse."
+        )
+    if config.scheduled_sampling and model.forecaster != "autoregressive":
+        raise UsageError(
+            f"--scheduled-sampling needs a forecaster that is fed frames and --forecaster is {model.forecaster}; "
+            "add --forecaster autoregressive, or leave it out."
+        )
+    if "rot90" in config.augment and model.height != model.width:
+        raise UsageError(f"--augment rot90 needs square frames and --size is {model.height}x{model.width}.")
 
 
 def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
@@ -194,7 +208,9 @@ def _fit(
             if state.position and budget.spent(state.steps, clock.seconds):
                 break
             began = time.perf_counter()
-            loss = step(to_float(batch, compute.device), budget.rate(state.steps, clock.seconds))
+            batch = augment(batch, config.augment, seed=(config.seed, state.steps))
+            spent = state.steps, clock.seconds
+            loss = step(to_float(batch, compute.device), budget.rate(*spent), budget.feeding(*spent))
             if not math.isfinite(loss):
                 raise ConvLSTMError(
                     f"the loss or its gradient is not finite at step {state.steps + 1}; {run.folder} keeps its last "
@@ -289,13 +305,15 @@ class TrainStep:
         parameters = list(self.network.parameters())
         kernels = [p for p in parameters if p.ndim == 4]
         others = [p for p in parameters if p.ndim != 4]  # decay would pull on what biases and peepholes mean
-        self.optimizer = torch.optim.AdamW(
-            [
-                {"params": kernels, "weight_decay": config.weight_decay},
-                {"params": others, "weight_decay": 0.0},
-            ],
-            lr=config.learning_rate,
-        )
+        groups = [
+            {"params": kernels, "weight_decay": config.weight_decay},
+            {"params": others, "weight_decay": 0.0},
+        ]
+        self.optimizer: torch.optim.Optimizer
+        if config.optimizer == "rmsprop":
+            self.optimizer = torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.9)  # decay of Shi et al. 2015
+        else:
+            self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
         # float16 has no room for small gradients: they are scaled up before the backward, and down again after it.
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
         self._config = config
@@ -308,9 +326,10 @@ class TrainStep:
         assert isinstance(network, EncoderForecaster)
         return network
 
-    def __call__(self, clip: Tensor, rate: float = 1.0) -> float:
-        """Learns from clips (B, T, C, H, W) in [0, 1], at this share of the learning rate; gives their loss.
+    def __call__(self, clip: Tensor, rate: float = 1.0, feeding: float = 0.0) -> float:
+        """Learns from clips (B, T, C, H, W) in [0, 1]; gives their loss.
 
+        `rate` is a share of the learning rate, `feeding` the probability that the forecaster is fed true frames.
         Gives NaN, and learns nothing, where a gradient is not finite, and in fp16 is not at any scale.
         """
         for group in self.optimizer.param_groups:
@@ -318,12 +337,12 @@ class TrainStep:
         frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
         self.network.train()
         with self._compute.autocast():
-            forecast = self.network(frames, truth.shape[1])
+            forecast = self.network(frames, truth.shape[1], truth=truth, feeding=feeding)
         loss = loss_between(self._config.loss, forecast.float(), truth)
         self.optimizer.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm)
+        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm or math.inf)
         if not math.isfinite(norm) and not self._scaler.is_enabled():
             return math.nan  # before it gets into the weights
         self._scaler.step(self.optimizer)  # makes no step where the scale was too high, and `update` lowers it
@@ -365,7 +384,7 @@ def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
 
 
 def loss_between(kind: Loss, forecast: Tensor, truth: Tensor) -> Tensor:
-    """A loss of two tensors of one shape, averaged over everything; `bce` needs a forecast in [0, 1]."""
+    """A loss of two tensors of one shape, averaged over everything; `bce` is for a forecast in [0, 1]."""
     if kind == "mse":
         return F.mse_loss(forecast, truth)
     if kind == "mae":
@@ -373,7 +392,9 @@ def loss_between(kind: Loss, forecast: Tensor, truth: Tensor) -> Tensor:
     if kind == "huber":
         return F.smooth_l1_loss(forecast, truth, beta=0.1)  # quadratic below a tenth of the value range
     if kind == "bce":
-        return F.binary_cross_entropy(forecast, truth)
+        # By hand, since torch's raises on a rounding beyond 1, and on NaN, which is to be told with its remedy.
+        known = forecast.clamp(ROUNDING, 1.0 - ROUNDING)
+        return -(truth * known.log() + (1.0 - truth) * (1.0 - known).log()).mean()
     return F.l1_loss(forecast, truth) + F.mse_loss(forecast, truth)
 
 

@@ -47,7 +47,12 @@ def forecast_line(forecast: "Forecast") -> str:
     if forecast.scores is None:
         return line
     known = len(forecast.scores["model"]["by_lead_time"]["mse"])
-    return f"{line}\n  of the {known} that are known, at the model's size: {_verdicts(forecast.scores)[0]}"
+    size = "native" if forecast.native_size else "the model's"
+    line = f"{line}\n  of the {known} that are known, at {size} size: {_verdicts(forecast.scores)[0]}"
+    if "spread_skill" in forecast.scores:
+        ratio = _number(forecast.scores["spread_skill"]["mean"], 2)
+        line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
+    return line
 
 
 def evaluation_view(result: dict[str, Any]) -> View:
@@ -316,7 +321,8 @@ def _verdicts(scores: dict[str, Any]) -> list[str]:
             continue
         reference = scores[name]["mean"]["mse"]
         if reference:
-            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f})")
+            worse = ": WORSE than that" if mse > reference else ""
+            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f}){worse}")
         else:
             lines.append(f"MSE {mse:.5f}; {words} is exact here.")
     return lines

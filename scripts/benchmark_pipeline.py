@@ -66,7 +66,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("folder", nargs="?", default="sample_data", help="a folder of videos")
     parser.add_argument("--rounds", type=int, default=10, help="measured steps, after two that warm up")
     parser.add_argument("--size", type=int, default=64, help="this and the next as in `convlstm train`")
-    parser.add_argument("--hidden", default="64,64")
+    parser.add_argument("--hidden", default=",".join(map(str, ForecasterConfig.hidden)))
     parser.add_argument("--input-frames", type=int, default=10)
     parser.add_argument("--frames", type=int, default=10)
     parser.add_argument("--batch-size", type=int, default=8)

@@ -1,5 +1,6 @@
 """The benchmark scripts run: what they measure is nothing here, since everything is made as small as it gets."""
 
+import csv
 import json
 import math
 import os
@@ -85,3 +86,20 @@ def test_memory_is_told_for_each_length() -> None:
     assert header.split()[-2:] == ["2", "6"]
     assert [row[:14] for row in rows] == ["all gates kept", "gates of 10 st"]
     assert all(float(number.strip(",")) >= 0 for row in rows for number in row[36:].split())
+
+
+def test_recipes_are_tried_and_kept(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    script = [sys.executable, str(ROOT / "scripts/benchmark_recipe.py"), str(make_folder())]
+    tiny = "--size 32 --hidden 4 --input-frames 4 --frames 3 --device cpu"
+    table = tmp_path / "table.csv"
+    command = [*script, "--options", tiny, "--max-steps", "1", "--table", str(table), "--trials"]
+    for trials in ("default; residual", "mse"):
+        subprocess.run([*command, trials], check=True, timeout=120)
+    with table.open(newline="", encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["trial"] for row in rows] == ["default", "residual", "mse"]
+    assert rows[1]["options"] == f"{tiny} --head residual --loss mse"
+    assert all(row["data"] == "videos" and row["steps"] == "1" and float(row["test / copying"]) > 0 for row in rows)
+    wrong = subprocess.run([*command, "magic"], check=False, capture_output=True, text=True, timeout=60)
+    assert wrong.returncode == 2
+    assert "no trial 'magic'" in wrong.stderr

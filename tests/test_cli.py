@@ -91,6 +91,12 @@ def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path
     assert forecast["forecasts"][0]["last_input_frame"] == 14
     compared = json.loads(convlstm("compare", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
     assert [arm["peephole"] for arm in compared["arms"]] == ["channel", "none"]
+    members = "runs/videos-1", "runs/compare-videos-1"
+    arguments = folder / "square1.npy", "--at", 9, "--ensemble", *members, "--native-size", "--json"
+    together = json.loads(convlstm("predict", *arguments, cwd=tmp_path).stdout)
+    assert together["members"] == ["runs/videos-1", "runs/compare-videos-1/channel", "runs/compare-videos-1/none"]
+    assert together["forecasts"][0]["scores"]["spread_skill"]["mean"] > 0
+    assert together["forecasts"][0]["folder"] == "forecasts/videos-1+channel+none/square1"
     assert json.loads(convlstm("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
     assert json.loads(convlstm("explain", "--json", cwd=tmp_path).stdout)
     assert json.loads(convlstm("info", "--json", cwd=tmp_path).stdout)["torch"]
@@ -163,11 +169,15 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
         (["train", ".", "--no-such-option"], 2, ["--no-such-option"]),
         (["train", "--resume"], 2, ["runs"]),
         (["train", ".", "--resume", "--dry-run"], 2, ["--dry-run"]),
-        (["train", ".", "--loss", "bce"], 2, ["--head"]),
+        (["train", ".", "--loss", "bce", "--head", "residual"], 2, ["--head", "--loss"]),
+        (["train", ".", "--preset", "huge"], 2, ["--preset"]),
         (["predict", "video.mp4"], 2, ["-m"]),
         (["predict", "video.mp4", "-m", "nowhere"], 1, ["nowhere"]),
         (["predict"], 2, ["INPUT"]),
         (["predict", "x.mp4", "--format", "bmp"], 2, ["--format"]),
+        (["predict", "x.mp4", "--tile", "64"], 2, ["--tile", "--native-size"]),
+        (["predict", "x.mp4", "--ensemble", "a", "-m", "b"], 2, ["-m and --ensemble"]),
+        (["predict", "x.mp4", "--ensemble", "nowhere"], 1, ["nowhere"]),
         (["compare", ".", "--arms", "none"], 2, ["two"]),
         (["compare", ".", "--arms", "none,some"], 2, ["--arms"]),
         (["evaluate"], 2, ["RUN"]),

@@ -72,7 +72,7 @@ def test_zero_peepholes_start_as_the_plain_network() -> None:
     frames = torch.rand(2, 4, 1, 32, 32)
     none = initial_network(dataclasses.replace(MODEL, peephole="none"), 0)
     channel = initial_network(MODEL, 1)
-    torch.nn.init.normal_(none.head.weight)
+    torch.nn.init.normal_(none.head.conv.weight)
     channel.load_state_dict({**channel.state_dict(), **none.state_dict()})
     assert torch.equal(none(frames), channel(frames))
 

@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, 
 
 def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[..., Path]) -> None:
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
-    evaluation = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=2)
+    model = EncoderForecaster(replace(MODEL, forecaster="unconditioned", head="residual"))
+    evaluation = evaluate_clips(model, data.clips("test"), choose("cpu"), batch_size=2)
     assert evaluation.model.mse == evaluation.persistence.mse
     assert evaluation.skill == 0.0
     assert evaluation.model.clips == len(data.clips("test"))
@@ -39,7 +41,7 @@ def test_persistence_is_scored_against_the_right_frames(make_folder: Callable[..
 
 def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
     network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.weight, std=5.0)
+    torch.nn.init.normal_(network.head.conv.weight, std=5.0)
     forecast = forecast_clip(network, torch.rand(1, 4, 1, 32, 32), 9, choose("cpu"))
     assert network.training
     assert forecast.shape == (1, 9, 1, 32, 32)
@@ -50,7 +52,7 @@ def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_pieces_are_those_of_the_clip_and_leave_their_reader_alone(dtype: torch.dtype) -> None:
     network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.weight)
+    torch.nn.init.normal_(network.head.conv.weight)
     clip, compute = torch.rand(1, 4, 1, 32, 32), Compute(torch.device("cpu"), dtype)
     pieces = []
     for piece in forecast_chunks(network, clip, 9, 4, compute):
@@ -168,7 +170,7 @@ def test_runs_of_other_frames_make_no_ensemble(run: Run, tmp_path: Path) -> None
     other = Run.create(tmp_path / "other", {**run.config, "data": settings})
     with pytest.raises(UsageError, match="other"):
         evaluate([run, other])
-    with pytest.raises(UsageError, match="RUN"):
+    with pytest.raises(UsageError, match="no run"):
         evaluate([])
 
 

@@ -9,9 +9,9 @@ from typing import get_args
 import pytest
 from rich.console import Console
 
-from convlstm_cli.explain import GATE_ORDER, SIGMAS, SYSTEMS, explain, render
+from convlstm_cli.explain import GATE_ORDER, READS, SIGMAS, SYSTEMS, explain, render
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, cell
-from convlstm_cli.nn.config import ForecasterKind, GateActivation, Peephole
+from convlstm_cli.nn.config import ForecasterKind, GateActivation, Head, Peephole
 from convlstm_cli.nn.interop import OURS
 
 CONFIG = ForecasterConfig(16, 24, 1, hidden=(4, 3), kernel_size=5, recurrent_kernel_size=3)
@@ -25,10 +25,11 @@ def show(config: ForecasterConfig, width: int) -> str:
     return console.file.getvalue()
 
 
+@pytest.mark.parametrize("head", get_args(Head))
 @pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
 @pytest.mark.parametrize("peephole", get_args(Peephole))
-def test_names_shapes_and_counts_are_the_networks(peephole: Peephole, forecaster: ForecasterKind) -> None:
-    config = replace(CONFIG, peephole=peephole, forecaster=forecaster)
+def test_names_shapes_and_counts_are_the_networks(peephole: Peephole, forecaster: ForecasterKind, head: Head) -> None:
+    config = replace(CONFIG, peephole=peephole, forecaster=forecaster, head=head)
     explanation = explain(config)
     network = dict(EncoderForecaster(config).named_parameters())
     explained = {weight.name: weight for layer in explanation.layers for weight in layer.weights}
@@ -92,3 +93,14 @@ def test_without_peepholes_none_are_shown() -> None:
     text = show(replace(CONFIG, peephole="none"), 160)
     assert "W_ci" not in text
     assert "of which 0 (0.00%) are peepholes (none)" in text
+
+
+@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+def test_what_the_forecaster_reads_and_the_head_makes_is_said(forecaster: ForecasterKind) -> None:
+    def notes(head: Head) -> str:
+        return " ".join(explain(replace(CONFIG, forecaster=forecaster, head=head)).notes)
+
+    assert READS[forecaster] in notes("mix")
+    assert ("the moved frame and the last input frame" in notes("mix")) == (forecaster == "advected")
+    assert ("frame = the moved frame + new" in notes("residual")) == (forecaster == "advected")
+    assert "frame = σ(new), as in the paper" in notes("sigmoid")

@@ -1,9 +1,11 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import creating_folder, replacing, replacing_folder, write_text
+from convlstm_cli.files import creating_folder, replacing, replacing_folder, reserve, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -122,3 +124,18 @@ def test_a_new_folder_does_not_replace_what_came_meanwhile(tmp_path: Path) -> No
     with pytest.raises(OutputError, match="out"):
         too_late()
     assert [path.name for path in folder.iterdir()] == ["theirs"]
+
+
+def test_room_is_reserved_before_a_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reserve(tmp_path / "a", 5000)
+    assert (tmp_path / "a").read_bytes() == bytes(5000)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OutputError, match="No space left"):
+        reserve(tmp_path / "b", 5000)
+    monkeypatch.delattr(os, "posix_fallocate")
+    reserve(tmp_path / "c", 5000)
+    assert (tmp_path / "c").read_bytes() == bytes(5000)

@@ -1,9 +1,10 @@
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
+from convlstm_cli.memory import free_memory, is_out_of_memory, keep_freed_memory
 
 FAULTS = """
 import resource, sys
@@ -51,3 +52,45 @@ def test_another_c_library_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_only_a_want_of_memory_is_told_as_one(error: Exception, told: bool) -> None:
     assert is_out_of_memory(error) == told
+
+
+def system(root: Path, available: int, groups: dict[str, tuple[str, int, int]]) -> Path:
+    """The files of a Linux system with so many kB and control groups of (limit, used, cached) bytes."""
+    (root / "proc/self").mkdir(parents=True)
+    (root / "proc/meminfo").write_text(f"MemTotal: 999999 kB\nMemFree: 1 kB\nMemAvailable: {available} kB\n")
+    (root / "proc/self/cgroup").write_text("1:name=old:/other\n0::/work/job\n")
+    for group, (limit, used, cached) in groups.items():
+        folder = root / "sys/fs/cgroup" / group
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "memory.max").write_text(f"{limit}\n")
+        (folder / "memory.current").write_text(f"{used}\n")
+        (folder / "memory.stat").write_text(f"anon 5\ninactive_file {cached}\n")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("groups", "free"),
+    [
+        ({}, 100 * 1024),
+        ({"work/job": ("max", 10, 0)}, 100 * 1024),
+        ({"work/job": ("5000", 4000, 300)}, 1300),
+        ({"work/job": ("5000", 1000, 0), "work": ("5000", 4500, 0)}, 500),
+        ({"work/job": ("5000", 6000, 0)}, 0),
+        ({"other": ("5", 1, 0)}, 100 * 1024),
+    ],
+)
+def test_free_memory_is_the_least_that_any_limit_leaves(
+    groups: dict[str, tuple[str, int, int]], free: int, tmp_path: Path
+) -> None:
+    assert free_memory(system(tmp_path, 100, groups)) == free
+
+
+def test_free_memory_is_unknown_elsewhere(tmp_path: Path) -> None:
+    assert free_memory(tmp_path) is None
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="known on Linux only")
+def test_this_system_has_free_memory() -> None:
+    free = free_memory()
+    assert free is not None
+    assert free > 1 << 20

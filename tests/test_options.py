@@ -22,7 +22,7 @@ def test_every_field_with_help_is_an_option() -> None:
     assert {"own", "fit", "frames", "hidden", "max_time", "seed"} < set(parameters)
     assert not {"height", "folders", "channels", "horizon"} & set(parameters)
     assert parameters["batch_size"].default == TrainConfig.batch_size
-    assert parameters["hidden"].default == "64,64"
+    assert parameters["hidden"].default == "32,32"
     assert "peephole" not in command_with(ForecasterConfig, without="peephole")
 
 

@@ -26,6 +26,16 @@ def test_the_rate_rises_then_falls_and_is_never_zero(steps: int, warmup: float) 
     assert rates[-1] == pytest.approx(Budget.lowest_rate)
 
 
+def test_a_constant_rate_stays_after_the_warm_up() -> None:
+    budget = Budget(TrainConfig(max_steps=10, warmup=0.2, schedule="constant"), batches_per_epoch=7)
+    assert [budget.rate(step, 0.0) for step in range(11)] == [0.01, 0.5] + 9 * [1.0]
+
+
+def test_truth_is_fed_less_and_less_and_not_at_all_from_half_way() -> None:
+    budget = Budget(TrainConfig(max_steps=8, scheduled_sampling=0.8), batches_per_epoch=7)
+    assert [budget.feeding(step, 0.0) for step in range(9)] == pytest.approx([0.8, 0.6, 0.4, 0.2] + 5 * [0.0])
+
+
 def test_time_left_is_estimated_from_the_share_done() -> None:
     budget = Budget(TrainConfig(max_steps=100), batches_per_epoch=10)
     assert budget.seconds_left(0, 5.0) is None

@@ -11,8 +11,9 @@ from convlstm_cli.settings import (
     PredictConfig,
     TrainConfig,
     parse_duration,
-    parse_formats,
+    parse_names,
     parse_thresholds,
+    parse_tile,
 )
 
 
@@ -45,7 +46,11 @@ def test_what_is_no_duration_names_the_option(text: str) -> None:
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"warmup": 1.0}, "--warmup"),
         ({"weight_decay": -0.1}, "--weight-decay"),
-        ({"clip_norm": 0.0}, "--clip-norm"),
+        ({"clip_norm": -1.0}, "--clip-norm"),
+        ({"optimizer": "sgd"}, "--optimizer"),
+        ({"schedule": "steps"}, "--schedule"),
+        ({"augment": ("hflip", "shear")}, "--augment"),
+        ({"scheduled_sampling": 1.5}, "--scheduled-sampling"),
         ({"patience": -1}, "--patience"),
         ({"average": 1.0}, "--average"),
         ({"seed": -1}, "--seed"),
@@ -84,6 +89,10 @@ def test_a_wrong_data_option_is_named(change: dict[str, object], flag: str) -> N
         ({"formats": ()}, "--format"),
         ({"formats": ("png", "avif")}, "--format"),
         ({"size": "huge"}, "--size"),
+        ({"tile": 64}, "--tile goes with --native-size"),
+        ({"tile_overlap": 16}, "--tile-overlap goes with --native-size"),
+        ({"native_size": True, "tile": 8}, "--tile is 8"),
+        ({"native_size": True, "tile_overlap": -1}, "--tile-overlap is -1"),
     ],
 )
 def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str) -> None:
@@ -92,7 +101,14 @@ def test_a_wrong_prediction_option_is_named(change: dict[str, object], flag: str
 
 
 def test_formats_are_split_at_commas() -> None:
-    assert parse_formats("--format", "png, webm,") == ("png", "webm")
+    assert parse_names("--format", "png, webm,") == ("png", "webm")
+
+
+def test_a_tile_is_auto_or_a_number() -> None:
+    assert parse_tile("--tile", " Auto ") == PredictConfig().tile == "auto"
+    assert parse_tile("--tile", "256") == 256
+    with pytest.raises(UsageError, match="--tile is 'big'"):
+        parse_tile("--tile", "big")
 
 
 def test_epochs_are_limited_only_where_nothing_else_is() -> None:

@@ -3,7 +3,7 @@ import json
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -12,11 +12,13 @@ import torch
 from convlstm_cli.data import VideoData, prepare, restore
 from convlstm_cli.device import choose
 from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, RunError, UsageError
+from convlstm_cli.evaluate import evaluate_clips
 from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn.config import ForecasterKind, Head
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import DataConfig, Loss, TrainConfig
-from convlstm_cli.train import TrainStep, loss_between, resume, train
+from convlstm_cli.train import ROUNDING, TrainStep, check_options, loss_between, resume, train
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
@@ -153,12 +155,55 @@ def test_a_loss_that_explodes_is_told_with_the_remedy(data: VideoData, tmp_path:
         train(data, MODEL, config, tmp_path / "run")
 
 
-def test_bce_needs_the_sigmoid_head(data: VideoData, tmp_path: Path) -> None:
+def test_bce_needs_frames_that_lie_in_their_range(data: VideoData, tmp_path: Path) -> None:
     config = TrainConfig(max_steps=2, loss="bce", device="cpu")
-    with pytest.raises(UsageError, match="--head"):
-        train(data, MODEL, config, tmp_path / "run")
+    with pytest.raises(UsageError, match=r"--head residual .* --loss bce"):
+        train(data, dataclasses.replace(MODEL, head="residual"), config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
-    assert train(data, dataclasses.replace(MODEL, head="sigmoid"), config, tmp_path / "run").steps == 2
+    heads: tuple[Head, ...] = ("mix", "sigmoid")
+    for head in heads:
+        assert train(data, dataclasses.replace(MODEL, head=head), config, tmp_path / head).steps == 2
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "message"),
+    [
+        ({}, {"scheduled_sampling": 0.5}, "--scheduled-sampling .* --forecaster is advected"),
+        ({"width": 48}, {"augment": ("rot90",)}, "--augment rot90 needs square frames and --size is 32x48"),
+    ],
+)
+def test_options_that_do_not_go_together(model: dict[str, Any], config: dict[str, Any], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        check_options(dataclasses.replace(MODEL, **model), TrainConfig(**config))
+
+
+def test_augmented_and_fed_training_goes_on_bit_for_bit(data: VideoData, tmp_path: Path) -> None:
+    """All that is drawn at random depends on the seed and the step, or is in the checkpoint."""
+    model = dataclasses.replace(MODEL, forecaster="autoregressive")
+    config = dataclasses.replace(
+        CONFIG, augment=("hflip", "vflip", "rot90", "reverse"), scheduled_sampling=0.8, optimizer="rmsprop"
+    )
+    train(data, model, config, tmp_path / "whole")
+    with pytest.raises(Interrupted):
+        train(data, model, config, tmp_path / "parts", should_stop=after(2))
+    resume(Run.open(tmp_path / "parts"), data)
+    whole, parts = weights(tmp_path / "whole"), weights(tmp_path / "parts")
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    train(data, model, dataclasses.replace(config, scheduled_sampling=0.0), tmp_path / "unfed")
+    assert any(not torch.equal(whole[name], other) for name, other in weights(tmp_path / "unfed").items())
+
+
+def test_a_gradient_is_left_as_it_is_on_request() -> None:
+    """RMSProp steps depend on the gradient's history alone, so after one step only clipping makes a difference."""
+    clip = torch.rand(2, 7, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    moved = {}
+    for norm in (0.0, 1e-12, 1e12):
+        config = dataclasses.replace(CONFIG, clip_norm=norm, optimizer="rmsprop", weight_decay=0.0)
+        step = TrainStep(MODEL, config, choose("cpu"), None)
+        step(clip)
+        moved[norm] = [parameter.clone() for parameter in step.network.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(moved[0.0], moved[1e12], strict=True))
+    assert any(not torch.equal(a, b) for a, b in zip(moved[0.0], moved[1e-12], strict=True))
 
 
 def test_an_existing_run_is_not_touched(data: VideoData, tmp_path: Path) -> None:
@@ -207,9 +252,11 @@ def test_every_loss_is_zero_only_at_the_truth() -> None:
     truth = torch.rand(2, 3, 1, 8, 8).round()
     kinds: tuple[Loss, ...] = ("mae+mse", "mse", "mae", "huber", "bce")
     for kind in kinds:
-        assert loss_between(kind, truth, truth).item() == 0.0
+        assert loss_between(kind, truth, truth).item() == pytest.approx(0.0, abs=2 * ROUNDING)
         assert loss_between(kind, truth * 0.8 + 0.1, truth).item() > 0.0
+        assert loss_between(kind, truth * math.nan, truth).isnan()
     near, far = truth * 0.8 + 0.1, 1 - truth
+    torch.testing.assert_close(loss_between("bce", near, truth), torch.nn.functional.binary_cross_entropy(near, truth))
     assert loss_between("mae+mse", near, truth) == loss_between("mae", near, truth) + loss_between("mse", near, truth)
     assert loss_between("huber", far, truth) < loss_between("mae", far, truth)
 
@@ -302,3 +349,24 @@ def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.Monke
     record = train(relative, MODEL, CONFIG, tmp_path / "run").run.config
     monkeypatch.chdir("/")
     assert restore(record["data"], 4, 3).split == relative.split
+
+
+@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+def test_three_times_the_trained_horizon_is_no_worse_than_copying(
+    make_folder: Callable[..., Path], tmp_path: Path, forecaster: ForecasterKind
+) -> None:
+    """By more than a tenth; and everything stays finite and in range."""
+    config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)
+    model = dataclasses.replace(MODEL, hidden=(8,), forecaster=forecaster)
+    short = prepare(config, model.input_frames, model.horizon, seed=0)
+    training = TrainConfig(max_steps=60, batch_size=8, learning_rate=1e-2, device="cpu")
+    run = train(short, model, training, tmp_path / "run").run
+    long = prepare(config, model.input_frames, 3 * model.horizon, seed=0)
+    network = run.load_model(torch.device("cpu"))
+    scores = evaluate_clips(network, long.clips("test"), choose("cpu"), 8)
+    assert all(map(math.isfinite, scores.model.mse))
+    assert scores.model.mean_mse <= 1.1 * scores.persistence.mean_mse
+    frames = torch.rand(1, 4, 1, 32, 32, generator=torch.Generator().manual_seed(0))
+    forecast = network(frames, 100)
+    assert forecast.isfinite().all()
+    assert 0.0 <= forecast.min() <= forecast.max() <= 1.0

@@ -11,8 +11,8 @@ T = TypeVar("T")
 Peephole = Literal["none", "channel", "full"]
 PeepholeInit = Literal["zeros", "uniform"]
 GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
-ForecasterKind = Literal["unconditioned", "autoregressive"]
-Head = Literal["residual", "sigmoid"]
+ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
+Head = Literal["mix", "residual", "sigmoid"]
 
 
 def option(default: T, text: str, *, flag: str | None = None, parse: Callable[[str, str], T] | None = None) -> T:
@@ -62,7 +62,7 @@ class ForecasterConfig:
     channels: int
     """1 for grey frames, 3 for RGB."""
     hidden: tuple[int, ...] = option(
-        (64, 64), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
+        (32, 32), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
     )
     kernel_size: int = option(3, "Side of the input-to-state kernels, odd.")
     recurrent_kernel_size: int | None = option(
@@ -82,12 +82,14 @@ class ForecasterConfig:
     gate_activation: GateActivation = option("sigmoid", "Activation of the gates i, f and o.")
     forget_bias: float = option(1.0, "Initial bias of the forget gate.")
     forecaster: ForecasterKind = option(
-        "unconditioned",
-        "Input of the first forecaster layer: nothing (the paper), or the last predicted frame.",
+        "advected",
+        "Input of the first forecaster layer: the last frame moved on along its motion, nothing (the paper), or the "
+        "last predicted frame.",
     )
     head: Head = option(
-        "residual",
-        "What the 1x1 head gives: the change since the last frame, or (the paper) the frame through σ.",
+        "mix",
+        "What the 1x1 head gives: a mix of the last frame, that frame moved on, and a new one; the change to add to "
+        "the last frame (moved on, where that is the input); or (the paper) the frame through σ.",
     )
     input_frames: int = option(10, "Frames that the encoder reads in training.")
     horizon: int = option(
@@ -141,6 +143,16 @@ class ForecasterConfig:
     def grid(self) -> tuple[int, int]:
         """Height and width of the hidden states."""
         return self.height // self.patch_size, self.width // self.patch_size
+
+    @property
+    def known_frames(self) -> int:
+        """Frames that the head may mix into a forecast: the last one and, where it is moved on, that one too."""
+        return 2 if self.forecaster == "advected" else 1
+
+    @property
+    def head_channels(self) -> int:
+        """Channels that the head computes: of a new frame and, in a mix, of the weights of the known ones."""
+        return self.patch_channels + (self.known_frames * self.patch_size**2 if self.head == "mix" else 0)
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""

@@ -1,6 +1,7 @@
 """The encoder-forecaster: reads frames, unrolls the next ones (Shi et al. 2015, section 3.2)."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -8,15 +9,31 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.motion import displacements, estimate_motion, move
+from convlstm_cli.nn.recurrence import State, autocast
+
+
+class _Progress(NamedTuple):
+    """All that forecasting goes on from."""
+
+    states: list[State]
+    """Of the second stack."""
+    last: Tensor
+    """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
+    motion: Tensor | None = None
+    """(B, 2, H, W): of the last frame, in pixels a frame."""
+    moved: Tensor | None = None
+    """(B, 2, H, W): by how much the last frame has been moved on."""
 
 
 class EncoderForecaster(nn.Module):
     """Stacked ConvLSTM layers read the input frames; their last states start a second stack that forecasts.
 
-    A 1x1 convolution over all hidden states of the second stack, concatenated, gives the frames: through σ
-    with `head="sigmoid"` (the paper), or as the change since the last frame with `head="residual"`.
+    What the second stack reads, by `config.forecaster`: nothing (`unconditioned`, the paper), its own last forecast
+    (`autoregressive`), or for each lead time the last frame moved on along its motion (`advected`, see `motion.py`).
+    `head.py` says how its hidden states become frames.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -40,11 +57,7 @@ class EncoderForecaster(nn.Module):
             )
         self.encoder = stacks["encoder"]
         self.forecaster = stacks["forecaster"]
-        self.head = nn.Conv2d(sum(config.hidden), config.patch_channels, kernel_size=1)
-        if config.head == "residual":
-            # Training starts at the forecast that copies the last frame, the baseline to beat.
-            nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)  # type: ignore[arg-type]
+        self.head = Head(config)
 
     def checkpoint_every(self, steps: int | None) -> None:
         """Lets all layers keep the gates of only so many steps for the backward; see `ConvLSTM`."""
@@ -52,12 +65,17 @@ class EncoderForecaster(nn.Module):
             assert isinstance(layer, ConvLSTM)
             layer.checkpoint_every = steps
 
-    def forward(self, frames: Tensor, horizon: int | None = None) -> Tensor:
+    def forward(
+        self, frames: Tensor, horizon: int | None = None, *, truth: Tensor | None = None, feeding: float = 0.0
+    ) -> Tensor:
         """Forecasts the frames that follow.
 
         Args:
             frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
             horizon: number of frames to forecast; None takes the configured one.
+            truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling.
+            feeding: probability that an autoregressive forecaster goes on from a frame of `truth`, drawn for each
+                clip and lead time, instead of from its own (Bengio et al. 2015).
 
         Returns:
             (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
@@ -68,7 +86,8 @@ class EncoderForecaster(nn.Module):
                 horizon below 1.
         """
         horizon = self._check(frames, horizon)
-        return self._forecast(frames[:, -1:], self._encode(frames), horizon)[0]
+        fed = truth if feeding > 0 else None
+        return self._forecast(self._begin(frames, self._encode(frames)), horizon, fed, feeding)[0]
 
     def stream(self, frames: Tensor, horizon: int | None = None, *, chunk: int) -> Iterator[Tensor]:
         """What `forward` gives, in pieces, each computed when it is asked for.
@@ -92,11 +111,11 @@ class EncoderForecaster(nn.Module):
         states = self._encode(frames[:, :chunk])
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
-        last = frames[:, -1:]  # (B, 1, C, H, W)
+        progress = self._begin(frames, states)
+        progress = progress._replace(last=progress.last.clone())  # a view would keep all frames
+        del frames, states
         for first in range(0, horizon, chunk):
-            forecast, states = self._forecast(last, states, min(chunk, horizon - first))
-            if self.config.forecaster == "autoregressive":
-                last = forecast[:, -1:].clone()  # neither keeps the piece in memory nor sees what becomes of it
+            forecast, progress = self._forecast(progress, min(chunk, horizon - first))
             yield forecast
 
     def _check(self, frames: Tensor, horizon: int | None) -> int:
@@ -123,42 +142,52 @@ class EncoderForecaster(nn.Module):
             new_states.append(state)
         return new_states
 
-    def _forecast(self, last: Tensor, states: list[State], steps: int) -> tuple[Tensor, list[State]]:
-        """The next frames (B, steps, C, H, W) and the second stack's states after them.
+    def _begin(self, frames: Tensor, states: list[State]) -> _Progress:
+        """What the first forecast goes on from: the encoder's states, and all else that the frames tell."""
+        if self.config.forecaster != "advected":
+            return _Progress(states, frames[:, -1:])
+        # Nothing is learned there, since a motion that followed the loss could stop being one; and bf16 would not tell
+        # small motions apart.
+        with autocast(frames.device, None):
+            motion = estimate_motion(frames.detach())
+        return _Progress(states, frames[:, -1:], motion, torch.zeros_like(motion))
 
-        `last` (B, 1, C, H, W) is the last frame seen, or the last forecast where that is fed back.
-        """
+    def _forecast(
+        self, progress: _Progress, steps: int, truth: Tensor | None = None, feeding: float = 0.0
+    ) -> tuple[Tensor, _Progress]:
+        """The next frames (B, steps, C, H, W), and what those after them go on from."""
+        states, last, motion, moved = progress
+        if motion is not None:
+            shifts = displacements(motion, steps, moved)  # (B, steps, 2, H, W)
+            advected = move(last[:, 0], shifts)  # (B, steps, C, H, W)
+            hidden, states = self._unroll(self._to_patches(advected), states, None)
+            return self.head(hidden, [advected, last]), _Progress(states, last, motion, shifts[:, -1])
         if self.config.forecaster == "unconditioned":
-            patches, states = self._unroll(None, states, steps)
-            return self._to_frames(patches, last), states
+            hidden, states = self._unroll(None, states, steps)
+            return self.head(hidden, [last]), _Progress(states, last)
         forecast = []
-        for _ in range(steps):
-            patches, states = self._unroll(self._to_patches(last), states, None)
-            last = self._to_frames(patches, last)
+        for step in range(steps):
+            hidden, states = self._unroll(self._to_patches(last), states, None)
+            last = self.head(hidden, [last])
             forecast.append(last)
-        return torch.cat(forecast, dim=1), states
+            if truth is not None:
+                fed = (torch.rand(len(last)) < feeding).to(last.device).view(-1, 1, 1, 1, 1)
+                last = torch.where(fed, truth[:, step : step + 1], last)
+        # A copy neither keeps the piece in memory nor sees what becomes of it.
+        return torch.cat(forecast, dim=1), _Progress(states, last.clone())
 
     def _unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
-        """The second stack over `steps` steps, or over x: (B, T, C*p*p, H/p, W/p) and the new states."""
+        """The second stack over `steps` steps, or over x: (B, T, sum(hidden), H/p, W/p) and the new states."""
         hidden = []
         new_states = []
         for layer, state in zip(self.forecaster, states, strict=True):
             x, state = layer(x, state, steps=steps if x is None else None)
             hidden.append(x)
             new_states.append(state)
-        joined = torch.cat(hidden, dim=2)  # (B, T, sum(hidden), H/p, W/p)
-        patches = self.head(joined.flatten(0, 1))
-        return patches.unflatten(0, joined.shape[:2]), new_states
+        return torch.cat(hidden, dim=2), new_states
 
     def _to_patches(self, frames: Tensor) -> Tensor:
         return F.pixel_unshuffle(frames, self.config.patch_size)
-
-    def _to_frames(self, patches: Tensor, last: Tensor) -> Tensor:
-        frames = F.pixel_shuffle(patches, self.config.patch_size)
-        if self.config.head == "sigmoid":
-            return torch.sigmoid(frames)
-        frames = last + frames
-        return frames if self.training else frames.clamp(0.0, 1.0)
 
 
 def parameter_count(config: ForecasterConfig) -> int:

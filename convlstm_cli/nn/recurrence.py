@@ -79,7 +79,7 @@ def unroll(
     h_0, c_0 = state if state is not None else (None, None)
     peephole_i, peephole_f, peephole_o = weights.peepholes if weights.peepholes is not None else (None, None, None)
     inputs = _Inputs(x, h_0, c_0, *weights[:3], peephole_i, peephole_f, peephole_o)
-    with _autocast(weights.weight_hh.device, None):  # the plan says which types there are
+    with autocast(weights.weight_hh.device, None):  # the plan says which types there are
         outputs, h, c = _Sequence.apply(rules, plan, *inputs)  # type: ignore[no-untyped-call]
     return outputs.transpose(0, 1), (h, c)
 
@@ -145,7 +145,7 @@ def _step_by_step(
     return torch.stack(outputs, dim=1), (h, c)
 
 
-def _autocast(device: torch.device, dtype: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
+def autocast(device: torch.device, dtype: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
     """Context in which autocast computes in this type, or, with None, does nothing."""
     if device.type == "meta" or (dtype is None and not torch.is_autocast_enabled(device.type)):
         return contextlib.nullcontext()
@@ -201,7 +201,7 @@ class _Sequence(torch.autograd.Function):
         count = len(_Inputs._fields)
         inputs, h, kept = _Inputs(*saved[:count]), saved[count], list(saved[count + 1 :])
         needs = ctx.needs_input_grad[2:]
-        with _autocast(inputs.weight_hh.device, None):
+        with autocast(inputs.weight_hh.device, None):
             if torch.is_grad_enabled():  # the gradient of the gradient is going to be asked for
                 return None, None, *_differentiable_gradients(inputs, needs, rules, plan, gradients)
             run = _Run(inputs, rules, plan)
@@ -384,7 +384,7 @@ def _differentiable_gradients(
     inputs = _Inputs(*(None if tensor is None else tensor.view_as(tensor) for tensor in inputs))  # type: ignore[arg-type]
     state = None if inputs.h_0 is None or inputs.c_0 is None else (inputs.h_0, inputs.c_0)
     mixed = plan.dtype if plan.dtype != plan.c_dtype else None
-    with _autocast(inputs.weight_hh.device, mixed):
+    with autocast(inputs.weight_hh.device, mixed):
         outputs, (h, c) = _step_by_step(inputs.x, state, inputs.weights, rules, plan.steps, plan.shape)
         outputs = outputs.transpose(0, 1)
     results = [(out, grad) for out, grad in zip((outputs, h, c), gradients, strict=True) if grad is not None]

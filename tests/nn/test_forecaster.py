@@ -1,6 +1,7 @@
 """`EncoderForecaster`: its size, its horizons, and what reaches what."""
 
 import copy
+import math
 from dataclasses import replace
 from typing import Any, get_args
 
@@ -14,6 +15,8 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
 from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.nn.head import START
+from convlstm_cli.nn.head import Head as FrameHead
 
 KINDS = get_args(Peephole)
 FORECASTERS = get_args(ForecasterKind)
@@ -36,6 +39,19 @@ def frames(config: ForecasterConfig = SMALL, batch: int = 2, steps: int = 3, **o
     return torch.rand(batch, steps, config.channels, config.height, config.width, generator=random, **options)
 
 
+def drifting(*, right: int, down: int, steps: int = 8, size: int = 32) -> Tensor:
+    """(1, steps, 1, size, size): a smooth texture that moves by whole pixels a frame."""
+    random = torch.Generator().manual_seed(2)
+    texture = torch.nn.functional.interpolate(
+        torch.rand(1, 1, 16, 16, generator=random), size=2 * size, mode="bicubic", align_corners=False
+    ).clamp(0.0, 1.0)
+    views = []
+    for step in range(steps):
+        top, left = size // 2 - down * step, size // 2 - right * step
+        views.append(texture[:, :, top : top + size, left : left + size])
+    return torch.stack(views, dim=1)
+
+
 # Its size
 
 
@@ -52,7 +68,16 @@ def frames(config: ForecasterConfig = SMALL, batch: int = 2, steps: int = 3, **o
 def test_the_papers_parameter_counts(hidden: tuple[int, ...], kernel: int, recurrent: int, count: int) -> None:
     """Shi et al. 2015, table 1: 64x64 frames in 4x4 patches; only peepholes per channel give these numbers."""
     config = ForecasterConfig(
-        64, 64, 1, hidden=hidden, kernel_size=kernel, recurrent_kernel_size=recurrent, patch_size=4, peephole="channel"
+        64,
+        64,
+        1,
+        hidden=hidden,
+        kernel_size=kernel,
+        recurrent_kernel_size=recurrent,
+        patch_size=4,
+        peephole="channel",
+        forecaster="unconditioned",
+        head="sigmoid",
     )
     assert parameter_count(config) == count
     assert parameter_count(replace(config, peephole="none")) < count < parameter_count(replace(config, peephole="full"))
@@ -142,7 +167,7 @@ def test_what_becomes_of_a_piece_does_not_change_the_next() -> None:
         torch.testing.assert_close(next(stream), expected[:, 2:])
 
 
-@pytest.mark.parametrize("forecaster", FORECASTERS)
+@pytest.mark.parametrize("forecaster", ["unconditioned", "autoregressive"])
 def test_a_new_residual_network_copies_the_last_frame(forecaster: ForecasterKind) -> None:
     """The baseline to beat is where training starts."""
     clip = frames()
@@ -150,21 +175,49 @@ def test_a_new_residual_network_copies_the_last_frame(forecaster: ForecasterKind
     torch.testing.assert_close(forecast, clip[:, -1:].expand(-1, 4, -1, -1, -1))
 
 
+def test_a_new_advected_residual_network_moves_the_last_frame_on() -> None:
+    clip = drifting(right=2, down=-1)
+    forecast = EncoderForecaster(replace(SMALL, forecaster="advected", head="residual"))(clip[:, :5], 3)
+    inside = (slice(None),) * 3 + (slice(10, 22), slice(10, 22))  # what comes in over the edge is not known
+    error, copied = ((other[inside] - clip[:, 5:8][inside]).abs().mean() for other in (forecast, clip[:, 4:5]))
+    assert error < 0.15 * copied
+
+
 @pytest.mark.parametrize(("forecaster", "changes"), [("unconditioned", [1, 1, 1]), ("autoregressive", [1, 2, 3])])
 def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: ForecasterKind, changes: list[int]) -> None:
     """The last input frame, or the last forecast where that is fed back."""
     network = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))
-    torch.nn.init.constant_(network.head.bias, 0.25)
-    clip = frames()
+    torch.nn.init.constant_(network.head.conv.bias, 0.25)
+    clip = 0.25 * frames()
     expected = clip[:, -1:] + 0.25 * torch.tensor(changes).reshape(1, 3, 1, 1, 1)
     torch.testing.assert_close(network(clip, 3), expected)
 
 
 def test_a_residual_forecast_is_bounded_only_outside_training() -> None:
-    network = make(SMALL)
-    torch.nn.init.constant_(network.head.bias, 2.0)
+    network = make(replace(SMALL, head="residual"))
+    torch.nn.init.constant_(network.head.conv.bias, 2.0)
     assert network(frames()).max() == 1.0
     assert network.train()(frames()).max() > 1.0
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_a_new_mix_starts_near_the_known_frames(forecaster: ForecasterKind) -> None:
+    """Each known frame has exp(START) times the weight of the new one, which lies within [0, 1]."""
+    clip = frames()[:, -1:].expand(-1, 4, -1, -1, -1)  # stands still, so that all known frames are one
+    forecast = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="mix"))(clip, 1)
+    assert (forecast - clip[:, -1:]).abs().max() <= 1 / (1 + math.exp(START))
+
+
+def test_a_mix_can_be_any_of_its_parts() -> None:
+    head = FrameHead(replace(SMALL, forecaster="advected", head="mix"))
+    known = [torch.full((1, 2, 1, 8, 12), value) for value in (0.9, 0.4)]
+    hidden = torch.zeros(1, 2, 5, 2, 3)
+    new, advected, last = head.conv.bias.data.split(16)  # channels of depth-to-space: all of one kind are neighbours
+    new.fill_(-20.0)
+    for logits, expected in (((30.0, 0.0), 0.9), ((0.0, 30.0), 0.4), ((-30.0, -30.0), 0.0), ((30.0, 30.0), 0.65)):
+        advected.fill_(logits[0])
+        last.fill_(logits[1])
+        torch.testing.assert_close(head(hidden, known), torch.full((1, 2, 1, 8, 12), expected))
 
 
 def test_other_frame_sizes_but_with_full_peepholes() -> None:
@@ -176,12 +229,23 @@ def test_other_frame_sizes_but_with_full_peepholes() -> None:
 
 
 def test_patches_are_laid_back_where_they_came_from() -> None:
-    network = make(replace(SMALL, channels=3))
-    clip = frames(network.config)
+    """Depth-to-space in the head undoes space-to-depth before the encoder."""
+    config = replace(SMALL, channels=3, forecaster="unconditioned", head="residual", hidden=(24, 24))
+    network = EncoderForecaster(config).train()
+    clip = frames(config)
     patches = network._to_patches(clip)
     assert patches.shape == (2, 3, 48, 2, 3)
-    still = network.train()._to_frames(patches, torch.zeros_like(clip))
-    torch.testing.assert_close(still, clip, rtol=0.0, atol=0.0)
+    network.head.conv.weight.data.copy_(torch.eye(48)[..., None, None])
+    torch.testing.assert_close(network.head(patches, [torch.zeros_like(clip)]), clip, rtol=0.0, atol=0.0)
+
+
+def test_motion_is_found_in_full_precision_under_autocast() -> None:
+    """In bfloat16 the equations for the motion would have two digits."""
+    clip = drifting(right=1, down=1)
+    network = EncoderForecaster(replace(SMALL, forecaster="advected", head="residual"))
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed = network(clip[:, :5], 2)
+    torch.testing.assert_close(mixed.float(), network(clip[:, :5], 2), atol=1e-5, rtol=0.0)
 
 
 # What reaches what
@@ -224,10 +288,9 @@ def test_gradients(forecaster: ForecasterKind) -> None:
 
 
 def test_only_the_first_forecaster_layer_differs_between_the_kinds() -> None:
-    unconditioned, autoregressive = (
-        make(replace(SMALL, forecaster=forecaster)).state_dict() for forecaster in ("unconditioned", "autoregressive")
-    )
-    assert autoregressive.keys() - unconditioned.keys() == {"forecaster.0.weight_ih"}
+    kinds = {kind: make(replace(SMALL, forecaster=kind, head="sigmoid")).state_dict() for kind in FORECASTERS}
+    for kind in ("autoregressive", "advected"):
+        assert kinds[kind].keys() - kinds["unconditioned"].keys() == {"forecaster.0.weight_ih"}
 
 
 def test_state_dict_round_trip() -> None:

@@ -1,0 +1,99 @@
+"""Motion, against textures whose motion is known."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor
+
+from convlstm_cli.nn.motion import displacements, estimate_motion, move, sample
+
+
+def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
+    """A texture that is known at any position, in [0, 1]."""
+    return (
+        0.5
+        + 0.2 * torch.sin(0.37 * positions_x + 0.9) * torch.cos(0.29 * positions_y)
+        + 0.15 * torch.sin(0.23 * (positions_x + positions_y))
+    )
+
+
+def clip(right: float, down: float, steps: int = 5, height: int = 48, width: int = 40) -> Tensor:
+    """(1, steps, 1, height, width) of a texture that moves so many pixels a frame."""
+    rows, columns = torch.meshgrid(torch.arange(height).float(), torch.arange(width).float(), indexing="ij")
+    return torch.stack([waves(columns - right * t, rows - down * t) for t in range(steps)])[None, :, None]
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.floats(-2.5, 2.5), st.floats(-2.5, 2.5))
+def test_a_constant_motion_is_found(right: float, down: float) -> None:
+    flow = estimate_motion(clip(right, down))
+    inside = flow[0, :, 12:-12, 12:-12]
+    assert inside[0].mean().item() == pytest.approx(right, abs=0.15)
+    assert inside[1].mean().item() == pytest.approx(down, abs=0.15)
+
+
+def test_the_last_frames_count() -> None:
+    """A motion that turned around four frames ago is the new one."""
+    there, back = clip(1.5, 0.0), clip(-1.5, 0.0)
+    flow = estimate_motion(torch.cat((there, back), dim=1))
+    assert flow[0, 0, 12:-12, 12:-12].mean().item() == pytest.approx(-1.5, abs=0.15)
+
+
+def test_noise_and_flat_areas_stand_still() -> None:
+    """Noise of one grey value in 255, as in a camera that looks at nothing."""
+    random = torch.Generator().manual_seed(0)
+    noise = 0.5 + torch.randn(2, 5, 1, 32, 32, generator=random) / 255
+    assert estimate_motion(noise).abs().max() < 0.05
+    assert estimate_motion(torch.full((1, 4, 3, 16, 16), 0.3)).abs().max() == 0.0
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_few_frames(steps: int) -> None:
+    flow = estimate_motion(clip(1.0, 0.0, steps=steps))
+    assert flow.shape == (1, 2, 48, 40)
+    assert flow[0, 0, 12:-12, 12:-12].mean().item() == pytest.approx(0.0 if steps == 1 else 1.0, abs=0.15)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (2, 5), (16, 33), (17, 64)])
+def test_any_size_is_finite(height: int, width: int) -> None:
+    flow = estimate_motion(torch.rand(2, 4, 3, height, width, generator=torch.Generator().manual_seed(0)))
+    assert flow.shape == (2, 2, height, width)
+    assert flow.isfinite().all()
+
+
+def test_frames_are_moved_on_along_a_constant_motion() -> None:
+    frames = clip(1.5, -0.5, steps=9)
+    flow = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
+    moved = move(frames[:, 4], displacements(flow, 4))
+    torch.testing.assert_close(moved[..., 12:-12, 12:-12], frames[:, 5:, :, 12:-12, 12:-12], atol=0.02, rtol=0.0)
+
+
+def test_trajectories_follow_a_turning_motion() -> None:
+    """Semi-Lagrangian: about a centre a point comes back after a full turn, where straight lines would lead away."""
+    side, turn = 65, 2 * math.pi / 60
+    rows, columns = torch.meshgrid(torch.arange(side) - 32.0, torch.arange(side) - 32.0, indexing="ij")
+    flow = turn * torch.stack((-rows, columns))[None]
+    whole = displacements(flow, 60)[0, -1]
+    start = (32, 42)  # ten pixels beside the centre
+    assert whole[(slice(None), *start)].norm().item() < 4.0
+    assert 60 * flow[0][(slice(None), *start)].norm().item() > 60.0
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(1, 5), st.integers(1, 5))
+def test_displacements_go_on_where_they_stopped(first: int, more: int) -> None:
+    flow = torch.randn(2, 2, 8, 9, generator=torch.Generator().manual_seed(0))
+    whole = displacements(flow, first + more)
+    start = displacements(flow, first)
+    rest = displacements(flow, more, start[:, -1])
+    torch.testing.assert_close(torch.cat((start, rest), dim=1), whole)
+
+
+def test_a_sample_at_no_distance_is_the_image_itself_and_beyond_the_edge_is_the_edge() -> None:
+    image = torch.rand(1, 2, 7, 5, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(sample(image, torch.zeros(1, 2, 7, 5)), image, atol=1e-6, rtol=0.0)
+    far = torch.full((1, 2, 7, 5), 100.0)
+    torch.testing.assert_close(sample(image, far), image[..., -1:, -1:].expand_as(image), atol=1e-6, rtol=0.0)
