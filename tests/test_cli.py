@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def test_from_a_folder_to_frames_on_disk(make_folder: Callable[..., Path], tmp_p
     assert "optical flow" in done.stdout
     assert "runs/videos-1/evaluation-1" in done.stderr
     assert (tmp_path / "runs/videos-1/evaluation-1/scores.csv").exists()
-    done = convlstm("evaluate", "runs/videos-1", "runs/videos-1", folder, "-o", "scored", "--json", cwd=tmp_path)
+    shutil.copytree(tmp_path / "runs/videos-1", tmp_path / "twin")
+    done = convlstm("evaluate", "runs/videos-1", "twin", folder, "-o", "scored", "--json", cwd=tmp_path)
     assert "5 of 6 videos are left out" in done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads((tmp_path / "scored/evaluation.json").read_text())
