@@ -262,7 +262,7 @@ def evaluate(
     others: Annotated[
         list[Path] | None,
         typer.Argument(
-            metavar="[RUN...] [FOLDER...]",
+            metavar="RUN|FOLDER",
             help="More runs, for the mean of all their forecasts; then folders of videos, of which everything is "
             "scored that was not trained on. The test videos of RUN if no FOLDER is given.",
             show_default=False,

@@ -25,7 +25,7 @@ DEFINITIONS = {
     "ssim": "Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5, K1 = 0.01, K2 = 0.03, "
     "data range 1; mean over frames",
     "sharpness": "mean length of the gradient (differences of neighbouring pixels) of the forecast over that of the "
-    "truth: 1 is as sharp, below 1 is blur; null where the truth is flat",
+    "truth: 1 is as sharp, below 1 is blur (noise counts as sharp); null where the truth is flat",
     "csi": "critical success index, hits / (hits + misses + false alarms), of values at or above the threshold; "
     "counts pooled over clips, null where undefined",
     "pod": "probability of detection, hits / (hits + misses), pooled likewise",

@@ -54,8 +54,8 @@ def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
             tile = cv2.resize(to_image(frame), (width, height), interpolation=cv2.INTER_NEAREST)
             picture[top : top + height, left : left + width] = tile
     if title:
-        line = np.full((24, picture.shape[1], 3), 24, np.uint8)
-        _write_text(line, title.encode("ascii", "replace").decode(), 4, 17)  # OpenCV's letters are ASCII
+        line = np.full((32, picture.shape[1], 3), 24, np.uint8)
+        _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV's letters are ASCII
         picture = np.vstack((line, picture))
     return picture
 

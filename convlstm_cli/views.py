@@ -70,6 +70,8 @@ def evaluation_view(result: dict[str, Any]) -> View:
     for position in range(len(result["settings"]["thresholds"])):
         events = {name: scores["events"][position] for name, scores in columns.items()}
         tables += [_event_table(events, leads), ""]
+    if result["spread_skill"] is not None:
+        tables += [_spread_table(result["spread_skill"], leads), ""]
     return *lines, "", *tables, _skill_table(result), "", *_evaluation_verdict(result), "", *_definitions(result)
 
 
@@ -89,13 +91,23 @@ def _shown_leads(leads: int) -> list[int]:
 def _event_table(events: dict[str, dict[str, Any]], leads: list[int]) -> Table:
     """CSI by lead time, and all three scores over all of them, of reaching one threshold."""
     threshold = next(iter(events.values()))["threshold"]
-    table = _table(f"reaching\n{threshold:g}", *(f"CSI\n{name}" for name in events))
+    table = _table(f"at least\n{threshold:g}", *(f"CSI\n{name}" for name in events))
     for lead in leads:
         values = (scores["by_lead_time"]["csi"][lead] for scores in events.values())
         table.add_row(str(lead + 1), *(_number(value, 3, missing="-") for value in values))
     for metric in ("csi", "pod", "far"):
         values = (scores["mean"][metric] for scores in events.values())
         table.add_row(f"all {metric.upper()}", *(_number(value, 3, missing="-") for value in values), style="bold")
+    return table
+
+
+def _spread_table(spread: dict[str, Any], leads: list[int]) -> Table:
+    """How far an ensemble's members lie apart, beside how wrong their mean is."""
+    table = _table(
+        "frames\nahead", f"spread of {spread['members']} members over error\n(1 is reliable, less overconfident)"
+    )
+    for lead in leads:
+        table.add_row(str(lead + 1), _number(spread["by_lead_time"][lead], 2, missing="-"))
     return table
 
 
@@ -146,28 +158,22 @@ def _evaluation_verdict(result: dict[str, Any]) -> list[str]:
         lines.append(f"There is no interval: {reason}.")
     elif videos < FEW_VIDEOS:
         lines.append(f"From {videos} videos an interval is a rough guess, and rather too short.")
-    if (spread := result["spread_skill"]) is not None:
-        ratios = ", ".join(_number(ratio, 2, missing="-") for ratio in spread["by_lead_time"])
-        lines.append(
-            f"Spread-skill ratio of the {spread['members']} members by lead time (1 is reliable, below 1 "
-            f"overconfident): {ratios}."
-        )
     for which in ("worst", "best"):
         clip = result[which][0]
-        lines.append(f"The {which} clip beside copying is {clip['video']} from frame {clip['first_frame']}.")
+        lines.append(f"Against copying, the {which} clip is that of {clip['video']} from frame {clip['first_frame']}.")
     return lines
 
 
 def _definitions(result: dict[str, Any]) -> list[str]:
-    """What the columns are."""
+    """What the columns are, in lines that fit a terminal."""
     values = result["channels"] * result["height"] * result["width"]
     lines = [
-        f"Values lie in [0, 1]. MSE and MAE are per pixel and channel; MSE sum is over the {values} values of a frame, "
-        "as papers on video prediction print it.",
-        f"PSNR is of the pooled MSE. SSIM: {result['definitions']['ssim']}.",
-        f"Sharpness: {result['definitions']['sharpness'].split(';')[0]}.",
-        f"Skill is 1 - MSE / MSE of the baseline; its interval is a bootstrap over videos "
-        f"({result['interval']['resamples']} resamples).",
+        "Values lie in [0, 1]. MSE and MAE are means over pixels and channels; MSE sum is over the",
+        f"{values} values of a frame, as papers on video prediction print it. PSNR is of the mean MSE.",
+        "SSIM: Wang et al. 2004, as torchmetrics has it: Gaussian window 11x11, σ = 1.5, data range 1.",
+        "Sharpness: mean gradient of the forecast over that of the truth; blur lowers it, noise raises it.",
+        "Skill is 1 - MSE / MSE of the baseline; its interval is a bootstrap over videos "
+        f"({result['interval']['resamples']} draws).",
     ]
     if result["settings"]["thresholds"]:
         lines.append("CSI, POD and FAR are of values at or above the threshold, counts pooled over clips.")

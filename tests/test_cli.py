@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -66,6 +67,18 @@ def test_from_a_folder_to_frames_on_disk(make_folder: Callable[..., Path], tmp_p
     assert "using the newest run, runs/videos-1" in done.stderr
     assert "after frame 10" in done.stdout
     assert (tmp_path / "forecasts/videos-1/square0/frame_000003.png").exists()
+
+    done = convlstm("evaluate", "runs/videos-1", "--thresholds", "0.2,0.5", cwd=tmp_path)
+    assert "against" in done.stdout
+    assert "optical flow" in done.stdout
+    assert "runs/videos-1/evaluation-1" in done.stderr
+    assert (tmp_path / "runs/videos-1/evaluation-1/scores.csv").exists()
+    shutil.copytree(tmp_path / "runs/videos-1", tmp_path / "twin")
+    done = convlstm("evaluate", "runs/videos-1", "twin", folder, "-o", "scored", "--json", cwd=tmp_path)
+    assert "5 of 6 videos are left out" in done.stderr
+    found = json.loads(done.stdout)
+    assert found == json.loads((tmp_path / "scored/evaluation.json").read_text())
+    assert found["spread_skill"]["members"] == 2
 
     found = json.loads(convlstm("inspect", "runs/videos-1", "--json", cwd=tmp_path).stdout)
     assert found["epochs"] == 1
@@ -169,6 +182,9 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
         (["predict", "x.mp4", "--ensemble", "nowhere"], 1, ["nowhere"]),
         (["compare", ".", "--arms", "none"], 2, ["two"]),
         (["compare", ".", "--arms", "none,some"], 2, ["--arms"]),
+        (["evaluate"], 2, ["RUN"]),
+        (["evaluate", "nowhere"], 1, ["nowhere"]),
+        (["evaluate", ".", "--thresholds", "high"], 2, ["--thresholds"]),
         (["inspect", "nowhere.mp4"], 1, ["nowhere.mp4"]),
         (["explain", "--kernel-size", "2"], 2, ["--kernel-size"]),
         (["frobnicate"], 2, ["frobnicate"]),

@@ -1,15 +1,23 @@
+import dataclasses
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from helpers import moving_square
 
+from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import prepare
 from convlstm_cli.device import Compute, choose
-from convlstm_cli.evaluate import evaluate_clips, forecast_chunks, forecast_clip, to_float
+from convlstm_cli.errors import InputError, UsageError
+from convlstm_cli.evaluate import evaluate, evaluate_clips, forecast_chunks, forecast_clip, to_float
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.settings import DataConfig
+from convlstm_cli.run import Run
+from convlstm_cli.settings import DataConfig, EvaluateConfig, TrainConfig
+from convlstm_cli.train import train
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
@@ -61,3 +69,134 @@ def test_pieces_are_those_of_the_clip_and_leave_their_reader_alone(dtype: torch.
 def test_bytes_become_the_unit_interval() -> None:
     frames = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8), torch.device("cpu"))
     assert frames.tolist() == pytest.approx([0.0, 0.2, 1.0])
+
+
+@pytest.fixture
+def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
+    """A run with forecasts of its own, trained on 8 videos of 24 frames: two are its test."""
+    data = prepare(DataConfig((str(make_folder(8, frames=24)),), height=32, width=32, test=0.25), 4, 3, seed=0)
+    return train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), tmp_path / "run").run
+
+
+def test_training_scores_its_test_beside_every_baseline(run: Run) -> None:
+    test = run.read_json("test.json")
+    assert test is not None
+    for name in ("model", *BASELINES):
+        assert len(test[name]["by_lead_time"]["mse"]) == 3
+        assert test[name]["clips"] == test["model"]["clips"]
+    assert test["skill"] == pytest.approx(1 - test["model"]["mean"]["mse"] / test["persistence"]["mean"]["mse"])
+    assert set(run.read_metrics()[0]["validation"]) == {"skill", "model", "persistence"}
+
+
+def test_an_evaluation_without_folders_is_that_of_training_and_so_is_one_of_its_folder(run: Run) -> None:
+    test = run.read_json("test.json")
+    assert test is not None
+    for folders in ([], run.config["data"]["settings"]["folders"]):
+        report = evaluate([run], folders, EvaluateConfig(device="cpu", batch_size=3))
+        found = report.to_dict()
+        for name in ("model", *BASELINES):
+            assert found[name]["mean"] == pytest.approx(test[name]["mean"], rel=1e-5)
+        assert found["clips"] == test["model"]["clips"] == len(report.clips)
+        assert len(report.left_out) == (6 if folders else 0)
+    assert report.no_interval is None
+    json.dumps(found, allow_nan=False)
+
+
+def test_every_clip_is_scored_as_it_would_be_alone(run: Run) -> None:
+    report = evaluate([run], config=EvaluateConfig(device="cpu", frames=5, stride=2, batch_size=4))
+    model = run.load_model(torch.device("cpu"))
+    assert {start for _, start in report.clips} == set(range(0, 24 - 9 + 1, 2))
+    frames = {video.name: np.load(video.path) for video in report.videos}
+    for position in (0, len(report.clips) - 1):
+        name, start = report.clips[position]
+        clip = torch.from_numpy(frames[name][start : start + 9]).permute(0, 3, 1, 2)[None].float() / 255
+        error = forecast_clip(model, clip[:, :4], 5, choose("cpu")) - clip[:, 4:]
+        mine = report.evaluation.model.per_clip("mse")[position]
+        assert mine == pytest.approx(error.square().mean(dim=(0, 2, 3, 4)).tolist(), rel=1e-4)
+
+
+def test_the_skills_are_those_of_the_pooled_scores(run: Run) -> None:
+    found = evaluate([run], config=EvaluateConfig(device="cpu")).to_dict()
+    for name in BASELINES:
+        ratio = found["model"]["mean"]["mse"] / found[name]["mean"]["mse"]
+        assert found["skill_against"][name]["mean"] == pytest.approx(1 - ratio)
+        low, high = found["skill_against"][name]["interval"]
+        assert low <= 1 - ratio <= high
+        assert len(found["skill_against"][name]["interval_by_lead_time"]) == 3
+
+
+def test_the_worst_and_best_clips_are_those_by_their_ratio(run: Run) -> None:
+    report = evaluate([run], config=EvaluateConfig(device="cpu"))
+    scores = report.evaluation
+    ratios = scores.model.per_clip("mse").mean(axis=1) / scores.persistence.per_clip("mse").mean(axis=1)
+    for shown, position in ((report.worst[0], int(ratios.argmax())), (report.best[0], int(ratios.argmin()))):
+        assert (shown.video, shown.first_frame - 1) == report.clips[position]
+        assert shown.mse / shown.persistence_mse == pytest.approx(ratios[position])
+        assert list(shown.rows) == ["input", "truth", "model", *BASELINES]
+        error = (shown.rows["model"] - shown.rows["truth"]).square().mean()
+        assert float(error) == pytest.approx(shown.mse, rel=1e-4)
+    assert len(report.worst) == len(report.best) == 3
+    assert not {(c.video, c.first_frame) for c in report.worst} & {(c.video, c.first_frame) for c in report.best}
+
+
+def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, tmp_path: Path) -> None:
+    other = Run.create(tmp_path / "other", run.config)
+    weights = run.load_model(torch.device("cpu")).state_dict()
+    other.save_weights({name: value + 0.05 * torch.randn_like(value) for name, value in weights.items()})
+    config = EvaluateConfig(device="cpu")
+    both = evaluate([run, other], config=config)
+    frames, truth = (
+        torch.cat([row.rows[name] for row in both.worst]).view(len(both.worst), -1, 1, 32, 32)
+        for name in ("input", "truth")
+    )
+    models = [member.load_model(torch.device("cpu")) for member in (run, other)]
+    members = torch.stack([forecast_clip(model, frames, 3, choose("cpu")) for model in models])
+    shown = torch.stack([row.rows["model"] for row in both.worst])
+    torch.testing.assert_close(shown, members.mean(dim=0))
+    assert [row.mse for row in both.worst] == pytest.approx(
+        (shown - truth).square().mean(dim=(1, 2, 3, 4)).tolist(), rel=1e-4
+    )
+    spread = both.to_dict()["spread_skill"]
+    assert spread["members"] == 2
+    assert all(ratio > 0 for ratio in spread["by_lead_time"])
+    assert evaluate([run], config=config).to_dict()["spread_skill"] is None
+    twice = evaluate([run, run], config=config).to_dict()
+    assert twice["spread_skill"]["by_lead_time"] == [0.0, 0.0, 0.0]
+    assert twice["model"]["mean"]["mse"] == pytest.approx(evaluate([run], config=config).evaluation.model.mean_mse)
+
+
+def test_runs_of_other_frames_make_no_ensemble(run: Run, tmp_path: Path) -> None:
+    settings = {**run.config["data"], "settings": {**run.config["data"]["settings"], "fit": "crop"}}
+    other = Run.create(tmp_path / "other", {**run.config, "data": settings})
+    with pytest.raises(UsageError, match="other"):
+        evaluate([run, other])
+    with pytest.raises(UsageError, match="no run"):
+        evaluate([])
+
+
+def test_one_video_has_scores_and_no_interval(run: Run, tmp_path: Path) -> None:
+    np.save(tmp_path / "new.npy", moving_square(12, seed=70))
+    report = evaluate([run], [str(tmp_path / "new.npy")], EvaluateConfig(device="cpu", frames=8))
+    found = report.to_dict()
+    assert found["clips"] == 1
+    assert found["skill_against"]["optical_flow"]["interval"] is None
+    assert "single video" in found["interval"]["missing"]
+    assert report.worst[0].to_dict() == report.best[0].to_dict()
+
+
+def test_clips_longer_than_what_was_held_out_are_one_error(run: Run) -> None:
+    with pytest.raises(InputError, match=r"takes 104 frames; the longest has 24.*--frames"):
+        evaluate([run], config=EvaluateConfig(frames=100))
+
+
+def test_large_frames_are_shown_smaller(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convlstm_cli.evaluate.PICTURED_SIDE", 16)
+    monkeypatch.setattr("convlstm_cli.evaluate.PICTURED_FRAMES", 2)
+    shown = evaluate([run], config=EvaluateConfig(device="cpu")).worst[0]
+    assert {frames.shape for frames in shown.rows.values()} == {(2, 1, 16, 16)}
+
+
+def test_settings_are_written_resolved(run: Run) -> None:
+    report = evaluate([run], config=EvaluateConfig(device="cpu"))
+    assert (report.config.frames, report.config.stride) == (3, 3)
+    assert dataclasses.asdict(report.config) == report.to_dict()["settings"]

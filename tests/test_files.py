@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import replacing, replacing_folder, reserve, write_text
+from convlstm_cli.files import creating_folder, replacing, replacing_folder, reserve, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -92,6 +92,38 @@ def test_a_stop_between_the_two_renamings_keeps_the_old_folder(tmp_path: Path, m
         again()
     assert (folder / "marker").read_text() == "old"
     assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_new_folder_is_whole_or_not_there(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "out"
+    with creating_folder(folder) as partial:
+        (partial / "file").write_text("x")
+        assert not folder.exists()
+    assert [path.name for path in folder.iterdir()] == ["file"]
+    with pytest.raises(OutputError, match="is there already"), creating_folder(folder):
+        pass
+
+    def cut_off() -> None:
+        with creating_folder(tmp_path / "deep" / "other") as partial:
+            (partial / "file").write_text("half")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        cut_off()
+    assert list(folder.parent.iterdir()) == [folder]
+
+
+def test_a_new_folder_does_not_replace_what_came_meanwhile(tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+
+    def too_late() -> None:
+        with creating_folder(folder):
+            folder.mkdir()
+            (folder / "theirs").write_text("x")
+
+    with pytest.raises(OutputError, match="out"):
+        too_late()
+    assert [path.name for path in folder.iterdir()] == ["theirs"]
 
 
 def test_room_is_reserved_before_a_file_is_mapped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

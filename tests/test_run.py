@@ -119,6 +119,9 @@ def test_what_a_kill_left_is_removed(tmp_path: Path) -> None:
     left = [run.folder / ".partial-1-resume.pt", run.folder / "samples" / ".partial-1-a.png"]
     for path in left:
         path.write_text("half")
+    left.append(run.folder / ".partial-1-evaluation-1")
+    left[-1].mkdir()
+    (left[-1] / ".partial-1-worst.png").write_text("half")
     run.remove_partials()
     assert not any(path.exists() for path in left)
     assert (run.folder / "config.json").exists()

@@ -5,7 +5,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DataConfig, PredictConfig, TrainConfig, parse_duration, parse_names, parse_tile
+from convlstm_cli.settings import (
+    DataConfig,
+    EvaluateConfig,
+    PredictConfig,
+    TrainConfig,
+    parse_duration,
+    parse_names,
+    parse_thresholds,
+    parse_tile,
+)
 
 
 @pytest.mark.parametrize(
@@ -107,3 +116,28 @@ def test_epochs_are_limited_only_where_nothing_else_is() -> None:
     assert TrainConfig(max_time=60.0).epoch_limit is None
     assert TrainConfig(max_steps=5).epoch_limit is None
     assert TrainConfig(max_time=60.0, epochs=3).epoch_limit == 3
+
+
+def test_thresholds() -> None:
+    assert parse_thresholds("--thresholds", "0.2, 0.5") == (0.2, 0.5)
+    assert parse_thresholds("--thresholds", "") == ()
+    assert EvaluateConfig(thresholds=(0.5, 0.2, 0.5)).thresholds == (0.5, 0.2)
+    with pytest.raises(UsageError, match="--thresholds"):
+        parse_thresholds("--thresholds", "high")
+
+
+@pytest.mark.parametrize(
+    ("change", "flag"),
+    [
+        ({"thresholds": (0.0,)}, "--thresholds"),
+        ({"thresholds": (1.5,)}, "--thresholds"),
+        ({"thresholds": (float("nan"),)}, "--thresholds"),
+        ({"frames": 0}, "--frames"),
+        ({"stride": 0}, "--stride"),
+        ({"batch_size": 0}, "--batch-size"),
+        ({"precision": "fp8"}, "--precision"),
+    ],
+)
+def test_what_is_no_evaluation_names_the_option(change: dict[str, object], flag: str) -> None:
+    with pytest.raises(UsageError, match=flag):
+        EvaluateConfig(**change)  # type: ignore[arg-type]
