@@ -20,6 +20,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.metrics import DEFINITIONS, Scores, Spread, finite, skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.motion import Advection
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import EvaluateConfig
@@ -350,10 +351,19 @@ def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, comput
 
 
 def forecast_chunks(
-    model: EncoderForecaster, frames: Tensor, horizon: int, chunk: int, compute: Compute
+    model: EncoderForecaster,
+    frames: Tensor,
+    horizon: int,
+    chunk: int,
+    compute: Compute,
+    advection: Advection | None = None,
 ) -> Iterator[Tensor]:
-    """What `forecast_clip` gives, in pieces of up to `chunk` frames, each computed when it is asked for."""
-    pieces = model.stream(frames, horizon, chunk=chunk)
+    """What `forecast_clip` gives, in pieces of up to `chunk` frames, each computed when it is asked for.
+
+    `advection` is for frames that are a window of larger ones; see `EncoderForecaster.stream`.
+    """
+    pieces = model.stream(frames, horizon, chunk=chunk, advection=advection)
+    del frames, advection  # the stream lets go of them when it has read them
     while True:
         # Entered for each piece, since a generator that waits would leave its caller in this mode.
         with _inferring(model, compute):

@@ -33,6 +33,8 @@ from convlstm_cli.evaluate import forecast_chunks, to_float
 from convlstm_cli.files import reserve
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.motion import FRAMES as MOTION_FRAMES
+from convlstm_cli.nn.motion import Advection
 
 LEAST_OVERLAP = 32
 """Pixels that tiles overlap by, unless asked otherwise or `default_overlap` is more."""
@@ -41,8 +43,8 @@ OVERLAP_REACHES = 12
 4 and kernels of 3, an overlap of 48 pixels left differences to the untiled forecast a tenth of those with 32."""
 SHARE = 0.7
 """Of the free memory that may be planned with: what convolutions work in, and the writers, are not counted."""
-FRAME_COPIES = 24
-"""Float copies of a frame that scoring it takes, most of them for SSIM."""
+FRAME_COPIES = 40
+"""Float copies of a frame that finding its motion takes; scoring it takes fewer, most of them for SSIM."""
 
 
 class Span(NamedTuple):
@@ -184,6 +186,7 @@ def inference_memory(
         with _Allocated() as allocated:
             frames = torch.empty(1, input_frames, config.channels, height, width)
             pieces = network.stream(frames, 2 * chunk, chunk=chunk)
+            del frames
             next(pieces)
             held = allocated.now
             next(pieces)
@@ -223,7 +226,7 @@ def forecast_tiles(
 def _in_step(
     model: EncoderForecaster, clip: Tensor, horizon: int, chunk: int, compute: Compute, tiling: Tiling
 ) -> Iterator[Tensor]:
-    streams = [forecast_chunks(model, _cut_out(clip, *tile, compute), horizon, chunk, compute) for tile in tiling]
+    streams = list(_streams(model, clip, horizon, chunk, compute, tiling))
     batch, _, channels, height, width = clip.shape
     for first in range(0, horizon, chunk):
         total = torch.zeros(batch, min(chunk, horizon - first), channels, height, width)
@@ -246,9 +249,9 @@ def _one_by_one(
     reserve(spool, 4 * math.prod(shape))
     total = np.memmap(spool, np.float32, "r+", shape=shape)
     try:
-        for tile in tiling:
+        for tile, stream in zip(tiling, _streams(model, clip, horizon, chunk, compute, tiling), strict=True):
             first = 0
-            for piece in forecast_chunks(model, _cut_out(clip, *tile, compute), horizon, chunk, compute):
+            for piece in stream:
                 _blend(torch.from_numpy(total[:, first : first + piece.shape[1]]), piece, *tile)
                 first += piece.shape[1]
         for first in range(0, horizon, chunk):
@@ -257,6 +260,23 @@ def _one_by_one(
     finally:
         del total  # Windows removes no file that is mapped
         spool.unlink(missing_ok=True)
+
+
+def _streams(
+    model: EncoderForecaster, clip: Tensor, horizon: int, chunk: int, compute: Compute, tiling: Tiling
+) -> Iterator[Iterator[Tensor]]:
+    """The forecast of each tile, in pieces (B, n, C, h, w)."""
+    advection = None
+    if model.config.forecaster == "advected":
+        # Found and read on the whole frame: what moves into a tile comes from far beyond its edge.
+        with torch.inference_mode():
+            advection = Advection.of(to_float(clip[:, -MOTION_FRAMES:], compute.device))
+    for rows, columns in tiling:
+        window = None
+        if advection is not None:
+            size = rows.stop - rows.start, columns.stop - columns.start
+            window = advection.window(rows.start, columns.start, *size)
+        yield forecast_chunks(model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute, window)
 
 
 def _cut_out(clip: Tensor, rows: Span, columns: Span, compute: Compute) -> Tensor:

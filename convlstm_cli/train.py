@@ -318,6 +318,7 @@ class TrainStep:
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
         self._config = config
         self._compute = compute
+        self._steps = 0
 
     @property
     def averaged(self) -> EncoderForecaster:
@@ -337,8 +338,9 @@ class TrainStep:
         frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
         self.network.train()
         with self._compute.autocast():
-            forecast = self.network(frames, truth.shape[1], truth=truth, feeding=feeding)
+            forecast = self.network(frames, truth.shape[1], truth=truth, fed=self._draw_fed(truth, feeding))
         loss = loss_between(self._config.loss, forecast.float(), truth)
+        self._steps += 1
         self.optimizer.zero_grad()
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         self._scaler.unscale_(self.optimizer)
@@ -360,7 +362,7 @@ class TrainStep:
             "average": self._average.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "scaler": self._scaler.state_dict(),
-            "random": torch.get_rng_state(),
+            "steps": self._steps,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -370,7 +372,14 @@ class TrainStep:
         self.optimizer.load_state_dict(state["optimizer"])
         if state["scaler"]:  # empty unless it was fp16
             self._scaler.load_state_dict(state["scaler"])
-        torch.set_rng_state(state["random"])
+        self._steps = state["steps"]
+
+    def _draw_fed(self, truth: Tensor, feeding: float) -> Tensor | None:
+        """Where true frames are fed, (B, horizon) bool; the seed and the number of the step decide."""
+        if not feeding:
+            return None
+        generator = torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps)
+        return (torch.rand(truth.shape[:2], generator=generator) < feeding).to(truth.device)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

@@ -64,6 +64,21 @@ def test_tiles_that_see_far_enough_leave_no_trace(height: int, width: int, one_b
     torch.testing.assert_close(tiled(tiles, frames, tmp_path), untiled(frames), rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("one_by_one", [False, True])
+def test_what_moves_into_a_tile_comes_from_its_neighbour(tmp_path: Path, one_by_one: bool) -> None:
+    """Over ten frames from further away than tiles overlap."""
+    columns = torch.arange(192.0)
+    rows = [128 + 100 * torch.sin((columns - 4 * step) * 0.11) for step in range(4)]  # 4 pixels a frame to the right
+    frames = torch.stack(rows).round().byte()[None, :, None, None].expand(1, 4, 1, 48, 192).contiguous()
+    parts = cut(48, 192, 64, 16, 2)
+    assert parts.count > 2
+    model = EncoderForecaster(LOCAL).eval()  # new, so that it gives little but the moved frame
+    tiles = Tiling(parts.rows, parts.columns, one_by_one)
+    pieces = list(forecast_tiles(model, frames, 10, 4, CPU, tiles, tmp_path / "spool"))
+    whole = torch.cat(list(forecast_chunks(model, to_float(frames, CPU.device), 10, 4, CPU)), dim=1)
+    torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=0, atol=0.01)
+
+
 def test_too_little_overlap_does_leave_one(tmp_path: Path) -> None:
     """So that the test above would notice tiles that are not what they seem."""
     frames = clip(64, 96)
@@ -140,8 +155,8 @@ def test_what_is_expected_grows_with_the_pixels_and_with_the_states() -> None:
     assert more == pytest.approx(2 * held, rel=0.05)
     assert most == pytest.approx(2 * working, rel=0.05)
     states = 2 * 3 * 64 * 64 * 4
-    frames_and_last_piece = (2 + 8) * 128 * 128 * 4
-    assert held == pytest.approx(states + frames_and_last_piece, rel=0.05)
+    planes = 2 + 2 + 2 + 8  # the last frame twice, its motion, how far it is moved, and the last piece
+    assert held == pytest.approx(states + planes * 128 * 128 * 4, rel=0.05)
 
 
 def test_a_tile_that_is_asked_for_is_taken() -> None:

@@ -11,7 +11,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import blur, displacements, estimate_motion, move
+from convlstm_cli.nn.motion import Advection, blur
 from convlstm_cli.nn.recurrence import State, autocast
 
 BLUR = 1.0
@@ -25,10 +25,8 @@ class _Progress(NamedTuple):
     """Of the second stack."""
     last: Tensor
     """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
-    motion: Tensor | None = None
-    """(B, 2, H, W): of the last frame, in pixels a frame."""
-    moved: Tensor | None = None
-    """(B, 2, H, W): by how much the last frame has been moved on."""
+    advection: Advection | None = None
+    """Of the last frame, where it is moved on."""
 
 
 class EncoderForecaster(nn.Module):
@@ -69,16 +67,16 @@ class EncoderForecaster(nn.Module):
             layer.checkpoint_every = steps
 
     def forward(
-        self, frames: Tensor, horizon: int | None = None, *, truth: Tensor | None = None, feeding: float = 0.0
+        self, frames: Tensor, horizon: int | None = None, *, truth: Tensor | None = None, fed: Tensor | None = None
     ) -> Tensor:
         """Forecasts the frames that follow.
 
         Args:
             frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
             horizon: number of frames to forecast; None takes the configured one.
-            truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling.
-            feeding: probability that an autoregressive forecaster goes on from a frame of `truth`, drawn for each
-                clip and lead time, instead of from its own (Bengio et al. 2015).
+            truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling (Bengio et al. 2015).
+            fed: (B, horizon) bool, where an autoregressive forecaster goes on from the frame of `truth` instead of
+                from its own; None is nowhere.
 
         Returns:
             (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
@@ -89,10 +87,11 @@ class EncoderForecaster(nn.Module):
                 horizon below 1.
         """
         horizon = self._check(frames, horizon)
-        fed = truth if feeding > 0 else None
-        return self._forecast(self._begin(frames, self._encode(frames)), horizon, fed, feeding)[0]
+        return self._forecast(self._begin(frames, self._encode(frames)), horizon, truth, fed)[0]
 
-    def stream(self, frames: Tensor, horizon: int | None = None, *, chunk: int) -> Iterator[Tensor]:
+    def stream(
+        self, frames: Tensor, horizon: int | None = None, *, chunk: int, advection: Advection | None = None
+    ) -> Iterator[Tensor]:
         """What `forward` gives, in pieces, each computed when it is asked for.
 
         Memory grows with `chunk` but not with the horizon, nor with T beyond the frames themselves.
@@ -101,6 +100,8 @@ class EncoderForecaster(nn.Module):
             frames: (B, T, C, H, W), as in `forward`.
             horizon: as in `forward`.
             chunk: frames that are read, and then forecast, at a time.
+            advection: of larger frames that these are a window of, so that things can move in from outside; for an
+                advected forecaster. None is that of the frames themselves.
 
         Yields:
             (B, n, C, H, W), n = `chunk` but for the last piece.
@@ -114,8 +115,9 @@ class EncoderForecaster(nn.Module):
         states = self._encode(frames[:, :chunk])
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
-        progress = self._begin(frames, states)
-        progress = progress._replace(last=progress.last.clone())  # a view would keep all frames
+        last = frames[:, -1:].clone()  # a view would keep all frames
+        progress = self._begin(frames, states) if advection is None else _Progress(states, last, advection)
+        progress = progress._replace(last=last)
         del frames, states
         for first in range(0, horizon, chunk):
             forecast, progress = self._forecast(progress, min(chunk, horizon - first))
@@ -149,23 +151,22 @@ class EncoderForecaster(nn.Module):
         """What the first forecast goes on from: the encoder's states, and all else that the frames tell."""
         if self.config.forecaster != "advected":
             return _Progress(states, frames[:, -1:])
-        # Nothing is learned there, since a motion that followed the loss could stop being one; and bf16 would not tell
-        # small motions apart.
-        with autocast(frames.device, None):
-            motion = estimate_motion(frames.detach())
-        return _Progress(states, frames[:, -1:], motion, torch.zeros_like(motion))
+        with autocast(frames.device, None):  # bf16 would not tell small motions apart
+            return _Progress(states, frames[:, -1:], Advection.of(frames))
 
     def _forecast(
-        self, progress: _Progress, steps: int, truth: Tensor | None = None, feeding: float = 0.0
+        self, progress: _Progress, steps: int, truth: Tensor | None = None, fed: Tensor | None = None
     ) -> tuple[Tensor, _Progress]:
         """The next frames (B, steps, C, H, W), and what those after them go on from."""
-        states, last, motion, moved = progress
-        if motion is not None:
-            shifts = displacements(motion, steps, moved)  # (B, steps, 2, H, W)
-            advected = move(last[:, 0], shifts)  # (B, steps, C, H, W)
-            hidden, states = self._unroll(self._to_patches(advected), states, None)
-            blurred = blur(advected.flatten(0, 1), BLUR).view_as(advected)
-            return self.head(hidden, [advected, blurred, last]), _Progress(states, last, motion, shifts[:, -1])
+        states, last, advection = progress
+        if advection is not None:
+            with autocast(last.device, None):
+                moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
+                known = [moved]
+                if self.config.head == "mix":
+                    known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
+            hidden, states = self._unroll(self._to_patches(moved), states, None)
+            return self.head(hidden, known), _Progress(states, last, advection)
         if self.config.forecaster == "unconditioned":
             hidden, states = self._unroll(None, states, steps)
             return self.head(hidden, [last]), _Progress(states, last)
@@ -174,9 +175,8 @@ class EncoderForecaster(nn.Module):
             hidden, states = self._unroll(self._to_patches(last), states, None)
             last = self.head(hidden, [last])
             forecast.append(last)
-            if truth is not None:
-                fed = (torch.rand(len(last)) < feeding).to(last.device).view(-1, 1, 1, 1, 1)
-                last = torch.where(fed, truth[:, step : step + 1], last)
+            if truth is not None and fed is not None:
+                last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
         # A copy neither keeps the piece in memory nor sees what becomes of it.
         return torch.cat(forecast, dim=1), _Progress(states, last.clone())
 

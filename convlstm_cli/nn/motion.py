@@ -14,6 +14,8 @@ by the midpoint rule (Germann and Zawadzki 2002).
 Displacements are in pixels, (B, 2, H, W) with x before y.
 """
 
+from typing import NamedTuple
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -58,44 +60,54 @@ def estimate_motion(frames: Tensor) -> Tensor:
     return flow
 
 
-def displacements(flow: Tensor, steps: int, start: Tensor | None = None) -> Tensor:
-    """Where the content of each pixel came from after 1, 2, ... steps of a constant motion.
+class Advection(NamedTuple):
+    """A frame that is moved on along its motion, seen through a window."""
 
-    Args:
-        flow: (B, 2, H, W), pixels a frame.
-        steps: number of steps.
-        start: (B, 2, H, W), the displacement that the first step goes on from; None is none.
+    frame: Tensor
+    """(B, C, H, W): the whole of it, in [0, 1]."""
+    motion: Tensor
+    """(B, 2, H, W): of the whole frame, in pixels a step."""
+    source: Tensor
+    """(B, 2, h, w): how far away in the frame lies what is to be seen in the window now."""
+    corner: tuple[int, int] = (0, 0)
+    """Row and column of the frame where the window begins; it may reach beyond the frame, whose edge is repeated."""
 
-    Returns:
-        (B, steps, 2, H, W), to be given to `move`.
+    @classmethod
+    def of(cls, frames: Tensor) -> "Advection":
+        """The last of the frames (B, T, C, H, W), not moved yet, as a whole."""
+        # Nothing is learned of the motion: one that followed a loss could stop being one.
+        motion = estimate_motion(frames.detach())
+        # A copy, since a view would keep all frames.
+        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion))
+
+    def window(self, top: int, left: int, height: int, width: int) -> "Advection":
+        """The same, not moved yet, seen through a window of the frame."""
+        return self._replace(source=self.motion.new_zeros(len(self.motion), 2, height, width), corner=(top, left))
+
+    def advance(self, steps: int) -> tuple[Tensor, "Advection"]:
+        """What the window shows after each of the next steps, (B, steps, C, h, w), and what goes on from there."""
+        source = self.source
+        seen = []
+        for _ in range(steps):
+            halfway = source - sample(self.motion, source, self.corner) / 2.0
+            source = source - sample(self.motion, halfway, self.corner)
+            seen.append(sample(self.frame, source, self.corner))
+        return torch.stack(seen, dim=1), self._replace(source=source)
+
+
+def sample(image: Tensor, displacement: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """An image (B, C, H, W) read bilinearly as far away as displacements say; beyond its edge is its edge.
+
+    `displacement` (B, 2, h, w) belongs to the pixels from row and column `corner` on. Gives (B, C, h, w).
     """
-    total = torch.zeros_like(flow) if start is None else start
-    found = []
-    for _ in range(steps):
-        halfway = total - sample(flow, total) / 2.0
-        total = total - sample(flow, halfway)
-        found.append(total)
-    return torch.stack(found, dim=1)
-
-
-def move(image: Tensor, displacement: Tensor) -> Tensor:
-    """An image (B, C, H, W) read at each of the displacements (B, T, 2, H, W): (B, T, C, H, W)."""
-    steps = displacement.shape[1]
-    images = image[:, None].expand(-1, steps, -1, -1, -1).flatten(0, 1)
-    moved = sample(images, displacement.flatten(0, 1))
-    return moved.view(-1, steps, *image.shape[1:])
-
-
-def sample(image: Tensor, displacement: Tensor) -> Tensor:
-    """An image (B, C, H, W) read `displacement` (B, 2, H, W) pixels away, bilinearly; beyond its edge is its edge."""
     height, width = image.shape[-2:]
-    rows = torch.arange(height, device=image.device, dtype=displacement.dtype)
-    columns = torch.arange(width, device=image.device, dtype=displacement.dtype)
+    rows = corner[0] + torch.arange(displacement.shape[-2], device=image.device, dtype=displacement.dtype)
+    columns = corner[1] + torch.arange(displacement.shape[-1], device=image.device, dtype=displacement.dtype)
     # Brought to the edge by hand, because grid_sample does not do it on MPS.
     x = (columns + displacement[:, 0]).clamp(0.0, width - 1.0)
     y = (rows[:, None] + displacement[:, 1]).clamp(0.0, height - 1.0)
     # grid_sample counts from -1 at the outer edge of the first pixel to 1 at that of the last.
-    grid = torch.stack(((x + 0.5) * (2.0 / width) - 1.0, (y + 0.5) * (2.0 / height) - 1.0), dim=-1)  # (B, H, W, 2)
+    grid = torch.stack(((x + 0.5) * (2.0 / width) - 1.0, (y + 0.5) * (2.0 / height) - 1.0), dim=-1)  # (B, h, w, 2)
     return F.grid_sample(image, grid.to(image.dtype), mode="bilinear", padding_mode="zeros", align_corners=False)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.motion import displacements, estimate_motion, move, sample
+from convlstm_cli.nn.motion import Advection, estimate_motion, sample
 
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
@@ -64,11 +64,24 @@ def test_any_size_is_finite(height: int, width: int) -> None:
     assert flow.isfinite().all()
 
 
+def moving(frame: Tensor, flow: Tensor) -> Advection:
+    """A frame (1, C, H, W) that has not moved yet."""
+    return Advection(frame, flow, torch.zeros_like(flow))
+
+
 def test_frames_are_moved_on_along_a_constant_motion() -> None:
     frames = clip(1.5, -0.5, steps=9)
     flow = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
-    moved = move(frames[:, 4], displacements(flow, 4))
+    moved, _ = moving(frames[:, 4], flow).advance(4)
     torch.testing.assert_close(moved[..., 12:-12, 12:-12], frames[:, 5:, :, 12:-12, 12:-12], atol=0.02, rtol=0.0)
+
+
+def test_what_was_seen_goes_on() -> None:
+    frames = clip(1.5, -0.5, steps=9)
+    forecast, _ = Advection.of(frames[:, :5]).advance(4)
+    error = (forecast - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
+    copied = (frames[:, 4:5] - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
+    assert error < 0.1 * copied
 
 
 def test_trajectories_follow_a_turning_motion() -> None:
@@ -76,20 +89,33 @@ def test_trajectories_follow_a_turning_motion() -> None:
     side, turn = 65, 2 * math.pi / 60
     rows, columns = torch.meshgrid(torch.arange(side) - 32.0, torch.arange(side) - 32.0, indexing="ij")
     flow = turn * torch.stack((-rows, columns))[None]
-    whole = displacements(flow, 60)[0, -1]
-    start = (32, 42)  # ten pixels beside the centre
-    assert whole[(slice(None), *start)].norm().item() < 4.0
-    assert 60 * flow[0][(slice(None), *start)].norm().item() > 60.0
+    _, after = moving(torch.zeros(1, 1, side, side), flow).advance(60)
+    assert after.source[0, :, 32, 42].norm().item() < 0.5  # ten pixels beside the centre
+    assert 60 * flow[0, :, 32, 42].norm().item() > 60.0
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(1, 5), st.integers(1, 5))
-def test_displacements_go_on_where_they_stopped(first: int, more: int) -> None:
-    flow = torch.randn(2, 2, 8, 9, generator=torch.Generator().manual_seed(0))
-    whole = displacements(flow, first + more)
-    start = displacements(flow, first)
-    rest = displacements(flow, more, start[:, -1])
-    torch.testing.assert_close(torch.cat((start, rest), dim=1), whole)
+def test_an_advection_goes_on_where_it_stopped(first: int, more: int) -> None:
+    generator = torch.Generator().manual_seed(0)
+    start = moving(torch.rand(2, 1, 8, 9, generator=generator), torch.randn(2, 2, 8, 9, generator=generator))
+    whole, _ = start.advance(first + more)
+    one, later = start.advance(first)
+    other, _ = later.advance(more)
+    torch.testing.assert_close(torch.cat((one, other), dim=1), whole)
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 20), st.integers(0, 20), st.integers(1, 20), st.integers(1, 20))
+def test_a_window_shows_its_part_of_the_whole(top: int, left: int, height: int, width: int) -> None:
+    """Also of what moves in from outside; where the window reaches beyond the frame, its edge is repeated."""
+    generator = torch.Generator().manual_seed(0)
+    start = moving(torch.rand(1, 2, 24, 24, generator=generator), 3.0 * torch.randn(1, 2, 24, 24, generator=generator))
+    whole, _ = start.advance(6)
+    part, _ = start.window(top, left, height, width).advance(6)
+    assert part.shape == (1, 6, 2, height, width)
+    inside = whole[..., top : top + height, left : left + width]
+    torch.testing.assert_close(part[..., : inside.shape[-2], : inside.shape[-1]], inside)
 
 
 def test_a_sample_at_no_distance_is_the_image_itself_and_beyond_the_edge_is_the_edge() -> None:
