@@ -4,7 +4,7 @@ The public Python API, loaded on first use, so that `import convlstm_cli` costs 
 
     import convlstm_cli as cl
 
-    data = cl.prepare(cl.DataConfig(("my_videos",)), input_frames=10, horizon=10, seed=0)
+    data = cl.prepare(cl.DataConfig(("my_videos",)), input_frames=10, horizon=10)
     model = cl.ForecasterConfig(64, 64, data.channels)
     result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
     for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...

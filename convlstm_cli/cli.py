@@ -64,6 +64,9 @@ CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_eve
 
 LIMITS = ("epochs", "max_time", "max_steps")
 
+LONGEST_NAME = 100
+"""Letters of a folder's name that is made of the names of runs."""
+
 VIDEOS = (DataConfig, "Videos")
 NETWORK = (ForecasterConfig, "Network")
 TRAINING = (TrainConfig, "Training")
@@ -188,8 +191,8 @@ def predict(
     run: Run | list[Run]
     told: dict[str, Any]
     if ensemble:
-        inputs, run = _ensemble(inputs, ensemble, model)
-        name, told = "+".join(member.name for member in run), {"members": [str(member.folder) for member in run]}
+        inputs, run, name = _ensemble(inputs, ensemble, model)
+        told = {"members": [str(member.folder) for member in run]}
     else:
         run = _run(model)
         name, told = run.name, {"run": str(run.folder)}
@@ -295,7 +298,8 @@ def evaluate(
     console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report.to_dict()))
     progress.note(
         f"wrote {folder} (evaluation.json, scores.csv, by_lead_time.png, worst.png, best.png)\n"
-        f"next: convlstm predict VIDEO -m {run}"
+        f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
+        f"{' '.join(str(member.folder) for member in runs)}"
     )
 
 
@@ -310,7 +314,6 @@ def inspect_(
     input_frames: Annotated[
         int, typer.Option(help="Frames to read before forecasting.", rich_help_panel="Videos")
     ] = ForecasterConfig.input_frames,
-    seed: Annotated[int, typer.Option(help="Seed of the split.", rich_help_panel="Videos")] = TrainConfig.seed,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: AsJson = False,
@@ -330,7 +333,7 @@ def inspect_(
     elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:
         height, width = parse_size(size)
         config = build(DataConfig, options, folders=(path,), height=height, width=width)
-        data = prepare(config, input_frames, frames, seed, console.ConsoleProgress(quiet, verbose).indexing)
+        data = prepare(config, input_frames, frames, console.ConsoleProgress(quiet, verbose).indexing)
         found = inspection.inspect_data(data)
         view = views.data_view(found)
     else:
@@ -412,7 +415,7 @@ def _prepare(
     model = build(ForecasterConfig, options, height=height, width=width, channels=1)
     check_options(model, training)
     config = build(DataConfig, options, folders=tuple(map(str, folders)), height=height, width=width)
-    data = prepare(config, model.input_frames, model.horizon, training.seed, progress.indexing)
+    data = prepare(config, model.input_frames, model.horizon, progress.indexing)
     progress.finished()
     for problem in data.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
@@ -434,8 +437,8 @@ def _resume(
     from convlstm_cli.video.geometry import parse_size
 
     explicit = {name for name in context.params if _was_given(context, name)}
-    if "preset" in explicit:
-        explicit |= {*PRESETS[context.params["preset"]]}
+    if "preset" in explicit:  # what it leaves at the defaults counts too
+        explicit |= {name for preset in PRESETS.values() for name in preset}
     recorded = run.config["data"]["settings"]
     height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
     given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
@@ -491,8 +494,8 @@ def _run(model: Path | None) -> "Run":
     return Run.open(newest(trained=True) if model is None else model)
 
 
-def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tuple[list[Path], "list[Run]"]:
-    """The inputs that are videos, and the runs that --ensemble means."""
+def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tuple[list[Path], "list[Run]", str]:
+    """The inputs that are videos, the runs that --ensemble means, and a name for their forecasts."""
     from convlstm_cli.ensemble import open_members
     from convlstm_cli.run import Run
 
@@ -501,4 +504,7 @@ def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tupl
     videos = [path for path in inputs if not Run.is_run(path)]
     if not videos:
         raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
-    return videos, open_members([*given, *(path for path in inputs if Run.is_run(path))])
+    members = [*given, *(path for path in inputs if Run.is_run(path))]
+    first, *others = (path.resolve().name for path in members)
+    name = "+".join((first, *others))
+    return videos, open_members(members), name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"

@@ -1,5 +1,6 @@
 """From folders of videos to the clips of training, validation and test."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -64,7 +65,6 @@ def prepare(
     config: DataConfig,
     input_frames: int,
     horizon: int,
-    seed: int,
     on_progress: OnVideo | None = None,
 ) -> VideoData:
     """Finds and decodes the videos and splits them.
@@ -76,17 +76,29 @@ def prepare(
     return VideoData(
         config=config,
         library=library,
-        split=split(library.videos, clip_frames, validation=config.validation, test=config.test, seed=seed),
+        split=split(
+            library.videos,
+            clip_frames,
+            validation=config.validation,
+            test=config.test,
+            seed=config.split_seed,
+        ),
         channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
         input_frames=input_frames,
         horizon=horizon,
     )
 
 
-def restore(record: dict[str, Any], input_frames: int, horizon: int, on_progress: OnVideo | None = None) -> VideoData:
+def restore(
+    record: dict[str, Any],
+    input_frames: int,
+    horizon: int,
+    on_progress: OnVideo | None = None,
+    needed: Sequence[Subset] = SUBSETS,
+) -> VideoData:
     """The data of a run, from what its config.json says, with the very split that it was trained with.
 
-    Raises InputError where a video of the split is gone or shows other frames.
+    Raises InputError where a video of the `needed` subsets is gone or shows other frames.
     """
     config = DataConfig(**record["settings"])
     library = _index(config, input_frames + horizon, on_progress)
@@ -95,7 +107,7 @@ def restore(record: dict[str, Any], input_frames: int, horizon: int, on_progress
     for name in SUBSETS:
         for entry in record["split"][name]:
             found = digests.get(entry["video"])
-            if found != entry["digest"]:
+            if found != entry["digest"] and name in needed:
                 now = "is gone or cannot be used" if found is None else "shows other frames"
                 raise InputError(
                     f"{entry['path']}: {now} since the run began; put it back as it was, or start a new run."

@@ -32,9 +32,15 @@ def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
     Raises InputError where a video of the first run's split is gone or shows other frames.
     """
     model = runs[0].model_config
-    data = restore(runs[0].config["data"], model.input_frames, model.horizon, progress.indexing)
+    data = restore(runs[0].config["data"], model.input_frames, model.horizon, progress.indexing, ("test",))
     tested = {segment.video for segment in data.split.test}
-    return _held_out(runs, data.library, [video for video in data.library.videos if video.name in tested])
+    found = _held_out(runs, data.library, [video for video in data.library.videos if video.name in tested])
+    if not found.segments:
+        raise InputError(
+            f"{runs[0].folder}: its test videos trained another of the runs, or chose its best epoch, so there is none "
+            "to score all of them on; name a FOLDER of other videos, or train with one --split-seed."
+        )
+    return found
 
 
 def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: int, progress: Progress) -> HeldOut:

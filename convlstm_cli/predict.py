@@ -112,6 +112,8 @@ def predict(
         outcome: Forecast | ConvLSTMError
         try:
             outcome = predict_video(source, members, output / names[source], config, compute, progress)
+        except UsageError:
+            raise  # of an option, so it would be the same for every input
         except ConvLSTMError as error:
             outcome = error
         except Exception as error:

@@ -81,8 +81,9 @@ class Run:
     @staticmethod
     def is_run(path: Path) -> bool:
         """Whether a path is meant as a run, or a comparison, rather than as a folder of videos."""
-        return (path / "comparison.json").is_file() or all(
-            (path / name).is_file() for name in ("config.json", "model.safetensors")
+        state = ("model.safetensors", "resume.pt")  # the second alone before its first epoch has ended
+        return (path / "comparison.json").is_file() or (
+            (path / "config.json").is_file() and any((path / name).is_file() for name in state)
         )
 
     @property

@@ -71,6 +71,7 @@ class DataConfig:
     stride: int = option(1, "Frames between the starts of training clips.")
     validation: float = option(0.15, "Share of the videos that choose the best epoch.")
     test: float = option(0.15, "Share of the videos that are never trained on nor chosen by.")
+    split_seed: int = option(0, "Seed of the split, apart from --seed, so that runs of other seeds share their test.")
 
     def __post_init__(self) -> None:
         # Absolute, so that a run goes on from any working directory.
@@ -79,6 +80,8 @@ class DataConfig:
         check_choice("--colour", self.colour, Colour)
         if self.stride < 1:
             raise UsageError(f"--stride is {self.stride}; it must be at least 1 frame.")
+        if self.split_seed < 0:
+            raise UsageError(f"--split-seed is {self.split_seed}; it must be at least 0.")
         for flag, share in (("--validation", self.validation), ("--test", self.test)):
             if not 0 < share < 1:
                 raise UsageError(f"{flag} is {share}; give a share between 0 and 1, such as 0.15.")
@@ -129,7 +132,7 @@ class TrainConfig:
         parse=parse_names,
     )
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
-    seed: int = option(0, "Seed of the initial values, the split and the order of the clips.")
+    seed: int = option(0, "Seed of the initial values, the order of the clips and all that is drawn in training.")
     device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
     precision: Precision = option(
         "auto",

@@ -153,8 +153,8 @@ def read(folder: str, model: ForecasterConfig, cache: Path) -> tuple[VideoData, 
     os.environ["CONVLSTM_CACHE"] = str(cache)
     try:
         say(f"decoding {folder}")
-        _, cold = timed(lambda: prepare(config, model.input_frames, model.horizon, seed=0))
-        data, warm = timed(lambda: prepare(config, model.input_frames, model.horizon, seed=0))
+        _, cold = timed(lambda: prepare(config, model.input_frames, model.horizon))
+        data, warm = timed(lambda: prepare(config, model.input_frames, model.horizon))
     finally:  # compiled kernels are in the usual one
         if before is None:
             del os.environ["CONVLSTM_CACHE"]

@@ -7,7 +7,9 @@
 A recipe is a set of options of `convlstm train` beside its defaults; TRIALS has those that were tried. What is compared
 is the error on the test videos, against copying the last frame and against optical flow; the validation videos choose
 the epoch. --mnist draws Moving MNIST into a folder of arrays first. Each result is a row of --table, a CSV file that
-is appended to; scripts/recipe_trials.csv has what we tried, with one thread each, two at a time on two cores.
+is appended to; scripts/recipe_trials.csv has what we tried, with one thread each beside other work on two cores, so
+that times in it are long. scripts/recipe_prototypes.csv has what came before: heads and ways to find motion that are
+not in the code any more, each trained for the steps that it says (one thread, 64x64 but for the radar, seed 0).
 """
 
 import argparse

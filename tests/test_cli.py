@@ -98,7 +98,7 @@ def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path
     together = json.loads(convlstm("predict", *arguments, cwd=tmp_path).stdout)
     assert together["members"] == ["runs/videos-1", "runs/compare-videos-1/channel", "runs/compare-videos-1/none"]
     assert together["forecasts"][0]["scores"]["spread_skill"]["mean"] > 0
-    assert together["forecasts"][0]["folder"] == "forecasts/videos-1+channel+none/square1"
+    assert together["forecasts"][0]["folder"] == "forecasts/videos-1+compare-videos-1/square1"
     assert json.loads(convlstm("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
     assert json.loads(convlstm("explain", "--json", cwd=tmp_path).stdout)
     assert json.loads(convlstm("info", "--json", cwd=tmp_path).stdout)["torch"]

@@ -23,7 +23,7 @@ MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, 
 
 
 def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[..., Path]) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     model = EncoderForecaster(replace(MODEL, forecaster="unconditioned", head="residual"))
     evaluation = evaluate_clips(model, data.clips("test"), choose("cpu"), batch_size=2)
     assert evaluation.model.mse == evaluation.persistence.mse
@@ -32,7 +32,7 @@ def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[.
 
 
 def test_persistence_is_scored_against_the_right_frames(make_folder: Callable[..., Path]) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     clips = torch.stack([data.clips("test")[i] for i in range(len(data.clips("test")))]).double() / 255
     expected = (clips[:, 3:4] - clips[:, 4:]).square().mean(dim=(0, 2, 3, 4))
     scores = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=3).persistence
@@ -74,7 +74,7 @@ def test_bytes_become_the_unit_interval() -> None:
 @pytest.fixture
 def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
     """A run with forecasts of its own, trained on 8 videos of 24 frames: two are its test."""
-    data = prepare(DataConfig((str(make_folder(8, frames=24)),), height=32, width=32, test=0.25), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder(8, frames=24)),), height=32, width=32, test=0.25), 4, 3)
     return train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), tmp_path / "run").run
 
 

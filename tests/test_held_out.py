@@ -33,7 +33,7 @@ def run_of(data: VideoData, folder: Path) -> Run:
 
 
 def prepared(folder: Path, seed: int = 0) -> VideoData:
-    return prepare(DataConfig((str(folder),), height=32, width=32), 4, 3, seed=seed)
+    return prepare(DataConfig((str(folder),), height=32, width=32, split_seed=seed), 4, 3)
 
 
 @pytest.mark.parametrize("videos", [1, 2, 6])

@@ -23,7 +23,7 @@ def test_a_video_is_counted_by_decoding(tmp_path: Path) -> None:
 
 
 def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     found = plan(data, MODEL, TrainConfig(batch_size=5))
     assert found["batch_shape"] == [5, 7, 1, 32, 32]
     assert found["parameters"] == parameter_count(MODEL)
@@ -32,7 +32,7 @@ def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) ->
 
 
 def test_a_run_tells_of_its_scores(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     result = train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     found = inspect_run(result.run)
     assert found["epochs"] == 1

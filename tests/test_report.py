@@ -57,7 +57,7 @@ def test_a_strip_holds_its_frames(tmp_path: Path) -> None:
 def test_the_report_is_one_whole_file_that_needs_no_network(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
     (folder / "<broken>.mp4").write_bytes(b"no video")
-    data = prepare(DataConfig((str(folder),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(folder),), height=32, width=32), 4, 3)
     model = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
     result = train(data, model, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")

@@ -22,7 +22,7 @@ MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, 
 
 @pytest.fixture
 def report(make_folder: Callable[..., Path], tmp_path: Path) -> EvaluationReport:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3, seed=0)
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     run = train(data, MODEL, TrainConfig(max_steps=1, device="cpu"), tmp_path / "run").run
     return evaluate([run], config=EvaluateConfig(device="cpu", thresholds=(0.2,)))
 
