@@ -1,5 +1,6 @@
 """Results as tables and lines for the terminal; `console.py` prints them."""
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -31,6 +32,10 @@ LEADS = 20
 FEW_VIDEOS = 10
 """Below this, percentile intervals of a bootstrap are known to be too short."""
 
+ERRORS = ("mse", "mse_sum", "mae")
+MOST_DIGITS = 8
+"""Decimals that fit into a column."""
+
 View = tuple[RenderableType, ...]
 
 
@@ -60,9 +65,9 @@ def evaluation_view(result: dict[str, Any]) -> View:
     columns = _systems(result)
     leads = _shown_leads(len(result["model"]["by_lead_time"]["mse"]))
     scored = len(result["videos"])
+    clips = f"{result['clips']} clip{'s' * (result['clips'] != 1)} of {scored} video{'s' * (scored != 1)}"
     lines = [
-        f"{result['clips']} clips of {scored} video{'s' * (scored != 1)}, at {result['height']}x{result['width']} "
-        f"pixels in {'grey' if result['channels'] == 1 else 'colour'}"
+        f"{clips}, at {result['height']}x{result['width']} pixels in {'grey' if result['channels'] == 1 else 'colour'}"
     ]
     tables: list[RenderableType] = []
     for metrics in (("mse", "mse_sum"), ("mae", "psnr"), ("ssim", "sharpness")):
@@ -302,14 +307,24 @@ def _score_table(columns: dict[str, dict[str, Any]], *metrics: str, leads: list[
     heads = (f"{MORE_METRICS[metric][0]}\n{name}" for metric in metrics for name in columns)
     table = _table("frames\nahead", *heads)
     leads = leads or list(range(len(next(iter(columns.values()))["by_lead_time"]["mse"])))
+    digits = {metric: _digits(metric, columns) for metric in metrics}
+
+    def cell(value: float | None, metric: str) -> str:
+        return _number(value, digits[metric], missing="∞" if metric == "psnr" else "-")
+
     for lead in leads:
-        table.add_row(str(lead + 1), *(_cell(scores["by_lead_time"][metric][lead], metric) for metric, scores in cells))
-    table.add_row("mean", *(_cell(scores["mean"][metric], metric) for metric, scores in cells), style="bold")
+        table.add_row(str(lead + 1), *(cell(scores["by_lead_time"][metric][lead], metric) for metric, scores in cells))
+    table.add_row("mean", *(cell(scores["mean"][metric], metric) for metric, scores in cells), style="bold")
     return table
 
 
-def _cell(value: float | None, metric: str) -> str:
-    return _number(value, MORE_METRICS[metric][1], missing="∞" if metric == "psnr" else "-")
+def _digits(metric: str, columns: dict[str, dict[str, Any]]) -> int:
+    """Decimals of a metric; of errors, where hardly anything moves, as many as show two digits of the least mean."""
+    digits = MORE_METRICS[metric][1]
+    means = [scores["mean"][metric] for scores in columns.values()]
+    if metric not in ERRORS or not any(means):
+        return digits
+    return min(MOST_DIGITS, max(digits, 1 - math.floor(math.log10(min(mean for mean in means if mean)))))
 
 
 def _verdicts(scores: dict[str, Any]) -> list[str]:

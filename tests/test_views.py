@@ -130,3 +130,8 @@ def test_a_test_shows_every_baseline_that_it_has(old: bool) -> None:
     assert "0.25 times that of copying the last frame (0.02000)" in shown
     assert ("0.50 times that of optical flow (0.01000)" in shown) is not old
     assert ("trend" in shown) is not old
+
+
+def test_small_errors_are_shown_with_two_digits() -> None:
+    tiny = {name: scores([4e-6, 4e-6]) for name in ("model", "persistence")}
+    assert "0.0000040" in text(view_of_test(tiny))
