@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -218,9 +219,9 @@ def test_the_network_gets_the_frames_in_order(tmp_path: Path, video: Path, monke
     seen: list[torch.Tensor] = []
     stream = EncoderForecaster.stream
 
-    def spy(self: EncoderForecaster, frames: torch.Tensor, horizon: int, *, chunk: int) -> Iterator[torch.Tensor]:
+    def spy(self: EncoderForecaster, frames: torch.Tensor, horizon: int, **options: Any) -> Iterator[torch.Tensor]:
         seen.append(frames)
-        return stream(self, frames, horizon, chunk=chunk)
+        return stream(self, frames, horizon, **options)
 
     monkeypatch.setattr(EncoderForecaster, "stream", spy)
     one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
@@ -272,7 +273,7 @@ def lively(run: Run) -> Run:
     """Lets a run's network change what it copies."""
     network = run.load_model(torch.device("cpu"))
     torch.manual_seed(0)
-    torch.nn.init.normal_(network.head.weight, std=0.3)
+    torch.nn.init.normal_(network.head.conv.weight, std=0.3)
     run.save_weights(network.state_dict())
     return run
 
@@ -394,6 +395,7 @@ def test_only_images_on_request_are_scored_with_a_picture(long_video: Path, tmp_
 PEAK_MEMORY = """
 import resource, sys
 from pathlib import Path
+from typing import Any
 from convlstm_cli.predict import predict
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig

@@ -55,14 +55,14 @@ def test_what_follows_from_it() -> None:
 
 
 def test_layers_are_stacked() -> None:
-    config = ForecasterConfig(64, 64, 1, hidden=(8, 4, 2))
+    config = ForecasterConfig(64, 64, 1, hidden=(8, 4, 2), forecaster="unconditioned")
     widths = [
         (layer["role"], layer["index"], layer["in_channels"], layer["hidden_channels"]) for layer in config.layers()
     ]
     encoder = [("encoder", 0, 16, 8), ("encoder", 1, 8, 4), ("encoder", 2, 4, 2)]
     assert widths == [*encoder, ("forecaster", 0, 0, 8), ("forecaster", 1, 8, 4), ("forecaster", 2, 4, 2)]
-    fed = replace(config, forecaster="autoregressive").layers()
-    assert [layer["in_channels"] for layer in fed] == [16, 8, 4, 16, 8, 4]
+    fed = (replace(config, forecaster="autoregressive"), replace(config, forecaster="advected"))
+    assert all([layer["in_channels"] for layer in each.layers()] == [16, 8, 4, 16, 8, 4] for each in fed)
 
 
 @given(
