@@ -8,7 +8,7 @@ from convlstm_cli.nn.config import check_choice
 Preset = Literal["small", "base", "paper"]
 
 PRESETS: dict[Preset, dict[str, Any]] = {
-    # The defaults: the best forecasts that were found for 5 and 20 minutes on two CPU cores.
+    # The defaults: the best forecasts that were found for minutes on two CPU cores (scripts/recipe_*.csv).
     "small": {},
     # A larger network and longer averages, for many hours on a CPU or for a GPU.
     "base": {"hidden": "64,64,64", "kernel_size": 5, "learning_rate": 1e-3, "average": 0.999},
