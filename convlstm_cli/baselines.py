@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from convlstm_cli.nn.motion import Advection
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.opencv import cv2
 
@@ -53,18 +53,8 @@ def optical_flow(frames: Tensor, horizon: int) -> Tensor:
         return persistence(frames, horizon)
     last = frames[:, -1].cpu().double()  # (B, C, H, W); in float64 a place without motion is copied exactly
     motion = torch.stack([_motion(clip) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
-    height, width = last.shape[-2:]
-    rows, columns = torch.meshgrid(
-        torch.arange(height, dtype=torch.float64), torch.arange(width, dtype=torch.float64), indexing="ij"
-    )
-    here = torch.stack((columns, rows))  # (2, H, W): x, y
-    passed = torch.zeros_like(motion)  # from where a pixel's content comes, in pixels
-    forecast = []
-    for _ in range(horizon):
-        step = _read(motion, here - passed)
-        passed = passed + _read(motion, here - passed - step / 2)
-        forecast.append(_read(last, here - passed))
-    return torch.stack(forecast, dim=1).clamp(0.0, 1.0).to(frames)
+    forecast, _ = Advection(last, motion, torch.zeros_like(motion)).advance(horizon)
+    return forecast.clamp(0.0, 1.0).to(frames)
 
 
 BASELINES: dict[str, Baseline] = {
@@ -95,12 +85,3 @@ def _motion(clip: Tensor) -> Tensor:
     back = [torch.from_numpy(dis.calc(now, before, None)) for before, now in itertools.pairwise(grey)]
     mean = torch.stack(back).double().mean(dim=0)  # (H, W, 2)
     return -mean[:height, :width].permute(2, 0, 1)
-
-
-def _read(image: Tensor, places: Tensor) -> Tensor:
-    """Bilinear values of (B, C, H, W) at places (B, 2, H, W), x and y in pixels; outside, those of the edge."""
-    height, width = image.shape[-2:]
-    # grid_sample counts from -1 at one edge of the image to 1 at the other
-    x = (2 * places[:, 0] + 1) / width - 1
-    y = (2 * places[:, 1] + 1) / height - 1
-    return F.grid_sample(image, torch.stack((x, y), dim=-1), padding_mode="border", align_corners=False)

@@ -2,12 +2,11 @@
 
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -22,6 +21,7 @@ from convlstm_cli.metrics import DEFINITIONS, Scores, Spread, finite, skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
 from convlstm_cli.progress import Progress
+from convlstm_cli.report import thumbnail
 from convlstm_cli.run import Run
 from convlstm_cli.settings import EvaluateConfig
 from convlstm_cli.versions import versions
@@ -163,7 +163,7 @@ def evaluate(
     compute = device.choose(config.device, config.precision)
     models = [run.load_model(compute.device) for run in runs]
     horizon = config.frames or models[0].config.horizon
-    config = EvaluateConfig(**{**asdict(config), "frames": horizon, "stride": config.stride or horizon})
+    config = replace(config, frames=horizon, stride=config.stride or horizon)
     input_frames = max(model.config.input_frames for model in models)
     clip_frames = input_frames + horizon
     held_out = of_folders(runs, folders, clip_frames, progress) if folders else own_test(runs, progress)
@@ -330,17 +330,8 @@ def _show(
         start + 1,
         float(evaluation.model.per_clip("mse")[position].mean()),
         float(evaluation.persistence.per_clip("mse")[position].mean()),
-        {name: _shrunk(clip[0, :PICTURED_FRAMES]).cpu() for name, clip in rows.items()},
+        {name: thumbnail(clip[0, :PICTURED_FRAMES], PICTURED_SIDE) for name, clip in rows.items()},
     )
-
-
-def _shrunk(frames: Tensor) -> Tensor:
-    """(T, C, H, W) as it is, or with its longest side brought to `PICTURED_SIDE`."""
-    longest = max(frames.shape[-2:])
-    if longest <= PICTURED_SIDE:
-        return frames.clone()
-    height, width = (max(1, round(side * PICTURED_SIDE / longest)) for side in frames.shape[-2:])
-    return F.interpolate(frames, (height, width), mode="area")
 
 
 def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, compute: Compute) -> Tensor:

@@ -1,6 +1,7 @@
 """Files that are whole or not there: written beside and renamed over."""
 
 import contextlib
+import itertools
 import os
 import shutil
 from collections.abc import Iterator
@@ -59,6 +60,11 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
     finally:
         shutil.rmtree(partial, ignore_errors=True)
         shutil.rmtree(replaced, ignore_errors=True)
+
+
+def numbered(folder: Path, stem: str) -> Path:
+    """A path in a folder that is not taken: STEM-1, STEM-2 and so on."""
+    return next(path for number in itertools.count(1) if not (path := folder / f"{stem}-{number}").exists())
 
 
 @contextlib.contextmanager

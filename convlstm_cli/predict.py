@@ -12,7 +12,6 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli import device, report, tiling
@@ -403,8 +402,9 @@ class _Known:
     def __init__(self, inputs: Tensor, members: int) -> None:
         self._last = inputs[:, -1:]  # (1, 1, C, H, W) uint8
         self._members = members
-        self._inputs = [_thumbnail(frame.float() / 255.0) for frame in inputs[0]]
-        self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (C, H, W)
+        # One after another, since as floats they take four times the memory.
+        self._inputs = torch.cat([report.thumbnail(frame[None].float() / 255.0, STRIP_SIDE) for frame in inputs[0]])
+        self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (1, C, H, W)
         self._variance: list[float] = []  # mean over the pixels of each lead time
         self._evaluation = Evaluation()
 
@@ -420,7 +420,9 @@ class _Known:
         for lead in range(truth.shape[1]):
             at = slice(lead, lead + 1)
             if len(self._shown) < STRIP_FRAMES:
-                self._shown.append((_thumbnail(truth[0, lead]), _thumbnail(forecast[0, lead])))
+                self._shown.append(
+                    (report.thumbnail(truth[0, at], STRIP_SIDE), report.thumbnail(forecast[0, at], STRIP_SIDE))
+                )
             self._evaluation.model.extend(score(forecast[:, at], truth[:, at]))
             self._evaluation.persistence.extend(score(copied, truth[:, at]))
             if spread is not None:
@@ -438,17 +440,8 @@ class _Known:
 
     def strip_rows(self) -> dict[str, Tensor]:
         """The rows of the picture."""
-        truth, forecast = (torch.stack(row) for row in zip(*self._shown, strict=True))
-        return {"input": torch.stack(self._inputs), "truth": truth, "forecast": forecast}
-
-
-def _thumbnail(frame: Tensor) -> Tensor:
-    """A copy of (C, H, W) on the CPU, made smaller where a side is longer than STRIP_SIDE."""
-    longer = max(frame.shape[-2:])
-    if longer <= STRIP_SIDE:
-        return frame.detach().to("cpu", copy=True)  # a view would keep all that was computed with it
-    size = [max(1, round(side * STRIP_SIDE / longer)) for side in frame.shape[-2:]]
-    return F.interpolate(frame[None], size, mode="area")[0].cpu()
+        truth, forecast = (torch.cat(row) for row in zip(*self._shown, strict=True))
+        return {"input": self._inputs, "truth": truth, "forecast": forecast}
 
 
 @contextlib.contextmanager

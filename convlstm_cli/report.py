@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch.nn.functional as F
 from jinja2 import Environment, PackageLoader
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -58,6 +59,15 @@ def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
         _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV's letters are ASCII
         picture = np.vstack((line, picture))
     return picture
+
+
+def thumbnail(frames: Tensor, side: int) -> Tensor:
+    """A copy of (T, C, H, W) on the CPU, made smaller where a side is longer than `side` pixels."""
+    longest = max(frames.shape[-2:])
+    if longest <= side:
+        return frames.detach().to("cpu", copy=True)  # a view would keep all that was computed with it
+    height, width = (max(1, round(each * side / longest)) for each in frames.shape[-2:])
+    return F.interpolate(frames, (height, width), mode="area").cpu()
 
 
 def to_image(frame: Tensor) -> Image:

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
-from convlstm_cli.files import PARTIAL, replacing, write_text, writing
+from convlstm_cli.files import PARTIAL, numbered, replacing, write_text, writing
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.settings import Fit, TrainConfig
@@ -228,10 +228,7 @@ def new_folder(source: str | Path, kind: str = "") -> Path:
     stem = Path(source).resolve().name or "run"
     if kind:
         stem = f"{kind}-{stem}"
-    number = 1
-    while (RUNS / f"{stem}-{number}").exists():
-        number += 1
-    return RUNS / f"{stem}-{number}"
+    return numbered(RUNS, stem)
 
 
 def newest(*, trained: bool) -> Path:

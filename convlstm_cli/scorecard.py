@@ -19,7 +19,7 @@ from matplotlib.ticker import MaxNLocator
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import EvaluationReport, ShownClip
-from convlstm_cli.files import creating_folder
+from convlstm_cli.files import creating_folder, numbered
 from convlstm_cli.metrics import Scores, finite, psnr
 from convlstm_cli.report import COLOURS, LABELS, Image, strip, write_image
 
@@ -29,10 +29,7 @@ RECORD = "evaluation.json"
 
 def free_folder(run: Path) -> Path:
     """A path inside a run folder that is not taken: evaluation-1, evaluation-2 and so on."""
-    number = 1
-    while (run / f"evaluation-{number}").exists():
-        number += 1
-    return run / f"evaluation-{number}"
+    return numbered(run, "evaluation")
 
 
 def check_free(folder: Path) -> None:
@@ -46,7 +43,6 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
 
     Raises OutputError if there is something at `folder`, or it cannot be written.
     """
-    check_free(folder)
     content = report.to_dict()
     with creating_folder(folder) as partial:
         (partial / RECORD).write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")

@@ -58,7 +58,7 @@ def system(root: Path, available: int, groups: dict[str, tuple[str, int, int]]) 
     """The files of a Linux system with so many kB and control groups of (limit, used, cached) bytes."""
     (root / "proc/self").mkdir(parents=True)
     (root / "proc/meminfo").write_text(f"MemTotal: 999999 kB\nMemFree: 1 kB\nMemAvailable: {available} kB\n")
-    (root / "proc/self/cgroup").write_text("1:name=old:/other\n0::/work/job\n")
+    (root / "proc/self/cgroup").write_text("1:name=old:/other\n0::/jobs/one\n")
     for group, (limit, used, cached) in groups.items():
         folder = root / "sys/fs/cgroup" / group
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,10 +72,10 @@ def system(root: Path, available: int, groups: dict[str, tuple[str, int, int]]) 
     ("groups", "free"),
     [
         ({}, 100 * 1024),
-        ({"work/job": ("max", 10, 0)}, 100 * 1024),
-        ({"work/job": ("5000", 4000, 300)}, 1300),
-        ({"work/job": ("5000", 1000, 0), "work": ("5000", 4500, 0)}, 500),
-        ({"work/job": ("5000", 6000, 0)}, 0),
+        ({"jobs/one": ("max", 10, 0)}, 100 * 1024),
+        ({"jobs/one": ("5000", 4000, 300)}, 1300),
+        ({"jobs/one": ("5000", 1000, 0), "jobs": ("5000", 4500, 0)}, 500),
+        ({"jobs/one": ("5000", 6000, 0)}, 0),
         ({"other": ("5", 1, 0)}, 100 * 1024),
     ],
 )
