@@ -66,6 +66,20 @@ GATE_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 }
 
 
+class CellValues(NamedTuple):
+    """What one time step computes, each (B, hidden, H, W) and after its activation."""
+
+    i: Tensor
+    """In [0, 1], as f and o."""
+    f: Tensor
+    g: Tensor
+    """In [-1, 1]."""
+    o: Tensor
+    c: Tensor
+    h: Tensor
+    """In (-1, 1)."""
+
+
 def cell_step(
     x: Tensor | None, h: Tensor, c: Tensor, weights: CellWeights, rules: CellRules = PAPER
 ) -> tuple[Tensor, Tensor]:
@@ -73,6 +87,12 @@ def cell_step(
 
     x is (B, in, H, W), or None for a cell without input; h and c are (B, hidden, H, W). h_t lies in (-1, 1).
     """
+    values = cell_values(x, h, c, weights, rules)
+    return values.h, values.c
+
+
+def cell_values(x: Tensor | None, h: Tensor, c: Tensor, weights: CellWeights, rules: CellRules = PAPER) -> CellValues:
+    """The same time step with all that is computed on the way: (x_t, h_{t-1}, c_{t-1}) to (i, f, g, o, c, h)_t."""
     weight_ih, weight_hh, bias, peepholes = weights
     sigma = GATE_ACTIVATIONS[rules.gate_activation]
 
@@ -86,14 +106,16 @@ def cell_step(
         seen = c.detach() if rules.detach_peepholes else c
         i = i + peepholes.i * seen
         f = f + peepholes.f * seen
-    c = sigma(f) * c + sigma(i) * torch.tanh(g)
+    i, f, g = sigma(i), sigma(f), torch.tanh(g)
+    c = f * c + i * g
     if rules.cell_clip is not None:
         c = c.clamp(-rules.cell_clip, rules.cell_clip)
     if peepholes is not None:
         seen = c.detach() if rules.detach_peepholes else c
         o = o + peepholes.o * seen
-    h = sigma(o) * torch.tanh(c)
-    return h, c
+    o = sigma(o)
+    h = o * torch.tanh(c)
+    return CellValues(i, f, g, o, c, h)
 
 
 def _same(weight: Tensor) -> tuple[int, int]:

@@ -60,10 +60,18 @@ class EncoderForecaster(nn.Module):
         self.forecaster = stacks["forecaster"]
         self.head = Head(config)
 
+    def named_layers(self) -> dict[str, ConvLSTM]:
+        """All ConvLSTM layers, as `encoder 0`, `encoder 1`, ..., `forecaster 0`, ..."""
+        layers = {}
+        for role, stack in (("encoder", self.encoder), ("forecaster", self.forecaster)):
+            for index, layer in enumerate(stack):
+                assert isinstance(layer, ConvLSTM)
+                layers[f"{role} {index}"] = layer
+        return layers
+
     def checkpoint_every(self, steps: int | None) -> None:
         """Lets all layers keep the gates of only so many steps for the backward; see `ConvLSTM`."""
-        for layer in (*self.encoder, *self.forecaster):
-            assert isinstance(layer, ConvLSTM)
+        for layer in self.named_layers().values():
             layer.checkpoint_every = steps
 
     def forward(

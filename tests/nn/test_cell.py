@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.cell import GATE_ACTIVATIONS, CellRules, CellWeights, Peepholes, cell_step
+from convlstm_cli.nn.cell import GATE_ACTIVATIONS, CellRules, CellWeights, Peepholes, cell_step, cell_values
 from convlstm_cli.nn.config import GateActivation, Peephole
 
 KINDS = get_args(Peephole)
@@ -107,6 +107,27 @@ def test_step_is_the_equations(
         )
         torch.testing.assert_close(new_h[item].tolist(), expected_h, rtol=1e-12, atol=1e-12)
         torch.testing.assert_close(new_c[item].tolist(), expected_c, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("gate_activation", ACTIVATIONS)
+@pytest.mark.parametrize("peephole", KINDS)
+def test_values_are_those_on_the_way(peephole: str, gate_activation: GateActivation) -> None:
+    """Without convolutions the gates follow from biases and peepholes alone."""
+    x, h, c, weights = make(peephole, in_channels=0)
+    rules = CellRules(gate_activation, cell_clip=0.5)
+    still = weights._replace(weight_hh=torch.zeros_like(weights.weight_hh))
+    values = cell_values(x, h, c, still, rules)
+    sigma = GATE_ACTIVATIONS[gate_activation]
+    i, f, g, o = still.bias.view(4, 1, -1, 1, 1)
+    p = still.peepholes or Peepholes(*[torch.zeros(1)] * 3)
+    torch.testing.assert_close(values.i, sigma(i + p.i * c))
+    torch.testing.assert_close(values.f, sigma(f + p.f * c))
+    torch.testing.assert_close(values.g, torch.tanh(g).expand_as(c))
+    torch.testing.assert_close(values.c, (values.f * c + values.i * values.g).clamp(-0.5, 0.5))
+    torch.testing.assert_close(values.o, sigma(o + p.o * values.c).expand_as(c))
+    torch.testing.assert_close(values.h, values.o * torch.tanh(values.c))
+    for one, other in zip(cell_step(x, h, c, still, rules), (values.h, values.c), strict=True):
+        assert torch.equal(one, other)
 
 
 @pytest.mark.parametrize(
