@@ -297,7 +297,7 @@ def evaluate(
     scorecard.write_scorecard(report, folder)
     console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report.to_dict()))
     progress.note(
-        f"wrote {folder} (evaluation.json, scores.csv, by_lead_time.png, worst.png, best.png)\n"
+        f"wrote {folder} (evaluation.json, scores.csv, report.html, by_lead_time.png, worst.png, best.png)\n"
         f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
         f"{' '.join(str(member.folder) for member in runs)}"
     )

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from convlstm_cli import device, report
+from convlstm_cli import device, pictures
 from convlstm_cli.baselines import persistence
 from convlstm_cli.data import VideoData
 from convlstm_cli.errors import Interrupted, OutputError, UsageError
@@ -192,11 +192,11 @@ def _write_side_by_side(comparison: Comparison, data: VideoData, config: TrainCo
     for arm in comparison.arms:
         network = Run.open(arm.folder).load_model(compute.device)
         rows[arm.peephole] = forecast_clip(network, frames, data.horizon, compute)[0]
-    report.write_strip(comparison.folder / "comparison.png", rows)
+    pictures.write_strip(comparison.folder / "comparison.png", rows)
     del rows["input"]
     with (
         writing(comparison.folder),
         open_writer(comparison.folder / "comparison.webm", "webm", 5.0) as writer,
     ):
         for lead in range(data.horizon):
-            writer.write(report.strip({name: clip[lead : lead + 1] for name, clip in rows.items()}))
+            writer.write(pictures.strip({name: clip[lead : lead + 1] for name, clip in rows.items()}))

@@ -20,8 +20,8 @@ from convlstm_cli.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.metrics import DEFINITIONS, Scores, Spread, finite, skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
+from convlstm_cli.pictures import thumbnail
 from convlstm_cli.progress import Progress
-from convlstm_cli.report import thumbnail
 from convlstm_cli.run import Run
 from convlstm_cli.settings import EvaluateConfig
 from convlstm_cli.versions import versions

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convlstm_cli import device, report, tiling
+from convlstm_cli import device, pictures, tiling
 from convlstm_cli.background import in_background
 from convlstm_cli.baselines import persistence
 from convlstm_cli.device import Compute
@@ -175,7 +175,7 @@ def predict_video(
                     for frame, true in itertools.zip_longest(_to_frames(chunk), following):
                         write(frame, true)
             if clip.followed:
-                report.write_strip(partial / SCORED.with_suffix(".png"), known.strip_rows())
+                pictures.write_strip(partial / SCORED.with_suffix(".png"), known.strip_rows())
             record = Forecast(
                 source,
                 folder,
@@ -403,7 +403,7 @@ class _Known:
         self._last = inputs[:, -1:]  # (1, 1, C, H, W) uint8
         self._members = members
         # One after another, since as floats they take four times the memory.
-        self._inputs = torch.cat([report.thumbnail(frame[None].float() / 255.0, STRIP_SIDE) for frame in inputs[0]])
+        self._inputs = torch.cat([pictures.thumbnail(frame[None].float() / 255.0, STRIP_SIDE) for frame in inputs[0]])
         self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (1, C, H, W)
         self._variance: list[float] = []  # mean over the pixels of each lead time
         self._evaluation = Evaluation()
@@ -421,7 +421,7 @@ class _Known:
             at = slice(lead, lead + 1)
             if len(self._shown) < STRIP_FRAMES:
                 self._shown.append(
-                    (report.thumbnail(truth[0, at], STRIP_SIDE), report.thumbnail(forecast[0, at], STRIP_SIDE))
+                    (pictures.thumbnail(truth[0, at], STRIP_SIDE), pictures.thumbnail(forecast[0, at], STRIP_SIDE))
                 )
             self._evaluation.model.extend(score(forecast[:, at], truth[:, at]))
             self._evaluation.persistence.extend(score(copied, truth[:, at]))
@@ -491,4 +491,4 @@ def _bytes(clip: Tensor) -> Iterator[Frame]:
 
 def _to_frames(clip: Tensor) -> Iterator[Frame]:
     """(1, T, C, H, W) in [0, 1] as uint8 (H, W, C), one after another."""
-    return map(report.to_frame, clip[0])
+    return map(pictures.to_frame, clip[0])

@@ -4,6 +4,7 @@ evaluation.json     everything, with the definition of each metric
 scores.csv          a row for each clip, lead time and system
 by_lead_time.png    MSE, SSIM and sharpness of the forecast and of every baseline
 worst.png, best.png the clips with the highest and lowest MSE relative to copying the last frame
+report.html         all of it, to look at, in one file that opens without a network
 """
 
 import csv
@@ -17,11 +18,13 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from convlstm_cli.charts import LABELS, STYLES
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import EvaluationReport, ShownClip
 from convlstm_cli.files import creating_folder, numbered
 from convlstm_cli.metrics import Scores, finite, psnr
-from convlstm_cli.report import COLOURS, LABELS, Image, strip, write_image
+from convlstm_cli.pictures import Image, strip, write_image
+from convlstm_cli.report import write_evaluation_report
 
 RECORD = "evaluation.json"
 """The file that makes a folder an evaluation."""
@@ -51,6 +54,7 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
         _plot(content).savefig(partial / "by_lead_time.png", dpi=130)
         for name, clips in (("worst.png", report.worst), ("best.png", report.best)):
             write_image(partial / name, _picture(clips))
+        write_evaluation_report(partial, content, report.worst, report.best)
 
 
 def _rows(report: EvaluationReport) -> Iterator[list[object]]:
@@ -98,7 +102,8 @@ def _plot(content: dict[str, Any]) -> Figure:
             [line] = axes.plot(
                 range(1, len(values) + 1),
                 values,
-                color=COLOURS[name],
+                color=STYLES[name].colour,
+                dashes=STYLES[name].dashes or (None, None),
                 linewidth=width,
                 marker="." if len(values) <= 30 else None,
                 zorder=3 if name == "model" else 2,

@@ -11,8 +11,8 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from torch import Tensor
 
+from convlstm_cli.charts import INK
 from convlstm_cli.files import replacing
-from convlstm_cli.report import INK
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.writer import open_writer
 

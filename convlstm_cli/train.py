@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, report
+from convlstm_cli import device, pictures, report
 from convlstm_cli.augment import augment
 from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import VideoData
@@ -411,7 +411,7 @@ def _write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, comp
     clip = to_float(clips[0][None], compute.device)  # (1, T, C, H, W)
     frames, truth = clip.tensor_split([network.config.input_frames], dim=1)
     forecast = forecast_clip(network, frames, truth.shape[1], compute)
-    report.write_strip(
+    pictures.write_strip(
         run.folder / "samples" / f"epoch_{epoch:04d}.png",
         {"input": frames[0], "truth": truth[0], "forecast": forecast[0]},
     )

@@ -1,40 +1,28 @@
 """Results as tables and lines for the terminal; `console.py` prints them."""
 
-import math
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from convlstm_cli.wording import (
+    IN_WORDS,
+    METRICS,
+    MORE_METRICS,
+    decimals,
+    evaluation_verdict,
+    ranges,
+    worse_leads,
+)
+
 if TYPE_CHECKING:
     from convlstm_cli.predict import Forecast
 
-METRICS = {"mse": ("MSE", 5), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3)}
-"""Heading and decimals of each metric."""
-MORE_METRICS = METRICS | {
-    "mse_sum": ("MSE sum", 1),
-    "mae": ("MAE", 5),
-    "sharpness": ("sharpness", 3),
-    "csi": ("CSI", 3),
-}
-"""Those of an evaluation too."""
-
 BASELINES = {"persistence": "copying", "linear_trend": "trend", "optical_flow": "flow"}
 """What the baselines are called above columns."""
-IN_WORDS = {
-    "persistence": "copying the last frame",
-    "linear_trend": "the linear trend",
-    "optical_flow": "optical flow",
-}
 LEADS = 20
 """Lead times that an evaluation's tables show at most."""
-FEW_VIDEOS = 10
-"""Below this, percentile intervals of a bootstrap are known to be too short."""
-
-ERRORS = ("mse", "mse_sum", "mae")
-MOST_DIGITS = 8
-"""Decimals that fit into a column."""
 
 View = tuple[RenderableType, ...]
 
@@ -77,7 +65,7 @@ def evaluation_view(result: dict[str, Any]) -> View:
         tables += [_event_table(events, leads), ""]
     if result["spread_skill"] is not None:
         tables += [_spread_table(result["spread_skill"], leads), ""]
-    return *lines, "", *tables, _skill_table(result), "", *_evaluation_verdict(result), "", *_definitions(result)
+    return *lines, "", *tables, _skill_table(result), "", *evaluation_verdict(result), "", *_definitions(result)
 
 
 def _systems(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -128,45 +116,9 @@ def _skill_table(result: dict[str, Any]) -> Table:
             _number(skill["mean"], 3, missing="-∞"),
             "none" if ends is None else " to ".join(_number(end, 3, missing="-∞") for end in ends),
             f"{mse / reference:.3f}" if reference else "",
-            _ranges(_worse_leads(result, name)) or "none",
+            ranges(worse_leads(result, name)) or "none",
         )
     return table
-
-
-def _evaluation_verdict(result: dict[str, Any]) -> list[str]:
-    """What the skills say, in plain words."""
-    leads = len(result["model"]["by_lead_time"]["mse"])
-    losses, wins, unsure = [], [], []
-    for name, skill in result["skill_against"].items():
-        mse, reference = result["model"]["mean"]["mse"], result[name]["mean"]["mse"]
-        worse = _worse_leads(result, name)
-        times = f"{mse / reference:.2f} times its MSE" if reference else "it is exact here"
-        if mse > reference:
-            where = "at every lead time" if len(worse) == leads else f"at lead times {_ranges(worse)} of {leads}"
-            losses.append(f"The forecast is WORSE than {IN_WORDS[name]}: {times}, {where}.")
-        elif mse == reference:
-            wins.append(f"The forecast is as good as {IN_WORDS[name]}, no better.")
-        else:
-            but = f", but worse at lead times {_ranges(worse)} of {leads}" if worse else ", at every lead time"
-            wins.append(f"The forecast is better than {IN_WORDS[name]}: {times}{but}.")
-        ends = skill["interval"]
-        if ends is not None and (ends[0] is None or ends[0] <= 0) and ends[1] is not None and ends[1] >= 0:
-            unsure.append(IN_WORDS[name])
-    lines = losses + wins
-    videos = len(result["videos"])
-    if unsure:
-        lines.append(
-            f"The interval holds 0 against {' and '.join(unsure)}: {videos} videos do not settle which of the two is "
-            "better."
-        )
-    if (reason := result["interval"]["missing"]) is not None:
-        lines.append(f"There is no interval: {reason}.")
-    elif videos < FEW_VIDEOS:
-        lines.append(f"From {videos} videos an interval is a rough guess, and rather too short.")
-    for which in ("worst", "best"):
-        clip = result[which][0]
-        lines.append(f"Against copying, the {which} clip is that of {clip['video']} from frame {clip['first_frame']}.")
-    return lines
 
 
 def _definitions(result: dict[str, Any]) -> list[str]:
@@ -183,23 +135,6 @@ def _definitions(result: dict[str, Any]) -> list[str]:
     if result["settings"]["thresholds"]:
         lines.append("CSI, POD and FAR are of values at or above the threshold, counts pooled over clips.")
     return lines
-
-
-def _worse_leads(result: dict[str, Any], name: str) -> list[int]:
-    """The lead times, from 1, at which the forecast has a higher MSE than a baseline."""
-    pairs = zip(result["model"]["by_lead_time"]["mse"], result[name]["by_lead_time"]["mse"], strict=True)
-    return [lead for lead, (mse, reference) in enumerate(pairs, start=1) if mse > reference]
-
-
-def _ranges(numbers: list[int]) -> str:
-    """Rising numbers in short: 1 to 3, 7."""
-    found: list[list[int]] = []
-    for number in numbers:
-        if found and number == found[-1][-1] + 1:
-            found[-1] = [found[-1][0], number]
-        else:
-            found.append([number, number])
-    return ", ".join(str(first) if first == last else f"{first} to {last}" for first, last in found)
 
 
 def comparison_view(comparison: dict[str, Any]) -> View:
@@ -307,7 +242,7 @@ def _score_table(columns: dict[str, dict[str, Any]], *metrics: str, leads: list[
     heads = (f"{MORE_METRICS[metric][0]}\n{name}" for metric in metrics for name in columns)
     table = _table("frames\nahead", *heads)
     leads = leads or list(range(len(next(iter(columns.values()))["by_lead_time"]["mse"])))
-    digits = {metric: _digits(metric, columns) for metric in metrics}
+    digits = {metric: decimals(metric, columns) for metric in metrics}
 
     def cell(value: float | None, metric: str) -> str:
         return _number(value, digits[metric], missing="∞" if metric == "psnr" else "-")
@@ -316,15 +251,6 @@ def _score_table(columns: dict[str, dict[str, Any]], *metrics: str, leads: list[
         table.add_row(str(lead + 1), *(cell(scores["by_lead_time"][metric][lead], metric) for metric, scores in cells))
     table.add_row("mean", *(cell(scores["mean"][metric], metric) for metric, scores in cells), style="bold")
     return table
-
-
-def _digits(metric: str, columns: dict[str, dict[str, Any]]) -> int:
-    """Decimals of a metric; of errors, where hardly anything moves, as many as show two digits of the least mean."""
-    digits = MORE_METRICS[metric][1]
-    means = [scores["mean"][metric] for scores in columns.values()]
-    if metric not in ERRORS or not any(means):
-        return digits
-    return min(MOST_DIGITS, max(digits, 1 - math.floor(math.log10(min(mean for mean in means if mean)))))
 
 
 def _verdicts(scores: dict[str, Any]) -> list[str]:

@@ -33,7 +33,7 @@ from moving_mnist.settings import Settings
 from moving_mnist.training import Say, ShouldStop, Source, Training
 from speed import machine
 
-from convlstm_cli import device, memory, report
+from convlstm_cli import device, memory, pictures
 from convlstm_cli.console import stop_on_signals
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
 from convlstm_cli.files import write_text
@@ -179,8 +179,8 @@ def write_pictures(path: Path, forecasts: Mapping[str, testing.Forecast], source
     for index in range(len(frames)):
         rows = {"input": frames[index], "truth": truth[index]}
         rows |= {name: found[index] for name, found in made.items() if name != testing.COPY}
-        strips.append(report.strip(rows))
-    report.write_image(path, np.concatenate(strips))
+        strips.append(pictures.strip(rows))
+    pictures.write_image(path, np.concatenate(strips))
 
 
 def say(text: str) -> None:

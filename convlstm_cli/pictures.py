@@ -1,0 +1,92 @@
+"""Frames as pictures: strips, thumbnails, and image files."""
+
+import base64
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch.nn.functional as F
+from torch import Tensor
+
+from convlstm_cli.files import replacing
+from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.opencv import cv2
+
+Image = npt.NDArray[np.uint8]
+
+
+def write_strip(path: Path, rows: Mapping[str, Tensor]) -> None:
+    """Writes a PNG with one labelled row of frames for each entry, (T, C, H, W) in [0, 1].
+
+    A row called `input` is numbered up to 0, the last frame seen; the others count lead times from 1.
+    """
+    write_image(path, strip(rows))
+
+
+def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
+    """The picture that `write_strip` writes: (H, W, 3) RGB; with a line of text above it if there is a `title`."""
+    gap, header = 4, 18
+    first = next(iter(rows.values()))
+    height, width = first.shape[-2:]
+    scale = max(1, round(96 / max(height, width)))
+    height, width = height * scale, width * scale
+    label = 12 + max(cv2.getTextSize(name, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)[0][0] for name in rows)
+    columns = max(len(frames) for frames in rows.values())
+    picture = np.full((len(rows) * (header + height), label + columns * (width + gap), 3), 24, np.uint8)
+    for index, (name, frames) in enumerate(rows.items()):
+        top = index * (header + height) + header
+        _write_text(picture, name, 4, top + height // 2)
+        for column, frame in enumerate(frames):
+            left = label + column * (width + gap)
+            number = column - len(frames) + 1 if name == "input" else column + 1
+            _write_text(picture, f"{number:+d}" if number else "0", left, top - 5, faint=True)
+            tile = cv2.resize(to_image(frame), (width, height), interpolation=cv2.INTER_NEAREST)
+            picture[top : top + height, left : left + width] = tile
+    if title:
+        line = np.full((32, picture.shape[1], 3), 24, np.uint8)
+        _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV's letters are ASCII
+        picture = np.vstack((line, picture))
+    return picture
+
+
+def thumbnail(frames: Tensor, side: int) -> Tensor:
+    """A copy of (T, C, H, W) on the CPU, made smaller where a side is longer than `side` pixels."""
+    longest = max(frames.shape[-2:])
+    if longest <= side:
+        return frames.detach().to("cpu", copy=True)  # a view would keep all that was computed with it
+    height, width = (max(1, round(each * side / longest)) for each in frames.shape[-2:])
+    return F.interpolate(frames, (height, width), mode="area").cpu()
+
+
+def to_image(frame: Tensor) -> Image:
+    """(C, H, W) in [0, 1] to (H, W, 3) RGB uint8."""
+    return to_channels(to_frame(frame), 3)
+
+
+def to_frame(pixels: Tensor) -> Frame:
+    """(C, H, W) in [0, 1] to (H, W, C) uint8."""
+    return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+
+
+def write_image(path: Path, picture: Image) -> None:
+    """Writes (H, W, 3) RGB as a PNG file."""
+    with replacing(path) as partial:
+        partial.write_bytes(encode(picture))
+
+
+def encode(picture: Image, suffix: str = ".png", *, quality: int | None = None) -> bytes:
+    """(H, W, 3) RGB as the bytes of a `.png` or `.webp` file; of WebP without loss unless there is a `quality`."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality or 101] if suffix == ".webp" else []  # above 100 is without loss
+    _, encoded = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    return bytes(encoded)
+
+
+def data_uri(kind: str, encoded: bytes) -> str:
+    """An encoded picture as an address that holds it."""
+    return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
+
+
+def _write_text(picture: Image, text: str, left: int, bottom: int, *, faint: bool = False) -> None:
+    size, grey = (0.35, 150) if faint else (0.45, 235)
+    cv2.putText(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, 1, cv2.LINE_AA)
