@@ -1,7 +1,6 @@
 """Charts as SVG text that stands inside a page and takes the colour of its ink from there.
 
-Every chart has the same width, so that letters are of one size wherever charts stand side by side. None has a legend:
-the page shows one for all of them.
+None has a legend: the page shows one for all of them.
 """
 
 import contextlib
@@ -26,8 +25,10 @@ from convlstm_cli.pictures import Image
 
 INK = "#7f8c9b"  # readable on white and on black, for files that do not know what they stand on
 LABELS = {"model": "forecast", **NAMES}
-WIDTH = 3.4
-"""Inches, which a page shows 300 to 420 pixels wide."""
+WIDTH = 3.6
+"""Inches of a chart of lines, which a page shows two in a row or, on a phone, one."""
+NARROW = 3.1
+"""Inches of a chart of bars, which a page shows three in a row."""
 ROW = 0.15
 """Inches of a bar."""
 LETTERS = 16
@@ -91,7 +92,7 @@ def line_chart(
 ) -> str:
     """Lines, each with its interval shaded. `zero`: "bottom" begins the axis there, "line" draws one."""
     with _drawing():
-        figure, axes = _figure(2.35, x_label, y_label)
+        figure, axes = _figure(2.45, x_label, y_label)
         for order, line in enumerate(lines, start=3):
             _draw_line(axes, line, order)
         axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
@@ -109,7 +110,7 @@ def line_chart(
 def curves_chart(alt: str, lines: Sequence[Line], x_label: str, y_label: str) -> str:
     """Learning curves: lines without intervals, on a logarithmic axis where they fall far."""
     with _drawing():
-        figure, axes = _figure(2.35, x_label, y_label)
+        figure, axes = _figure(2.45, x_label, y_label)
         for line in lines:
             _draw_line(axes, line, 3)
         known = [value for line in lines for value in line.values if value is not None]
@@ -158,8 +159,8 @@ def dotted_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: 
     """Bars of shares: each entry is the mean, and the values of single runs, which are its dots."""
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
-        for place, style, (mean, dots) in _entries(bars):
-            axes.barh(place, mean, height=0.75, color=style.colour, alpha=0.45)
+        for place, thick, style, (mean, dots) in _entries(bars):
+            axes.barh(place, mean, height=thick, color=style.colour, alpha=0.45)
             axes.plot(dots, [place] * len(dots), ".", color=style.colour, markersize=5, zorder=4)
         axes.axvline(0, color=INK, linewidth=0.8)
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -171,8 +172,8 @@ def two_sided_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_labe
     """Bars of shares to both sides of zero: each entry is the left one and the right one, both positive."""
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
-        for place, style, (left, right) in _entries(bars):
-            axes.barh([place] * 2, [-left, right], height=0.75, color=style.colour)
+        for place, thick, style, (left, right) in _entries(bars):
+            axes.barh([place] * 2, [-left, right], height=thick, color=style.colour)
         axes.axvline(0, color=INK, linewidth=0.8)
         widest = max(0.01, *map(abs, axes.get_xlim()))
         axes.set_xlim(-widest, widest)
@@ -186,7 +187,7 @@ def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
         axes.axvline(0, color=INK, linewidth=0.8)
-        for place, style, (least, low, lower, middle, upper, high, most) in _entries(bars):
+        for place, _, style, (least, low, lower, middle, upper, high, most) in _entries(bars):
             axes.plot([least, most], [place] * 2, color=style.colour, linewidth=0.6, alpha=0.7)
             axes.plot([low, high], [place] * 2, color=style.colour, linewidth=1.8, solid_capstyle="butt")
             axes.plot([lower, upper], [place] * 2, color=style.colour, linewidth=6.5, solid_capstyle="butt", alpha=0.7)
@@ -229,8 +230,8 @@ def _drawing() -> Iterator[None]:
         yield
 
 
-def _figure(height: float, x_label: str, y_label: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(WIDTH, height), layout="constrained")
+def _figure(height: float, x_label: str, y_label: str, width: float = WIDTH) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
@@ -247,7 +248,7 @@ _PERCENT = FuncFormatter(_percent)
 def _draw_line(axes: Axes, line: Line, order: int) -> None:
     at = list(line.at or range(1, len(line.values) + 1))
     values = [np.nan if value is None else value for value in line.values]
-    marked = len(values) <= MARKED
+    marked = len(values) <= (MARKED if line.width >= 1 else 1)  # thin lines stand in crowds
     if line.interval is not None:
         low, high = np.array([ends or (None, None) for ends in line.interval], np.float64).T  # None is NaN there
         if len(values) == 1:
@@ -259,8 +260,8 @@ def _draw_line(axes: Axes, line: Line, order: int) -> None:
         color=line.style.colour,
         linewidth=line.width,
         dashes=line.style.dashes or (None, None),
-        marker=line.style.marker if marked and (line.solid is None) else None,
-        markersize=3 if line.width > 1 else 2,
+        marker=line.style.marker if marked and line.solid is None else None,
+        markersize=3,
         zorder=order,
     )
     if line.solid is not None:
@@ -279,20 +280,20 @@ def _draw_line(axes: Axes, line: Line, order: int) -> None:
 
 def _grouped(labels: Sequence[str], series: int, x_label: str) -> tuple[Figure, Axes]:
     """Axes with a row for each label, of as many bars as there are series."""
-    figure, axes = _figure(0.55 + len(labels) * (ROW * series + 0.1), x_label, "")
+    figure, axes = _figure(0.55 + len(labels) * (ROW * series + 0.1), x_label, "", NARROW)
     _name_rows(axes, labels, 0.5)
     for border in range(1, len(labels)):
         axes.axhline(border - 0.5, color=INK, linewidth=0.4, alpha=0.4)
     return figure, axes
 
 
-def _entries(bars: Sequence[Bars]) -> Iterator[tuple[float, Style, Any]]:
-    """Every entry that there is, with its place and its style."""
+def _entries(bars: Sequence[Bars]) -> Iterator[tuple[float, float, Style, Any]]:
+    """Every entry that there is, with its place, its thickness and its style."""
     share = 0.8 / max(1, len(bars))
     for index, each in enumerate(bars):
         for row, entry in enumerate(each.rows):
             if entry is not None:
-                yield row + (index - (len(bars) - 1) / 2) * share, each.style, entry
+                yield row + (index - (len(bars) - 1) / 2) * share, 0.85 * share, each.style, entry
 
 
 def _name_rows(axes: Axes, names: Sequence[str], margin: float) -> None:
@@ -310,7 +311,7 @@ def _svg(figure: Figure, alt: str) -> str:
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<style.*?</style>|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    prefix = "c" + hashlib.sha256(text.encode()).hexdigest()[:10]  # ids count for the whole page
+    prefix = "c" + hashlib.sha256((alt + text).encode()).hexdigest()[:10]  # ids count for the whole page
     used = set(re.findall(r'(?:xlink:href="|url\()#([\w-]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'(xlink:href="|url\()#', rf"\g<1>#{prefix}-", text)

@@ -37,6 +37,8 @@ from convlstm_cli.wording import IN_WORDS, MORE_METRICS, decimals, evaluation_ve
 
 REPORT = "report.html"
 LEAD_TIME = "lead time in frames"
+FILM_LABELS = LABELS | {"persistence": "copying"}
+"""Short enough for above a frame."""
 QUANTILES = ("0", "0.05", "0.25", "0.5", "0.75", "0.95", "1")
 GATES = {"i": "input gate", "f": "forget gate", "o": "output gate", "g": "candidate"}
 KNOCKED_OUT = {"i": "W_ci", "f": "W_cf", "o": "W_co", "all": "all three"}
@@ -80,7 +82,7 @@ def write_run_report(run: Run) -> Path:
         "run.html",
         run=run,
         test=test,
-        baselines=[(name, LABELS[name]) for name in systems if name != "model"],
+        baselines=[(name, words) for name, words in IN_WORDS.items() if name in systems],
         legend=_legend(LABELS, {name: STYLES[name] for name in systems}),
         leads=[_lead_chart(systems, metric) for metric in ("mse", "ssim")] if test else [],
         groups=[_group(systems, metric, LABELS) for metric in ("mse", "psnr", "ssim")] if test else [],
@@ -120,7 +122,7 @@ def write_evaluation_report(folder: Path, content: dict[str, Any], worst: Sequen
         groups=groups,
         films={
             which: [
-                (film(_title(clip), clip.rows, LABELS), facts)
+                (film(_title(clip), clip.rows, FILM_LABELS), facts)
                 for clip, facts in zip(clips, content[which], strict=True)
             ]
             for which, clips in (("worst", worst), ("best", best))
@@ -142,22 +144,19 @@ def write_comparison_report(folder: Path, summary: dict[str, Any], clips: Sequen
     baselines = {name: STYLES[name] for name in summary["baselines"]}
     systems = {**summary["baselines"], **{name: arm["scores"] for name, arm in arms.items()}}
     intervals = {name: arm["intervals"] or {} for name, arm in arms.items()}
-    others = {name: styles[name] for name in summary["differences"]}
     return _write(
         folder,
         "comparison.html",
         summary=summary,
         name=Path(summary["folder"]).name,
-        labels=labels,
         legend=_legend(labels, styles | baselines),
         arms_legend=_legend(labels, styles),
-        others_legend=_legend(labels, others),
         forest=_forest(summary, styles),
         leads=[_lead_chart(systems, metric, styles | baselines, intervals) for metric in ("mse", "ssim")],
         differences=_difference_chart(summary, styles),
         groups=[_group(systems, metric, labels, intervals=intervals) for metric in ("mse", "ssim", "psnr")],
         curves=_seed_curves(summary["arms"], styles),
-        films=[film(_title(clip), clip.rows, labels) for clip in clips],
+        films=[film(_title(clip), clip.rows, FILM_LABELS) for clip in clips],
         anatomy=_anatomy(summary["anatomy"], styles) if summary["anatomy"] else None,
         settings=[
             *summary["settings"].items(),

@@ -1,5 +1,7 @@
 """Material that several test files use."""
 
+from html.parser import HTMLParser
+
 import numpy as np
 import numpy.typing as npt
 
@@ -19,3 +21,36 @@ def moving_square(frames: int, seed: int, size: int = 32, channels: int = 1) -> 
         columns = (column + right * t + np.arange(8)) % size
         video[t][np.ix_(rows, columns)] = colour
     return video
+
+
+VOID = {"meta", "img", "br", "input"}
+
+
+class Balance(HTMLParser):
+    """Finds tags that are not closed, ids that are there twice, and addresses of other servers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.ids: list[str] = []
+        self.addresses: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag not in VOID:
+            self.open.append(tag)
+        self.ids += [value or "" for name, value in attrs if name == "id"]
+        self.addresses += [value or "" for name, value in attrs if name in ("src", "href", "xlink:href")]
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def check_page(page: str) -> None:
+    """One whole HTML page that needs nothing beside it."""
+    parser = Balance()
+    parser.feed(page)
+    assert parser.open == []
+    assert len(set(parser.ids)) == len(parser.ids)
+    assert all(address.startswith(("data:", "#")) for address in parser.addresses)
+    assert {address[1:] for address in parser.addresses if address.startswith("#")} <= set(parser.ids)

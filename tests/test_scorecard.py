@@ -30,7 +30,7 @@ def report(make_folder: Callable[..., Path], tmp_path: Path) -> EvaluationReport
 def test_every_file_is_written(report: EvaluationReport, tmp_path: Path) -> None:
     folder = tmp_path / "out" / "evaluation"
     write_scorecard(report, folder)
-    names = ["best.png", "by_lead_time.png", "evaluation.json", "scores.csv", "worst.png"]
+    names = ["best.png", "by_lead_time.png", "evaluation.json", "report.html", "scores.csv", "worst.png"]
     assert sorted(path.name for path in folder.iterdir()) == names
     assert json.loads((folder / "evaluation.json").read_text()) == json.loads(json.dumps(report.to_dict()))
     for name in ("worst.png", "best.png", "by_lead_time.png"):
