@@ -168,22 +168,27 @@ def dotted_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: 
         return _svg(figure, alt)
 
 
-def two_sided_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str) -> str:
-    """Bars of shares to both sides of zero: each entry is the left one and the right one, both positive."""
+def two_sided_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str, reach: float) -> str:
+    """Bars of shares to both sides of zero: each entry is the left one and the right one, both positive.
+
+    `reach` is the largest of all that stand side by side, so that they share their scale.
+    """
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
         for place, thick, style, (left, right) in _entries(bars):
             axes.barh([place] * 2, [-left, right], height=thick, color=style.colour)
         axes.axvline(0, color=INK, linewidth=0.8)
-        widest = max(0.01, *map(abs, axes.get_xlim()))
-        axes.set_xlim(-widest, widest)
+        axes.set_xlim(-1.05 * reach, 1.05 * reach)
         axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 2.5, 5, 10], symmetric=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: _percent(abs(share))))
         return _svg(figure, alt)
 
 
-def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str) -> str:
-    """Distributions: each entry has the values of the quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1."""
+def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str, reach: float) -> str:
+    """Distributions: each entry has the values of the quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1.
+
+    `reach` is as that of `two_sided_bars`.
+    """
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
         axes.axvline(0, color=INK, linewidth=0.8)
@@ -192,6 +197,7 @@ def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label
             axes.plot([low, high], [place] * 2, color=style.colour, linewidth=1.8, solid_capstyle="butt")
             axes.plot([lower, upper], [place] * 2, color=style.colour, linewidth=6.5, solid_capstyle="butt", alpha=0.7)
             axes.plot([middle], [place], "|", color=INK, markersize=8, markeredgewidth=1.6, zorder=5)
+        axes.set_xlim(-1.05 * reach, 1.05 * reach)
         axes.xaxis.set_major_locator(MaxNLocator(5))
         return _svg(figure, alt)
 

@@ -314,7 +314,9 @@ def _anatomy(anatomy: dict[str, Any], styles: Mapping[str, Style]) -> dict[str, 
 
 def _knock_out_chart(rows: list[dict[str, Any]], styles: Mapping[str, Style]) -> Markup:
     labels = [KNOCKED_OUT[gate] for gate in _distinct(rows, "gate")]
-    bars = _bars(rows, "gate", styles, lambda row: (row["relative"], row["by_seed"]))
+    bars = _bars(
+        rows, "gate", styles, lambda row: None if row["relative"] is None else (row["relative"], row["by_seed"])
+    )
     words = "; ".join(f"{row['arm']} without {KNOCKED_OUT[row['gate']]} {percent(row['relative'])}" for row in rows)
     return Markup(dotted_bars(f"Rise of the test MSE without peepholes: {words}", labels, bars, "rise of test MSE"))
 
@@ -322,16 +324,18 @@ def _knock_out_chart(rows: list[dict[str, Any]], styles: Mapping[str, Style]) ->
 def _gate_charts(
     rows: list[dict[str, Any]],
     styles: Mapping[str, Style],
-    draw: Callable[[str, Sequence[str], Sequence[Bars], str], str],
+    draw: Callable[[str, Sequence[str], Sequence[Bars], str, float], str],
     x_label: str,
     entry: Callable[[dict[str, Any]], Any],
 ) -> list[tuple[str, Markup]]:
-    """A chart for each gate, with a row for each layer and a bar for each arm."""
+    """A chart for each gate, with a row for each layer and a bar for each arm, all on one scale."""
     charts = []
+    reach = max((abs(value) for row in rows for value in entry(row)), default=0.0) or 0.01
     for gate in _distinct(rows, "gate"):
         mine = [row for row in rows if row["gate"] == gate]
         alt = f"{GATES[gate]}, {x_label} by layer; the numbers are in a table"
-        charts.append((gate, Markup(draw(alt, _distinct(mine, "layer"), _bars(mine, "layer", styles, entry), x_label))))
+        bars = _bars(mine, "layer", styles, entry)
+        charts.append((gate, Markup(draw(alt, _distinct(mine, "layer"), bars, x_label, reach))))
     return charts
 
 

@@ -84,9 +84,11 @@ def test_bars_of_arms_have_rows_and_shares() -> None:
     svg = dotted_bars("", ["W_ci", "W_cf"], bars, "rise")
     assert {"W_ci", "W_cf", "rise", "0 %"} <= set(texts(svg))
     assert svg.count("<use") >= 4  # the dots
-    sides = texts(two_sided_bars("", ["layer"], [Bars(STYLE, [(0.2, 0.1)])], "shares"))
+    sides = texts(two_sided_bars("", ["layer"], [Bars(STYLE, [(0.2, 0.1)])], "shares", 0.2))
     assert sides.count("20 %") == 2  # of both signs without one
-    assert "0.5" in "".join(texts(quantile_bars("", ["layer"], [Bars(STYLE, [[-0.5, -0.2, 0, 0, 0, 0.2, 0.5]])], "w")))
+    assert "0.5" in "".join(
+        texts(quantile_bars("", ["layer"], [Bars(STYLE, [[-0.5, -0.2, 0, 0, 0, 0.2, 0.5]])], "w", 0.5))
+    )
 
 
 def test_a_heat_map_is_symmetric_about_white() -> None:
