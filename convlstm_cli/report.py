@@ -30,7 +30,7 @@ from convlstm_cli.charts import (
     two_sided_bars,
 )
 from convlstm_cli.files import write_text
-from convlstm_cli.films import film
+from convlstm_cli.films import FRAME_SECONDS, SIDE, film
 from convlstm_cli.pictures import data_uri, encode
 from convlstm_cli.run import Run
 from convlstm_cli.wording import IN_WORDS, MORE_METRICS, decimals, evaluation_verdict, ranges, worse_leads
@@ -172,6 +172,7 @@ def _write(folder: Path, template: str, **content: Any) -> Path:
         loader=PackageLoader("convlstm_cli"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FILTERS
+    environment.globals |= {"frame_seconds": FRAME_SECONDS, "frame_side": SIDE}
     path = folder / REPORT
     write_text(path, environment.get_template(template).render(content))
     return path
