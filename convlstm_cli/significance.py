@@ -9,22 +9,22 @@ jackknife variances, leaving out one seed and one video at a time (two-way clust
 without taking the part of the cells off: never negative, at most twice too large; delete-one as MacKinnon, Nielsen &
 Webb 2023 advise where clusters differ). The ratio to its root is held against the Behrens-Fisher distribution, and the
 interval is made of the same. The degrees of freedom are those of Bell & McCaffrey (2002) for the shares that the
-videos (and seeds) have in the error: with one video that has ten times the error of five others they are 1.6, not 5.
+videos (and seeds) have in the error: with one video that has ten times the error of five others they are 1.1, not 5.
 
 This trusts luck to be roughly normal, which fewer than 6 seeds or videos cannot do without: whole seeds that change
 their sign at random reach no p value below 2 / 2**seeds. A permutation test beside it trusts nothing of the kind: the
-arms' labels change places at random within each cell, which is a seed and a video. Alone it overclaims (in simulations
-it called 20 to 50 % of equal arms different where all luck was that of whole seeds), as it takes cells for independent.
-The p value is the larger of the two. With one video it is the permutation test that decides.
+arms' labels change places at random within each cell, which is a seed and a video. Alone it overclaims, as it takes
+cells for independent: in the simulations below, of the worst mixture 20 to 50 %. The p value is the larger of the two.
+With one video it is the permutation test that decides for few seeds.
 
 Simulated were 1500 comparisons of equal arms for each of 7 mixtures of luck that comes from seeds, from videos and from
 both together, with 2, 3, 5 and 12 seeds and 1, 3, 9 and 30 videos, without the permutation test. The share called
 different at 0.05 was at most 0.059 with normal luck, also if videos have 1 to 6 clips and a fifth of them ten times the
 error, and at most 0.047 with luck of long tails (t with 3 degrees of freedom, differences of log-normal numbers, one
 training in ten that goes badly). Intervals of a 40 % reduction missed it as seldom. Where all luck is of single cells
-the share is 0.005: there it is conservative. Not covered is luck of two values, 0.25 with fewer than 6 seeds or videos,
-and a difference whose luck is as skewed as an exponential distribution, 0.08 to 0.13 with any number; when both arms
-have the same skewed luck, their difference has none.
+the share is below 0.01: there it is conservative. Not covered is luck of two values, up to 0.25 with 2 or 3 seeds or
+videos and 0.07 with 5, and a difference whose luck is as skewed as an exponential distribution, 0.08 to 0.13 with any
+number. (Skewed luck that is the same in both arms leaves none in their difference.)
 """
 
 from collections.abc import Mapping, Sequence

@@ -100,8 +100,8 @@ def _scope(differences: Sequence[Difference], extended: bool) -> Iterator[str]:
     normal = fewest_seeds(videos=1, level=ALPHA)
     if (seeds < normal or 1 < videos < normal) and any(found.outcome != "undetectable" for found in differences):
         yield (
-            f"With fewer than {normal} seeds or videos a verdict trusts that their luck is spread roughly like a normal "
-            "distribution."
+            f"With fewer than {normal} seeds or videos a verdict trusts that their luck is spread roughly like a "
+            "normal distribution."
         )
     if len(differences) > 1 and seeds > 1:
         yield f"The p values are adjusted for {len(differences)} arms (Holm 1979), the intervals are not."

@@ -59,9 +59,9 @@ def test_worse() -> None:
 
 @pytest.mark.parametrize(("seeds", "videos", "trusts"), [(3, 9, True), (9, 3, True), (6, 6, False), (6, 1, False)])
 def test_few_seeds_or_videos_trust_in_a_normal_distribution(seeds: int, videos: int, trusts: bool) -> None:
-    line = "With fewer than 6 seeds or videos a verdict trusts that their luck is spread roughly like a normal distribution."
-    assert (line in of(replace(BETTER, seeds=seeds, videos=videos))) == trusts
-    assert line not in of(replace(UNDETECTABLE, seeds=seeds, videos=videos))
+    lines, silent = (of(replace(found, seeds=seeds, videos=videos)) for found in (BETTER, UNDETECTABLE))
+    assert lines[-1].startswith("With fewer than 6 seeds or videos a verdict trusts that their luck is") == trusts
+    assert not any("a verdict trusts" in line for line in silent)
 
 
 def test_undetectable_says_what_would_have_shown_and_what_it_takes() -> None:
