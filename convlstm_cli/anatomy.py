@@ -123,6 +123,7 @@ def anatomy(
     batch_size: int,
     intact: Mapping[str, Sequence[float]],
     on_progress: Callable[[int, int], None] | None = None,
+    input_frames: int | None = None,
 ) -> Anatomy:
     """Looks into the trained networks of all arms.
 
@@ -130,11 +131,13 @@ def anatomy(
 
     Args:
         networks: for each arm what loads its networks, one for each seed, alike but for their weights.
-        clips: the test clips, as long as the networks' input frames and the horizon.
+        clips: the test clips.
         compute: with what to forecast.
         batch_size: clips that are forecast at a time.
         intact: for each arm the MSE of each seed on these very clips, over all lead times.
         on_progress: is told how many clips are forecast, and how many will be; what it raises ends the work.
+        input_frames: frames of a clip that are not forecast; a network reads as many of them as it was trained with,
+            the last ones. None is that number, if all networks have the same.
     """
     learned = {arm: _learned(loads) for arm, loads in networks.items()}
     positions = np.linspace(0, len(clips) - 1, min(len(clips), SATURATION_CLIPS)).round().astype(int).tolist()
@@ -150,11 +153,13 @@ def anatomy(
         mse: dict[str, list[float]] = {gate: [] for gate in (*GATES, ALL)}
         for load in loads:
             network = load()
-            _watch(network, activations, clips, positions, compute, batch_size, work)
+            read = input_frames or network.config.input_frames
+            _watch(network, activations, clips, positions, compute, batch_size, work, read)
             if not learned[arm]:
                 continue
             for gate, values in mse.items():
-                found = evaluate_clips(_without(network, gate), clips, compute, batch_size, work.tell, copying)
+                knocked_out = _without(network, gate)
+                found = evaluate_clips(knocked_out, clips, compute, batch_size, work.tell, copying, input_frames=read)
                 copying = found.persistence
                 values.append(found.model.mean_mse)
         saturation += activations.rows(arm)
@@ -267,13 +272,13 @@ def _watch(
     compute: Compute,
     batch_size: int,
     work: _Work,
+    input_frames: int,
 ) -> None:
     """Forecasts the clips at these positions and counts what the gates do meanwhile."""
-    input_frames = network.config.input_frames
     done = 0
     with watching(network, activations.see):
         for batch in DataLoader(Subset(clips, positions), batch_size=batch_size):
-            frames = to_float(batch[:, :input_frames], compute.device)
+            frames = to_float(batch[:, input_frames - network.config.input_frames : input_frames], compute.device)
             forecast_clip(network, frames, clips.clip_frames - input_frames, compute)
             done += len(batch)
             work.tell(done, len(positions))
@@ -374,11 +379,11 @@ def _on_knock_out(rows: list[dict[str, Any]]) -> str:
         return f"{told}, but raises it in {raised} of {count} seeds only: which gate uses the cell state is not clear."
     if first < count:
         return f"{told}; it raises it in {_every(count)}, but is the costliest in {first} only."
-    return f"{told}, and is the costliest in {_every(count)}: this gate uses the cell state most."
+    return f"{told}, and is the costliest in {_every(count)}: in these networks this gate uses the cell state most."
 
 
 def _every(seeds: int) -> str:
-    return "the only seed" if seeds == 1 else f"all {seeds} seeds"
+    return {1: "the only seed", 2: "both seeds"}.get(seeds, f"all {seeds} seeds")
 
 
 def _saturated(rows: list[dict[str, Any]]) -> dict[str, float]:
@@ -391,11 +396,13 @@ def _on_saturation(saturated: dict[str, float], reference: dict[str, float], pla
     words = []
     for gate, name in GATES.items():
         difference = saturated[gate] - reference[gate]
-        how = "about as often" if abs(difference) <= ALIKE else "more often" if difference > 0 else "less often"
-        words.append(f"the {name} gate {how} ({_percent(saturated[gate])} against {_percent(reference[gate])})")
+        how = "about as" if abs(difference) <= ALIKE else "more" if difference > 0 else "less"
+        words.append(
+            f"{how} frequent in the {name} gate ({_percent(saturated[gate])} against {_percent(reference[gate])})"
+        )
     return (
-        f"compared with {plain}, {', '.join(words)} is nearly closed (below {CLOSED}) or nearly open (above {OPEN}), "
-        "mean over the layers."
+        f"compared with {plain}, activations nearly closed (below {CLOSED}) or nearly open (above {OPEN}) are "
+        f"{', '.join(words)}; mean over the layers."
     )
 
 

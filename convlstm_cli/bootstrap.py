@@ -1,4 +1,4 @@
-"""Skill against a baseline, with an interval that says how far other videos might have moved it."""
+"""Skill and differences, with an interval that says how far other videos might have moved them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -74,6 +74,37 @@ def skills(
         )
         for position, name in enumerate(baselines)
     }
+
+
+def difference_interval(
+    arm: NDArray[np.float64],
+    reference: NDArray[np.float64],
+    videos: Sequence[str],
+    resamples: int = RESAMPLES,
+    seed: int = SEED,
+) -> Interval | None:
+    """How far other videos might have moved the relative difference in MSE of two arms, with these very trainings.
+
+    The percentile bootstrap's interval, at `LEVEL`, over videos within seeds: the same draws of videos for each seed
+    and for both arms, which share them. The luck of trainings is not in it; in that of `significance.py` is both.
+
+    Args:
+        arm, reference: MSE, (seeds, clips, lead times); entries of the same place belong together.
+        videos: the name of each clip's video.
+
+    Returns the ends of MSE / MSE of the reference - 1; None where there are fewer than two videos.
+    """
+    of_clip = np.unique(np.asarray(videos), return_inverse=True)[1]
+    count = int(of_clip.max()) + 1
+    if count < 2:
+        return None
+    # The sum of each video's clips, over seeds and lead times: (videos, 2). Counts of clips cancel in the ratio.
+    sums = np.zeros((count, 2))
+    np.add.at(sums, of_clip, np.stack((arm.sum(axis=(0, 2)), reference.sum(axis=(0, 2))), axis=1))
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples) @ sums
+    with np.errstate(divide="ignore", invalid="ignore"):
+        relative = draws[:, 0] / draws[:, 1] - 1
+    return _interval(np.where(draws[:, 1] > 0, relative, np.where(draws[:, 0] == 0, 0.0, np.inf)))
 
 
 def _skill(sums: NDArray[np.float64]) -> NDArray[np.float64]:

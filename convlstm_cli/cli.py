@@ -5,7 +5,7 @@ import errno
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
@@ -13,12 +13,13 @@ from typer.core import TyperGroup
 from convlstm_cli import __version__
 from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
 from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
-from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.options import build, check_unchanged, with_options
+from convlstm_cli.nn.config import ForecasterConfig, Peephole
+from convlstm_cli.options import build, check_unchanged, option_names, with_options
 from convlstm_cli.presets import PRESETS, Preset, with_preset
-from convlstm_cli.settings import DataConfig, EvaluateConfig, PredictConfig, TrainConfig
+from convlstm_cli.settings import CompareConfig, DataConfig, EvaluateConfig, PredictConfig, TrainConfig
 
 if TYPE_CHECKING:
+    from convlstm_cli.comparison import Arm, Plan
     from convlstm_cli.console import ConsoleProgress
     from convlstm_cli.data import VideoData
     from convlstm_cli.run import Run
@@ -63,6 +64,15 @@ CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_eve
 """Training options that --resume may change: how long and where, not what."""
 
 LIMITS = ("epochs", "max_time", "max_steps")
+
+ANYWHERE = ("device", "save_every", "checkpoint_every")
+"""Those of them that change nothing of what is trained."""
+
+EXTENDABLE = ("seeds", "jobs", "devices")
+"""Options of a comparison that --resume may change."""
+
+RETRAINED = {*LIMITS, "seed", "device", "save_every"}
+"""Training options that arms do not take from the runs that --arms names."""
 
 LONGEST_NAME = 100
 """Letters of a folder's name that is made of the names of runs."""
@@ -217,14 +227,28 @@ def predict(
 
 
 @app.command()
-@with_options(VIDEOS, NETWORK, TRAINING, without="peephole")
+@with_options((CompareConfig, "Comparison"), VIDEOS, NETWORK, TRAINING, without=("peephole", "patience"))
 def compare(
     context: typer.Context,
-    folders: Folders = None,
-    output: Output = None,
-    arms: Annotated[str, typer.Option(help="Peephole kinds to compare: two or three of none, channel and full.")] = (
-        "channel,none"
-    ),
+    folders: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="FOLDER...|RUN...",
+            help="Folders of videos to train on, or runs that are trained, which are compared on the test videos that "
+            "they share.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder of the comparison; named for you if not given.")
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Go on with the comparison -o, or with the newest; with a higher --seeds, add seeds to it.",
+        ),
+    ] = False,
     preset: UsePreset = "small",
     size: Size = "64",
     quiet: Quiet = False,
@@ -232,30 +256,43 @@ def compare(
     json: AsJson = False,
     **options: Any,
 ) -> None:
-    """Train with and without peepholes, matched in everything else, and compare."""
+    """Find out whether peepholes help: train with and without them, matched in all else, seed by seed.
+
+    All trainings together take about 4 minutes unless --max-time, --max-steps or --epochs say otherwise; a time is that
+    of the whole comparison, steps and epochs are those of each training.
+    """
     from convlstm_cli import compare as comparison
-    from convlstm_cli import console, views
-    from convlstm_cli.run import new_folder
+    from convlstm_cli import console, recorded, views
+    from convlstm_cli.run import Run, new_folder
 
     keep_freed_memory()
-    if not folders:
-        raise UsageError("compare needs a FOLDER of videos; see convlstm compare --help.")
-    kinds: list[Any] = [kind.strip() for kind in arms.split(",")]
-    comparison.check_arms(kinds)
     progress = console.ConsoleProgress(quiet, verbose)
     options = _with_preset(context, preset, options)
-    config = build(TrainConfig, options)
-    data, model = _prepare(folders, output, size, config, options, progress)
-    folder = output or new_folder(folders[0], "compare")
+    config, training = build(CompareConfig, options), build(TrainConfig, options)
+    explicit = _explicit(context)
+    trained = [path for path in folders or () if Run.is_run(path)]
+    going_on = None if trained or not resume else _begun_comparison(output)
+    if not folders and going_on is None:
+        raise UsageError("compare needs a FOLDER of videos, or RUNs that are trained; see convlstm compare --help.")
     with console.stop_on_signals() as should_stop:
-        result = comparison.compare(
-            data, model, config, folder, peepholes=kinds, progress=progress, should_stop=should_stop
-        )
+        if trained:
+            runs = _runs_to_compare(folders or [], trained, explicit)
+            folder = output or new_folder(trained[0], "compare")
+            scoring = build(EvaluateConfig, {name: options[name] for name in ("device", "precision", "batch_size")})
+            summary = recorded.compare_runs(runs, folder, scoring, progress=progress, should_stop=should_stop)
+        elif going_on is not None:
+            plan, data = _plan_to_go_on(going_on, explicit, config, training, folders, size, options, progress)
+            summary = comparison.resume(plan, data, progress=progress, should_stop=should_stop)
+        else:
+            data, arms = _arms(folders or [], output, size, config, training, options, explicit, progress)
+            folder = output or new_folder((folders or [])[0], "compare")
+            summary = comparison.compare(data, arms, config, folder, progress=progress, should_stop=should_stop)
     if json:
-        console.show_json(result.to_dict())
+        console.show_json(summary)
     else:
-        console.show(*views.comparison_view(result.to_dict()))
-        progress.note(f"wrote {folder} (comparison.json, comparison.png, comparison.webm, a run for each arm)")
+        console.show(*views.comparison_view(summary))
+        written = Path(summary["folder"])
+        progress.note(f"wrote {written} (report.html, summary.json, metrics.csv)\nnext: open {written / 'report.html'}")
 
 
 @app.command()
@@ -306,7 +343,9 @@ def evaluate(
 @app.command(name="inspect")
 @with_options(VIDEOS)
 def inspect_(
-    path: Annotated[Path, typer.Argument(help="A video, a folder of videos, or a run.", metavar="VIDEO|FOLDER|RUN")],
+    path: Annotated[
+        Path, typer.Argument(help="A video, a folder of videos, a run or a comparison.", metavar="VIDEO|FOLDER|RUN")
+    ],
     size: Size = "64",
     frames: Annotated[
         int, typer.Option(help="Frames to forecast.", rich_help_panel="Videos")
@@ -321,13 +360,16 @@ def inspect_(
 ) -> None:
     """Look into a video, a folder of videos, or a run."""
     from convlstm_cli import console, inspection, views
+    from convlstm_cli.comparison import is_comparison
     from convlstm_cli.data import prepare
     from convlstm_cli.run import Run
     from convlstm_cli.video.geometry import parse_size
     from convlstm_cli.video.library import find_videos
 
-    is_run = (path / "config.json").exists() and (path / "resume.pt").exists()
-    if is_run or (path / "comparison.json").exists():  # of a comparison, Run.open says which runs it holds
+    if is_comparison(path):
+        found = inspection.inspect_comparison(path)
+        view = views.comparison_view(found) if "verdict" in found else views.unfinished_view(found)
+    elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
     elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:
@@ -417,9 +459,118 @@ def _prepare(
     config = build(DataConfig, options, folders=tuple(map(str, folders)), height=height, width=width)
     data = prepare(config, model.input_frames, model.horizon, progress.indexing)
     progress.finished()
+    _tell_problems(data, progress)
+    return data, dataclasses.replace(model, channels=data.channels)
+
+
+def _tell_problems(data: "VideoData", progress: "ConsoleProgress") -> None:
     for problem in data.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
-    return data, dataclasses.replace(model, channels=data.channels)
+
+
+def _arms(
+    folders: list[Path],
+    output: Path | None,
+    size: str,
+    config: CompareConfig,
+    training: TrainConfig,
+    options: dict[str, Any],
+    explicit: set[str],
+    progress: "ConsoleProgress",
+) -> tuple["VideoData", "list[Arm]"]:
+    """The videos and the arms of a new comparison: kinds of peephole, or what runs have recorded."""
+    from convlstm_cli import compare, device
+    from convlstm_cli.data import prepare
+    from convlstm_cli.run import Run, check_free
+
+    for name in config.devices:
+        device.choose(name, training.precision)
+    named = [name for name in config.arms if name not in get_args(Peephole)]
+    if not named:
+        data, model = _prepare(folders, output, size, training, options, progress)
+        return data, compare.peephole_arms(config.arms, model, training)
+    if not all(Run.is_run(Path(name)) for name in config.arms):
+        raise UsageError(
+            f"--arms is {','.join(config.arms)}; give kinds of peephole (none, channel, full) or run folders, and "
+            f"{next(n for n in config.arms if not Run.is_run(Path(n)))} is no run."
+        )
+    if fixed := sorted(explicit & (option_names(ForecasterConfig, TrainConfig) | {"size", "preset"}) - RETRAINED):
+        raise UsageError(f"--{fixed[0].replace('_', '-')} is recorded in the runs of --arms; leave it out.")
+    if output is not None:
+        check_free(output)
+    arms = compare.recorded_arms([Run.open(Path(name)) for name in config.arms], training)
+    given = {name: options[name] for name in explicit & option_names(DataConfig)}
+    settings = {**Run.open(Path(config.arms[0])).config["data"]["settings"], "folders": tuple(map(str, folders))}
+    data = prepare(
+        dataclasses.replace(DataConfig(**settings), **given),
+        arms[0].model.input_frames,
+        arms[0].model.horizon,
+        progress.indexing,
+    )
+    progress.finished()
+    _tell_problems(data, progress)
+    same = [dataclasses.replace(arm, model=dataclasses.replace(arm.model, channels=data.channels)) for arm in arms]
+    return data, same
+
+
+def _plan_to_go_on(
+    plan: "Plan",
+    explicit: set[str],
+    config: CompareConfig,
+    training: TrainConfig,
+    folders: list[Path] | None,
+    size: str,
+    options: dict[str, Any],
+    progress: "ConsoleProgress",
+) -> tuple["Plan", "VideoData"]:
+    """A comparison to go on with, perhaps with more seeds; other options must agree with its record."""
+    from convlstm_cli.data import restore
+
+    _check_agrees(explicit, folders, size, options, plan.settings, plan.folder)
+    check_unchanged(config, plan.settings["compare"], explicit - set(EXTENDABLE))
+    check_unchanged(training, plan.settings["training"], explicit - set(ANYWHERE))
+    if "seeds" in explicit:
+        plan = plan.with_seeds(config.seeds)
+    where: dict[str, Any] = {name: getattr(config, name) for name in ("jobs", "devices") if name in explicit}
+    how: dict[str, Any] = {
+        name: getattr(training, name) for name in ("device", "save_every", "checkpoint_every") if name in explicit
+    }
+    plan = dataclasses.replace(
+        plan,
+        arms=tuple(dataclasses.replace(a, training=dataclasses.replace(a.training, **how)) for a in plan.arms),
+        settings={**plan.settings, "compare": {**plan.settings["compare"], **where}},
+    )
+    progress.note(f"going on with {plan.folder}")
+    model = plan.arms[0].model
+    data = restore(plan.data, model.input_frames, model.horizon, progress.indexing)
+    progress.finished()
+    return plan, data
+
+
+def _begun_comparison(output: Path | None) -> "Plan | None":
+    """The comparison that --resume means; None where -o names one that has not begun yet."""
+    from convlstm_cli.comparison import Plan, is_comparison, newest
+
+    if output is not None and not is_comparison(output):
+        return None
+    return Plan.read(output or newest())
+
+
+def _runs_to_compare(paths: list[Path], trained: list[Path], explicit: set[str]) -> "list[Run]":
+    from convlstm_cli.ensemble import open_members
+
+    for path in paths:
+        if path not in trained:
+            raise UsageError(
+                f"{path}: is no run, and {trained[0]} is one; compare takes FOLDERs of videos to train on, or RUNs."
+            )
+    others = {"folders", "output", "device", "precision", "batch_size", "quiet", "verbose", "json"}
+    if useless := sorted(explicit - others):
+        raise UsageError(
+            f"--{useless[0].replace('_', '-')} goes with a FOLDER to train on, and these runs are trained; leave it "
+            "out."
+        )
+    return open_members(trained)
 
 
 def _resume(
@@ -434,29 +585,10 @@ def _resume(
     """Goes on with a run; options given on the command line must agree with its record, or be free to change."""
     from convlstm_cli import console, data
     from convlstm_cli import train as training
-    from convlstm_cli.video.geometry import parse_size
 
-    explicit = {name for name in context.params if _was_given(context, name)}
-    if "preset" in explicit:  # what it leaves at the defaults counts too
-        explicit |= {name for preset in PRESETS.values() for name in preset}
-    recorded = run.config["data"]["settings"]
-    height, width = parse_size(size) if "size" in explicit else (recorded["height"], recorded["width"])
-    given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
-    if folders and sorted(given.folders) != sorted(recorded["folders"]):
-        raise UsageError(
-            f"FOLDER is {', '.join(given.folders)} and {run.folder} was begun with "
-            f"{', '.join(recorded['folders'])}; leave it out to go on."
-        )
-    if [height, width] != [recorded["height"], recorded["width"]]:
-        raise UsageError(
-            f"--size is {size} and {run.folder} was begun with {recorded['height']}x{recorded['width']}; leave it out."
-        )
-    check_unchanged(given, recorded, explicit)
-    check_unchanged(
-        build(ForecasterConfig, options, height=height, width=width, channels=1),
-        run.config["model"],
-        explicit,
-    )
+    explicit = _explicit(context)
+    recorded = {"data": run.config["data"]["settings"], "model": run.config["model"]}
+    _check_agrees(explicit, folders, size, options, recorded, run.folder)
     changed = {name: getattr(config, name) for name in CHANGEABLE if name in explicit}
     if explicit & set(LIMITS):  # a limit that is given replaces all that were recorded
         changed |= {name: getattr(config, name) for name in LIMITS}
@@ -468,6 +600,42 @@ def _resume(
     progress.finished()
     with console.stop_on_signals() as should_stop:
         return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
+
+
+def _check_agrees(
+    explicit: set[str],
+    folders: list[Path] | None,
+    size: str,
+    options: dict[str, Any],
+    recorded: dict[str, dict[str, Any]],
+    begun: Path,
+) -> None:
+    """Raises UsageError where options that were given differ from the recorded settings of data and model."""
+    from convlstm_cli.video.geometry import parse_size
+
+    settings = recorded["data"]
+    height, width = parse_size(size) if "size" in explicit else (settings["height"], settings["width"])
+    given = build(DataConfig, options, folders=tuple(map(str, folders or ())), height=height, width=width)
+    if folders and sorted(given.folders) != sorted(settings["folders"]):
+        raise UsageError(
+            f"FOLDER is {', '.join(given.folders)} and {begun} was begun with "
+            f"{', '.join(settings['folders'])}; leave it out to go on."
+        )
+    if [height, width] != [settings["height"], settings["width"]]:
+        raise UsageError(
+            f"--size is {size} and {begun} was begun with {settings['height']}x{settings['width']}; leave it out."
+        )
+    check_unchanged(given, settings, explicit)
+    network = build(ForecasterConfig, options, height=height, width=width, channels=1)
+    check_unchanged(network, recorded["model"], explicit)
+
+
+def _explicit(context: typer.Context) -> set[str]:
+    """Names of the options and arguments that were given."""
+    explicit = {name for name in context.params if _was_given(context, name)}
+    if "preset" in explicit:  # what it leaves at the defaults counts too
+        explicit |= {name for preset in PRESETS.values() for name in preset}
+    return explicit
 
 
 def _with_preset(context: typer.Context, preset: Preset, options: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import math
 import os
 import signal
 import sys
@@ -110,6 +111,9 @@ class ConsoleProgress(Progress):
             f"PSNR {psnr} · SSIM {model['ssim']:.3f} · {self._speed:.1f} clips/s · {_duration(row['seconds'])}"
             f"{' · best so far' if improved else ''}"
         )
+
+    def comparing(self, done: float, total: int, name: str) -> None:
+        self._show("training", done / total, f"{math.floor(done)} of {total} trainings done · {name}")
 
     def predicting(self, name: str, done: int, total: int) -> None:
         self._show("forecasting", done / total, f"{done + 1}/{total} {name}")

@@ -6,21 +6,19 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from convlstm_cli.comparison import is_comparison, run_folders
 from convlstm_cli.errors import UsageError
 from convlstm_cli.run import Run
 
 
 def open_members(paths: Iterable[Path]) -> list[Run]:
-    """Opens run folders, and of comparisons all runs below them; each run once.
+    """Opens run folders, and of comparisons all their runs; each run once.
 
     Raises RunError for a folder that is neither.
     """
     folders: dict[Path, Path] = {}
     for path in paths:
-        found = [path]
-        if (path / "comparison.json").is_file():
-            found = sorted(config.parent for config in path.rglob("config.json"))
-        for folder in found:
+        for folder in run_folders(path) if is_comparison(path) else [path]:
             folders.setdefault(folder.resolve(), folder)
     return [Run.open(folder) for folder in folders.values()]
 

@@ -265,16 +265,18 @@ def evaluate_clips(
     *,
     baselines: Mapping[str, Baseline] = COPYING,
     thresholds: Sequence[float] = (),
+    input_frames: int | None = None,
 ) -> Evaluation:
     """Forecasts every clip from its first `input_frames` frames and scores the rest.
 
-    Of several models, an ensemble, the mean of the forecasts is scored. `on_batch` is called after each batch with
+    A model is given as many of the `input_frames` as it was trained with, the last ones; None takes the most that one
+    was. Of several models, an ensemble, the mean of the forecasts is scored. `on_batch` is called after each batch with
     the number of clips done and their total; what it raises ends the evaluation. `known` are the scores of
     persistence on these very clips, if they were taken before. `baselines` are scored beside the model, and
     persistence has to be one of them.
     """
     models = [model] if isinstance(model, EncoderForecaster) else list(model)
-    input_frames = max(member.config.input_frames for member in models)
+    input_frames = input_frames or max(member.config.input_frames for member in models)
     evaluation = Evaluation(
         Scores(thresholds),
         {name: Scores(thresholds) for name in baselines},

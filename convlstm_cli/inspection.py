@@ -1,12 +1,15 @@
 """What is in a video, a folder of videos or a run, and what training on it would take."""
 
+import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from convlstm_cli import comparison
 from convlstm_cli.data import SUBSETS, VideoData
+from convlstm_cli.errors import RunError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
 from convlstm_cli.run import Run
@@ -57,6 +60,29 @@ def inspect_run(run: Run) -> dict[str, Any]:
         "last_epoch": history[-1] if history else None,
         "test": run.read_json("test.json"),
         "split": run.config["data"]["split"],
+    }
+
+
+def inspect_comparison(folder: Path) -> dict[str, Any]:
+    """What a comparison found, as its summary.json holds it; of an unfinished one, how many runs have begun and ended.
+
+    Raises RunError where a file of it is damaged.
+    """
+    record = comparison.read_record(folder)
+    begun = comparison.run_folders(folder)
+    summary = folder / comparison.SUMMARY
+    if summary.is_file():
+        try:
+            found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:
+            raise RunError(f"{summary}: cannot be read ({error}); convlstm compare --resume writes it anew.") from error
+        return found
+    return {
+        "comparison": str(folder),
+        "kind": record.get("kind"),
+        "runs": sum(len(names) for names in record["runs"].values()),
+        "begun": len(begun),
+        "finished": sum((run / "test.json").is_file() for run in begun),
     }
 
 

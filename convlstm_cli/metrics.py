@@ -62,6 +62,14 @@ class Scores:
             {name: np.concatenate((mine[name], rows), axis=1) if mine else rows for name, rows in others.items()}
         ]
 
+    @classmethod
+    def pool(cls, parts: Sequence["Scores"]) -> "Scores":
+        """All clips of several scores of the same lead times as one."""
+        pooled = cls(parts[0].thresholds)
+        pooled.frame_values = parts[0].frame_values
+        pooled._batches = [batch for part in parts for batch in part._batches]
+        return pooled
+
     @property
     def clips(self) -> int:
         """Number of clips."""

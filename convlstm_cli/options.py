@@ -2,7 +2,7 @@
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -12,10 +12,12 @@ from convlstm_cli.errors import UsageError
 Config = TypeVar("Config")
 
 
-def with_options(*panels: tuple[type, str], without: str = "") -> Callable[[Callable[..., None]], Callable[..., None]]:
+def with_options(
+    *panels: tuple[type, str], without: Collection[str] = ()
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Gives a command that takes **options one option for each `option` field of the dataclasses.
 
-    Each dataclass comes with the title of its panel in `--help`. `without` names an option to leave out.
+    Each dataclass comes with the title of its panel in `--help`. `without` names options to leave out.
     """
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
@@ -24,7 +26,7 @@ def with_options(*panels: tuple[type, str], without: str = "") -> Callable[[Call
         for config, panel in panels:
             hints = get_type_hints(config)
             for field in _option_fields(config):
-                if _name(field) != without:
+                if _name(field) not in without:
                     parameters[_name(field)] = _parameter(field, hints[field.name], panel)
         command.__signature__ = own.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
         command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
@@ -46,6 +48,11 @@ def build(config: type[Config], options: Mapping[str, Any], **others: Any) -> Co
         parse = field.metadata["parse"]
         values[field.name] = parse(_flag(field), value) if parse is not None and value is not None else value
     return config(**values, **others)
+
+
+def option_names(*configs: type) -> set[str]:
+    """Names of the options that `with_options` makes of dataclasses."""
+    return {_name(field) for config in configs for field in _option_fields(config)}
 
 
 def check_unchanged(given: Any, recorded: Mapping[str, Any], explicit: set[str]) -> None:

@@ -27,6 +27,9 @@ class Progress:
     def finished(self) -> None:
         """The training that `started` told of has ended."""
 
+    def comparing(self, done: float, total: int, name: str) -> None:
+        """`done` of `total` trainings of a comparison are made, parts of one counted; `name` says which goes on."""
+
     def predicting(self, name: str, done: int, total: int) -> None:
         """`done` of `total` inputs are forecast, and `name` is next."""
 

@@ -64,8 +64,8 @@ class Run:
         if not folder.is_dir():
             raise RunError(f"{folder}: is not a run folder; `convlstm train` makes one under {RUNS}/.")
         if (folder / "comparison.json").exists():
-            arms = ", ".join(str(arm.parent) for arm in sorted(folder.glob("*/config.json")))
-            raise RunError(f"{folder}: is a comparison; name one of its arms: {arms}.")
+            held = ", ".join(str(run.parent) for run in sorted(folder.glob("*/*/config.json")))
+            raise RunError(f"{folder}: is a comparison; name one of its runs{': ' if held else ''}{held}.")
         try:
             config = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:

@@ -18,6 +18,7 @@ Optimizer = Literal["adamw", "rmsprop"]
 Schedule = Literal["cosine", "constant"]
 Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
+Match = Literal["steps", "time", "params"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
 MIN_TILE = 16
@@ -230,6 +231,46 @@ class EvaluateConfig:
         for flag, value in counts.items():
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1.")
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared, how often, and what the arms are matched in."""
+
+    arms: tuple[str, ...] = option(
+        ("none", "channel", "full"),
+        "What to compare, with commas, the first being what the others are compared with: kinds of peephole (none, "
+        "channel, full), or run folders, whose recorded networks and trainings are trained anew.",
+        parse=parse_names,
+    )
+    seeds: int = option(3, "Trainings of each arm, with --seed and the seeds that follow it.")
+    match: Match = option(
+        "steps",
+        "What the arms have equal: optimiser steps; time (as many steps as fit into the time of the slowest arm's); or "
+        "params (steps, and the arms with fewer parameters are widened).",
+    )
+    jobs: int | None = option(
+        None, "Trainings at a time, each in a process with its share of the cores; 1, or one for each of --devices."
+    )
+    devices: tuple[str, ...] = option(
+        (), "Devices to spread the trainings over, such as cuda:0,cuda:1; --device if not given.", parse=parse_names
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("arms", "devices"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_choice("--match", self.match, Match)
+        if len(set(self.arms)) < 2:
+            raise UsageError(f"--arms is {','.join(self.arms)!r}; a comparison needs at least two different arms.")
+        if self.seeds < 1:
+            raise UsageError(f"--seeds is {self.seeds}; it must be at least 1.")
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs is {self.jobs}; it must be at least 1.")
+
+    @property
+    def processes(self) -> int:
+        """Trainings at a time."""
+        return self.jobs or max(1, len(self.devices))
 
 
 @dataclass(frozen=True)

@@ -96,18 +96,20 @@ def resume(
     data: VideoData,
     *,
     config: TrainConfig | None = None,
+    initial: dict[str, Tensor] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> TrainResult:
     """Goes on with an interrupted run as if nothing had happened.
 
     `data` is `data.restore` of the run's own record. `config` replaces the recorded one, to go on for longer or
-    on another device. Raises RunError if the run's state is damaged, Interrupted as `train` does.
+    on another device. `initial` are the weights that `train` was given, for a run that was stopped before it could
+    save them. Raises RunError if the run's state is damaged, Interrupted as `train` does.
     """
     config = config or run.train_config
     run.remove_partials()
     compute = device.choose(config.device, config.precision)
-    step = TrainStep(run.model_config, config, compute, None)
+    step = TrainStep(run.model_config, config, compute, initial)
     saved = run.load_resume()
     if saved is None and run.read_metrics():
         raise RunError(
@@ -180,7 +182,7 @@ def _fit(
 ) -> TrainResult:
     network = step.averaged
     train_clips, validation_clips = data.clips("train"), data.clips("validation")
-    budget = Budget(config, math.ceil(_passes(train_clips, config) * len(train_clips) / config.batch_size))
+    budget = Budget(config, steps_per_epoch(train_clips, config))
     clock = Clock(state.seconds)
     last_save = clock.seconds
     step_seconds: list[float] = []
@@ -279,6 +281,11 @@ def _batches(clips: ClipDataset, config: TrainConfig, state: State) -> Iterator[
     order = torch.cat([torch.randperm(len(clips), generator=generator) for _ in range(_passes(clips, config))])
     batches = [batch.tolist() for batch in torch.split(order, config.batch_size)]
     yield from DataLoader(clips, batch_sampler=batches[state.position :], generator=generator)
+
+
+def steps_per_epoch(clips: ClipDataset, config: TrainConfig) -> int:
+    """Optimiser steps of an epoch."""
+    return math.ceil(_passes(clips, config) * len(clips) / config.batch_size)
 
 
 def _passes(clips: ClipDataset, config: TrainConfig) -> int:

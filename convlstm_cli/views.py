@@ -8,7 +8,6 @@ from rich.table import Table
 
 from convlstm_cli.wording import (
     IN_WORDS,
-    METRICS,
     MORE_METRICS,
     decimals,
     evaluation_verdict,
@@ -137,37 +136,66 @@ def _definitions(result: dict[str, Any]) -> list[str]:
     return lines
 
 
-def comparison_view(comparison: dict[str, Any]) -> View:
-    """Scores of every arm by lead time, their costs, and what can be said."""
-    arms = comparison["arms"]
-    columns = {arm["peephole"]: arm["test"] for arm in arms} | {"copying": comparison["persistence"]}
-    costs = _table("arm", "parameters", "step", "steps", "test MSE", "of copying")
+def comparison_view(summary: dict[str, Any]) -> View:
+    """The verdict, the differences it rests on, the arms with their costs, and the MSE by lead time."""
+    arms = summary["arms"]
+    copying = summary["baselines"]["persistence"]
+    columns = {arm["name"]: arm["scores"] for arm in arms} | {"copying": copying}
+    costs = _table("arm", "parameters", "step", "steps", "test MSE", "of copying", "of its seeds")
+    digits = decimals("mse", columns)
     for arm in arms:
-        mse, copying = arm["test"]["mean"]["mse"], comparison["persistence"]["mean"]["mse"]
+        mse, reference = arm["scores"]["mean"]["mse"], copying["mean"]["mse"]
+        of_seeds = [run["mse"] for run in arm["runs"]]
         costs.add_row(
-            arm["peephole"],
+            escape(arm["name"]),
             f"{arm['parameters']:,}",
-            f"{arm['step_seconds'] * 1e3:.0f} ms",
+            "-" if arm["step_seconds"] is None else f"{arm['step_seconds'] * 1e3:.0f} ms",
             str(arm["steps"]),
-            _number(mse, 5),
-            f"{mse / copying:.3f}" if copying else "",
+            _number(mse, digits),
+            f"{mse / reference:.3f}" if reference else "",
+            f"{min(of_seeds):.{digits}f} to {max(of_seeds):.{digits}f}" if len(of_seeds) > 1 else "one seed",
         )
-    # One metric below the other: side by side, three arms are too wide for a terminal.
-    tables = [part for metric in METRICS for part in (_score_table(columns, metric), "")]
-    return *tables, costs, "", _arms_verdict(arms)
+    scored = len(summary["videos"])
+    lines = [
+        f"{summary['clips']} test clip{'s' * (summary['clips'] != 1)} of {scored} video{'s' * (scored != 1)}, "
+        f"seeds {', '.join(map(str, summary['seeds']))}, {summary['horizon']} lead times"
+    ]
+    leads = _shown_leads(summary["horizon"])
+    tables = [_score_table(columns, "mse", leads=leads), "", costs, "", _difference_table(summary)]
+    warnings = [f"Note: {warning}" for warning in summary["warnings"]]
+    return *lines, "", *tables, "", *summary["verdict"], *warnings, *_anatomy_lines(summary)
 
 
-def _arms_verdict(arms: list[dict[str, Any]]) -> str:
-    best, second, *_ = sorted(arms, key=lambda arm: float(arm["test"]["mean"]["mse"]))
-    lowest, next_lowest = best["test"]["mean"]["mse"], second["test"]["mean"]["mse"]
-    gap = 1 - lowest / next_lowest if next_lowest else 0.0
-    if gap < 0.001:
-        found = f"{best['peephole']} and {second['peephole']} are within 0.1 % of each other in test MSE."
-    else:
-        found = f"{best['peephole']} has the lowest test MSE, {gap:.1%} below {second['peephole']}."
-    clips = best["test"]["clips"]
-    tested = f"one seed and {clips} test clip{'s' * (clips != 1)}"
-    return f"{found} This is {tested}: another seed may order the arms otherwise."
+def _difference_table(summary: dict[str, Any]) -> Table:
+    table = _table(
+        f"against {escape(summary['reference'])}", "difference", "95% interval", "p", "p (Holm)", "d", "seeds better"
+    )
+    for name, difference in summary["differences"].items():
+        ends = difference["relative_interval"]
+        table.add_row(
+            escape(name),
+            _percent(difference["relative"]),
+            "none" if ends is None else f"{_percent(ends[0])} to {_percent(ends[1])}",
+            _number(difference["p"], 3, missing="-"),
+            _number(difference["p_holm"], 3, missing="-"),
+            _number(difference["effect_size"], 2, missing="-"),
+            f"{difference['seeds_better']} of {difference['seeds']}",
+        )
+    return table
+
+
+def _percent(share: float | None) -> str:
+    return "-" if share is None else f"{100 * share:+.2f} %"
+
+
+def _anatomy_lines(summary: dict[str, Any]) -> list[str]:
+    return list((summary["anatomy"] or {}).get("conclusions", ()))
+
+
+def unfinished_view(found: dict[str, Any]) -> View:
+    """How far a comparison is."""
+    facts = {name: found[name] for name in ("comparison", "runs", "begun", "finished")}
+    return facts_table(facts), "", f"not finished; go on with convlstm compare -o {found['comparison']} --resume"
 
 
 def plan_view(plan: dict[str, Any]) -> View:

@@ -22,8 +22,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from moving_mnist import digits, sequences
+from moving_mnist.folder import draw_moving_mnist
 
 TRIALS = {
     "default": "",
@@ -92,7 +91,7 @@ def main() -> int:
         folder, options = given.folder, given.options
         if given.mnist is not None:
             folder = Path(work, "moving-mnist")
-            draw_moving_mnist(given.mnist, folder)
+            draw_moving_mnist(given.mnist, folder, MNIST_SEQUENCES)
             options += " --validation 0.02 --test 0.1"
         for number, name in enumerate(names):
             run = Path(work, str(number))
@@ -110,13 +109,6 @@ def main() -> int:
             append(given.table, row)
             print(json.dumps(row))
     return 0
-
-
-def draw_moving_mnist(mnist: Path, folder: Path) -> None:
-    """Sequences of the training digits, one .npy file each."""
-    folder.mkdir()
-    for index, clip in enumerate(sequences.sequences(digits.read(mnist).train, MNIST_SEQUENCES, 20, (0,))):
-        np.save(folder / f"sequence_{index:04d}.npy", clip[:, 0])
 
 
 def outcome(run: Path) -> dict[str, Any]:

@@ -181,6 +181,7 @@ def _difference(relative: float, seeds: int, leads: int, videos: int, intervals:
         "seeds": seeds,
         "videos": videos,
         "seeds_needed": 9 if intervals else None,
+        "interval_of_these_trainings": [relative - width / 2, relative + width / 2] if intervals else None,
         "by_lead_time": [entry(relative * 2 * (lead + 1) / (leads + 1), width) for lead in range(leads)],
     }
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from convlstm_cli.bootstrap import skills
+from convlstm_cli.bootstrap import difference_interval, skills
 from convlstm_cli.metrics import Scores, skill
 
 
@@ -88,3 +88,33 @@ def test_an_exact_baseline_is_still_json() -> None:
     assert found.mean == -np.inf
     assert json.loads(json.dumps(found.to_dict(), allow_nan=False))["interval"] == [None, None]
     assert skills(zero, {"exact": zero}, names, resamples=20)["exact"].interval == (0.0, 0.0)
+
+
+def test_the_interval_of_a_difference_is_over_videos_with_these_trainings() -> None:
+    """Of two videos are drawn either both or one twice; seeds and clips of a video stay together."""
+    reference = np.full((2, 3, 2), 0.1)
+    arm = reference * np.array([0.8, 1.0, 1.2])[:, None]
+    assert difference_interval(arm, reference, ["x", "x", "y"]) == pytest.approx((-0.1, 0.2))
+    assert difference_interval(reference, reference, ["x", "x", "y"]) == (0.0, 0.0)
+    assert difference_interval(arm, reference, ["x"] * 3) is None
+    assert difference_interval(arm, 0 * reference, ["x", "x", "y"]) == (np.inf, np.inf)
+
+
+def test_the_luck_of_trainings_is_not_in_the_interval_of_a_difference() -> None:
+    """All videos say the same of each seed, so other videos would have too, however much the seeds differ."""
+    reference = np.full((3, 8, 1), 0.1)
+    arm = reference * np.array([0.5, 1.0, 1.5])[:, None, None]
+    names = [f"v{number}" for number in range(8)]
+    assert difference_interval(arm, reference, names) == pytest.approx((0.0, 0.0))
+
+
+def test_the_interval_of_a_difference_holds_the_truth_about_as_often_as_it_says() -> None:
+    held = 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        level = rng.gamma(4.0, 0.01, (1, 30, 1))
+        suits = rng.normal(0.9, 0.1, (1, 30, 1))  # an arm may suit a video, with every seed
+        arm = level * (suits + rng.normal(0.0, 0.02, (3, 30, 2)))
+        low, high = difference_interval(arm, np.broadcast_to(level, arm.shape), list(map(str, range(30)))) or (1.0, 0.0)
+        held += low <= -0.1 <= high
+    assert 0.86 <= held / 100 <= 1.0

@@ -91,12 +91,18 @@ def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path
     assert trained["model"]["clips"] > 0
     forecast = json.loads(convlstm("predict", folder / "square1.npy", "--json", cwd=tmp_path).stdout)
     assert forecast["forecasts"][0]["last_input_frame"] == 14
-    compared = json.loads(convlstm("compare", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
-    assert [arm["peephole"] for arm in compared["arms"]] == ["channel", "none"]
+    few = "--arms", "channel,none", "--seeds", 1, "--max-steps", 2
+    compared = json.loads(convlstm("compare", folder, *TINY, *few, "--json", cwd=tmp_path).stdout)
+    assert [arm["name"] for arm in compared["arms"]] == ["channel", "none"]
+    assert json.loads(convlstm("inspect", "runs/compare-videos-1", "--json", cwd=tmp_path).stdout) == compared
     members = "runs/videos-1", "runs/compare-videos-1"
     arguments = folder / "square1.npy", "--at", 9, "--ensemble", *members, "--native-size", "--json"
     together = json.loads(convlstm("predict", *arguments, cwd=tmp_path).stdout)
-    assert together["members"] == ["runs/videos-1", "runs/compare-videos-1/channel", "runs/compare-videos-1/none"]
+    assert together["members"] == [
+        "runs/videos-1",
+        "runs/compare-videos-1/seed-0/channel",
+        "runs/compare-videos-1/seed-0/none",
+    ]
     assert together["forecasts"][0]["scores"]["spread_skill"]["mean"] > 0
     assert together["forecasts"][0]["folder"] == "forecasts/videos-1+compare-videos-1/square1"
     assert json.loads(convlstm("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
@@ -109,10 +115,15 @@ def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> 
     (folder / "broken.mp4").write_bytes(b"no video")
     for name in ("poster.png", "cover.png"):  # two images among videos do not hide the videos
         Image.new("L", (8, 8)).save(folder / name)
-    compared = convlstm("compare", folder, *TINY, "--max-steps", 2, cwd=tmp_path)
-    assert "one seed" in compared.stdout
-    assert "runs/compare-videos-1/none" in convlstm("inspect", "runs/compare-videos-1", cwd=tmp_path, check=1).stderr
+    arguments = "compare", folder, *TINY, "--arms", "none,channel", "--seeds", 2, "--max-steps", 2
+    compared = convlstm(*arguments, cwd=tmp_path)
+    assert "channel" in compared.stdout
     assert "broken.mp4" in compared.stderr
+    assert "channel, seed 1: 2 steps" in compared.stderr
+    assert "next: open runs/compare-videos-1/report.html" in compared.stderr
+    assert convlstm("inspect", "runs/compare-videos-1", cwd=tmp_path).stdout == compared.stdout
+    told = convlstm("evaluate", "runs/compare-videos-1", cwd=tmp_path)  # of all its runs together
+    assert "spread of 4 members" in told.stdout
     inspected = convlstm("inspect", folder, "--size", 32, "--input-frames", 4, "--frames", 3, cwd=tmp_path)
     assert "6 usable videos" in inspected.stdout
     assert "broken.mp4" in inspected.stdout
@@ -155,6 +166,65 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
     convlstm("train", "-o", "runs/a", "--resume", "--hidden", "4", "--max-steps", "2", cwd=tmp_path)
 
 
+def _running(group: int) -> bool:
+    """Whether a process of this group is left."""
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_killed_comparison_goes_on_and_grows(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    begin = "compare", str(folder), *TINY, "-o", "runs/c", "--arms", "none,channel", "--seeds", "2", "--jobs", "2"
+    command = [sys.executable, "-m", "convlstm_cli", *begin, "--max-steps", "3", "--resume"]
+    process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "runs/c").glob("seed-*/*/resume.pt")):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.kill()
+    process.wait(timeout=30)
+    deadline = time.monotonic() + 60
+    while _running(process.pid):  # its trainings' processes, which nobody tells, notice by themselves
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+    for option in (["--hidden", "8"], ["--max-steps", "9"], ["--match", "time"], ["--arms", "none,full"]):
+        done = convlstm("compare", "-o", "runs/c", "--resume", *option, cwd=tmp_path, check=2)
+        assert option[0] in done.stderr
+    done = convlstm("compare", "--resume", "--jobs", 1, cwd=tmp_path)
+    assert "going on with runs/c" in done.stderr
+    done = convlstm("compare", "-o", "runs/c", "--resume", "--seeds", 3, "--json", cwd=tmp_path)
+    assert json.loads(done.stdout)["seeds"] == [0, 1, 2]
+    assert "4 of 6 trainings are finished already" in done.stderr
+    assert "--seeds" in convlstm("compare", "-o", "runs/c", "--resume", "--seeds", 2, cwd=tmp_path, check=2).stderr
+    assert "--resume" in convlstm("compare", folder, "-o", "runs/c", cwd=tmp_path, check=1).stderr
+
+
+def test_recorded_runs_are_compared_or_trained_anew(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    folder = make_folder()
+    for name, rate in (("slow", "1e-4"), ("fast", "1e-2")):
+        arguments = "train", folder, *TINY, "-o", f"runs/{name}", "--max-steps", 2, "--learning-rate", rate
+        convlstm(*arguments, cwd=tmp_path)
+    found = json.loads(convlstm("compare", "runs/slow", "runs/fast", "--json", cwd=tmp_path).stdout)
+    assert found["kind"] == "recorded"
+    assert [arm["differs"] for arm in found["arms"]] == [{"learning_rate": 1e-4}, {"learning_rate": 1e-2}]
+    assert found["folder"] == "runs/compare-slow-1"
+    done = convlstm("compare", "runs/slow", "runs/fast", "--epochs", 3, cwd=tmp_path, check=2)
+    assert "--epochs" in done.stderr
+    assert str(folder) in convlstm("compare", "runs/slow", folder, cwd=tmp_path, check=2).stderr
+
+    anew = "compare", folder, "--arms", "runs/slow,runs/fast"
+    found = json.loads(convlstm(*anew, "--max-steps", 3, "--seeds", 1, "--json", cwd=tmp_path).stdout)
+    assert [(arm["name"], arm["steps"]) for arm in found["arms"]] == [("slow", 3), ("fast", 3)]
+    assert "--hidden" in convlstm(*anew, "--hidden", 8, cwd=tmp_path, check=2).stderr
+    assert (
+        "channel is no run" in convlstm("compare", folder, "--arms", "runs/slow,channel", cwd=tmp_path, check=2).stderr
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
@@ -180,8 +250,14 @@ def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., P
         (["predict", "x.mp4", "--tile", "64"], 2, ["--tile", "--native-size"]),
         (["predict", "x.mp4", "--ensemble", "a", "-m", "b"], 2, ["-m and --ensemble"]),
         (["predict", "x.mp4", "--ensemble", "nowhere"], 1, ["nowhere"]),
+        (["compare"], 2, ["FOLDER"]),
         (["compare", ".", "--arms", "none"], 2, ["two"]),
         (["compare", ".", "--arms", "none,some"], 2, ["--arms"]),
+        (["compare", ".", "--seeds", "0"], 2, ["--seeds"]),
+        (["compare", ".", "--match", "luck"], 2, ["--match"]),
+        (["compare", ".", "--jobs", "0"], 2, ["--jobs"]),
+        (["compare", ".", "--devices", "abacus"], 2, ["--device"]),
+        (["compare", "--resume"], 2, ["no comparison"]),
         (["evaluate"], 2, ["RUN"]),
         (["evaluate", "nowhere"], 1, ["nowhere"]),
         (["evaluate", ".", "--thresholds", "high"], 2, ["--thresholds"]),

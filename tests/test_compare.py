@@ -1,71 +1,190 @@
+import contextlib
+import csv
 import dataclasses
 import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 
-from convlstm_cli.compare import compare
+from convlstm_cli import compare as comparison
+from convlstm_cli.compare import compare, peephole_arms, recorded_arms, resume
+from convlstm_cli.comparison import Plan
 from convlstm_cli.data import VideoData, prepare
-from convlstm_cli.errors import Interrupted, OutputError, RunError, UsageError
+from convlstm_cli.errors import Interrupted, OutputError, UsageError
 from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.run import Run
-from convlstm_cli.settings import DataConfig, TrainConfig
+from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
 from convlstm_cli.train import initial_network, train
-from convlstm_cli.video.reader import open_video
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4, 4), kernel_size=3, input_frames=4, horizon=3)
-CONFIG = TrainConfig(max_steps=4, batch_size=4, device="cpu")
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, device="cpu")
+PAIR = CompareConfig(("none", "channel"), seeds=2)
 
 
 @pytest.fixture
 def data(make_folder: Callable[..., Path]) -> VideoData:
-    return prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
+    return prepare(DataConfig((str(make_folder(8)),), height=32, width=32), 4, 3)
 
 
-def test_arms_are_matched_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
+def compared(
+    data: VideoData, folder: Path, config: CompareConfig = PAIR, training: TrainConfig = TRAINING, **more: Any
+) -> dict[str, Any]:
+    return compare(data, peephole_arms(config.arms, MODEL, training), config, folder, **more)
+
+
+def without_times(summary: dict[str, Any]) -> dict[str, Any]:
+    """What must not depend on when and where a comparison was made."""
+    kept = json.loads(json.dumps(summary))
+    del kept["folder"]
+    for arm in kept["arms"]:
+        del arm["step_seconds"]
+        for run in arm["runs"]:
+            del run["seconds"]
+    return kept
+
+
+def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
-    result = compare(data, MODEL, CONFIG, folder, peepholes=("channel", "none", "full"))
-    channel, none, full = result.arms
-    assert [arm.peephole for arm in result.arms] == ["channel", "none", "full"]
-    assert {arm.steps for arm in result.arms} == {4}
-    layers = 4  # two of the encoder, two of the forecaster, four channels and three peepholes each
-    assert channel.parameters - none.parameters == layers * 4 * 3
-    assert full.parameters - none.parameters == layers * 4 * 3 * 8 * 8
-    assert all(arm.step_seconds > 0 for arm in result.arms)
-    assert len({tuple(arm.test.persistence.mse) for arm in result.arms}) == 1
+    summary = compared(data, folder, CompareConfig(seeds=2))
+    assert summary == json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary["kind"] == "trained"
+    assert summary["reference"] == "none"
+    assert list(summary["differences"]) == ["channel", "full"]
+    assert summary["seeds"] == [0, 1]
+    none, channel, full = summary["arms"]
+    assert [arm["name"] for arm in summary["arms"]] == ["none", "channel", "full"]
+    assert {arm["steps"] for arm in summary["arms"]} == {3}
+    layers = 2  # one of the encoder, one of the forecaster; four channels and three peepholes each
+    assert channel["parameters"] - none["parameters"] == layers * 4 * 3
+    assert full["parameters"] - none["parameters"] == layers * 4 * 3 * 8 * 8
+    assert none["memory"] < channel["memory"] < full["memory"]
+    assert all(arm["step_seconds"] > 0 for arm in summary["arms"])
+    assert channel["differs"] == {"peephole": "channel"}
+    assert [run["folder"] for run in full["runs"]] == ["seed-0/full", "seed-1/full"]
+    assert [row["steps"] for row in full["runs"][0]["history"]] == [3]
+    assert {row["arm"] for row in summary["anatomy"]["knock_out"]} == {"channel", "full"}
+    assert summary["verdict"]
+    assert summary["anatomy"]["conclusions"]
+    assert (folder / "report.html").stat().st_size > 10_000
 
-    written = json.loads((folder / "comparison.json").read_text())
-    assert [arm["peephole"] for arm in written["arms"]] == ["channel", "none", "full"]
-    assert len(written["arms"][0]["test"]["by_lead_time"]["mse"]) == 3
-    with open_video(folder / "comparison.webm") as video:
-        assert len(list(video)) == 3
-    assert (folder / "comparison.png").stat().st_size > 1000
-    assert Run.open(folder / "none").model_config.peephole == "none"
-    with pytest.raises(RunError, match=r"comparison.*channel, .*full, .*none"):
-        Run.open(folder)
+    clips, leads = summary["clips"], 3
+    assert sum(video["clips"] for video in summary["videos"]) == clips
+    with (folder / "metrics.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert len(rows) == clips * leads * (3 * 2 + 3)
+    mine = [float(row["mse"]) for row in rows if row["system"] == "channel"]
+    assert sum(mine) / len(mine) == pytest.approx(channel["scores"]["mean"]["mse"])
+    reference = [float(row["mse"]) for row in rows if row["system"] == "none"]
+    assert summary["differences"]["channel"]["mean"] == pytest.approx((sum(mine) - sum(reference)) / len(mine))
 
 
-def test_arms_start_from_the_same_values_where_they_share_weights(data: VideoData, tmp_path: Path) -> None:
-    """With a learning rate of next to nothing the trained weights are the initial ones."""
-    still = dataclasses.replace(CONFIG, max_steps=1, learning_rate=1e-20, weight_decay=0.0)
-    compare(data, MODEL, still, tmp_path / "out", peepholes=("full", "none"))
-    full, none = (
-        Run.open(tmp_path / "out" / kind).load_model(torch.device("cpu")).state_dict() for kind in ("full", "none")
-    )
-    assert set(none) < set(full)
-    assert all(torch.allclose(full[name], none[name], rtol=0, atol=1e-15) for name in none)
+def test_the_scores_are_those_of_the_tested_runs(data: VideoData, tmp_path: Path) -> None:
+    summary = compared(data, tmp_path / "out")
+    for arm in summary["arms"]:
+        for run in arm["runs"]:
+            test = json.loads((tmp_path / "out" / run["folder"] / "test.json").read_text(encoding="utf-8"))
+            assert run["mse"] == pytest.approx(test["model"]["mean"]["mse"], rel=1e-6)
+            assert run["best_epoch"] == test["best_epoch"]
+    assert summary["baselines"]["optical_flow"] == test["optical_flow"]
 
 
-def test_the_plain_arm_is_what_train_gives(data: VideoData, tmp_path: Path) -> None:
-    """Nothing about a comparison but its arms changes the training: same seed, same order, same weights."""
-    compare(data, MODEL, CONFIG, tmp_path / "out", peepholes=("channel", "none"))
-    alone = train(data, dataclasses.replace(MODEL, peephole="none"), CONFIG, tmp_path / "alone")
-    arm = Run.open(tmp_path / "out" / "none").load_model(torch.device("cpu")).state_dict()
-    assert all(
-        torch.equal(arm[name], value) for name, value in alone.run.load_model(torch.device("cpu")).state_dict().items()
-    )
+def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(data: VideoData, tmp_path: Path) -> None:
+    whole = compared(data, tmp_path / "whole")
+    calls = 0
+
+    def every(patience: int) -> Callable[[], bool]:
+        def stop() -> bool:
+            nonlocal calls
+            calls += 1
+            return calls % patience == 0
+
+        return stop
+
+    folder = tmp_path / "stopped"
+    with pytest.raises(Interrupted, match="--resume"):
+        compared(data, folder, should_stop=every(2))
+    for patience in (7, 11, 17, 23, 10_000):
+        calls = 0
+        with contextlib.suppress(Interrupted):
+            summary = resume(Plan.read(folder), data, should_stop=every(patience))
+    assert without_times(summary) == without_times(whole)
+
+
+def test_seeds_can_be_added_and_what_is_trained_stays(data: VideoData, tmp_path: Path) -> None:
+    folder = tmp_path / "out"
+    compared(data, folder)
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("seed-*/**/*")}
+    plan = Plan.read(folder).with_seeds(3)
+    summary = resume(plan, data)
+    assert summary["seeds"] == [0, 1, 2]
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert Plan.read(folder).extended
+    assert any("added" in line for line in summary["verdict"])
+    at_once = compared(data, tmp_path / "at_once", dataclasses.replace(PAIR, seeds=3))
+    assert summary["arms"][1]["scores"] == at_once["arms"][1]["scores"]
+    with pytest.raises(UsageError, match="--seeds is 2"):
+        plan.with_seeds(2)
+
+
+def test_parameters_can_be_matched(data: VideoData, tmp_path: Path) -> None:
+    config = CompareConfig(("none", "full"), seeds=1, match="params")
+    none, full = compared(data, tmp_path / "out", config)["arms"]
+    assert none["parameters"] == pytest.approx(full["parameters"], rel=0.1)
+    assert none["hidden"] > full["hidden"] == [4]
+    assert none["differs"]["hidden"] == none["hidden"]
+
+
+def test_time_can_be_matched(data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(comparison, "time_steps", lambda *_: [1.0, 2.0])
+    summary = compared(data, tmp_path / "out", dataclasses.replace(PAIR, match="time", seeds=1))
+    assert [arm["steps"] for arm in summary["arms"]] == [6, 3]
+    assert summary["match"] == "time"
+
+
+def test_without_a_limit_the_whole_takes_its_default_time(
+    data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "time_steps", lambda *_: [1.0, 1.0])
+    monkeypatch.setattr(comparison, "DEFAULT_TIME", 10.0)
+    summary = compared(data, tmp_path / "out", training=dataclasses.replace(TRAINING, max_steps=None))
+    assert {arm["steps"] for arm in summary["arms"]} == {2}  # 4 trainings of 2.5 s, validation in them
+
+
+def test_recorded_configurations_are_trained_anew(data: VideoData, tmp_path: Path) -> None:
+    slow = dataclasses.replace(TRAINING, learning_rate=1e-4, seed=5)
+    runs = [train(data, MODEL, config, tmp_path / name).run for name, config in (("a", TRAINING), ("truth", slow))]
+    arms = recorded_arms(runs, TrainConfig(max_steps=2, seed=1, device="cpu"))
+    assert [arm.name for arm in arms] == ["a", "truth-2"]  # a row of the pictures is called truth
+    summary = compare(data, arms, CompareConfig(("a", "truth"), seeds=1), tmp_path / "out")
+    assert summary["seeds"] == [1]
+    assert summary["arms"][1]["differs"] == {"learning_rate": 1e-4}
+    assert {arm["steps"] for arm in summary["arms"]} == {2}
+    again = Run.open(tmp_path / "out/seed-1/truth-2")
+    assert again.train_config.learning_rate == 1e-4
+    other = Run(tmp_path, {**runs[0].config, "model": dataclasses.asdict(dataclasses.replace(MODEL, horizon=2))})
+    with pytest.raises(UsageError, match=r"horizon 3 and .* 2"):
+        recorded_arms([runs[0], other], TRAINING)
+
+
+def test_arms_that_are_alike_are_refused(data: VideoData, tmp_path: Path) -> None:
+    arms = peephole_arms(("none", "none"), MODEL, TRAINING)
+    with pytest.raises(UsageError, match="alike"):
+        compare(data, arms, PAIR, tmp_path / "out")
+    with pytest.raises(UsageError, match="two"):
+        CompareConfig(("none", "none"))
+    with pytest.raises(UsageError, match="--arms is 'some'"):
+        peephole_arms(("none", "some"), MODEL, TRAINING)
+
+
+def test_an_existing_folder_is_not_touched(data: VideoData, tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/mine.txt").touch()
+    with pytest.raises(OutputError, match="out"):
+        compared(data, tmp_path / "out")
 
 
 def test_zero_peepholes_start_as_the_plain_network() -> None:
@@ -75,32 +194,4 @@ def test_zero_peepholes_start_as_the_plain_network() -> None:
     torch.nn.init.normal_(none.head.conv.weight)
     channel.load_state_dict({**channel.state_dict(), **none.state_dict()})
     assert torch.equal(none(frames), channel(frames))
-
-
-def test_a_time_becomes_the_same_steps_for_every_arm(data: VideoData, tmp_path: Path) -> None:
-    config = TrainConfig(max_time=2.0, batch_size=4, device="cpu")
-    result = compare(data, MODEL, config, tmp_path / "out")
-    assert len({arm.steps for arm in result.arms}) == 1
-    assert Run.open(tmp_path / "out" / "none").train_config.max_time is None
-
-
-def test_a_comparison_needs_two_kinds(data: VideoData, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="two"):
-        compare(data, MODEL, CONFIG, tmp_path / "out", peepholes=("none", "none"))
-
-
-def test_an_existing_folder_is_not_touched(data: VideoData, tmp_path: Path) -> None:
-    (tmp_path / "out").mkdir()
-    with pytest.raises(OutputError, match="out"):
-        compare(data, MODEL, CONFIG, tmp_path / "out")
-
-
-def test_an_interrupted_arm_is_saved(data: VideoData, tmp_path: Path) -> None:
-    with pytest.raises(Interrupted):
-        compare(data, MODEL, CONFIG, tmp_path / "out", should_stop=lambda: True)
-    assert (tmp_path / "out" / "none" / "resume.pt").exists()
-
-
-def test_the_tightest_limit_counts(data: VideoData, tmp_path: Path) -> None:
-    result = compare(data, MODEL, dataclasses.replace(CONFIG, max_steps=2, max_time=60.0), tmp_path / "out")
-    assert {arm.steps for arm in result.arms} == {2}
+    assert parameter_count(none.config) < parameter_count(channel.config)

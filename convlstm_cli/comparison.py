@@ -1,0 +1,185 @@
+"""A comparison on disk.
+
+    comparison.json     what is compared: arms, seeds, how they are matched; written first
+    seed-0/none/ ...    a run folder for each training of each arm
+    summary.json        what was found
+    metrics.csv         a row for each seed, arm, clip and lead time
+    report.html         all of it, to look at
+
+Of recorded runs it holds no run folders: comparison.json says where they are.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
+from convlstm_cli.files import write_text
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.run import RUNS, Run
+from convlstm_cli.settings import CompareConfig, TrainConfig
+
+RECORD = "comparison.json"
+"""The file that makes a folder a comparison."""
+SUMMARY = "summary.json"
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing that is compared: a network and how it is trained, seed after seed."""
+
+    name: str
+    model: ForecasterConfig
+    training: TrainConfig
+    """Its only limit is `max_steps`, once the arms are matched."""
+    step_seconds: float | None = None
+    """Median time of an optimiser step, measured in turn with the other arms."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: of an arm, with a seed."""
+
+    arm: Arm
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm.name}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What comparison.json says of a comparison that trains."""
+
+    folder: Path
+    arms: tuple[Arm, ...]
+    """The first is what the others are compared with."""
+    seeds: tuple[int, ...]
+    data: dict[str, Any]
+    """`VideoData.to_dict`."""
+    settings: dict[str, dict[str, Any]]
+    """As they were asked for: `data`, `model`, `training` and `compare`."""
+    extended: bool = False
+    """Seeds were added when a result was known already, so its p values are smaller than they should be."""
+
+    def write(self) -> None:
+        """Writes comparison.json. Raises OutputError where the system refuses."""
+        content = {
+            "kind": "trained",
+            "arms": [asdict(arm) for arm in self.arms],
+            "seeds": self.seeds,
+            "runs": {
+                arm.name: [str(self.run_folder(Trial(arm, seed)).relative_to(self.folder)) for seed in self.seeds]
+                for arm in self.arms
+            },
+            "extended": self.extended,
+            "settings": self.settings,
+            "data": self.data,
+        }
+        write_text(self.folder / RECORD, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Plan":
+        """Reads comparison.json. Raises RunError if it is damaged, or of runs that existed before."""
+        record = read_record(folder)
+        if record.get("kind") != "trained":
+            raise RunError(
+                f"{folder}: compares runs that were there before, so there is nothing to train or go on with."
+            )
+        try:
+            arms = tuple(
+                Arm(
+                    arm["name"],
+                    ForecasterConfig(**arm["model"]),
+                    TrainConfig(**arm["training"]),
+                    arm["step_seconds"],
+                )
+                for arm in record["arms"]
+            )
+            plan = cls(folder, arms, tuple(record["seeds"]), record["data"], record["settings"], record["extended"])
+            plan.compare  # noqa: B018 - damage is found here, not in the middle of a command
+        except (KeyError, TypeError, ValueError) as error:
+            detail = f"no {error}" if isinstance(error, KeyError) else str(error)
+            raise RunError(f"{folder / RECORD}: is damaged ({detail}); restore it from a copy.") from error
+        return plan
+
+    @property
+    def compare(self) -> CompareConfig:
+        """How the arms are compared."""
+        return CompareConfig(**self.settings["compare"])
+
+    def trials(self) -> Iterator[Trial]:
+        """Seed by seed, so that what an interruption leaves are whole pairs."""
+        for seed in self.seeds:
+            for arm in self.arms:
+                yield Trial(arm, seed)
+
+    def run_folder(self, trial: Trial) -> Path:
+        """The run folder of a training."""
+        return self.folder / f"seed-{trial.seed}" / trial.arm.name
+
+    def with_seeds(self, count: int) -> "Plan":
+        """The plan with so many seeds. Raises UsageError for fewer than it has."""
+        if count < len(self.seeds):
+            raise UsageError(
+                f"--seeds is {count} and {self.folder} has {len(self.seeds)} already; seeds can only be added."
+            )
+        seeds = tuple(range(self.seeds[0], self.seeds[0] + count))
+        looked = seeds != self.seeds and (self.folder / SUMMARY).exists()
+        settings = {**self.settings, "compare": {**self.settings["compare"], "seeds": count}}
+        return replace(self, seeds=seeds, settings=settings, extended=self.extended or looked)
+
+
+def write_recorded(folder: Path, arms: Mapping[str, Sequence[Run]], seeds: Sequence[int]) -> None:
+    """Writes the comparison.json of runs that were there before."""
+    content = {
+        "kind": "recorded",
+        "seeds": list(seeds),
+        "runs": {name: [str(run.folder.resolve()) for run in runs] for name, runs in arms.items()},
+    }
+    write_text(folder / RECORD, json.dumps(content, indent=2) + "\n")
+
+
+def is_comparison(folder: Path) -> bool:
+    """Whether a folder holds a comparison, finished or not."""
+    return (folder / RECORD).is_file()
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What comparison.json holds. Raises RunError if it is not there or damaged."""
+    path = folder / RECORD
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise RunError(f"{folder}: is no comparison; `convlstm compare FOLDER` makes one under {RUNS}/.") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+    if not isinstance(record, dict):
+        raise RunError(f"{path}: is damaged; restore it from a copy.")
+    return record
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The runs of a comparison that have begun, arm by arm. Raises RunError where comparison.json is damaged."""
+    try:
+        named = [folder / name for names in read_record(folder)["runs"].values() for name in names]
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RunError(f"{folder / RECORD}: is damaged (it names no runs); restore it from a copy.") from error
+    return [path for path in named if (path / "config.json").is_file()]
+
+
+def newest() -> Path:
+    """The comparison under runs/ that was begun last. Raises UsageError if there is none that trains."""
+    found = [path.parent for path in RUNS.glob(f"*/{RECORD}") if _trains(path.parent)]
+    if not found:
+        raise UsageError(f"there is no comparison under {RUNS.resolve()}; begin one first, or name one with -o.")
+    return max(found, key=lambda folder: (folder / RECORD).stat().st_mtime)
+
+
+def _trains(folder: Path) -> bool:
+    try:
+        return read_record(folder).get("kind") == "trained"
+    except ConvLSTMError:
+        return False

@@ -1,0 +1,116 @@
+"""What makes a comparison fair: the same initial values, and the same steps, time or parameters."""
+
+import itertools
+import math
+import statistics
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from convlstm_cli import device
+from convlstm_cli.comparison import Arm
+from convlstm_cli.data import VideoData
+from convlstm_cli.evaluate import to_float
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.schedule import Budget
+from convlstm_cli.settings import CompareConfig
+from convlstm_cli.train import TrainStep, initial_network, steps_per_epoch
+
+TIMED_STEPS = 8
+"""Steps of each arm that are timed, in turn, after one that is not."""
+CLOSE = 0.01
+"""Parameter counts that differ by a smaller share are left as they are: one channel more would change them by more."""
+WIDEST = 4.0
+"""Times its width that an arm is widened at most."""
+
+
+def match_parameters(models: Sequence[ForecasterConfig]) -> list[ForecasterConfig]:
+    """Widens the networks so that each has about as many parameters as the largest.
+
+    All layers are widened by about the same factor, then each by a channel more or less, to whatever comes closest. A
+    network that is within `CLOSE` stays as it is, and keeps the initial values that it shares with the others.
+    """
+    target = max(map(parameter_count, models))
+    return [_widened(model, target) for model in models]
+
+
+def _widened(model: ForecasterConfig, target: int) -> ForecasterConfig:
+    if target - parameter_count(model) <= CLOSE * target:
+        return model
+    low, high = 1.0, WIDEST
+    for _ in range(20):  # parameters rise with the width
+        middle = (low + high) / 2
+        low, high = (middle, high) if parameter_count(_scaled(model, middle)) < target else (low, middle)
+    around = _scaled(model, low).hidden
+    shifts = itertools.product((-1, 0, 1), repeat=len(around))
+    widths = [tuple(max(1, width + shift) for width, shift in zip(around, by, strict=True)) for by in shifts]
+    candidates = [replace(model, hidden=hidden) for hidden in dict.fromkeys(widths)]
+    return min(candidates, key=lambda candidate: abs(parameter_count(candidate) - target))
+
+
+def _scaled(model: ForecasterConfig, factor: float) -> ForecasterConfig:
+    return replace(model, hidden=tuple(max(1, round(width * factor)) for width in model.hidden))
+
+
+def initial_weights(arms: Sequence[Arm], arm: Arm, seed: int) -> dict[str, Tensor]:
+    """An arm's initial weights for a seed: wherever it has a weight of the same name and shape, those of the first
+    arm's network without peepholes, which are the ones that `train` would draw for it.
+
+    Copied, because drawing peepholes moves the random numbers on for everything that is drawn after them.
+    """
+    shared = initial_network(replace(arms[0].model, peephole="none"), seed).state_dict()
+    own = initial_network(arm.model, seed).state_dict()
+    return {name: shared[name] if _fits(shared, name, value) else value for name, value in own.items()}
+
+
+def _fits(shared: Mapping[str, Tensor], name: str, value: Tensor) -> bool:
+    return name in shared and shared[name].shape == value.shape
+
+
+def time_steps(data: VideoData, arms: Sequence[Arm], seed: int) -> list[float]:
+    """Median seconds of an optimiser step of each arm, in turn, so that a machine that slows down slows all of them."""
+    clips = data.clips("train")
+    steps = []
+    for arm in arms:
+        compute = device.choose(arm.training.device, arm.training.precision)
+        indices = [index % len(clips) for index in range(arm.training.batch_size)]
+        batch = to_float(torch.stack([clips[index] for index in indices]), compute.device)
+        steps.append((TrainStep(arm.model, arm.training, compute, initial_weights(arms, arm, seed)), batch))
+    times: list[list[float]] = [[] for _ in arms]
+    for turn in range(TIMED_STEPS + 1):
+        for own, (step, batch) in zip(times, steps, strict=True):
+            began = time.perf_counter()
+            step(batch)  # which ends with the loss as a number, and so waits for a GPU
+            if turn:
+                own.append(time.perf_counter() - began)
+    return [statistics.median(own) for own in times]
+
+
+def with_steps(arms: Sequence[Arm], seconds: Sequence[float], config: CompareConfig, data: VideoData) -> list[Arm]:
+    """The arms with their limits turned into a number of optimiser steps, and without an early end.
+
+    `seconds` are those of a step of each arm. A limit of steps or epochs is that of the slowest arm, where time is
+    matched. A limit of time is that of the whole comparison, validation counted in.
+    """
+    clips, validation = data.clips("train"), len(data.clips("validation"))
+    trainings = len(arms) * config.seeds / config.processes
+    per_epoch = [steps_per_epoch(clips, arm.training) for arm in arms]
+    # A forward pass and its scores take about half of a step.
+    full = [
+        own * (1.0 + 0.5 * math.ceil(validation / arm.training.batch_size) / steps)
+        for arm, own, steps in zip(arms, seconds, per_epoch, strict=True)
+    ]
+    steps = [Budget(arm.training, batches).steps for arm, batches in zip(arms, per_epoch, strict=True)]
+    times = [arm.training.max_time for arm in arms]
+    found = []
+    for arm, own in zip(arms, full, strict=True):
+        slower, mean = (max(full) / own, own) if config.match == "time" else (1.0, statistics.fmean(full))
+        limits = [int(limit * slower) for limit in steps if limit is not None]
+        limits += [int(limit / trainings / mean) for limit in times if limit is not None]
+        training = replace(arm.training, epochs=None, max_time=None, max_steps=max(1, min(limits)), patience=0)
+        found.append(replace(arm, training=training))
+    return [replace(arm, step_seconds=own) for arm, own in zip(found, seconds, strict=True)]

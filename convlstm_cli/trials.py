@@ -1,0 +1,229 @@
+"""Makes the trainings of a comparison: one after another, or several at a time in processes of their own.
+
+What is finished is not trained again, what was begun goes on, so a comparison can be killed and called again. All
+trainings of a seed draw the same batches and the same augmentation, since both depend on the seed and the step only.
+"""
+
+import contextlib
+import multiprocessing
+import multiprocessing.connection
+import os
+import queue
+import signal
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from convlstm_cli import data as video_data
+from convlstm_cli import train as training
+from convlstm_cli.comparison import Plan, Trial
+from convlstm_cli.data import VideoData
+from convlstm_cli.errors import ConvLSTMError, Interrupted
+from convlstm_cli.matching import initial_weights
+from convlstm_cli.memory import keep_freed_memory
+from convlstm_cli.progress import Progress
+from convlstm_cli.run import Run
+from convlstm_cli.schedule import Budget
+
+POLL = 0.2
+"""Seconds between looks at what the processes tell, and whether to stop."""
+
+
+def train_all(plan: Plan, data: VideoData, progress: Progress, should_stop: Callable[[], bool]) -> None:
+    """Makes every training of the plan that is not finished.
+
+    Raises:
+        Interrupted: after saving what goes on.
+        ConvLSTMError: a training failed; the others are saved.
+    """
+    left = [trial for trial in plan.trials() if not is_finished(plan, trial)]
+    total = len(plan.arms) * len(plan.seeds)
+    made = _Made(progress, total - len(left), total)
+    if len(left) < total:
+        progress.note(f"{total - len(left)} of {total} trainings are finished already")
+    try:
+        if plan.compare.processes == 1:
+            device = next(iter(plan.compare.devices), None)
+            for trial in left:
+                watched = _Watched(lambda share, trial=trial: made.share(str(trial), share))  # type: ignore[misc]
+                made.ended(trial, _train(plan, trial, data, device, watched, should_stop))
+        else:
+            _train_in_processes(plan, left, made, should_stop)
+    except Interrupted:
+        raise Interrupted(f"interrupted, and saved; go on with: convlstm compare -o {plan.folder} --resume") from None
+    finally:
+        progress.finished()
+
+
+def is_finished(plan: Plan, trial: Trial) -> bool:
+    """Whether a training has ended and was tested."""
+    return (plan.run_folder(trial) / "test.json").is_file()
+
+
+def threads_of(processes: int) -> int:
+    """Threads for each of several processes: all cores are shared out, as far as this process may use them."""
+    return max(1, torch.get_num_threads() // processes)
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What is told of a finished training; small, since it comes from another process."""
+
+    steps: int
+    seconds: float
+    mse: float
+    copying: float
+
+
+def _train(
+    plan: Plan,
+    trial: Trial,
+    data: VideoData,
+    device: str | None,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+) -> _Result:
+    arm, folder = trial.arm, plan.run_folder(trial)
+    config = replace(arm.training, seed=trial.seed, device=device or arm.training.device)
+    initial = initial_weights(plan.arms, arm, trial.seed)
+    more: dict[str, Any] = {"initial": initial, "progress": progress, "should_stop": should_stop}
+    if (folder / "config.json").is_file():
+        result = training.resume(Run.open(folder), data, config=config, **more)
+    else:
+        result = training.train(data, arm.model, config, folder, **more)
+    test = result.test
+    return _Result(result.steps, result.seconds, test.model.mean_mse, test.persistence.mean_mse)
+
+
+class _Watched(Progress):
+    """Reduces what a training tells to the share of it that is done."""
+
+    def __init__(self, on_share: Callable[[float], None]) -> None:
+        self._on_share = on_share
+        self._budget: Budget | None = None
+
+    def started(self, folder: Path, budget: Budget, steps: int) -> None:  # noqa: ARG002
+        self._budget = budget
+
+    def stepped(self, steps: int, loss: float, clips_per_second: float, seconds: float) -> None:  # noqa: ARG002
+        assert self._budget is not None
+        self._on_share(self._budget.progress(steps, seconds))
+
+
+class _Made:
+    """Counts trainings for the progress, those under way by their share."""
+
+    def __init__(self, progress: Progress, done: int, total: int) -> None:
+        self._progress, self._done, self._total = progress, done, total
+        self._shares: dict[str, float] = {}
+
+    def share(self, trial: str, share: float) -> None:
+        self._shares[trial] = share
+        # Short of all, since its test and its report are still to come.
+        done = self._done + min(sum(self._shares.values()), len(self._shares) - 1e-6)
+        self._progress.comparing(done, self._total, "; ".join(self._shares))
+
+    def ended(self, trial: Trial, result: _Result) -> None:
+        self._shares.pop(str(trial), None)
+        self._done += 1
+        against = f", {result.mse / result.copying:.3f} × copying" if result.copying else ""
+        self._progress.note(
+            f"{trial}: {result.steps} steps in {timedelta(seconds=round(result.seconds))}, test MSE "
+            f"{result.mse:.5f}{against} ({self._done} of {self._total})"
+        )
+
+
+def _train_in_processes(plan: Plan, left: Sequence[Trial], made: _Made, should_stop: Callable[[], bool]) -> None:
+    processes = min(plan.compare.processes, max(1, len(left)))
+    context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state in a broken way
+    stop, told, devices = context.Event(), context.Queue(), context.Queue()
+    names = plan.compare.devices or (None,)
+    for position in range(processes):
+        devices.put(names[position % len(names)])
+    arguments = (plan.folder, threads_of(processes), devices, told, stop)
+    with ProcessPoolExecutor(processes, context, _begin, arguments) as pool:
+        futures: dict[Future[_Result], Trial] = {
+            pool.submit(_work, position): trial for position, trial in _numbered(plan, left)
+        }
+        try:
+            waiting = set(futures)
+            while waiting:
+                ended, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+                with contextlib.suppress(queue.Empty):
+                    while True:
+                        made.share(*told.get_nowait())
+                if should_stop():
+                    raise Interrupted
+                for future in ended:
+                    made.ended(futures[future], future.result())
+        except BrokenProcessPool as error:
+            raise ConvLSTMError(
+                "a training's process was ended from outside, perhaps for want of memory; lower --jobs, and go on "
+                f"with: convlstm compare -o {plan.folder} --resume"
+            ) from error
+        finally:
+            stop.set()  # those that go on save and end
+            pool.shutdown(cancel_futures=True)
+
+
+def _numbered(plan: Plan, left: Sequence[Trial]) -> Iterator[tuple[int, Trial]]:
+    """Trials with their position in the plan, which is what a process is told: it reads the rest from disk."""
+    wanted = set(map(str, left))
+    return ((position, trial) for position, trial in enumerate(plan.trials()) if str(trial) in wanted)
+
+
+class _Worker:
+    """What a process needs for any training."""
+
+    def __init__(self, folder: Path, device: str | None, told: Any, stop: Any) -> None:
+        self.plan = Plan.read(folder)
+        model = self.plan.arms[0].model
+        self.data = video_data.restore(self.plan.data, model.input_frames, model.horizon)
+        self.device, self.told = device, told
+        self._stop, self._orphaned, self._busy = stop, threading.Event(), threading.Lock()
+        threading.Thread(target=self._leave_with_parent, daemon=True).start()
+
+    def work(self, position: int) -> _Result:
+        """Makes the training at this position of the plan."""
+        trial = list(self.plan.trials())[position]
+        watched = _Watched(lambda share: self.told.put((str(trial), share)))
+        with self._busy:
+            return _train(self.plan, trial, self.data, self.device, watched, self._should_stop)
+
+    def _should_stop(self) -> bool:
+        return self._orphaned.is_set() or bool(self._stop.is_set())
+
+    def _leave_with_parent(self) -> None:
+        """Ends this process, after saving, when the one that started it was killed: the pool's queue would not."""
+        parent = multiprocessing.parent_process()
+        assert parent is not None
+        multiprocessing.connection.wait([parent.sentinel])
+        self._orphaned.set()
+        with self._busy:
+            os._exit(1)
+
+
+_worker: _Worker | None = None
+
+
+def _begin(folder: Path, threads: int, devices: Any, told: Any, stop: Any) -> None:
+    global _worker
+    # Ctrl-C goes to all processes of a terminal; the first of them tells the others to save.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: stop.set())
+    told.cancel_join_thread()  # what is told last must not keep the process
+    torch.set_num_threads(threads)
+    keep_freed_memory()
+    _worker = _Worker(folder, devices.get(), told, stop)
+
+
+def _work(position: int) -> _Result:
+    assert _worker is not None
+    return _worker.work(position)
