@@ -411,4 +411,4 @@ def _percent(share: float) -> str:
 
 
 def _signed(relative: float) -> str:
-    return f"{100 * relative:+.1f} %"
+    return f"{100 * relative:+.2f} %"

@@ -202,7 +202,11 @@ def _over_videos(
 
 def _in_words(arms: Sequence[TrainedArm]) -> dict[str, str]:
     """What sentences call the arms that are named after their peepholes."""
-    words = {"none": "no peepholes", "channel": "channel peepholes", "full": "full peepholes"}
+    words = {
+        "none": "the network without peepholes",
+        "channel": "the network with channel peepholes",
+        "full": "the network with full peepholes",
+    }
     return {arm.name: words[arm.name] for arm in arms if arm.name == arm.model.peephole}
 
 
@@ -272,12 +276,23 @@ def _warnings(case: Case, scores: dict[str, list[Scores]], baselines: dict[str, 
             f"{_listed(bad)} forecast{'s' * (len(bad) == 1)} no better than copying the last frame: a difference "
             "between forecasts that are not worth having says little. Train for longer, with --max-time or --epochs."
         )
-    histories = [(run.read_json("test.json") or {}, run.read_metrics()) for arm in case.arms for run in arm.runs]
-    rising = [test.get("best_epoch") == history[-1]["epoch"] for test, history in histories if history]
-    if 2 * sum(rising) > len(rising):
+    runs = [run for arm in case.arms for run in arm.runs]
+    histories = [(run.read_metrics(), run.read_json("test.json") or {}) for run in runs]
+    ends = [
+        (history[0]["epoch"], test.get("best_epoch"), history[-1]["epoch"]) for history, test in histories if history
+    ]
+    rising = sum(first < best == last for first, best, last in ends)
+    if 2 * rising > len(ends):
         yield (
-            f"The last epoch was the best of {sum(rising)} of {len(rising)} trainings: they were still learning when "
-            "they ended, and longer ones may order the arms otherwise."
+            f"The last epoch was the best of {rising} of {len(ends)} trainings: they were still learning when they "
+            "ended, and longer ones may order the arms otherwise."
+        )
+    at_once = sum(first == best < last for first, best, last in ends)
+    if 2 * at_once > len(ends):
+        yield (
+            f"The first epoch was the best of {at_once} of {len(ends)} trainings: after it they learned the training "
+            "videos by heart, and it is these early networks that are compared. More videos, --augment or fewer steps "
+            "would help."
         )
 
 

@@ -20,7 +20,7 @@ from convlstm_cli.schedule import Budget
 from convlstm_cli.settings import CompareConfig
 from convlstm_cli.train import TrainStep, initial_network, steps_per_epoch
 
-TIMED_STEPS = 8
+TIMED_STEPS = 10
 """Steps of each arm that are timed, in turn, after one that is not."""
 CLOSE = 0.01
 """Parameter counts that differ by a smaller share are left as they are: one channel more would change them by more."""
@@ -72,7 +72,11 @@ def _fits(shared: Mapping[str, Tensor], name: str, value: Tensor) -> bool:
 
 
 def time_steps(data: VideoData, arms: Sequence[Arm], seed: int) -> list[float]:
-    """Median seconds of an optimiser step of each arm, in turn, so that a machine that slows down slows all of them."""
+    """Seconds of an optimiser step of each arm, timed in turn.
+
+    The first arm's is the median of its steps, the others' are that times the median of their ratios to the first
+    arm's step beside them: a machine that slows down for a while changes both times and not the ratio.
+    """
     clips = data.clips("train")
     steps = []
     for arm in arms:
@@ -87,7 +91,8 @@ def time_steps(data: VideoData, arms: Sequence[Arm], seed: int) -> list[float]:
             step(batch)  # which ends with the loss as a number, and so waits for a GPU
             if turn:
                 own.append(time.perf_counter() - began)
-    return [statistics.median(own) for own in times]
+    ratios = [[one / first for one, first in zip(own, times[0], strict=True)] for own in times]
+    return [statistics.median(times[0]) * statistics.median(own) for own in ratios]
 
 
 def with_steps(arms: Sequence[Arm], seconds: Sequence[float], config: CompareConfig, data: VideoData) -> list[Arm]:

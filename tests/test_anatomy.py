@@ -262,13 +262,13 @@ def content(
     [
         (
             {"i": [0.0, 0.01], "f": [0.01, 0.02], "o": [0.1, 0.14], "all": [0.2, 0.2]},
-            "the output gate to zero costs most, a test MSE +12.0 % (input +0.5 %, forget +1.5 %; all peepholes at "
-            "once: +20.0 %), and is the costliest in both seeds: in these networks this gate uses the cell state most",
+            "the output gate to zero costs most, a test MSE +12.00 % (input +0.50 %, forget +1.50 %; all peepholes at "
+            "once: +20.00 %), and is the costliest in both seeds: in these networks this gate uses the cell state most",
         ),
         (
             {"i": [0.0] * 3, "f": [0.1] * 3, "o": [0.0] * 3, "all": [0.1] * 3},
-            "the forget gate to zero costs most, a test MSE +10.0 % (input +0.0 %, output +0.0 %; all peepholes at "
-            "once: +10.0 %), and is the costliest in all 3 seeds",
+            "the forget gate to zero costs most, a test MSE +10.00 % (input +0.00 %, output +0.00 %; all peepholes at "
+            "once: +10.00 %), and is the costliest in all 3 seeds",
         ),
         ({"i": [0.1], "f": [0.0], "o": [0.0], "all": [0.1]}, "the costliest in the only seed"),
         (
@@ -285,8 +285,8 @@ def content(
         ),
         (
             {"i": [-0.1, 0.0], "f": [0.0, 0.0], "o": [-0.2, 0.1], "all": [-0.2, 0.0]},
-            "costs nothing on average (test MSE: input -5.0 %, forget +0.0 %, output -5.0 %; all peepholes at once: "
-            "-10.0 %)",
+            "costs nothing on average (test MSE: input -5.00 %, forget +0.00 %, output -5.00 %; all peepholes at once: "
+            "-10.00 %)",
         ),
         ({"i": [0.0], "f": [0.0], "o": [0.0], "all": [0.3]}, "may stand in for each other"),
     ],
