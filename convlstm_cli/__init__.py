@@ -9,8 +9,10 @@ The public Python API, loaded on first use, so that `import convlstm_cli` costs 
     result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
     for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...
     report = cl.evaluate.evaluate([result.run])
+    arms = cl.compare.peephole_arms(["none", "channel"], model, cl.TrainConfig(epochs=10))
+    summary = cl.compare.compare(data, arms, cl.CompareConfig(seeds=3), Path("runs/compared"))
 
-`train`, `predict`, `compare` and `evaluate` are the modules; each starts with the public function of its name.
+`train`, `predict`, `compare` and `evaluate` are the modules; each starts with its public functions.
 """
 
 import importlib
@@ -19,6 +21,7 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
+    "CompareConfig": "settings",
     "ConvLSTM": "nn",
     "ConvLSTMError": "errors",
     "DataConfig": "settings",

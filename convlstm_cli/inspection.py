@@ -76,11 +76,12 @@ def inspect_comparison(folder: Path) -> dict[str, Any]:
             found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{summary}: cannot be read ({error}); convlstm compare --resume writes it anew.") from error
-        return found
+        if found.get("seeds") == record.get("seeds"):  # else more were added since, and are not all trained
+            return found
     return {
         "comparison": str(folder),
         "kind": record.get("kind"),
-        "runs": sum(len(names) for names in record["runs"].values()),
+        "runs": sum(map(len, record["runs"].values())),
         "begun": len(begun),
         "finished": sum((run / "test.json").is_file() for run in begun),
     }

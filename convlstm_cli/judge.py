@@ -281,7 +281,7 @@ def _warnings(case: Case, scores: dict[str, list[Scores]], baselines: dict[str, 
     ends = [
         (history[0]["epoch"], test.get("best_epoch"), history[-1]["epoch"]) for history, test in histories if history
     ]
-    rising = sum(first < best == last for first, best, last in ends)
+    rising = sum(best == last for _, best, last in ends)
     if 2 * rising > len(ends):
         yield (
             f"The last epoch was the best of {rising} of {len(ends)} trainings: they were still learning when they "
