@@ -274,18 +274,20 @@ def compare(
     going_on = None if trained or not resume else _begun_comparison(output)
     if not folders and going_on is None:
         raise UsageError("compare needs a FOLDER of videos, or RUNs that are trained; see convlstm compare --help.")
-    with console.stop_on_signals() as should_stop:
-        if trained:
-            runs = _runs_to_compare(folders or [], trained, explicit)
-            folder = output or new_folder(trained[0], "compare")
-            scoring = build(EvaluateConfig, {name: options[name] for name in ("device", "precision", "batch_size")})
+    if trained:
+        runs = _runs_to_compare(folders or [], trained, explicit)
+        folder = output or new_folder(trained[0], "compare")
+        scoring = build(EvaluateConfig, {name: options[name] for name in ("device", "precision", "batch_size")})
+        with console.stop_on_signals() as should_stop:
             summary = recorded.compare_runs(runs, folder, scoring, progress=progress, should_stop=should_stop)
-        elif going_on is not None:
-            plan, data = _plan_to_go_on(going_on, explicit, config, training, folders, size, options, progress)
+    elif going_on is not None:
+        plan, data = _plan_to_go_on(going_on, explicit, config, training, folders, size, options, progress)
+        with console.stop_on_signals() as should_stop:
             summary = comparison.resume(plan, data, progress=progress, should_stop=should_stop)
-        else:
-            data, arms = _arms(folders or [], output, size, config, training, options, explicit, progress)
-            folder = output or new_folder((folders or [])[0], "compare")
+    else:
+        data, arms = _arms(folders or [], output, size, config, training, options, explicit, progress)
+        folder = output or new_folder((folders or [])[0], "compare")
+        with console.stop_on_signals() as should_stop:
             summary = comparison.compare(data, arms, config, folder, progress=progress, should_stop=should_stop)
     if json:
         console.show_json(summary)
@@ -524,14 +526,19 @@ def _plan_to_go_on(
     progress: "ConsoleProgress",
 ) -> tuple["Plan", "VideoData"]:
     """A comparison to go on with, perhaps with more seeds; other options must agree with its record."""
+    from convlstm_cli import device
     from convlstm_cli.data import restore
 
     _check_agrees(explicit, folders, size, options, plan.settings, plan.folder)
     check_unchanged(config, plan.settings["compare"], explicit - set(EXTENDABLE))
     check_unchanged(training, plan.settings["training"], explicit - set(ANYWHERE))
+    for name in [*config.devices, *([training.device] if "device" in explicit else [])]:
+        device.choose(name, training.precision)  # before it is recorded
     if "seeds" in explicit:
         plan = plan.with_seeds(config.seeds)
     where: dict[str, Any] = {name: getattr(config, name) for name in ("jobs", "devices") if name in explicit}
+    if "device" in explicit:
+        where.setdefault("devices", ())
     how: dict[str, Any] = {
         name: getattr(training, name) for name in ("device", "save_every", "checkpoint_every") if name in explicit
     }
@@ -634,7 +641,7 @@ def _explicit(context: typer.Context) -> set[str]:
     """Names of the options and arguments that were given."""
     explicit = {name for name in context.params if _was_given(context, name)}
     if "preset" in explicit:  # what it leaves at the defaults counts too
-        explicit |= {name for preset in PRESETS.values() for name in preset}
+        explicit |= {name for preset in PRESETS.values() for name in preset} & set(context.params)
     return explicit
 
 

@@ -73,7 +73,7 @@ def compare(
         widened = match_parameters([arm.model for arm in arms])
         arms = [replace(arm, model=model) for arm, model in zip(arms, widened, strict=True)]
     arms = [replace(arm, training=_with_limit(arm.training)) for arm in arms]
-    arms = with_steps(arms, _timed(data, arms, config), config, data)
+    arms = with_steps(arms, _timed(data, arms, config, should_stop), config, data)
     plan = Plan(
         folder=folder,
         arms=tuple(arms),
@@ -111,7 +111,7 @@ def resume(
         clips=clips,
         input_frames=data.input_frames,
         batch_size=training.batch_size,
-        about={"kind": "trained", "match": plan.compare.match, "settings": plan.settings},
+        about={"folder": str(plan.folder), "kind": "trained", "match": plan.compare.match, "settings": plan.settings},
         extended=plan.extended,
     )
     again = f"every run is trained; go on with: convlstm compare -o {plan.folder} --resume"
@@ -144,6 +144,13 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
                     f"--arms: {first.folder} has {name.replace('_', ' ')} {one} and {other.folder} {another}; arms "
                     "must read and forecast the same frames."
                 )
+        for name in ("fit", "colour", "stride"):
+            one, another = (run.config["data"]["settings"][name] for run in (first, other))
+            if one != another:
+                raise UsageError(
+                    f"--arms: {first.folder} has --{name} {one} and {other.folder} {another}; all arms are trained on "
+                    "the same clips."
+                )
     given = {name: getattr(training, name) for name in (*BUDGET, "seed", "device", "save_every")}
     names = unique_names([run.name for run in runs])
     return [
@@ -162,13 +169,13 @@ def _with_limit(training: TrainConfig) -> TrainConfig:
     return training if limited else replace(training, max_time=DEFAULT_TIME)
 
 
-def _timed(data: VideoData, arms: Sequence[Arm], config: CompareConfig) -> list[float]:
+def _timed(data: VideoData, arms: Sequence[Arm], config: CompareConfig, should_stop: Callable[[], bool]) -> list[float]:
     """Seconds of a step of each arm, on as many threads as it will have."""
     if config.devices:
         arms = [replace(arm, training=replace(arm.training, device=config.devices[0])) for arm in arms]
     threads = torch.get_num_threads()
-    torch.set_num_threads(threads_of(config.processes))
+    torch.set_num_threads(threads_of(config.at_once(len(arms) * config.seeds)))
     try:
-        return time_steps(data, arms, arms[0].training.seed)
+        return time_steps(data, arms, arms[0].training.seed, should_stop)
     finally:
         torch.set_num_threads(threads)

@@ -99,7 +99,10 @@ class Plan:
                 for arm in record["arms"]
             )
             plan = cls(folder, arms, tuple(record["seeds"]), record["data"], record["settings"], record["extended"])
-            plan.compare  # noqa: B018 - damage is found here, not in the middle of a command
+            # Damage is found here, not in the middle of a command.
+            plan.compare  # noqa: B018
+            [plan.settings[part] for part in ("data", "model", "training")]
+            [plan.data[part] for part in ("settings", "split", "channels")]
         except (KeyError, TypeError, ValueError) as error:
             detail = f"no {error}" if isinstance(error, KeyError) else str(error)
             raise RunError(f"{folder / RECORD}: is damaged ({detail}); restore it from a copy.") from error
@@ -162,12 +165,20 @@ def read_record(folder: Path) -> dict[str, Any]:
 
 
 def run_folders(folder: Path) -> list[Path]:
-    """The runs of a comparison that have begun, arm by arm. Raises RunError where comparison.json is damaged."""
+    """The runs of a comparison that have begun, arm by arm.
+
+    Raises RunError where comparison.json is damaged, or a run that was there before is gone.
+    """
+    record = read_record(folder)
     try:
-        named = [folder / name for names in read_record(folder)["runs"].values() for name in names]
+        named = [folder / name for names in record["runs"].values() for name in names]
     except (KeyError, TypeError, AttributeError) as error:
         raise RunError(f"{folder / RECORD}: is damaged (it names no runs); restore it from a copy.") from error
-    return [path for path in named if (path / "config.json").is_file()]
+    begun = [path for path in named if (path / "config.json").is_file()]
+    if record.get("kind") == "recorded" and begun != named:
+        gone = next(path for path in named if path not in begun)
+        raise RunError(f"{folder}: compares {gone}, which is gone; put it back, or name the runs that are left.")
+    return begun
 
 
 def newest() -> Path:

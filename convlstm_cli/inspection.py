@@ -73,9 +73,11 @@ def inspect_comparison(folder: Path) -> dict[str, Any]:
     summary = folder / comparison.SUMMARY
     if summary.is_file():
         try:
-            found: dict[str, Any] = json.loads(summary.read_text(encoding="utf-8"))
+            found = json.loads(summary.read_text(encoding="utf-8"))
         except (OSError, ValueError) as error:
             raise RunError(f"{summary}: cannot be read ({error}); convlstm compare --resume writes it anew.") from error
+        if not isinstance(found, dict) or "verdict" not in found:
+            raise RunError(f"{summary}: is damaged; convlstm compare --resume writes it anew.")
         if found.get("seeds") == record.get("seeds"):  # else more were added since, and are not all trained
             return found
     return {

@@ -25,7 +25,7 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
 from convlstm_cli.pictures import thumbnail
 from convlstm_cli.progress import Progress
-from convlstm_cli.report import ComparedClip, write_comparison_report
+from convlstm_cli.report import FILM_LABELS, ComparedClip, write_comparison_report
 from convlstm_cli.run import Run
 from convlstm_cli.significance import arm_interval, compare_arms
 from convlstm_cli.verdict import verdict
@@ -74,7 +74,7 @@ class Case:
     """Frames of a clip that are read; the others are forecast."""
     batch_size: int
     about: dict[str, Any]
-    """What the summary says of how the runs came about: `kind`, `match` and `settings`."""
+    """What the summary says of how the runs came about: `folder`, `kind`, `match` and `settings`."""
     warnings: tuple[str, ...] = ()
     extended: bool = False
     """Seeds were added after a result was seen."""
@@ -118,7 +118,6 @@ def judge(
     found["conclusions"] = conclusions(found)
     channels, height, width = case.clips[0].shape[1:]
     summary: dict[str, Any] = {
-        "folder": str(case.folder),
         **case.about,
         "reference": reference,
         "seeds": list(case.seeds),
@@ -158,7 +157,7 @@ def judge(
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Names for arms, numbered where one is taken; those of other rows of a picture are."""
-    taken = {"input", "truth", *BASELINES}
+    taken = {"input", "truth", "model", *BASELINES, *FILM_LABELS.values()}
     unique = []
     for name in names:
         numbered = (f"{name}-{number}" for number in itertools.count(2))

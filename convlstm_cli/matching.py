@@ -4,7 +4,7 @@ import itertools
 import math
 import statistics
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -13,6 +13,7 @@ from torch import Tensor
 from convlstm_cli import device
 from convlstm_cli.comparison import Arm
 from convlstm_cli.data import VideoData
+from convlstm_cli.errors import Interrupted, UsageError
 from convlstm_cli.evaluate import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -24,7 +25,9 @@ TIMED_STEPS = 10
 """Steps of each arm that are timed, in turn, after one that is not."""
 CLOSE = 0.01
 """Parameter counts that differ by a smaller share are left as they are: one channel more would change them by more."""
-WIDEST = 4.0
+ROUGH = 0.1
+"""Parameter counts that differ by a larger share are not called matched."""
+WIDEST = 16.0
 """Times its width that an arm is widened at most."""
 
 
@@ -33,9 +36,18 @@ def match_parameters(models: Sequence[ForecasterConfig]) -> list[ForecasterConfi
 
     All layers are widened by about the same factor, then each by a channel more or less, to whatever comes closest. A
     network that is within `CLOSE` stays as it is, and keeps the initial values that it shares with the others.
+
+    Raises UsageError where that ends further than `ROUGH` from the largest.
     """
     target = max(map(parameter_count, models))
-    return [_widened(model, target) for model in models]
+    widened = [_widened(model, target) for model in models]
+    for model in widened:
+        if abs(parameter_count(model) - target) > ROUGH * target:
+            raise UsageError(
+                f"--match params: of {target:,} parameters, the network with peephole {model.peephole} comes no closer "
+                f"than {parameter_count(model):,} by its width; use --match steps, or another --hidden."
+            )
+    return widened
 
 
 def _widened(model: ForecasterConfig, target: int) -> ForecasterConfig:
@@ -71,11 +83,14 @@ def _fits(shared: Mapping[str, Tensor], name: str, value: Tensor) -> bool:
     return name in shared and shared[name].shape == value.shape
 
 
-def time_steps(data: VideoData, arms: Sequence[Arm], seed: int) -> list[float]:
+def time_steps(
+    data: VideoData, arms: Sequence[Arm], seed: int, should_stop: Callable[[], bool] = lambda: False
+) -> list[float]:
     """Seconds of an optimiser step of each arm, timed in turn.
 
     The first arm's is the median of its steps, the others' are that times the median of their ratios to the first
-    arm's step beside them: a machine that slows down for a while changes both times and not the ratio.
+    arm's step beside them: a machine that slows down for a while changes both times and not the ratio. Raises
+    Interrupted when asked to stop.
     """
     clips = data.clips("train")
     steps = []
@@ -87,6 +102,8 @@ def time_steps(data: VideoData, arms: Sequence[Arm], seed: int) -> list[float]:
     times: list[list[float]] = [[] for _ in arms]
     for turn in range(TIMED_STEPS + 1):
         for own, (step, batch) in zip(times, steps, strict=True):
+            if should_stop():
+                raise Interrupted("interrupted; nothing was begun.")
             began = time.perf_counter()
             step(batch)  # which ends with the loss as a number, and so waits for a GPU
             if turn:
@@ -102,7 +119,8 @@ def with_steps(arms: Sequence[Arm], seconds: Sequence[float], config: CompareCon
     matched. A limit of time is that of the whole comparison, validation counted in.
     """
     clips, validation = data.clips("train"), len(data.clips("validation"))
-    trainings = len(arms) * config.seeds / config.processes
+    trainings = len(arms) * config.seeds
+    rounds = math.ceil(trainings / config.at_once(trainings))
     per_epoch = [steps_per_epoch(clips, arm.training) for arm in arms]
     # A forward pass and its scores take about half of a step.
     full = [
@@ -115,7 +133,7 @@ def with_steps(arms: Sequence[Arm], seconds: Sequence[float], config: CompareCon
     for arm, own in zip(arms, full, strict=True):
         slower, mean = (max(full) / own, own) if config.match == "time" else (1.0, statistics.fmean(full))
         limits = [int(limit * slower) for limit in steps if limit is not None]
-        limits += [int(limit / trainings / mean) for limit in times if limit is not None]
+        limits += [int(limit / rounds / mean) for limit in times if limit is not None]
         training = replace(arm.training, epochs=None, max_time=None, max_steps=max(1, min(limits)), patience=0)
         found.append(replace(arm, training=training))
     return [replace(arm, step_seconds=own) for arm, own in zip(found, seconds, strict=True)]

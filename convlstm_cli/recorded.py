@@ -8,10 +8,11 @@ from typing import Any
 from convlstm_cli import device
 from convlstm_cli.comparison import write_recorded
 from convlstm_cli.data import restore
-from convlstm_cli.errors import InputError, UsageError
+from convlstm_cli.errors import InputError, OutputError, UsageError
+from convlstm_cli.files import creating_folder
 from convlstm_cli.judge import Case, TrainedArm, judge, settings_of, unique_names
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run, check_free
+from convlstm_cli.run import Run
 from convlstm_cli.settings import EvaluateConfig
 from convlstm_cli.video.clips import ClipDataset
 
@@ -39,7 +40,8 @@ def compare_runs(
         Interrupted: when asked to stop; nothing is kept.
     """
     config, progress = config or EvaluateConfig(), progress or Progress()
-    check_free(folder)
+    if folder.exists():
+        raise OutputError(f"{folder}: is there already; choose another -o.")
     arms, warnings = _group(runs)
     _check_like_tests(runs)
     models = [run.model_config for run in runs]
@@ -56,28 +58,31 @@ def compare_runs(
             "read and forecast fewer frames."
         )
     seeds = tuple(run.train_config.seed for run in arms[0].runs)
-    write_recorded(folder, {arm.name: arm.runs for arm in arms}, seeds)
-    case = Case(
-        folder=folder,
-        arms=tuple(arms),
-        seeds=seeds,
-        clips=clips,
-        input_frames=input_frames,
-        batch_size=config.batch_size,
-        about={
-            "kind": "recorded",
-            "match": None,
-            "settings": {
-                "data": runs[0].config["data"]["settings"],
-                "model": asdict(models[0]),
-                "training": asdict(runs[0].train_config),
-                "compare": {"runs": [str(run.folder) for run in runs]},
-            },
+    about = {
+        "folder": str(folder),
+        "kind": "recorded",
+        "match": None,
+        "settings": {
+            "data": runs[0].config["data"]["settings"],
+            "model": asdict(models[0]),
+            "training": asdict(runs[0].train_config),
+            "compare": {"runs": [str(run.folder) for run in runs]},
         },
-        warnings=tuple(warnings),
-    )
-    again = "call the same command with another -o"
-    return judge(case, device.choose(config.device, config.precision), progress, should_stop, again)
+    }
+    again = "call the same command again"
+    with creating_folder(folder) as partial:
+        write_recorded(partial, {arm.name: arm.runs for arm in arms}, seeds)
+        case = Case(
+            folder=partial,
+            arms=tuple(arms),
+            seeds=seeds,
+            clips=clips,
+            input_frames=input_frames,
+            batch_size=config.batch_size,
+            about=about,
+            warnings=tuple(warnings),
+        )
+        return judge(case, device.choose(config.device, config.precision), progress, should_stop, again)
 
 
 def _group(runs: Sequence[Run]) -> tuple[list[TrainedArm], list[str]]:

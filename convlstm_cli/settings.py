@@ -262,15 +262,14 @@ class CompareConfig:
         check_choice("--match", self.match, Match)
         if len(set(self.arms)) < 2:
             raise UsageError(f"--arms is {','.join(self.arms)!r}; a comparison needs at least two different arms.")
-        if self.seeds < 1:
-            raise UsageError(f"--seeds is {self.seeds}; it must be at least 1.")
+        if not 1 <= self.seeds <= 1000:
+            raise UsageError(f"--seeds is {self.seeds}; give 1 to 1000.")
         if self.jobs is not None and self.jobs < 1:
             raise UsageError(f"--jobs is {self.jobs}; it must be at least 1.")
 
-    @property
-    def processes(self) -> int:
-        """Trainings at a time."""
-        return self.jobs or max(1, len(self.devices))
+    def at_once(self, trainings: int) -> int:
+        """How many of so many trainings go on at a time."""
+        return max(1, min(self.jobs or len(self.devices), trainings))
 
 
 @dataclass(frozen=True)

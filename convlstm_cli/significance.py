@@ -44,6 +44,8 @@ Outcome = Literal["better", "worse", "undetectable"]
 
 ALPHA = 0.05
 """Level of the tests; 1 - ALPHA is that of the intervals."""
+FURTHEST = 30.0
+"""Logarithm of the largest ratio that an interval tells."""
 PERMUTATIONS = 5000
 POWER_QUANTILE = 0.8416
 """Of the normal distribution, for a power of 80 %."""
@@ -147,7 +149,7 @@ def arm_interval(values: Array, videos: Sequence[str]) -> list[Interval] | None:
     found = jackknife.estimate(sums, clips, np.log if positive else np.asarray)
     half = found.critical(ALPHA) * found.error
     ends = np.stack((found.value - half, found.value + half), axis=1)
-    return [(float(low), float(high)) for low, high in (np.exp(ends) if positive else ends)]
+    return [(float(low), float(high)) for low, high in (np.exp(np.minimum(ends, FURTHEST)) if positive else ends)]
 
 
 def holm(p: Array) -> Array:
@@ -199,7 +201,8 @@ def _by_column(difference: Array, base: Array, found: Estimate, p: Array, p_holm
     mean, reference = difference.sum(axis=(0, 1)), base.sum(axis=(0, 1))
     relative = jackknife.quotient(mean, reference)
     half = found.critical(ALPHA) * found.error
-    ends = np.expm1(np.stack((found.value - half, found.value + half), axis=1))
+    # An arm that fails where the other is exact leaves a ratio of no use, which is to stay a number.
+    ends = np.expm1(np.minimum(np.stack((found.value - half, found.value + half), axis=1), FURTHEST))
     columns = []
     for column, (low, high) in enumerate(ends):
         unlike = reference[column] == 0 and mean[column] != 0

@@ -49,7 +49,7 @@ def train_all(plan: Plan, data: VideoData, progress: Progress, should_stop: Call
     if len(left) < total:
         progress.note(f"{total - len(left)} of {total} trainings are finished already")
     try:
-        if plan.compare.processes == 1:
+        if plan.compare.at_once(len(left)) == 1:
             device = next(iter(plan.compare.devices), None)
             for trial in left:
                 watched = _Watched(lambda share, trial=trial: made.share(str(trial), share))  # type: ignore[misc]
@@ -63,8 +63,8 @@ def train_all(plan: Plan, data: VideoData, progress: Progress, should_stop: Call
 
 
 def is_finished(plan: Plan, trial: Trial) -> bool:
-    """Whether a training has ended and was tested."""
-    return (plan.run_folder(trial) / "test.json").is_file()
+    """Whether a training has ended, was tested and has its report, which is written last."""
+    return all((plan.run_folder(trial) / name).is_file() for name in ("test.json", "report.html"))
 
 
 def threads_of(processes: int) -> int:
@@ -141,36 +141,53 @@ class _Made:
 
 
 def _train_in_processes(plan: Plan, left: Sequence[Trial], made: _Made, should_stop: Callable[[], bool]) -> None:
-    processes = min(plan.compare.processes, max(1, len(left)))
+    processes = plan.compare.at_once(len(left))
     context = multiprocessing.get_context("spawn")  # a fork would copy threads and CUDA's state in a broken way
     stop, told, devices = context.Event(), context.Queue(), context.Queue()
     names = plan.compare.devices or (None,)
     for position in range(processes):
         devices.put(names[position % len(names)])
     arguments = (plan.folder, threads_of(processes), devices, told, stop)
-    with ProcessPoolExecutor(processes, context, _begin, arguments) as pool:
-        futures: dict[Future[_Result], Trial] = {
-            pool.submit(_work, position): trial for position, trial in _numbered(plan, left)
-        }
+    pool = ProcessPoolExecutor(processes, context, _begin, arguments)
+    try:
+        _watch(pool, plan, left, made, told, should_stop)
+    except BrokenProcessPool as error:
+        raise ConvLSTMError(
+            "a training's process was ended from outside, perhaps for want of memory; lower --jobs, and go on "
+            f"with: convlstm compare -o {plan.folder} --resume"
+        ) from error
+    finally:
         try:
-            waiting = set(futures)
-            while waiting:
-                ended, waiting = wait(waiting, POLL, FIRST_COMPLETED)
-                with contextlib.suppress(queue.Empty):
-                    while True:
-                        made.share(*told.get_nowait())
-                if should_stop():
-                    raise Interrupted
-                for future in ended:
-                    made.ended(futures[future], future.result())
-        except BrokenProcessPool as error:
-            raise ConvLSTMError(
-                "a training's process was ended from outside, perhaps for want of memory; lower --jobs, and go on "
-                f"with: convlstm compare -o {plan.folder} --resume"
-            ) from error
-        finally:
             stop.set()  # those that go on save and end
             pool.shutdown(cancel_futures=True)
+        except KeyboardInterrupt:  # asked again, to end without saving; nothing else ends a pool at once
+            for process in multiprocessing.active_children():
+                process.kill()
+            raise
+
+
+def _watch(
+    pool: ProcessPoolExecutor,
+    plan: Plan,
+    left: Sequence[Trial],
+    made: _Made,
+    told: Any,
+    should_stop: Callable[[], bool],
+) -> None:
+    """Hands the trainings to the processes, and waits for all of them."""
+    futures: dict[Future[_Result], Trial] = {
+        pool.submit(_work, position): trial for position, trial in _numbered(plan, left)
+    }
+    waiting = set(futures)
+    while waiting:
+        ended, waiting = wait(waiting, POLL, FIRST_COMPLETED)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                made.share(*told.get_nowait())
+        if should_stop():
+            raise Interrupted
+        for future in ended:
+            made.ended(futures[future], future.result())
 
 
 def _numbered(plan: Plan, left: Sequence[Trial]) -> Iterator[tuple[int, Trial]]:
@@ -183,29 +200,33 @@ class _Worker:
     """What a process needs for any training."""
 
     def __init__(self, folder: Path, device: str | None, told: Any, stop: Any) -> None:
-        self.plan = Plan.read(folder)
-        model = self.plan.arms[0].model
-        self.data = video_data.restore(self.plan.data, model.input_frames, model.horizon)
-        self.device, self.told = device, told
-        self._stop, self._orphaned, self._busy = stop, threading.Event(), threading.Lock()
+        self._folder, self._device, self._told, self._stop = folder, device, told, stop
+        self._data: VideoData | None = None
+        # Not `stop` itself, whose lock this very process may hold when a signal comes.
+        self._asked, self._busy = threading.Event(), threading.Lock()
+        signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
         threading.Thread(target=self._leave_with_parent, daemon=True).start()
 
     def work(self, position: int) -> _Result:
         """Makes the training at this position of the plan."""
-        trial = list(self.plan.trials())[position]
-        watched = _Watched(lambda share: self.told.put((str(trial), share)))
         with self._busy:
-            return _train(self.plan, trial, self.data, self.device, watched, self._should_stop)
+            plan = Plan.read(self._folder)
+            if self._data is None:  # here and not at the beginning, so that an error reaches whoever waits
+                model = plan.arms[0].model
+                self._data = video_data.restore(plan.data, model.input_frames, model.horizon)
+            trial = list(plan.trials())[position]
+            watched = _Watched(lambda share: self._told.put((str(trial), share)))
+            return _train(plan, trial, self._data, self._device, watched, self._should_stop)
 
     def _should_stop(self) -> bool:
-        return self._orphaned.is_set() or bool(self._stop.is_set())
+        return self._asked.is_set() or bool(self._stop.is_set())
 
     def _leave_with_parent(self) -> None:
         """Ends this process, after saving, when the one that started it was killed: the pool's queue would not."""
         parent = multiprocessing.parent_process()
         assert parent is not None
         multiprocessing.connection.wait([parent.sentinel])
-        self._orphaned.set()
+        self._asked.set()
         with self._busy:
             os._exit(1)
 
@@ -217,7 +238,6 @@ def _begin(folder: Path, threads: int, devices: Any, told: Any, stop: Any) -> No
     global _worker
     # Ctrl-C goes to all processes of a terminal; the first of them tells the others to save.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: stop.set())
     told.cancel_join_thread()  # what is told last must not keep the process
     torch.set_num_threads(threads)
     keep_freed_memory()

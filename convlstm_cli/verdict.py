@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from convlstm_cli.permutation import fewest_seeds
 from convlstm_cli.significance import ALPHA, MOST_SEEDS, Difference, LeadDifference
+from convlstm_cli.wording import ranges
 
 
 def verdict(
@@ -81,7 +82,7 @@ def _details(arm: str, reference: str, found: Difference) -> Iterator[str]:
         leads = [lead for lead, at in enumerate(found.by_lead_time, 1) if at.outcome == outcome]
         if leads and len(found.by_lead_time) > 1:
             settled = True
-            yield f"{_start(arm)} is {outcome} than {reference} at {_ranges(leads)}, adjusted for all lead times."
+            yield f"{_start(arm)} is {outcome} than {reference} at {_leads(leads)}, adjusted for all lead times."
     if found.outcome != "undetectable" and len(found.by_lead_time) > 1 and not settled:
         yield f"At no single lead time is the difference {between} settled, adjusted for all lead times."
 
@@ -150,16 +151,9 @@ def _number(relative: float) -> str:
     return f"{value:.1f}" if value >= 1 or value == 0 else f"{value:.2g}"
 
 
-def _ranges(leads: Sequence[int]) -> str:
+def _leads(leads: list[int]) -> str:
     """ "lead times 1 to 3, 5"."""
-    runs: list[list[int]] = []
-    for lead in leads:
-        if runs and lead == runs[-1][-1] + 1:
-            runs[-1].append(lead)
-        else:
-            runs.append([lead])
-    written = [str(run[0]) if len(run) == 1 else f"{run[0]} to {run[-1]}" for run in runs]
-    return f"lead time{'s' if len(leads) > 1 else ''} {', '.join(written)}"
+    return f"lead time{'s' if len(leads) > 1 else ''} {ranges(leads)}"
 
 
 def _count(number: int, thing: str) -> str:

@@ -200,6 +200,8 @@ def test_a_killed_comparison_goes_on_and_grows(make_folder: Callable[..., Path],
     assert json.loads(done.stdout)["seeds"] == [0, 1, 2]
     assert "4 of 6 trainings are finished already" in done.stderr
     assert "--seeds" in convlstm("compare", "-o", "runs/c", "--resume", "--seeds", 2, cwd=tmp_path, check=2).stderr
+    assert "--device" in convlstm("compare", "--resume", "--devices", "abacus", cwd=tmp_path, check=2).stderr
+    assert json.loads((tmp_path / "runs/c/comparison.json").read_text())["settings"]["compare"]["devices"] == []
     assert "--resume" in convlstm("compare", folder, "-o", "runs/c", cwd=tmp_path, check=1).stderr
 
 

@@ -17,7 +17,10 @@ MODEL = ForecasterConfig(32, 32, 1, hidden=(4,))
 
 def plan_in(folder: Path) -> Plan:
     arms = tuple(Arm(kind, dataclasses.replace(MODEL, peephole=kind), TrainConfig(), 0.5) for kind in ("none", "full"))
-    plan = Plan(folder, arms, (3, 4), {"split": {}}, {"compare": dataclasses.asdict(CompareConfig(("none", "full")))})
+    data: dict[str, object] = {"settings": {}, "split": {}, "channels": 1}
+    asked: dict[str, dict[str, object]] = {"data": {}, "model": {}, "training": {}}
+    settings = {**asked, "compare": dataclasses.asdict(CompareConfig(("none", "full")))}
+    plan = Plan(folder, arms, (3, 4), data, settings)
     plan.write()
     return plan
 
@@ -91,6 +94,28 @@ def test_a_wrong_arm_is_one_message(tmp_path: Path) -> None:
         read_record(tmp_path / "nowhere")
 
 
+@pytest.mark.parametrize("part", ["data", "settings"])
+def test_missing_settings_are_one_message(part: str, tmp_path: Path) -> None:
+    plan_in(tmp_path)
+    record = read_record(tmp_path)
+    record[part].pop("split" if part == "data" else "training")
+    (tmp_path / "comparison.json").write_text(json.dumps(record))
+    with pytest.raises(RunError, match="is damaged"):
+        Plan.read(tmp_path)
+
+
+def test_a_summary_of_fewer_seeds_than_are_wanted_now_is_not_the_result(tmp_path: Path) -> None:
+    plan = plan_in(tmp_path)
+    (tmp_path / "summary.json").write_text('{"verdict": ["as it was"], "seeds": [3, 4]}')
+    assert inspect_comparison(tmp_path)["verdict"] == ["as it was"]
+    plan.with_seeds(3).write()
+    assert inspect_comparison(tmp_path)["runs"] == 6
+    for damaged in ("{}", "[]", "{"):
+        (tmp_path / "summary.json").write_text(damaged)
+        with pytest.raises(RunError, match=r"summary\.json"):
+            inspect_comparison(tmp_path)
+
+
 def test_recorded_runs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("runs/a").mkdir(parents=True)
@@ -98,6 +123,9 @@ def test_recorded_runs_are_found_from_anywhere(tmp_path: Path, monkeypatch: pyte
     write_recorded(tmp_path / "out", {"a": [Run(Path("runs/a"), {})]}, [0])
     monkeypatch.chdir("/")
     assert run_folders(tmp_path / "out") == [tmp_path / "runs/a"]
+    (tmp_path / "runs/a/config.json").unlink()
+    with pytest.raises(RunError, match=r"runs/a, which is gone"):
+        run_folders(tmp_path / "out")
 
 
 def test_the_newest_is_the_last_that_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

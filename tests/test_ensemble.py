@@ -101,9 +101,10 @@ def test_the_ratio_where_there_is_nothing_to_divide_by() -> None:
 
 def test_a_comparison_stands_for_all_its_runs_and_each_counts_once(tmp_path: Path) -> None:
     compared = tmp_path / "compared"
-    for arm in ("none", "channel", "seed-1/none"):
+    arms = ("none", "channel", "seed-1/none")
+    for arm in arms:
         make_run(compared / arm)
-    (compared / "comparison.json").write_text("{}")
+    (compared / "comparison.json").write_text(json.dumps({"runs": {"a": arms}}))
     alone = make_run(tmp_path / "alone")
     assert Run.is_run(compared)
     assert Run.is_run(alone.folder)
@@ -111,7 +112,7 @@ def test_a_comparison_stands_for_all_its_runs_and_each_counts_once(tmp_path: Pat
     runs = open_members([alone.folder, compared, compared / "none"])
     assert [run.folder for run in runs] == [
         alone.folder,
-        *(compared / arm for arm in ("channel", "none", "seed-1/none")),
+        *(compared / arm for arm in arms),
     ]
     with pytest.raises(RunError, match="nowhere"):
         open_members([tmp_path / "nowhere"])

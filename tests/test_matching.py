@@ -7,6 +7,7 @@ import torch
 
 from convlstm_cli.comparison import Arm
 from convlstm_cli.data import VideoData, prepare
+from convlstm_cli.errors import Interrupted, UsageError
 from convlstm_cli.matching import CLOSE, initial_weights, match_parameters, time_steps, with_steps
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -65,6 +66,14 @@ def test_a_difference_smaller_than_a_channel_is_left() -> None:
     assert match_parameters(models) == models
 
 
+def test_parameters_that_no_width_matches_are_refused() -> None:
+    """A channel more or less is too much for so few."""
+    narrow = dataclasses.replace(MODEL, hidden=(1,))
+    models = [dataclasses.replace(narrow, peephole=kind) for kind in ("none", "full")]  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match=r"--match params: of .* the network with peephole none comes no closer"):
+        match_parameters(models)
+
+
 def test_steps_are_equal_and_no_arm_stops_early(data: VideoData) -> None:
     compared = arms(TrainConfig(epochs=2, max_steps=1000, epoch_steps=1, batch_size=4))
     found = with_steps(compared, [1.0, 2.0, 3.0], CompareConfig(), data)
@@ -89,8 +98,9 @@ def test_a_time_is_that_of_all_trainings_together(match: str, shares: list[float
     spent = 2 * sum(number * seconds for number, seconds in zip(steps, (0.03, 0.06, 0.09), strict=True))
     assert 0.8 * 60 < spent < 60  # the rest is for validation
     assert [number / steps[1] for number in steps] == pytest.approx(shares, rel=0.02)
-    twice = with_steps(compared, [0.03, 0.06, 0.09], dataclasses.replace(config, jobs=2), data)
-    assert twice[0].training.max_steps == pytest.approx(2 * steps[0], abs=1)
+    for jobs, times in ((2, 2), (4, 3), (6, 6), (100, 6)):  # of 6 trainings, in whole rounds
+        faster = with_steps(compared, [0.03, 0.06, 0.09], dataclasses.replace(config, jobs=jobs), data)
+        assert faster[0].training.max_steps == pytest.approx(times * steps[0], abs=times)
 
 
 def test_arms_of_unlike_epochs_still_make_equal_steps(data: VideoData) -> None:
@@ -101,6 +111,9 @@ def test_arms_of_unlike_epochs_still_make_equal_steps(data: VideoData) -> None:
 
 
 def test_steps_are_timed_on_the_very_trainings(data: VideoData) -> None:
-    seconds = time_steps(data, arms(TrainConfig(batch_size=4, device="cpu")), 0)
+    timed = arms(TrainConfig(batch_size=4, device="cpu"))
+    with pytest.raises(Interrupted):
+        time_steps(data, timed, 0, lambda: True)
+    seconds = time_steps(data, timed, 0)
     assert len(seconds) == 3
     assert min(seconds) > 0

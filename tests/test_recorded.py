@@ -9,7 +9,7 @@ import pytest
 
 from convlstm_cli.data import VideoData, prepare
 from convlstm_cli.ensemble import open_members
-from convlstm_cli.errors import InputError, Interrupted, OutputError, UsageError
+from convlstm_cli.errors import InputError, Interrupted, OutputError, RunError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.recorded import compare_runs
 from convlstm_cli.run import Run
@@ -58,6 +58,7 @@ def test_runs_that_differ_in_the_seed_only_are_one_arm(trained: Callable[..., Ru
     runs.append(trained("none-1", model=NONE, seed=1))
     summary = compare_runs(runs, tmp_path / "out")
     assert summary["kind"] == "recorded"
+    assert summary["folder"] == str(tmp_path / "out")
     assert summary["reference"] == "channel"  # the first that was named
     assert [[run["seed"] for run in arm["runs"]] for arm in summary["arms"]] == [[0, 1], [0, 1]]
     assert not any("seeds" in warning or "budgets" in warning for warning in summary["warnings"])
@@ -126,3 +127,12 @@ def test_runs_that_make_no_pairs_are_refused(trained: Callable[..., Run], tmp_pa
 def test_asked_to_stop_it_stops(trained: Callable[..., Run], tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="scoring"):
         compare_runs([trained("channel-0"), trained("none-0", model=NONE)], tmp_path / "o", should_stop=lambda: True)
+    assert list(tmp_path.iterdir()) == []  # so that the same command can be given again
+
+
+def test_runs_without_weights_leave_nothing(trained: Callable[..., Run], tmp_path: Path) -> None:
+    shutil.copytree(trained("channel-0").folder, tmp_path / "bare")
+    (tmp_path / "bare/model.safetensors").unlink()
+    with pytest.raises(RunError, match="bare"):
+        compare_runs([trained("none-0", model=NONE), Run.open(tmp_path / "bare")], tmp_path / "out")
+    assert [path.name for path in tmp_path.iterdir()] == ["bare"]

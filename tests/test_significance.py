@@ -279,3 +279,12 @@ def test_the_interval_of_an_arm_holds_the_truth_about_as_often_as_it_says() -> N
     values = 1 + 0.2 * rng.standard_normal((3, 1, 400)) + 0.2 * rng.standard_normal((1, 9, 400))
     held = np.mean([low < 1 < high for low, high in arm_interval(values, [str(video) for video in range(9)]) or []])
     assert 0.91 <= held <= 0.99
+
+
+def test_arms_that_are_exact_where_the_other_fails_still_have_intervals() -> None:
+    one, other = np.zeros((2, 2, 1)), np.zeros((2, 2, 1))
+    one[0, 0], other[1, 1] = 1e-3, 1e-3
+    found = compare_arms({"one": one, "other": other}, "one", ["a", "b"])["other"]
+    assert found.outcome == "undetectable"
+    json.dumps(found.to_dict(), allow_nan=False)
+    assert np.isfinite(arm_interval(one + 1e-12, ["a", "b"])).all()
