@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from made_up import made_up_summary
 
 ROOT = Path(__file__).parent.parent
 SPEED = [sys.executable, str(ROOT / "scripts/benchmark_speed.py"), "--scale", "tiny", "--rounds", "1", "--json"]
@@ -103,3 +104,19 @@ def test_recipes_are_tried_and_kept(make_folder: Callable[..., Path], tmp_path: 
     wrong = subprocess.run([*command, "magic"], check=False, capture_output=True, text=True, timeout=60)
     assert wrong.returncode == 2
     assert "no trial 'magic'" in wrong.stderr
+
+
+def test_the_peephole_study_prints_tables_and_verdicts(tmp_path: Path) -> None:
+    summary = made_up_summary(seeds=3)
+    (tmp_path / "digits").mkdir()
+    (tmp_path / "digits/summary.json").write_text(json.dumps(summary), encoding="utf-8")
+    script = [sys.executable, str(ROOT / "scripts/peephole_study.py")]
+    done = subprocess.run([*script, "--print", "--output", str(tmp_path)], capture_output=True, text=True, check=True)
+    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("|")]
+    assert [row[0] for row in rows[2:]] == [f"| {arm['name']}" for arm in summary["arms"]]
+    assert len({len(row) for row in rows}) == 1
+    assert f"{summary['differences']['full']['relative']:+.2%}" in rows[-1]
+    assert all(sentence in done.stdout for sentence in summary["verdict"])
+    wrong = subprocess.run(script, capture_output=True, text=True, check=False)
+    assert wrong.returncode == 2
+    assert "--mnist, --radar" in wrong.stderr
