@@ -16,7 +16,7 @@ from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig, Peephole
 from convlstm_cli.options import build, check_unchanged, option_names, with_options
 from convlstm_cli.presets import PRESETS, Preset, with_preset
-from convlstm_cli.settings import CompareConfig, DataConfig, EvaluateConfig, PredictConfig, TrainConfig
+from convlstm_cli.settings import LIMITS, CompareConfig, DataConfig, EvaluateConfig, PredictConfig, TrainConfig
 
 if TYPE_CHECKING:
     from convlstm_cli.comparison import Arm, Plan
@@ -62,8 +62,6 @@ app = typer.Typer(
 
 CHANGEABLE = ("epochs", "max_time", "max_steps", "patience", "device", "save_every", "checkpoint_every")
 """Training options that --resume may change: how long and where, not what."""
-
-LIMITS = ("epochs", "max_time", "max_steps")
 
 ANYWHERE = ("device", "save_every", "checkpoint_every")
 """Those of them that change nothing of what is trained."""
@@ -500,9 +498,10 @@ def _arms(
         raise UsageError(f"--{fixed[0].replace('_', '-')} is recorded in the runs of --arms; leave it out.")
     if output is not None:
         check_free(output)
-    arms = compare.recorded_arms([Run.open(Path(name)) for name in config.arms], training)
+    runs = [Run.open(Path(name)) for name in config.arms]
+    arms = compare.recorded_arms(runs, training)
     given = {name: options[name] for name in explicit & option_names(DataConfig)}
-    settings = {**Run.open(Path(config.arms[0])).config["data"]["settings"], "folders": tuple(map(str, folders))}
+    settings = {**runs[0].config["data"]["settings"], "folders": tuple(map(str, folders))}
     data = prepare(
         dataclasses.replace(DataConfig(**settings), **given),
         arms[0].model.input_frames,
@@ -539,9 +538,7 @@ def _plan_to_go_on(
     where: dict[str, Any] = {name: getattr(config, name) for name in ("jobs", "devices") if name in explicit}
     if "device" in explicit:
         where.setdefault("devices", ())
-    how: dict[str, Any] = {
-        name: getattr(training, name) for name in ("device", "save_every", "checkpoint_every") if name in explicit
-    }
+    how: dict[str, Any] = {name: getattr(training, name) for name in ANYWHERE if name in explicit}
     plan = dataclasses.replace(
         plan,
         arms=tuple(dataclasses.replace(a, training=dataclasses.replace(a.training, **how)) for a in plan.arms),

@@ -17,13 +17,12 @@ from convlstm_cli.matching import match_parameters, time_steps, with_steps
 from convlstm_cli.nn.config import ForecasterConfig, Peephole, check_choice
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run, check_free
-from convlstm_cli.settings import CompareConfig, TrainConfig
+from convlstm_cli.settings import LIMITS, CompareConfig, TrainConfig
 from convlstm_cli.train import check_options
 from convlstm_cli.trials import threads_of, train_all
 
 DEFAULT_TIME = 240.0
 """Seconds that all trainings together may take where no limit is given."""
-BUDGET = ("epochs", "max_time", "max_steps")
 
 
 def compare(
@@ -81,7 +80,6 @@ def compare(
         data=data.to_dict(),
         settings=settings,
     )
-    plan.write()
     steps = ", ".join(f"{arm.name} {arm.training.max_steps}" for arm in arms)
     progress.note(f"comparing in {folder}: {len(arms)} arms, {len(plan.seeds)} seeds; steps of a training: {steps}")
     return resume(plan, data, progress=progress, should_stop=should_stop)
@@ -151,7 +149,7 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
                     f"--arms: {first.folder} has --{name} {one} and {other.folder} {another}; all arms are trained on "
                     "the same clips."
                 )
-    given = {name: getattr(training, name) for name in (*BUDGET, "seed", "device", "save_every")}
+    given = {name: getattr(training, name) for name in (*LIMITS, "seed", "device", "save_every")}
     names = unique_names([run.name for run in runs])
     return [
         Arm(name, run.model_config, replace(run.train_config, **given)) for name, run in zip(names, runs, strict=True)
@@ -165,7 +163,7 @@ def _check_differ(arms: Sequence[Arm]) -> None:
 
 
 def _with_limit(training: TrainConfig) -> TrainConfig:
-    limited = any(getattr(training, name) is not None for name in BUDGET)
+    limited = any(getattr(training, name) is not None for name in LIMITS)
     return training if limited else replace(training, max_time=DEFAULT_TIME)
 
 

@@ -17,7 +17,7 @@ from convlstm_cli.bootstrap import difference_interval
 from convlstm_cli.comparison import SUMMARY
 from convlstm_cli.device import Compute
 from convlstm_cli.errors import Interrupted
-from convlstm_cli.evaluate import COPYING, evaluate_clips, forecast_members, to_float
+from convlstm_cli.evaluate import COPYING, PICTURED_SIDE, evaluate_clips, forecast_members, to_float
 from convlstm_cli.files import replacing, write_text
 from convlstm_cli.inspection import training_memory
 from convlstm_cli.metrics import DEFINITIONS, Scores, finite
@@ -34,8 +34,6 @@ from convlstm_cli.video.clips import ClipDataset
 
 OnPart = Callable[[int, int], None]
 
-PICTURED_SIDE = 128
-"""Longest side in pixels of a shown frame; larger ones are shrunk."""
 SHOWN_BASELINES = ("persistence", "optical_flow")
 NOT_COMPARED = ("seed", "device", "save_every", "checkpoint_every")
 """Settings of a training that change nothing of what it gives, and the seed, which all arms share."""

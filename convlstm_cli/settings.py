@@ -90,6 +90,10 @@ class DataConfig:
             raise UsageError("--validation and --test together leave nothing to train on; lower them below 1.")
 
 
+LIMITS = ("epochs", "max_time", "max_steps")
+"""Options that limit a training; whichever is reached first ends it."""
+
+
 @dataclass(frozen=True)
 class TrainConfig:
     """How a forecaster is trained."""
