@@ -9,7 +9,9 @@ AXES = {"reverse": 0, "vflip": 2, "hflip": 3}
 """Of one clip (T, C, H, W)."""
 
 
-def augment(clips: Tensor, kinds: Sequence[str], seed: tuple[int, int]) -> Tensor:
+def augment(
+    clips: Tensor, kinds: Sequence[str], seed: tuple[int, int], part: tuple[Sequence[int], int] | None = None
+) -> Tensor:
     """Changes each clip by itself, all its frames alike.
 
     Args:
@@ -17,6 +19,7 @@ def augment(clips: Tensor, kinds: Sequence[str], seed: tuple[int, int]) -> Tenso
         kinds: any of `hflip`, `vflip`, `reverse` (each done to half of the clips) and `rot90` (no, one, two or three
             quarter turns; needs H = W).
         seed: of the training, and number of the step: the same ones give the same changes.
+        part: positions of the clips in the whole batch, and its number of clips; None if they are the whole.
 
     Returns:
         As `clips`; the tensor itself where `kinds` is empty.
@@ -24,7 +27,8 @@ def augment(clips: Tensor, kinds: Sequence[str], seed: tuple[int, int]) -> Tenso
     if not kinds:
         return clips
     generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
-    draws = torch.rand(len(clips), len(AXES) + 1, generator=generator).tolist()
+    positions, count = part or (range(len(clips)), len(clips))
+    draws = torch.rand(count, len(AXES) + 1, generator=generator)[list(positions)].tolist()
     changed = []
     for clip, (*flips, turn) in zip(clips, draws, strict=True):
         axes = [axis for (kind, axis), draw in zip(AXES.items(), flips, strict=True) if kind in kinds and draw < 0.5]

@@ -2,7 +2,9 @@
 
 import dataclasses
 import errno
+import os
 import signal
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, get_args
@@ -11,17 +13,26 @@ import typer
 from typer.core import TyperGroup
 
 from convlstm_cli import __version__
-from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
+from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, UsageError
 from convlstm_cli.memory import is_out_of_memory, keep_freed_memory
 from convlstm_cli.nn.config import ForecasterConfig, Peephole
 from convlstm_cli.options import build, check_unchanged, option_names, with_options
 from convlstm_cli.presets import PRESETS, Preset, with_preset
-from convlstm_cli.settings import LIMITS, CompareConfig, DataConfig, EvaluateConfig, PredictConfig, TrainConfig
+from convlstm_cli.settings import (
+    AUTO_BATCH,
+    LIMITS,
+    CompareConfig,
+    DataConfig,
+    EvaluateConfig,
+    PredictConfig,
+    TrainConfig,
+)
 
 if TYPE_CHECKING:
     from convlstm_cli.comparison import Arm, Plan
     from convlstm_cli.console import ConsoleProgress
     from convlstm_cli.data import VideoData
+    from convlstm_cli.distributed import Ranks
     from convlstm_cli.run import Run
     from convlstm_cli.train import TrainResult
 
@@ -34,6 +45,10 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             message, exit_code = "interrupted; nothing was left half-written.", Interrupted.exit_code
+        except ElsewhereError as error:
+            message, exit_code = "", error.exit_code
+        except (UsageError, Interrupted) as error:  # the same in all processes that train together
+            message, exit_code = "" if os.environ.get("RANK", "0") != "0" else str(error), error.exit_code
         except ConvLSTMError as error:
             message, exit_code = str(error), error.exit_code
         except OSError as error:
@@ -47,7 +62,8 @@ class Commands(TyperGroup):
         from convlstm_cli import console
 
         console.ConsoleProgress.clear()
-        console.tell_error(message)
+        if message:
+            console.tell_error(message)
         raise typer.Exit(exit_code)
 
 
@@ -129,29 +145,39 @@ def train(
     **options: Any,
 ) -> None:
     """Train on a folder of videos or image sequences."""
-    from convlstm_cli import console, inspection, views
+    from convlstm_cli import console, device, inspection, views
     from convlstm_cli import train as training
+    from convlstm_cli.distributed import Ranks, joined
     from convlstm_cli.run import new_folder
 
     keep_freed_memory()
-    progress = console.ConsoleProgress(quiet, verbose)
+    ranks = Ranks.from_environment()
+    progress = console.ConsoleProgress(quiet or not ranks.is_first, verbose)
     options = _with_preset(context, preset, options)
     config = build(TrainConfig, options)
     if resume and dry_run:
         raise UsageError("--dry-run goes with a new run; convlstm inspect RUN tells about one that has begun.")
     if resume and (begun := _begun(output)) is not None:
-        result = _resume(context, begun, config, folders, size, options, progress)
+        result = _resume(context, begun, config, folders, size, options, ranks, progress)
     else:
         if not folders:
             raise UsageError("train needs a FOLDER of videos; see convlstm train --help.")
-        data, model = _prepare(folders, output, size, config, options, progress)
-        if dry_run:
-            plan = inspection.plan(data, model, config)
-            console.show_json(plan) if json else console.show(*views.plan_view(plan))
-            return
-        folder = output or new_folder(folders[0])
-        with console.stop_on_signals() as should_stop:
-            result = training.train(data, model, config, folder, progress=progress, should_stop=should_stop)
+        compute = device.choose(config.device, config.precision, ranks)
+        with joined(ranks, compute.device):
+            prepare = partial(_prepare, folders, output, size, config, options, progress)
+            data, model = ranks.first_of_machine(prepare)
+            if dry_run:
+                if ranks.is_first:
+                    plan = inspection.plan(data, model, config, compute)
+                    console.show_json(plan) if json else console.show(*views.plan_view(plan))
+                return
+            folder = ranks.of_first(output or new_folder(folders[0]))
+            with console.stop_on_signals(quiet=not ranks.is_first) as should_stop:
+                result = training.train(
+                    data, model, config, folder, progress=progress, should_stop=should_stop, ranks=ranks
+                )
+    if not ranks.is_first:
+        return
 
     folder = result.run.folder
     if json:
@@ -275,7 +301,7 @@ def compare(
     if trained:
         runs = _runs_to_compare(folders or [], trained, explicit)
         folder = output or new_folder(trained[0], "compare")
-        scoring = build(EvaluateConfig, {name: options[name] for name in ("device", "precision", "batch_size")})
+        scoring = EvaluateConfig(batch_size=training.batch_size, device=training.device, precision=training.precision)
         with console.stop_on_signals() as should_stop:
             summary = recorded.compare_runs(runs, folder, scoring, progress=progress, should_stop=should_stop)
     elif going_on is not None:
@@ -530,7 +556,8 @@ def _plan_to_go_on(
 
     _check_agrees(explicit, folders, size, options, plan.settings, plan.folder)
     check_unchanged(config, plan.settings["compare"], explicit - set(EXTENDABLE))
-    check_unchanged(training, plan.settings["training"], explicit - set(ANYWHERE))
+    settled = {*ANYWHERE, *(["batch_size"] if training.batch_size == AUTO_BATCH else [])}
+    check_unchanged(training, plan.settings["training"], explicit - settled)
     for name in [*config.devices, *([training.device] if "device" in explicit else [])]:
         device.choose(name, training.precision)  # before it is recorded
     if "seeds" in explicit:
@@ -584,11 +611,13 @@ def _resume(
     folders: list[Path] | None,
     size: str,
     options: dict[str, Any],
+    ranks: "Ranks",
     progress: "ConsoleProgress",
 ) -> "TrainResult":
     """Goes on with a run; options given on the command line must agree with its record, or be free to change."""
-    from convlstm_cli import console, data
+    from convlstm_cli import console, data, device
     from convlstm_cli import train as training
+    from convlstm_cli.distributed import joined
 
     explicit = _explicit(context)
     recorded = {"data": run.config["data"]["settings"], "model": run.config["model"]}
@@ -596,14 +625,18 @@ def _resume(
     changed = {name: getattr(config, name) for name in CHANGEABLE if name in explicit}
     if explicit & set(LIMITS):  # a limit that is given replaces all that were recorded
         changed |= {name: getattr(config, name) for name in LIMITS}
+    if config.batch_size == AUTO_BATCH:  # which is settled for a run once and for all
+        explicit = explicit - {"batch_size"}
     check_unchanged(config, {**run.config["training"], **changed}, explicit)
     config = dataclasses.replace(run.train_config, **changed)
     model = run.model_config
     progress.note(f"going on with {run.folder}")
-    videos = data.restore(run.config["data"], model.input_frames, model.horizon, progress.indexing)
-    progress.finished()
-    with console.stop_on_signals() as should_stop:
-        return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop)
+    with joined(ranks, device.choose(config.device, config.precision, ranks).device):
+        restore = partial(data.restore, run.config["data"], model.input_frames, model.horizon, progress.indexing)
+        videos = ranks.first_of_machine(restore)
+        progress.finished()
+        with console.stop_on_signals(quiet=not ranks.is_first) as should_stop:
+            return training.resume(run, videos, config=config, progress=progress, should_stop=should_stop, ranks=ranks)
 
 
 def _check_agrees(

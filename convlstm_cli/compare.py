@@ -12,12 +12,13 @@ from convlstm_cli import device
 from convlstm_cli.comparison import Arm, Plan, Trial
 from convlstm_cli.data import VideoData
 from convlstm_cli.errors import UsageError
+from convlstm_cli.fitting import with_batch_size
 from convlstm_cli.judge import Case, TrainedArm, judge, unique_names
 from convlstm_cli.matching import match_parameters, time_steps, with_steps
 from convlstm_cli.nn.config import ForecasterConfig, Peephole, check_choice
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run, check_free
-from convlstm_cli.settings import LIMITS, CompareConfig, TrainConfig
+from convlstm_cli.settings import AUTO_BATCH, LIMITS, CompareConfig, TrainConfig
 from convlstm_cli.train import check_options
 from convlstm_cli.trials import threads_of, train_all
 
@@ -62,6 +63,11 @@ def compare(
     _check_differ(arms)
     for arm in arms:
         check_options(arm.model, arm.training)
+    if arms[0].training.batch_size == AUTO_BATCH:  # the same for all, and as many as fit for each
+        training = arms[0].training
+        compute = device.choose(next(iter(config.devices), training.device), training.precision)
+        training = with_batch_size(training, [arm.model for arm in arms], len(data.clips("train")), compute)
+        arms = [replace(arm, training=replace(arm.training, batch_size=training.batch_size)) for arm in arms]
     settings = {
         "data": asdict(data.config),
         "model": asdict(arms[0].model),

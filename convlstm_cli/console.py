@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
@@ -20,6 +20,7 @@ from rich.progress import Progress as Bars
 
 from convlstm_cli.progress import Progress
 from convlstm_cli.schedule import Budget
+from convlstm_cli.stopping import StopRequest
 
 VERBOSE_SECONDS = 5.0
 """Least time between the lines of --verbose."""
@@ -148,19 +149,22 @@ class ConsoleProgress(Progress):
 
 
 @contextlib.contextmanager
-def stop_on_signals() -> Iterator[Callable[[], bool]]:
-    """Turns the first Ctrl-C or SIGTERM into a question's answer, so that what runs can save; a second one ends it."""
-    asked: list[int] = []
+def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
+    """Turns the first Ctrl-C or SIGTERM into a request to stop, so that what runs can save; a second Ctrl-C ends it."""
+    request = StopRequest()
 
     def ask(number: int, _frame: FrameType | None) -> None:
-        if asked:
+        if request():
+            if number == signal.SIGTERM:  # sent again by a scheduler, which is no reason to lose what is being saved
+                return
             raise KeyboardInterrupt
-        asked.append(number)
-        tell("stopping after this step; press Ctrl-C again to stop without saving")
+        if not quiet:
+            tell("stopping; press Ctrl-C again to stop without saving")
+        request.ask()
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(asked)
+        yield request
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

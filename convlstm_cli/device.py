@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from convlstm_cli import memory
+from convlstm_cli.distributed import ALONE, Ranks
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import Precision
 
@@ -43,13 +44,22 @@ def accelerators() -> list[torch.device]:
     return [torch.device(kind.type, index) for index in range(torch.accelerator.device_count())]
 
 
-def choose(device: str = "auto", precision: Precision = "auto") -> Compute:
-    """Resolves `--device` and `--precision`.
+def choose(device: str = "auto", precision: Precision = "auto", ranks: Ranks = ALONE) -> Compute:
+    """Resolves `--device` and `--precision`. Of the processes of a machine, each takes an accelerator of its own.
 
-    Raises UsageError for a device that is not there.
+    Raises UsageError for a device that is not there, or fewer accelerators than processes.
     """
     found = accelerators()
-    if device == "auto":
+    if ranks.world > 1 and device not in ("auto", "cpu", *(each.type for each in found)):
+        raise UsageError(f"--device is {device!r}, for {ranks.world} processes; give auto, cpu, cuda or xpu.")
+    if ranks.world > 1 and device != "cpu" and found:
+        if ranks.local_rank >= len(found):
+            raise UsageError(
+                f"process {ranks.local_rank} of this machine has no accelerator of its own, since there are "
+                f"{len(found)}; start as many with torchrun --nproc-per-node, or add --device cpu."
+            )
+        chosen = found[ranks.local_rank]
+    elif device == "auto":
         chosen = found[0] if found else torch.device("cpu")
     else:
         try:

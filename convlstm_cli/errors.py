@@ -5,6 +5,9 @@
     ├── RunError             1   a run folder that is missing, damaged or of another kind
     ├── OutputError          1   something could not be written
     ├── DependencyError      1   a library that is missing or does not load
+    ├── MemoryShort          1   a training that takes more memory than there is
+    ├── LostError            1   another process of a training that has ended, after saving
+    ├── ElsewhereError       ·   what another process of a training has told, with its exit code
     ├── UsageError           2   an option or argument that makes no sense
     └── Interrupted        130   Ctrl-C or SIGTERM, after everything worth keeping was saved
 
@@ -32,6 +35,22 @@ class OutputError(ConvLSTMError):
 
 class DependencyError(ConvLSTMError):
     """A library that is missing, or does not load on this system."""
+
+
+class MemoryShort(ConvLSTMError):
+    """A training takes more memory than there is; the message says what would fit."""
+
+
+class LostError(ConvLSTMError):
+    """Another process of a training has ended, after everything worth keeping was saved."""
+
+
+class ElsewhereError(ConvLSTMError):
+    """Another process of a training has failed and told why; this one only ends as that one does."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
 
 
 class UsageError(ConvLSTMError, ValueError):

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Subset
 
 from convlstm_cli import bootstrap, device
 from convlstm_cli.baselines import BASELINES, Baseline, persistence
 from convlstm_cli.bootstrap import Skill
 from convlstm_cli.device import Compute
+from convlstm_cli.distributed import ALONE, Ranks
 from convlstm_cli.ensemble import check_members
 from convlstm_cli.errors import InputError
 from convlstm_cli.held_out import HeldOut, of_folders, own_test
@@ -266,6 +267,7 @@ def evaluate_clips(
     baselines: Mapping[str, Baseline] = COPYING,
     thresholds: Sequence[float] = (),
     input_frames: int | None = None,
+    ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Forecasts every clip from its first `input_frames` frames and scores the rest.
 
@@ -273,7 +275,8 @@ def evaluate_clips(
     was. Of several models, an ensemble, the mean of the forecasts is scored. `on_batch` is called after each batch with
     the number of clips done and their total; what it raises ends the evaluation. `known` are the scores of
     persistence on these very clips, if they were taken before. `baselines` are scored beside the model, and
-    persistence has to be one of them.
+    persistence has to be one of them. Of several processes (of one model, not of an ensemble) each scores its share of
+    the clips, and all get the scores of all clips; `on_batch` is told this process's clips times their number.
     """
     models = [model] if isinstance(model, EncoderForecaster) else list(model)
     input_frames = input_frames or max(member.config.input_frames for member in models)
@@ -285,7 +288,7 @@ def evaluate_clips(
     if known is not None:
         evaluation.baselines["persistence"] = known
     done = 0
-    for batch in DataLoader(clips, batch_size=batch_size):
+    for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
         frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
         members = forecast_members(models, frames, truth.shape[1], compute)
         evaluation.model.add(members.mean(dim=0), truth)
@@ -294,9 +297,16 @@ def evaluate_clips(
         for name, baseline in baselines.items():
             if name != "persistence" or known is None:
                 evaluation.baselines[name].add(baseline(frames, truth.shape[1]), truth)
-        done += len(batch)
+        done += len(batch) * ranks.world
         if on_batch is not None:
-            on_batch(done, len(clips))
+            on_batch(min(done, len(clips)), len(clips))
+    if ranks.world > 1:
+        assert evaluation.spread is None
+        parts = ranks.gather((evaluation.model, evaluation.baselines))
+        evaluation.model = Scores.in_turn([model for model, _ in parts])
+        for name in baselines:
+            if name != "persistence" or known is None:
+                evaluation.baselines[name] = Scores.in_turn([others[name] for _, others in parts])
     return evaluation
 
 

@@ -5,13 +5,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from convlstm_cli import comparison
 from convlstm_cli.data import SUBSETS, VideoData
+from convlstm_cli.device import Compute
 from convlstm_cli.errors import RunError
+from convlstm_cli.fitting import training_memory, with_batch_size
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
+from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.run import Run
 from convlstm_cli.settings import TrainConfig
 from convlstm_cli.video.colour import is_grey
@@ -89,35 +89,12 @@ def inspect_comparison(folder: Path) -> dict[str, Any]:
     }
 
 
-def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig) -> dict[str, Any]:
+def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig, compute: Compute) -> dict[str, Any]:
     """What training would do: the data, the shapes, the parameters and the expected memory in bytes."""
+    config = with_batch_size(config, [model], len(data.clips("train")), compute)
     return {
         **inspect_data(data),
         "batch_shape": [config.batch_size, model.clip_frames, model.channels, model.height, model.width],
         "parameters": parameter_count(model),
         "expected_memory": training_memory(model, config.batch_size, config.checkpoint_every),
     }
-
-
-def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None) -> int:
-    """Bytes that a training step keeps: weights and their average, gradients, AdamW's two moments, and what autograd
-    saves.
-
-    Counted by running the network on torch's meta device, which computes shapes and allocates nothing.
-    """
-    saved: dict[int, torch.UntypedStorage] = {}
-
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage._cdata] = storage  # views of one storage count once; kept so that no id is used again
-        return tensor
-
-    with torch.device("meta"):
-        network = EncoderForecaster(model)
-        network.checkpoint_every(checkpoint_every)
-        frames = torch.empty(batch_size, model.input_frames, model.channels, model.height, model.width)
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            network(frames)
-    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
-    activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weights)
-    return 5 * 4 * parameter_count(model) + activations

@@ -19,7 +19,7 @@ from convlstm_cli.device import Compute
 from convlstm_cli.errors import Interrupted
 from convlstm_cli.evaluate import COPYING, PICTURED_SIDE, evaluate_clips, forecast_members, to_float
 from convlstm_cli.files import replacing, write_text
-from convlstm_cli.inspection import training_memory
+from convlstm_cli.fitting import training_memory
 from convlstm_cli.metrics import DEFINITIONS, Scores, finite
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count

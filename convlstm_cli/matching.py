@@ -19,7 +19,8 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.schedule import Budget
 from convlstm_cli.settings import CompareConfig
-from convlstm_cli.train import TrainStep, initial_network, steps_per_epoch
+from convlstm_cli.train import steps_per_epoch
+from convlstm_cli.train_step import TrainStep, initial_network
 
 TIMED_STEPS = 10
 """Steps of each arm that are timed, in turn, after one that is not."""

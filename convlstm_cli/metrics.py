@@ -70,6 +70,17 @@ class Scores:
         pooled._batches = [batch for part in parts for batch in part._batches]
         return pooled
 
+    @classmethod
+    def in_turn(cls, parts: Sequence["Scores"]) -> "Scores":
+        """Scores of clips that were dealt out in turn, in their order again: the first clip of each part, and so on."""
+        filled = [part for part in parts if part.clips]
+        dealt = cls.pool(filled)
+        [table] = dealt._batches = [{name: rows.copy() for name, rows in dealt._table().items()}]
+        for name, rows in table.items():
+            for position, part in enumerate(filled):
+                rows[position :: len(parts)] = part.per_clip(name)
+        return dealt
+
     @property
     def clips(self) -> int:
         """Number of clips."""

@@ -74,7 +74,9 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspec
     if field.metadata["parse"] is not None:
         hint = str if default is not None else str | None
         default = _as_text(default)
-    settings = typer.Option(_flag(field), help=field.metadata["help"], rich_help_panel=panel)
+    alias = field.metadata["alias"]
+    flags = [_flag(field), *([alias] if alias else [])]
+    settings = typer.Option(*flags, help=field.metadata["help"], rich_help_panel=panel)
     return inspect.Parameter(
         _name(field), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, settings]
     )

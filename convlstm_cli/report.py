@@ -33,7 +33,7 @@ from convlstm_cli.files import write_text
 from convlstm_cli.films import FRAME_SECONDS, SIDE, film
 from convlstm_cli.pictures import data_uri, encode
 from convlstm_cli.run import Run
-from convlstm_cli.wording import IN_WORDS, MORE_METRICS, decimals, evaluation_verdict, ranges, worse_leads
+from convlstm_cli.wording import IN_WORDS, MORE_METRICS, decimals, evaluation_verdict, ranges, size, worse_leads
 
 REPORT = "report.html"
 LEAD_TIME = "lead time in frames"
@@ -405,13 +405,6 @@ def chance(value: float | None) -> str:
     if value is None:
         return "-"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
-
-
-def size(value: float | None) -> str:
-    """Bytes."""
-    if value is None:
-        return "-"
-    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
 
 
 def duration(value: float | None) -> str:

@@ -52,6 +52,19 @@ def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
         raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
 
 
+AUTO_BATCH = 0
+"""`batch_size` that stands for as many clips as fit."""
+
+
+def parse_batch(flag: str, text: str) -> int:
+    """`auto`, or a number of clips. Raises UsageError that names `flag`."""
+    if text.strip().lower() == "auto":
+        return AUTO_BATCH
+    if not (text.strip().isdecimal() and int(text) >= 1):
+        raise UsageError(f"{flag} is {text!r}; give auto, or a number of clips such as 8.")
+    return int(text)
+
+
 def parse_names(_flag: str, text: str) -> tuple[str, ...]:
     """`png,webm` as ("png", "webm")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
@@ -109,7 +122,13 @@ class TrainConfig:
         parse=parse_duration,
     )
     max_steps: int | None = option(None, "Optimiser steps.")
-    batch_size: int = option(8, "Clips per optimiser step.")
+    batch_size: int = option(
+        8,
+        "Clips per optimiser step, of all processes together; auto is as many as fit into memory, up to 8 on a CPU and "
+        "32 on an accelerator.",
+        alias="--batch",
+        parse=parse_batch,
+    )
     optimizer: Optimizer = option("adamw", "AdamW, or RMSProp as in the ConvLSTM paper.")
     learning_rate: float = option(3e-3, "Highest learning rate.")
     schedule: Schedule = option(
@@ -168,7 +187,7 @@ class TrainConfig:
             "--epochs": (self.epochs, 1),
             "--epoch-steps": (self.epoch_steps, 1),
             "--max-steps": (self.max_steps, 1),
-            "--batch-size": (self.batch_size, 1),
+            "--batch-size": (self.batch_size, AUTO_BATCH),
             "--patience": (self.patience, 0),
             "--seed": (self.seed, 0),
             "--checkpoint-every": (self.checkpoint_every, 1),

@@ -1,38 +1,45 @@
 """Training: `train` and `resume`, and the loop that both end in."""
 
+import contextlib
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch import Tensor
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, pictures, report
+from convlstm_cli import device, fitting, pictures, report
 from convlstm_cli.augment import augment
-from convlstm_cli.baselines import BASELINES
-from convlstm_cli.data import VideoData
+from convlstm_cli.baselines import BASELINES, Baseline
+from convlstm_cli.data import SUBSETS, VideoData
 from convlstm_cli.device import Compute
-from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError, UsageError
-from convlstm_cli.evaluate import Evaluation, evaluate_clips, forecast_clip, to_float
+from convlstm_cli.distributed import ALONE, Ranks, is_lost
+from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, MemoryShort, RunError, UsageError
+from convlstm_cli.evaluate import COPYING, Evaluation, evaluate_clips, forecast_clip, to_float
+from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import Scores
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.schedule import Budget, Clock
-from convlstm_cli.settings import Loss, TrainConfig
+from convlstm_cli.settings import TrainConfig
+from convlstm_cli.stopping import Stopped, at_once
+from convlstm_cli.train_step import Part, TrainStep
 from convlstm_cli.versions import versions
 from convlstm_cli.video.clips import ClipDataset
 
-ROUNDING = 1e-6
-"""Least distance of a forecast from 0 and 1 in the cross-entropy."""
+SKIPPED_IN_A_ROW = 5
+"""Steps without a finite loss and gradient after which training goes back to its last checkpoint."""
+LOWER = 0.25
+"""What the learning rate is multiplied by then."""
+GOES_BACK = 4
+"""Times that it does so before it gives up."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +68,7 @@ def train(
     initial: dict[str, Tensor] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Trains a forecaster into a new run folder.
 
@@ -71,24 +79,30 @@ def train(
         folder: the run folder to make; `run.py` says what it will hold.
         initial: weights to start from instead of drawn ones.
         progress: is told what happens; None is silence.
-        should_stop: asked after every step; on True everything is saved and Interrupted raised.
+        should_stop: asked after every step; on True everything is saved and Interrupted raised. A `StopRequest` is
+            heeded inside a step too.
+        ranks: the processes that train together, connected; each calls this function, and the first writes.
 
     Raises:
         UsageError: a loss that does not go with the network's head, or a device that is not there.
         OutputError: `folder` is there already, or cannot be written.
+        MemoryShort: a batch that does not fit into memory, with one that does.
+        LostError: another process has ended, after saving.
         Interrupted: after saving; `resume` goes on, bit for bit on a CPU unless `max_time` makes the learning rate
             follow the clock.
     """
     check_options(model, config)
-    compute = device.choose(config.device, config.precision)
+    compute = device.choose(config.device, config.precision, ranks)
+    config = ranks.of_first(fitting.with_batch_size(config, [model], len(data.clips("train")), compute, ranks))
+    fitting.check(model, config, compute, ranks)
     record = {
         "model": asdict(model),
         "data": data.to_dict(),
-        **_circumstances(config, compute),
+        **_circumstances(config, compute, ranks),
     }
-    run = Run.create(folder, record)
-    step = TrainStep(model, config, compute, initial)
-    return _fit(run, data, step, State(), config, compute, progress or Progress(), should_stop)
+    run = ranks.first(lambda: Run.create(folder, record), lambda: Run.open(folder))
+    step = TrainStep(model, config, compute, initial, ranks)
+    return _Training(run, data, step, State(), config, compute, ranks, progress or Progress(), should_stop).fit()
 
 
 def resume(
@@ -99,6 +113,7 @@ def resume(
     initial: dict[str, Tensor] | None = None,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Goes on with an interrupted run as if nothing had happened.
 
@@ -107,25 +122,28 @@ def resume(
     save them. Raises RunError if the run's state is damaged, Interrupted as `train` does.
     """
     config = config or run.train_config
-    run.remove_partials()
-    compute = device.choose(config.device, config.precision)
-    step = TrainStep(run.model_config, config, compute, initial)
+    if ranks.is_first:
+        run.remove_partials()
+    compute = device.choose(config.device, config.precision, ranks)
+    fitting.check(run.model_config, config, compute, ranks)
+    step = TrainStep(run.model_config, config, compute, initial, ranks)
     saved = run.load_resume()
     if saved is None and run.read_metrics():
         raise RunError(
             f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
         )
     state = State() if saved is None else _restore(run, saved, step)
-    run.config |= _circumstances(config, compute)  # they may be others than at the beginning
-    run.write_json("config.json", run.config)
-    return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
+    run.config |= _circumstances(config, compute, ranks)  # they may be others than at the beginning
+    if ranks.is_first:
+        run.write_json("config.json", run.config)
+    return _Training(run, data, step, state, config, compute, ranks, progress or Progress(), should_stop).fit()
 
 
-def _circumstances(config: TrainConfig, compute: Compute) -> dict[str, Any]:
+def _circumstances(config: TrainConfig, compute: Compute, ranks: Ranks) -> dict[str, Any]:
     """What config.json says of how a run is trained, on what, and by which versions."""
     return {
         "training": asdict(config),
-        "compute": {"device": str(compute.device), "precision": compute.precision},
+        "compute": {"device": str(compute.device), "precision": compute.precision, "processes": ranks.world},
         "versions": versions(),
     }
 
@@ -146,12 +164,6 @@ def check_options(model: ForecasterConfig, config: TrainConfig) -> None:
         raise UsageError(f"--augment rot90 needs square frames and --size is {model.height}x{model.width}.")
 
 
-def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
-    """The network as training with this seed begins it."""
-    torch.manual_seed(seed)
-    return EncoderForecaster(model)
-
-
 @dataclass
 class State:
     """Where training is; with what `TrainStep` holds, all of resume.pt."""
@@ -163,124 +175,253 @@ class State:
     steps: int = 0
     seconds: float = 0.0
     loss_sum: float = 0.0
-    """Sum over the current epoch's batches."""
+    """Sum over the current epoch's batches that were learned from."""
+    skipped: int = 0
+    """The current epoch's batches that were not, because the loss or its gradient was not finite."""
+    in_a_row: int = 0
+    """How many of the last steps were skipped."""
+    went_back: int = 0
+    """Times that training went back to a checkpoint because of too many of them."""
     best_mse: float = math.inf
     best_epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
     """The lines of metrics.jsonl."""
 
 
-def _fit(
-    run: Run,
-    data: VideoData,
-    step: "TrainStep",
-    state: State,
-    config: TrainConfig,
-    compute: Compute,
-    progress: Progress,
-    should_stop: Callable[[], bool],
-) -> TrainResult:
-    network = step.averaged
-    train_clips, validation_clips = data.clips("train"), data.clips("validation")
-    budget = Budget(config, steps_per_epoch(train_clips, config))
-    clock = Clock(state.seconds)
-    last_save = clock.seconds
-    step_seconds: list[float] = []
-    copied: Scores | None = None  # the scores of persistence, the same after every epoch
+class _Training:
+    """A training under way. Of several processes all hold the same, and the first writes and speaks."""
 
-    def save() -> None:
-        nonlocal last_save
-        state.seconds = last_save = clock.seconds
-        run.save_resume({"state": asdict(state), "step": step.state_dict()})
+    def __init__(
+        self,
+        run: Run,
+        data: VideoData,
+        step: TrainStep,
+        state: State,
+        config: TrainConfig,
+        compute: Compute,
+        ranks: Ranks,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self.run, self.step, self.state, self.config, self.compute = run, step, state, config, compute
+        self.ranks, self.progress, self.should_stop = ranks, progress, should_stop
+        self.clips, self.validation, self.test = (data.clips(subset) for subset in SUBSETS)
+        self.budget = Budget(config, steps_per_epoch(self.clips, config))
+        self.clock = Clock(state.seconds)
+        self.last_save = self.clock.seconds
+        self.step_seconds: list[float] = []
+        self.copied: Scores | None = None  # the scores of persistence, the same after every epoch
+        self.free = device.free_memory(compute.device)
 
-    def stop_if_asked() -> None:
-        if should_stop():
-            save()
-            raise Interrupted(f"interrupted, and saved; go on with: convlstm train -o {run.folder} --resume")
+    def fit(self) -> TrainResult:
+        """Trains to the end. Raises Interrupted, or LostError, after saving."""
+        with self._saved_at_the_end(), self._memory_told():
+            if not self.state.steps:
+                self._save()  # a kill in the first epoch then goes on from these very initial values
+            self.progress.started(self.run.folder, self.budget, self.state.steps)
+            while (reason := self._why_ended()) is None:
+                if self._learn():
+                    self._validate()
+            return self._finish(reason)
 
-    def validated(done: int, total: int) -> None:
-        progress.validating(done, total)
-        stop_if_asked()
+    def _why_ended(self) -> str | None:
+        """Asked between epochs: the reason to end, or None."""
+        state = self.state
+        if state.position:
+            return None  # an interrupted epoch still has its validation to come
+        seconds = self._seconds()
+        if self.budget.spent(state.steps, seconds) and state.epoch:
+            by_time = self.budget.seconds is not None and seconds >= self.budget.seconds
+            return "the time is over" if by_time else "all steps are done"
+        if self.config.patience and state.epoch - state.best_epoch >= self.config.patience:
+            return f"no better validation in {self.config.patience} epochs"
+        return None
 
-    if not state.steps:
-        save()  # a kill in the first epoch then goes on from these very initial values
-    progress.started(run.folder, budget, state.steps)
-    while (reason := _why_ended(state, budget, config, clock)) is None:
-        for batch in _batches(train_clips, config, state):
-            if state.position and budget.spent(state.steps, clock.seconds):
+    def _learn(self) -> bool:
+        """Makes the steps that are left of the epoch; False after going back to a checkpoint, from where it begins."""
+        for clips, part in batches(self.clips, self.config, self.state, self.ranks):
+            if self.state.position and self.budget.spent(self.state.steps, self._seconds()):
                 break
-            began = time.perf_counter()
-            batch = augment(batch, config.augment, seed=(config.seed, state.steps))
-            spent = state.steps, clock.seconds
-            loss = step(to_float(batch, compute.device), budget.rate(*spent), budget.feeding(*spent))
-            if not math.isfinite(loss):
-                raise ConvLSTMError(
-                    f"the loss or its gradient is not finite at step {state.steps + 1}; {run.folder} keeps its last "
-                    "checkpoint. Train again with a lower --learning-rate or --precision fp32."
-                )
-            state.steps += 1
-            state.position += 1
-            state.loss_sum += loss
-            step_seconds.append(time.perf_counter() - began)
-            progress.stepped(state.steps, state.loss_sum / state.position, len(batch) / step_seconds[-1], clock.seconds)
-            stop_if_asked()
-            if clock.seconds - last_save > config.save_every:
-                save()
+            self._step(clips, part)
+            if self.state.in_a_row == SKIPPED_IN_A_ROW:
+                self._go_back()
+                return False
+            if self.should_stop():
+                raise Stopped
+            if self.clock.seconds - self.last_save > self.config.save_every and not self.state.in_a_row:
+                self._save()
+        if self.state.position == self.state.skipped:
+            self._go_back()
+            return False
+        return True
 
-        evaluation = evaluate_clips(network, validation_clips, compute, config.batch_size, validated, copied)
-        copied = evaluation.persistence
+    def _step(self, clips: Tensor, part: Part) -> None:
+        state, config = self.state, self.config
+        began = time.perf_counter()
+        spent = state.steps, self._seconds()
+        clips = augment(clips, config.augment, (config.seed, state.steps), part)
+        with at_once(self.should_stop):
+            loss = self.step.differentiate(to_float(clips, self.compute.device), self.budget.feeding(*spent), part)
+        learned = self.step.apply(loss, self.budget.rate(*spent) * LOWER**state.went_back)
+        state.steps += 1
+        state.position += 1
+        if not learned:
+            state.skipped += 1
+            state.in_a_row += 1
+            self.progress.note(
+                f"step {state.steps}: the loss or its gradient is not finite, so the step is left out "
+                f"({state.in_a_row} in a row)"
+            )
+            return
+        state.in_a_row = 0
+        state.loss_sum += loss
+        self.step_seconds.append(time.perf_counter() - began)
+        mean = state.loss_sum / (state.position - state.skipped)
+        self.progress.stepped(state.steps, mean, part[1] / self.step_seconds[-1], self.clock.seconds)
+
+    def _go_back(self) -> None:
+        """Back to the last checkpoint, with a lower learning rate. Raises ConvLSTMError where that was of no use."""
+        folder, config, failed = self.run.folder, self.config, self.state
+        if failed.went_back == GOES_BACK:
+            raise ConvLSTMError(
+                f"the loss or its gradient is not finite at step {failed.steps}, even with "
+                f"{LOWER**failed.went_back:g} times the learning rate; {folder} keeps its last checkpoint. Train again "
+                f"with a lower --learning-rate than {config.learning_rate:g}, or --precision fp32."
+            )
+        saved = self.run.load_resume()
+        if saved is None:
+            raise RunError(f"{folder}: its resume.pt is gone, so training cannot go back to it; start a new run.")
+        self.ranks.wait()  # before the first process writes it anew
+        self.state = _restore(self.run, saved, self.step)
+        self.state.went_back, self.state.in_a_row = failed.went_back + 1, 0
+        self._save()
+        self.progress.note(
+            f"{failed.in_a_row} steps in a row were left out: going back from step {failed.steps} to "
+            f"{self.state.steps}, with {LOWER**self.state.went_back:g} times the learning rate"
+        )
+
+    def _validate(self) -> None:
+        state, network = self.state, self.step.averaged
+        evaluation = self._evaluate(network, self.validation, COPYING, self.copied)
+        self.copied = evaluation.persistence
         improved = evaluation.model.mean_mse < state.best_mse
         if improved:
             state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1
-            run.save_weights(network.state_dict())
+            if self.ranks.is_first:
+                self.run.save_weights(network.state_dict())
         state.history.append(
             {
                 "epoch": state.epoch + 1,
                 "steps": state.steps,
-                "seconds": round(clock.seconds, 3),
-                "learning_rate": step.optimizer.param_groups[0]["lr"],
-                "train_loss": state.loss_sum / state.position,
+                "seconds": round(self.clock.seconds, 3),
+                "learning_rate": self.step.optimizer.param_groups[0]["lr"],
+                "train_loss": state.loss_sum / (state.position - state.skipped),
+                "skipped_steps": state.skipped,
                 "validation": evaluation.to_dict(),
             }
         )
-        state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
-        save()
-        run.write_metrics(state.history)
-        _write_sample(run, network, validation_clips, compute, state.epoch)
-        progress.epoch_ended(state.history[-1], improved)
-    seconds = clock.seconds
+        state.epoch, state.position, state.loss_sum, state.skipped = state.epoch + 1, 0, 0.0, 0
+        self._save()
+        if self.ranks.is_first:
+            self.run.write_metrics(state.history)
+            _write_sample(self.run, network, self.validation, self.compute, state.epoch)
+        self.progress.epoch_ended(state.history[-1], improved)
 
-    best = run.load_model(compute.device)
-    test = evaluate_clips(best, data.clips("test"), compute, config.batch_size, validated, baselines=BASELINES)
-    run.write_metrics(state.history)  # again, for a run that was killed between its last checkpoint and this file
-    run.write_json(
-        "test.json",
-        {"best_epoch": state.best_epoch, "stopped": reason, "seconds": seconds, **test.to_dict()},
-    )
-    report.write_run_report(run)
-    progress.finished()
-    typical = statistics.median(step_seconds) if step_seconds else None
-    return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
+    def _finish(self, reason: str) -> TrainResult:
+        """Tests the best weights and writes what is to be read."""
+        state, seconds = self.state, self.clock.seconds
+        self.ranks.wait()  # until the first process has written the weights
+        best = self.run.load_model(self.compute.device)
+        test = self._evaluate(best, self.test, BASELINES)
+        if self.ranks.is_first:
+            # Again, for a run that was killed between its last checkpoint and this file.
+            self.run.write_metrics(state.history)
+            self.run.write_json(
+                "test.json",
+                {"best_epoch": state.best_epoch, "stopped": reason, "seconds": seconds, **test.to_dict()},
+            )
+            report.write_run_report(self.run)
+        self.progress.finished()
+        typical = statistics.median(self.step_seconds) if self.step_seconds else None
+        return TrainResult(self.run, state.epoch, state.steps, seconds, typical, reason, test)
+
+    def _evaluate(
+        self,
+        network: EncoderForecaster,
+        clips: ClipDataset,
+        baselines: Mapping[str, Baseline],
+        known: Scores | None = None,
+    ) -> Evaluation:
+        def scored(done: int, total: int) -> None:
+            self.progress.validating(done, total)
+            if self.should_stop():
+                raise Stopped
+
+        with at_once(self.should_stop):
+            return evaluate_clips(
+                network,
+                clips,
+                self.compute,
+                math.ceil(self.config.batch_size / self.ranks.world),
+                scored,
+                known,
+                baselines=baselines,
+                ranks=self.ranks,
+            )
+
+    def _seconds(self) -> float:
+        """Time of the training, the same for all processes where anything depends on it."""
+        return self.clock.seconds if self.budget.seconds is None else self.ranks.of_first(self.clock.seconds)
+
+    def _save(self) -> None:
+        self.state.seconds = self.last_save = self.clock.seconds
+        if self.ranks.is_first:
+            self.run.save_resume({"state": asdict(self.state), "step": self.step.state_dict()})
+
+    @contextlib.contextmanager
+    def _saved_at_the_end(self) -> Iterator[None]:
+        """Saves when the training is to stop, or another process is lost: between two steps, or in the first half of
+        one, which leaves no trace."""
+        go_on = f"go on with: convlstm train -o {self.run.folder} --resume"
+        try:
+            yield
+        except Stopped:
+            self._save()
+            raise Interrupted(f"interrupted, and saved; {go_on}") from None
+        except RuntimeError as error:
+            if self.ranks.world == 1 or is_out_of_memory(error) or not is_lost(error):
+                raise
+            self._save()
+            raise LostError(
+                f"another process of this training has ended; what was reached is saved, {go_on}"
+            ) from error
+
+    @contextlib.contextmanager
+    def _memory_told(self) -> Iterator[None]:
+        try:
+            yield
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            told = fitting.too_large(self.run.model_config, self.config, self.free, self.ranks)
+            raise MemoryShort(told) from error
 
 
-def _why_ended(state: State, budget: Budget, config: TrainConfig, clock: Clock) -> str | None:
-    """Asked between epochs: the reason to end, or None."""
-    if state.position:
-        return None  # an interrupted epoch still has its validation to come
-    if budget.spent(state.steps, clock.seconds) and state.epoch:
-        by_time = budget.seconds is not None and clock.seconds >= budget.seconds
-        return "the time is over" if by_time else "all steps are done"
-    if config.patience and state.epoch - state.best_epoch >= config.patience:
-        return f"no better validation in {config.patience} epochs"
-    return None
+def batches(
+    clips: ClipDataset, config: TrainConfig, state: State, ranks: Ranks = ALONE
+) -> Iterator[tuple[Tensor, Part]]:
+    """The rest of the epoch: this process's clips of each batch, (B, T, C, H, W) uint8, and which they are.
 
-
-def _batches(clips: ClipDataset, config: TrainConfig, state: State) -> Iterator[Tensor]:
-    """The rest of the epoch, each (B, T, C, H, W) uint8; the order depends on nothing but seed and epoch."""
+    The order depends on nothing but seed and epoch. A process that has no clip of a batch gets one that does not count.
+    """
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
     order = torch.cat([torch.randperm(len(clips), generator=generator) for _ in range(_passes(clips, config))])
-    batches = [batch.tolist() for batch in torch.split(order, config.batch_size)]
-    yield from DataLoader(clips, batch_sampler=batches[state.position :], generator=generator)
+    whole = [batch.tolist() for batch in torch.split(order, config.batch_size)][state.position :]
+    loader = DataLoader(
+        clips, batch_sampler=[list(ranks.share(batch)) or batch[:1] for batch in whole], generator=generator
+    )
+    for batch, loaded in zip(whole, loader, strict=True):
+        yield loaded, (ranks.share(range(len(batch))), len(batch))
 
 
 def steps_per_epoch(clips: ClipDataset, config: TrainConfig) -> int:
@@ -291,127 +432,6 @@ def steps_per_epoch(clips: ClipDataset, config: TrainConfig) -> int:
 def _passes(clips: ClipDataset, config: TrainConfig) -> int:
     """Times that an epoch passes over the clips, so that few clips do not mean validation after every few steps."""
     return math.ceil(config.epoch_steps / math.ceil(len(clips) / config.batch_size))
-
-
-class TrainStep:
-    """A network and its optimiser: called with a batch, it makes one optimiser step."""
-
-    def __init__(
-        self,
-        model: ForecasterConfig,
-        config: TrainConfig,
-        compute: Compute,
-        initial: dict[str, Tensor] | None,
-    ) -> None:
-        self.network = initial_network(model, config.seed)
-        if initial is not None:
-            self.network.load_state_dict(initial)
-        self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.network.checkpoint_every(config.checkpoint_every)
-        self._average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average))
-        parameters = list(self.network.parameters())
-        kernels = [p for p in parameters if p.ndim == 4]
-        others = [p for p in parameters if p.ndim != 4]  # decay would pull on what biases and peepholes mean
-        groups = [
-            {"params": kernels, "weight_decay": config.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimizer: torch.optim.Optimizer
-        if config.optimizer == "rmsprop":
-            self.optimizer = torch.optim.RMSprop(groups, lr=config.learning_rate, alpha=0.9)  # decay of Shi et al. 2015
-        else:
-            self.optimizer = torch.optim.AdamW(groups, lr=config.learning_rate)
-        # float16 has no room for small gradients: they are scaled up before the backward, and down again after it.
-        self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
-        self._config = config
-        self._compute = compute
-        self._steps = 0
-
-    @property
-    def averaged(self) -> EncoderForecaster:
-        """The network with the moving average of the weights: what is validated, saved and used."""
-        network = self._average.module
-        assert isinstance(network, EncoderForecaster)
-        return network
-
-    def __call__(self, clip: Tensor, rate: float = 1.0, feeding: float = 0.0) -> float:
-        """Learns from clips (B, T, C, H, W) in [0, 1]; gives their loss.
-
-        `rate` is a share of the learning rate, `feeding` the probability that the forecaster is fed true frames.
-        Gives NaN, and learns nothing, where a gradient is not finite, and in fp16 is not at any scale.
-        """
-        for group in self.optimizer.param_groups:
-            group["lr"] = self._config.learning_rate * rate
-        frames, truth = clip.tensor_split([self.network.config.input_frames], dim=1)
-        self.network.train()
-        with self._compute.autocast():
-            forecast = self.network(frames, truth.shape[1], truth=truth, fed=self._draw_fed(truth, feeding))
-        loss = loss_between(self._config.loss, forecast.float(), truth)
-        self._steps += 1
-        self.optimizer.zero_grad()
-        self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
-        self._scaler.unscale_(self.optimizer)
-        norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm or math.inf)
-        if not math.isfinite(norm) and not self._scaler.is_enabled():
-            return math.nan  # before it gets into the weights
-        self._scaler.step(self.optimizer)  # makes no step where the scale was too high, and `update` lowers it
-        self._scaler.update()
-        if math.isfinite(norm):
-            self._average.update_parameters(self.network)
-        elif self._scaler.get_scale() < 1.0:
-            return math.nan
-        return loss.item()
-
-    def state_dict(self) -> dict[str, Any]:
-        """All that a step depends on, as tensors and plain values."""
-        return {
-            "network": self.network.state_dict(),
-            "average": self._average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "scaler": self._scaler.state_dict(),
-            "steps": self._steps,
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what `state_dict` gave."""
-        self.network.load_state_dict(state["network"])
-        self._average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        if state["scaler"]:  # empty unless it was fp16
-            self._scaler.load_state_dict(state["scaler"])
-        self._steps = state["steps"]
-
-    def _draw_fed(self, truth: Tensor, feeding: float) -> Tensor | None:
-        """Where true frames are fed, (B, horizon) bool; the seed and the number of the step decide."""
-        if not feeding:
-            return None
-        generator = torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps)
-        return (torch.rand(truth.shape[:2], generator=generator) < feeding).to(truth.device)
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """For `AveragedModel`: an exponential moving average that forgets the initial values sooner than later ones."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
-        count = int(updates)
-        torch._foreach_lerp_(averaged, current, 1.0 - min(decay, count / (count + 9)))
-
-    return update
-
-
-def loss_between(kind: Loss, forecast: Tensor, truth: Tensor) -> Tensor:
-    """A loss of two tensors of one shape, averaged over everything; `bce` is for a forecast in [0, 1]."""
-    if kind == "mse":
-        return F.mse_loss(forecast, truth)
-    if kind == "mae":
-        return F.l1_loss(forecast, truth)
-    if kind == "huber":
-        return F.smooth_l1_loss(forecast, truth, beta=0.1)  # quadratic below a tenth of the value range
-    if kind == "bce":
-        # By hand, since torch's raises on a rounding beyond 1, and on NaN, which is to be told with its remedy.
-        known = forecast.clamp(ROUNDING, 1.0 - ROUNDING)
-        return -(truth * known.log() + (1.0 - truth) * (1.0 - known).log()).mean()
-    return F.l1_loss(forecast, truth) + F.mse_loss(forecast, truth)
 
 
 def _write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, compute: Compute, epoch: int) -> None:

@@ -87,3 +87,10 @@ def decimals(metric: str, columns: dict[str, dict[str, Any]]) -> int:
     if metric not in ERRORS or not any(means):
         return digits
     return min(MOST_DIGITS, max(digits, 1 - math.floor(math.log10(min(mean for mean in means if mean)))))
+
+
+def size(value: float | None) -> str:
+    """A number of bytes."""
+    if value is None:
+        return "-"
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"

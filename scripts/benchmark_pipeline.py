@@ -33,7 +33,8 @@ from convlstm_cli.schedule import Budget
 from convlstm_cli.settings import DataConfig, TrainConfig
 
 # The loop's own helpers, so that what is measured is what training does.
-from convlstm_cli.train import State, TrainStep, _batches, _write_sample, initial_network, loss_between
+from convlstm_cli.train import State, _write_sample, batches
+from convlstm_cli.train_step import TrainStep, initial_network, loss_between
 
 T = TypeVar("T")
 
@@ -89,7 +90,7 @@ def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: i
 
     say("the loader alone")
     began = time.perf_counter()
-    loaded = [len(batch) for batch in _batches(clips, config, State())]
+    loaded = [len(clip) for clip, _ in batches(clips, config, State())]
     loading = time.perf_counter() - began
 
     times = steps(data, model, config, compute, step, rounds)
@@ -174,11 +175,11 @@ def steps(
     """Seconds of the parts of the loop's step, and of a bare step on a fixed batch, in turn."""
     network = initial_network(model, config.seed).to(compute.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    batches = list(_batches(data.clips("train"), config, State()))
+    loaded = [batch for batch, _ in batches(data.clips("train"), config, State())]
     # Full ones only: the last of an epoch may hold fewer clips.
-    batches = [batch for batch in batches if len(batch) == len(batches[0])]
-    budget = Budget(config, len(batches))
-    frames, truth = to_float(batches[0], compute.device).tensor_split([model.input_frames], dim=1)
+    full = [batch for batch in loaded if len(batch) == len(loaded[0])]
+    budget = Budget(config, len(full))
+    frames, truth = to_float(full[0], compute.device).tensor_split([model.input_frames], dim=1)
 
     def forward() -> Tensor:
         network.zero_grad()
@@ -187,7 +188,7 @@ def steps(
         return loss_between(config.loss, forecast.float(), truth)
 
     def in_the_loop(number: int) -> dict[str, float]:
-        clip, converting = timed(lambda: to_float(batches[number % len(batches)], compute.device))
+        clip, converting = timed(lambda: to_float(full[number % len(full)], compute.device))
         _, stepping = timed(lambda: step(clip, budget.rate(max(number, 0), 0.0)))
         return {"to_float": converting, "step": stepping}
 

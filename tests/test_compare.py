@@ -18,7 +18,8 @@ from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.run import Run
 from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
-from convlstm_cli.train import initial_network, train
+from convlstm_cli.train import train
+from convlstm_cli.train_step import initial_network
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, device="cpu")

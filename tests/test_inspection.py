@@ -7,6 +7,7 @@ import torch
 from helpers import moving_square
 
 from convlstm_cli.data import prepare
+from convlstm_cli.device import choose
 from convlstm_cli.inspection import inspect_data, inspect_run, inspect_video, plan, training_memory
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -24,7 +25,7 @@ def test_a_video_is_counted_by_decoding(tmp_path: Path) -> None:
 
 def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) -> None:
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
-    found = plan(data, MODEL, TrainConfig(batch_size=5))
+    found = plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu"))
     assert found["batch_shape"] == [5, 7, 1, 32, 32]
     assert found["parameters"] == parameter_count(MODEL)
     assert found["clips"] == {name: len(data.clips(name)) for name in ("train", "validation", "test")}  # type: ignore[arg-type]

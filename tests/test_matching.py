@@ -12,7 +12,8 @@ from convlstm_cli.matching import CLOSE, initial_weights, match_parameters, time
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
-from convlstm_cli.train import initial_network, steps_per_epoch
+from convlstm_cli.train import steps_per_epoch
+from convlstm_cli.train_step import initial_network
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4, 4), kernel_size=3, input_frames=4, horizon=3)
 

@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 import json
 import math
 from collections.abc import Callable
@@ -9,16 +10,27 @@ import numpy as np
 import pytest
 import torch
 
+from convlstm_cli import train as training
 from convlstm_cli.data import VideoData, prepare, restore
 from convlstm_cli.device import choose
-from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, OutputError, RunError, UsageError
+from convlstm_cli.errors import (
+    ConvLSTMError,
+    InputError,
+    Interrupted,
+    MemoryShort,
+    OutputError,
+    RunError,
+    UsageError,
+)
 from convlstm_cli.evaluate import evaluate_clips
-from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import DataConfig, Loss, TrainConfig
-from convlstm_cli.train import ROUNDING, TrainStep, check_options, loss_between, resume, train
+from convlstm_cli.stopping import StopRequest
+from convlstm_cli.train import check_options, resume, train
+from convlstm_cli.train_step import ROUNDING, TrainStep, loss_between
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
@@ -371,3 +383,129 @@ def test_three_times_the_trained_horizon_is_no_worse_than_copying(
     forecast = network(frames, 100)
     assert forecast.isfinite().all()
     assert 0.0 <= forecast.min() <= forecast.max() <= 1.0
+
+
+class Broken(TrainStep):
+    """Makes the steps of these numbers, from 0 and counted over all attempts, come to nothing."""
+
+    numbers: range = range(0)
+    made = 0
+
+    def differentiate(self, *args: Any) -> float:
+        loss = super().differentiate(*args)
+        Broken.made += 1
+        return math.nan if Broken.made - 1 in self.numbers else loss
+
+
+@pytest.fixture
+def break_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[range], None]:
+    def break_them(numbers: range) -> None:
+        monkeypatch.setattr(Broken, "numbers", numbers)
+        monkeypatch.setattr(Broken, "made", 0)
+        monkeypatch.setattr(training, "TrainStep", Broken)
+
+    return break_them
+
+
+class Notes(Progress):
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def note(self, message: str) -> None:
+        self.told.append(message)
+
+
+def test_a_step_that_is_not_finite_is_left_out_and_told(
+    data: VideoData, tmp_path: Path, break_steps: Callable[[range], None]
+) -> None:
+    break_steps(range(3, 6))
+    config = TrainConfig(max_steps=20, epoch_steps=10, batch_size=4, device="cpu")
+    notes = Notes()
+    result = train(data, MODEL, config, tmp_path / "run", progress=notes)
+    assert result.steps == 20
+    rows = result.run.read_metrics()
+    assert [row["skipped_steps"] for row in rows] == [3, *([0] * (len(rows) - 1))]
+    assert all(math.isfinite(row["train_loss"]) and row["train_loss"] > 0 for row in rows)
+    assert [note.split(":")[0] for note in notes.told] == ["step 4", "step 5", "step 6"]
+    assert "3 in a row" in notes.told[-1]
+
+
+def test_several_in_a_row_go_back_to_the_checkpoint_with_a_lower_rate(
+    data: VideoData, tmp_path: Path, break_steps: Callable[[range], None]
+) -> None:
+    """As if training had been begun at the checkpoint with the lower rate."""
+    config = TrainConfig(epochs=2, epoch_steps=8, batch_size=4, schedule="constant", warmup=0.0, device="cpu")
+    steps = training.steps_per_epoch(data.clips("train"), config)
+    break_steps(range(steps + 2, steps + 2 + training.SKIPPED_IN_A_ROW))
+    notes = Notes()
+    result = train(data, MODEL, config, tmp_path / "run", progress=notes)
+    assert result.steps == 2 * steps
+    assert f"going back from step {steps + 7} to {steps}, with 0.25 times" in notes.told[-1]
+    first, second = result.run.read_metrics()
+    assert second["learning_rate"] == training.LOWER * first["learning_rate"]
+    assert (first["skipped_steps"], second["skipped_steps"]) == (0, 0)
+
+    break_steps(range(0))
+    train(data, MODEL, dataclasses.replace(config, epochs=1), tmp_path / "other")
+    other = Run.open(tmp_path / "other")
+    state = other.load_resume()
+    assert state is not None
+    state["state"]["went_back"] = 1
+    other.save_resume(state)
+    resume(other, data, config=config)
+    assert all(
+        torch.equal(value, weights(tmp_path / "other")[name]) for name, value in weights(tmp_path / "run").items()
+    )
+
+
+def test_training_that_is_of_no_use_stops_with_the_reason(
+    data: VideoData, tmp_path: Path, break_steps: Callable[[range], None]
+) -> None:
+    """And goes on from its last checkpoint later."""
+    config = TrainConfig(max_steps=30, epoch_steps=10, batch_size=4, device="cpu")
+    break_steps(range(12, 1000))
+    with pytest.raises(ConvLSTMError, match=r"not finite at step \d+, even with 0\.00390625 times .* --learning-rate"):
+        train(data, MODEL, config, tmp_path / "run")
+    break_steps(range(0))
+    assert resume(Run.open(tmp_path / "run"), data).steps == 30
+
+
+@pytest.mark.parametrize("number", [1, 4, 6])
+def test_a_request_to_stop_is_heeded_inside_a_step(
+    data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """It is saved as it was before that step; numbers are those of forward passes, in training and in validation."""
+    whole = train(data, MODEL, CONFIG, tmp_path / "whole")
+    request, count, left = StopRequest(), itertools.count(1), []
+    forward = EncoderForecaster.forward
+
+    def asked_within(self: EncoderForecaster, *args: Any, **more: Any) -> torch.Tensor:
+        if next(count) == number:
+            request.ask()
+        forecast = forward(self, *args, **more)
+        left.append(forecast.shape)
+        return forecast
+
+    monkeypatch.setattr(EncoderForecaster, "forward", asked_within)
+    with pytest.raises(Interrupted):
+        train(data, MODEL, CONFIG, tmp_path / "cut", should_stop=request)
+    assert len(left) == number - 1  # what was under way was not completed
+    resume(Run.open(tmp_path / "cut"), data)
+    assert all(torch.equal(value, weights(tmp_path / "cut")[name]) for name, value in weights(whole.run.folder).items())
+
+
+@pytest.mark.parametrize("where", ["differentiate", "apply"])
+def test_want_of_memory_in_a_step_is_told_with_what_would_fit(
+    data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    def exhausted(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:129] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(TrainStep, where, exhausted)
+    monkeypatch.setattr("convlstm_cli.device.free_memory", lambda _device: 10**7)
+    with pytest.raises(
+        MemoryShort, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
+    ):
+        train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
+    monkeypatch.undo()
+    assert resume(Run.open(tmp_path / "run"), data).steps == 2

@@ -15,12 +15,20 @@ ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
 Head = Literal["mix", "residual", "sigmoid"]
 
 
-def option(default: T, text: str, *, flag: str | None = None, parse: Callable[[str, str], T] | None = None) -> T:
+def option(
+    default: T,
+    text: str,
+    *,
+    flag: str | None = None,
+    alias: str | None = None,
+    parse: Callable[[str, str], T] | None = None,
+) -> T:
     """A field that is also an option of the command line, with its one line of doc.
 
-    `flag` is needed where it is not the field's name, `parse` (of flag and text) where typer has no such type.
+    `flag` is needed where it is not the field's name, `parse` (of flag and text) where typer has no such type. `alias`
+    is another spelling.
     """
-    metadata = {"help": text, "flag": flag, "parse": parse}
+    metadata = {"help": text, "flag": flag, "alias": alias, "parse": parse}
     return field(default=default, metadata=metadata)
 
 

@@ -12,7 +12,7 @@ from convlstm_cli.augment import augment
 from convlstm_cli.evaluate import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.schedule import Budget
-from convlstm_cli.train import TrainStep
+from convlstm_cli.train_step import TrainStep
 from moving_mnist.settings import Settings, free
 
 PLAIN_RATE = 1e-3
