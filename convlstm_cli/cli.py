@@ -289,6 +289,7 @@ def compare(
     from convlstm_cli import console, recorded, views
     from convlstm_cli.run import Run, new_folder
 
+    _check_alone("compare")
     keep_freed_memory()
     progress = console.ConsoleProgress(quiet, verbose)
     options = _with_preset(context, preset, options)
@@ -348,6 +349,7 @@ def evaluate(
     from convlstm_cli.ensemble import open_members
     from convlstm_cli.run import Run
 
+    _check_alone("evaluate")
     config = build(EvaluateConfig, options)
     members = [path for path in others or () if Run.is_run(path)]
     folders = [str(path) for path in others or () if path not in members]
@@ -665,6 +667,14 @@ def _check_agrees(
     check_unchanged(given, settings, explicit)
     network = build(ForecasterConfig, options, height=height, width=width, channels=1)
     check_unchanged(network, recorded["model"], explicit)
+
+
+def _check_alone(command: str) -> None:
+    """Raises UsageError where torchrun has started several processes, all of which would do the same."""
+    from convlstm_cli.distributed import Ranks
+
+    if (world := Ranks.from_environment().world) > 1:
+        raise UsageError(f"{command} works in one process, and WORLD_SIZE is {world}; start it without torchrun.")
 
 
 def _explicit(context: typer.Context) -> set[str]:

@@ -244,14 +244,14 @@ class _Training:
                 break
             self._step(clips, part)
             if self.state.in_a_row == SKIPPED_IN_A_ROW:
-                self._go_back()
+                self._go_back(f"{SKIPPED_IN_A_ROW} steps in a row were left out")
                 return False
             if self.should_stop():
                 raise Stopped
             if self.clock.seconds - self.last_save > self.config.save_every and not self.state.in_a_row:
                 self._save()
         if self.state.position == self.state.skipped:
-            self._go_back()
+            self._go_back("all steps of the epoch were left out")
             return False
         return True
 
@@ -279,14 +279,14 @@ class _Training:
         mean = state.loss_sum / (state.position - state.skipped)
         self.progress.stepped(state.steps, mean, part[1] / self.step_seconds[-1], self.clock.seconds)
 
-    def _go_back(self) -> None:
+    def _go_back(self, why: str) -> None:
         """Back to the last checkpoint, with a lower learning rate. Raises ConvLSTMError where that was of no use."""
         folder, config, failed = self.run.folder, self.config, self.state
         if failed.went_back == GOES_BACK:
             raise ConvLSTMError(
-                f"the loss or its gradient is not finite at step {failed.steps}, even with "
-                f"{LOWER**failed.went_back:g} times the learning rate; {folder} keeps its last checkpoint. Train again "
-                f"with a lower --learning-rate than {config.learning_rate:g}, or --precision fp32."
+                f"training comes to nothing at step {failed.steps} ({why}), even with {LOWER**failed.went_back:g} "
+                f"times the learning rate; {folder} keeps its last checkpoint. Train again with a lower "
+                f"--learning-rate than {config.learning_rate:g}, or --precision fp32."
             )
         saved = self.run.load_resume()
         if saved is None:
@@ -296,14 +296,17 @@ class _Training:
         self.state.went_back, self.state.in_a_row = failed.went_back + 1, 0
         self._save()
         self.progress.note(
-            f"{failed.in_a_row} steps in a row were left out: going back from step {failed.steps} to "
-            f"{self.state.steps}, with {LOWER**self.state.went_back:g} times the learning rate"
+            f"{why}: going back from step {failed.steps} to {self.state.steps}, with "
+            f"{LOWER**self.state.went_back:g} times the learning rate"
         )
 
     def _validate(self) -> None:
         state, network = self.state, self.step.averaged
         evaluation = self._evaluate(network, self.validation, COPYING, self.copied)
         self.copied = evaluation.persistence
+        if not math.isfinite(evaluation.model.mean_mse):
+            self._go_back("the forecasts of the validation are not finite")
+            return
         improved = evaluation.model.mean_mse < state.best_mse
         if improved:
             state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1

@@ -31,6 +31,7 @@ from convlstm_cli.memory import keep_freed_memory
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.schedule import Budget
+from convlstm_cli.stopping import StopRequest
 
 POLL = 0.2
 """Seconds between looks at what the processes tell, and whether to stop."""
@@ -159,6 +160,8 @@ def _train_in_processes(plan: Plan, left: Sequence[Trial], made: _Made, should_s
     finally:
         try:
             stop.set()  # those that go on save and end
+            for process in multiprocessing.active_children() if os.name == "posix" else ():
+                process.terminate()  # which they take as a request to save at once, even inside a step
             pool.shutdown(cancel_futures=True)
         except KeyboardInterrupt:  # asked again, to end without saving; nothing else ends a pool at once
             for process in multiprocessing.active_children():
@@ -196,15 +199,26 @@ def _numbered(plan: Plan, left: Sequence[Trial]) -> Iterator[tuple[int, Trial]]:
     return ((position, trial) for position, trial in enumerate(plan.trials()) if str(trial) in wanted)
 
 
+class _Request(StopRequest):
+    """Asked for by a signal, or in all processes by an event."""
+
+    def __init__(self, event: Any) -> None:
+        super().__init__()
+        self._event = event
+
+    def __call__(self) -> bool:
+        return super().__call__() or bool(self._event.is_set())
+
+
 class _Worker:
     """What a process needs for any training."""
 
     def __init__(self, folder: Path, device: str | None, told: Any, stop: Any) -> None:
-        self._folder, self._device, self._told, self._stop = folder, device, told, stop
+        self._folder, self._device, self._told = folder, device, told
         self._data: VideoData | None = None
         # Not `stop` itself, whose lock this very process may hold when a signal comes.
-        self._asked, self._busy = threading.Event(), threading.Lock()
-        signal.signal(signal.SIGTERM, lambda *_: self._asked.set())
+        self._request, self._busy = _Request(stop), threading.Lock()
+        signal.signal(signal.SIGTERM, lambda *_: self._request.ask())
         threading.Thread(target=self._leave_with_parent, daemon=True).start()
 
     def work(self, position: int) -> _Result:
@@ -216,17 +230,14 @@ class _Worker:
                 self._data = video_data.restore(plan.data, model.input_frames, model.horizon)
             trial = list(plan.trials())[position]
             watched = _Watched(lambda share: self._told.put((str(trial), share)))
-            return _train(plan, trial, self._data, self._device, watched, self._should_stop)
-
-    def _should_stop(self) -> bool:
-        return self._asked.is_set() or bool(self._stop.is_set())
+            return _train(plan, trial, self._data, self._device, watched, self._request)
 
     def _leave_with_parent(self) -> None:
         """Ends this process, after saving, when the one that started it was killed: the pool's queue would not."""
         parent = multiprocessing.parent_process()
         assert parent is not None
         multiprocessing.connection.wait([parent.sentinel])
-        self._asked.set()
+        signal.raise_signal(signal.SIGTERM)  # which the thread that trains takes
         with self._busy:
             os._exit(1)
 

@@ -69,9 +69,8 @@ def test_a_training_that_cannot_fit_is_refused_with_what_does(free: SetFree) -> 
     config = TrainConfig(batch_size=64, device="cpu")
     with pytest.raises(MemoryShort, match=r"--batch-size 64 with frames of 32x32 .* would fit") as told:
         check(MODEL, config, choose("cpu"))
-    batch, every = (int(n) for n in re.findall(r"--(?:batch-size|checkpoint-every) (\d+)(?:,| would)", str(told.value)))
+    [batch] = (int(number) for number in re.findall(r"--batch-size (\d+), or", str(told.value)))
     assert needed(batch) <= room < needed(2 * batch)
-    assert fitting.WORKSPACE * training_memory(MODEL, 64, every) <= room
     assert re.search(r"--size 16x16 would fit", str(told.value))
     check(MODEL, dataclasses.replace(config, batch_size=batch), choose("cpu"))
     free(None)
@@ -81,6 +80,10 @@ def test_a_training_that_cannot_fit_is_refused_with_what_does(free: SetFree) -> 
 def test_where_nothing_fits_the_message_still_says_what_to_lower(free: SetFree) -> None:
     free(1000)
     assert "lower --batch-size to 1, and --size and --hidden" in too_large(MODEL, TrainConfig(), 1000)
+    every = 2  # the square root of 4 frames
+    room = fitting.WORKSPACE * training_memory(MODEL, 64, every)
+    assert f"--checkpoint-every {every}, or" in too_large(MODEL, TrainConfig(batch_size=64), int(room))
+    assert f"--checkpoint-every {every}" not in too_large(MODEL, TrainConfig(batch_size=64), int(room) - 1)
     assert "lower --batch-size or --size" in too_large(MODEL, TrainConfig(), None)
 
 
@@ -93,4 +96,4 @@ def test_what_an_accelerator_is_said_to_hold_fits(make_folder: Callable[..., Pat
 
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     result = train(data, MODEL, TrainConfig(batch_size=AUTO_BATCH, max_steps=2), tmp_path / "run")
-    assert result.run.train_config.batch_size == 16  # of 32 clips at most, and fewer are there
+    assert result.run.train_config.batch_size == 32
