@@ -152,6 +152,36 @@ def test_a_dry_run_trains_nothing(make_folder: Callable[..., Path], tmp_path: Pa
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_batch_that_fits_is_found_and_settled(
+    make_folder: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = make_folder()
+    told = refused("train", folder, "-o", "run", *TINY, "--batch", "none", cwd=tmp_path)
+    assert "--batch-size is 'none'; give auto, or a number" in told
+    monkeypatch.setattr("convlstm_cli.device.free_memory", lambda _device: 2 * 10**6)
+    train = "train", folder, "-o", "run", *TINY, "--max-steps", 1, "--device", "cpu"
+    told = refused(*train, "--batch-size", 64, cwd=tmp_path, code=1)
+    assert "--batch-size 64 with frames of 32x32 takes more memory than there is (2.0 MB are free)" in told
+    with contextlib.chdir(tmp_path):
+        done = CliRunner().invoke(app, [*map(str, train), "--batch", "auto"])
+        assert done.exit_code == 0, done.stderr
+        settled = json.loads(Path("run/config.json").read_text())["training"]["batch_size"]
+        assert settled in (1, 2, 4)
+        again = CliRunner().invoke(app, ["train", "-o", "run", "--resume", "--batch", "auto", "--max-steps", "2"])
+        assert again.exit_code == 0, again.stderr
+    assert "--batch-size is 64" in refused("train", "-o", "run", "--resume", "--batch", 64, cwd=tmp_path)
+
+
+def test_commands_of_one_process_refuse_several(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Told by the first process only, since all have the same command line."""
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    for command in ("compare", "evaluate"):
+        monkeypatch.setenv("RANK", "0")
+        assert f"{command} works in one process" in refused(command, ".", cwd=tmp_path)
+        monkeypatch.setenv("RANK", "1")
+        assert not refused(command, ".", cwd=tmp_path)
+
+
 def test_an_interrupted_training_goes_on(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
     command = [sys.executable, "-m", "convlstm_cli", "train", str(folder), *TINY, "-o", "runs/cut", "--epochs", "400"]
