@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, pictures, report
+from convlstm_cli import device, lock, pictures, report
 from convlstm_cli.augment import augment
 from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import VideoData
@@ -75,7 +75,7 @@ def train(
 
     Raises:
         UsageError: a loss that does not go with the network's head, or a device that is not there.
-        OutputError: `folder` is there already, or cannot be written.
+        OutputError: `folder` is there already, cannot be written, or another process is training into it.
         Interrupted: after saving; `resume` goes on, bit for bit on a CPU unless `max_time` makes the learning rate
             follow the clock.
     """
@@ -86,9 +86,10 @@ def train(
         "data": data.to_dict(),
         **_circumstances(config, compute),
     }
-    run = Run.create(folder, record)
-    step = TrainStep(model, config, compute, initial)
-    return _fit(run, data, step, State(), config, compute, progress or Progress(), should_stop)
+    with lock.holding(folder):
+        run = Run.create(folder, record)
+        step = TrainStep(model, config, compute, initial)
+        return _fit(run, data, step, State(), config, compute, progress or Progress(), should_stop)
 
 
 def resume(
@@ -104,21 +105,23 @@ def resume(
 
     `data` is `data.restore` of the run's own record. `config` replaces the recorded one, to go on for longer or
     on another device. `initial` are the weights that `train` was given, for a run that was stopped before it could
-    save them. Raises RunError if the run's state is damaged, Interrupted as `train` does.
+    save them. Raises RunError if the run's state is damaged, OutputError if another process is training it,
+    Interrupted as `train` does.
     """
     config = config or run.train_config
-    run.remove_partials()
     compute = device.choose(config.device, config.precision)
-    step = TrainStep(run.model_config, config, compute, initial)
-    saved = run.load_resume()
-    if saved is None and run.read_metrics():
-        raise RunError(
-            f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
-        )
-    state = State() if saved is None else _restore(run, saved, step)
-    run.config |= _circumstances(config, compute)  # they may be others than at the beginning
-    run.write_json("config.json", run.config)
-    return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
+    with lock.holding(run.folder):
+        run.remove_partials()
+        step = TrainStep(run.model_config, config, compute, initial)
+        saved = run.load_resume()
+        if saved is None and run.read_metrics():
+            raise RunError(
+                f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
+            )
+        state = State() if saved is None else _restore(run, saved, step)
+        run.config |= _circumstances(config, compute)  # they may be others than at the beginning
+        run.write_json("config.json", run.config)
+        return _fit(run, data, step, state, config, compute, progress or Progress(), should_stop)
 
 
 def _circumstances(config: TrainConfig, compute: Compute) -> dict[str, Any]:
