@@ -247,9 +247,9 @@ def _fit(
             }
         )
         state.epoch, state.position, state.loss_sum = state.epoch + 1, 0, 0.0
+        _write_sample(run, network, validation_clips, compute, state.epoch)  # first: no resumed run comes back to it
         save()
         run.write_metrics(state.history)
-        _write_sample(run, network, validation_clips, compute, state.epoch)
         progress.epoch_ended(state.history[-1], improved)
     seconds = clock.seconds
 
