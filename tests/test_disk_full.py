@@ -29,7 +29,9 @@ from convlstm_cli.tiling import reserve
 from convlstm_cli.train import resume, train
 from convlstm_cli.video.writer import FORMATS, open_writer
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+MODEL = ForecasterConfig(
+    32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned", head="sigmoid"
+)
 CONFIG = TrainConfig(max_steps=1, epoch_steps=1, batch_size=4, device="cpu")
 
 _refused: tuple[str, str, int] | None = None
@@ -72,6 +74,14 @@ def limited(size: int) -> Iterator[None]:
 
 
 OPEN, RENAME = ("open", errno.ENOSPC), ("os.rename", errno.EROFS)
+
+
+@pytest.fixture(autouse=True)
+def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without what takes long and writes nothing: drawing charts, measuring memory and time."""
+    monkeypatch.setattr("convlstm_cli.charts._svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr("convlstm_cli.judge.training_memory", lambda *_: 1)
+    monkeypatch.setattr("convlstm_cli.compare.time_steps", lambda _, arms, *__: [0.1] * len(arms))
 
 
 @pytest.fixture
