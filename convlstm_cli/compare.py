@@ -143,7 +143,7 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
 
 def _go_on(plan: Plan, data: VideoData, progress: Progress, should_stop: Callable[[], bool]) -> dict[str, Any]:
     """For whoever holds the comparison's folder."""
-    sweep(plan.folder)
+    sweep(plan.folder, below=True)
     plan.write()
     train_all(plan, data, progress, should_stop)
     runs = {arm.name: tuple(Run.open(plan.run_folder(Trial(arm, seed))) for seed in plan.seeds) for arm in plan.arms}

@@ -99,7 +99,9 @@ def creating_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, *, below: bool = False) -> None:
-    """Removes what killed processes left half written in a folder, and with `below` in the folders in it as well.
+    """Removes what killed processes left half written in a folder.
+
+    With `below`, for runs and comparisons, also in the folders in it, and the files of locks that nobody holds.
 
     A folder that was moved away and has no successor is put back. Nothing is touched that a living process is
     writing, here or on another host; what has the name of another host, or cannot be locked on its file system, is
@@ -107,7 +109,7 @@ def sweep(folder: Path, *, below: bool = False) -> None:
     """
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
-            if name.startswith((PARTIAL, REPLACED, lock.LOCKED)):
+            if name.startswith((PARTIAL, REPLACED, lock.LOCKED)) or (below and name == lock.LOCK):
                 _sweep(Path(parent, name))
         folders[:] = [name for name in folders if below and not name.startswith(".")]
 
@@ -117,7 +119,7 @@ def _sweep(path: Path) -> None:
     with contextlib.suppress(OSError), lock.held(path) as held:
         if held is False:
             return
-        if path.name.startswith(lock.LOCKED):
+        if path.name.startswith((lock.LOCKED, lock.LOCK)):
             if held:
                 path.unlink()
         elif (held and left and left["host"] == _host()) or _age(path) > OLD:

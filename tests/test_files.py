@@ -189,6 +189,10 @@ def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(tmp_path: Pa
     assert len(hidden(tmp_path)) == 3  # and the lock of b, which is free
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    (tmp_path / ".lock").write_text("of another tool, unless it is in a run")
+    sweep(tmp_path)
+    assert hidden(tmp_path / "deep")
+    assert hidden(tmp_path)[0] == ".lock"
     sweep(tmp_path, below=True)
     assert not hidden(tmp_path)
 
