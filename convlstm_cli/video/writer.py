@@ -153,9 +153,9 @@ class _VideoWriter(FrameWriter):
         self._video.release()
         if hasattr(os, "posix_fallocate"):
             with self.partial.open("rb+") as file:  # all frames are read back also where the index after them was cut
-                size = file.seek(0, os.SEEK_END)
-                os.posix_fallocate(file.fileno(), size, ROOM)
-                file.truncate(size)
+                end = file.seek(0, os.SEEK_END)
+                os.posix_fallocate(file.fileno(), end, ROOM)
+                file.truncate(end)
         capture = cv2.VideoCapture(str(self.partial.absolute()))
         self.cleanup.callback(capture.release)
         frames = 0
