@@ -8,10 +8,11 @@ from typing import Any
 
 import torch
 
-from convlstm_cli import device
+from convlstm_cli import device, lock
 from convlstm_cli.comparison import Arm, Plan, Trial
 from convlstm_cli.data import VideoData
 from convlstm_cli.errors import UsageError
+from convlstm_cli.files import sweep
 from convlstm_cli.fitting import with_batch_size
 from convlstm_cli.judge import Case, TrainedArm, judge, unique_names
 from convlstm_cli.matching import match_parameters, time_steps, with_steps
@@ -55,40 +56,41 @@ def compare(
 
     Raises:
         UsageError: arms that do not differ, or settings that do not go together.
-        OutputError: `folder` is there already, or cannot be written.
+        OutputError: `folder` is there already, cannot be written, or another process is comparing in it.
         Interrupted: after saving; `resume` goes on.
     """
     progress = progress or Progress()
-    check_free(folder)
-    _check_differ(arms)
-    for arm in arms:
-        check_options(arm.model, arm.training)
-    if arms[0].training.batch_size == AUTO_BATCH:  # the same for all, and as many as fit for each
-        training = arms[0].training
-        compute = device.choose(next(iter(config.devices), training.device), training.precision)
-        training = with_batch_size(training, [arm.model for arm in arms], len(data.clips("train")), compute)
-        arms = [replace(arm, training=replace(arm.training, batch_size=training.batch_size)) for arm in arms]
-    settings = {
-        "data": asdict(data.config),
-        "model": asdict(arms[0].model),
-        "training": asdict(arms[0].training),
-        "compare": asdict(config),
-    }
-    if config.match == "params":
-        widened = match_parameters([arm.model for arm in arms])
-        arms = [replace(arm, model=model) for arm, model in zip(arms, widened, strict=True)]
-    arms = [replace(arm, training=_with_limit(arm.training)) for arm in arms]
-    arms = with_steps(arms, _timed(data, arms, config, should_stop), config, data)
-    plan = Plan(
-        folder=folder,
-        arms=tuple(arms),
-        seeds=tuple(range(arms[0].training.seed, arms[0].training.seed + config.seeds)),
-        data=data.to_dict(),
-        settings=settings,
-    )
-    steps = ", ".join(f"{arm.name} {arm.training.max_steps}" for arm in arms)
-    progress.note(f"comparing in {folder}: {len(arms)} arms, {len(plan.seeds)} seeds; steps of a training: {steps}")
-    return resume(plan, data, progress=progress, should_stop=should_stop)
+    with lock.holding(folder):
+        check_free(folder)
+        _check_differ(arms)
+        for arm in arms:
+            check_options(arm.model, arm.training)
+        if arms[0].training.batch_size == AUTO_BATCH:  # the same for all, and as many as fit for each
+            training = arms[0].training
+            compute = device.choose(next(iter(config.devices), training.device), training.precision)
+            training = with_batch_size(training, [arm.model for arm in arms], len(data.clips("train")), compute)
+            arms = [replace(arm, training=replace(arm.training, batch_size=training.batch_size)) for arm in arms]
+        settings = {
+            "data": asdict(data.config),
+            "model": asdict(arms[0].model),
+            "training": asdict(arms[0].training),
+            "compare": asdict(config),
+        }
+        if config.match == "params":
+            widened = match_parameters([arm.model for arm in arms])
+            arms = [replace(arm, model=model) for arm, model in zip(arms, widened, strict=True)]
+        arms = [replace(arm, training=_with_limit(arm.training)) for arm in arms]
+        arms = with_steps(arms, _timed(data, arms, config, should_stop), config, data)
+        plan = Plan(
+            folder=folder,
+            arms=tuple(arms),
+            seeds=tuple(range(arms[0].training.seed, arms[0].training.seed + config.seeds)),
+            data=data.to_dict(),
+            settings=settings,
+        )
+        steps = ", ".join(f"{arm.name} {arm.training.max_steps}" for arm in arms)
+        progress.note(f"comparing in {folder}: {len(arms)} arms, {len(plan.seeds)} seeds; steps of a training: {steps}")
+        return _go_on(plan, data, progress, should_stop)
 
 
 def resume(
@@ -102,25 +104,8 @@ def resume(
 
     `data` is `data.restore` of the plan's own record. Returns and raises what `compare` does.
     """
-    progress = progress or Progress()
-    plan.write()
-    train_all(plan, data, progress, should_stop)
-    runs = {arm.name: tuple(Run.open(plan.run_folder(Trial(arm, seed))) for seed in plan.seeds) for arm in plan.arms}
-    clips = data.clips("test")
-    training = plan.arms[0].training
-    case = Case(
-        folder=plan.folder,
-        arms=tuple(TrainedArm(arm.name, runs[arm.name], arm.step_seconds) for arm in plan.arms),
-        seeds=plan.seeds,
-        clips=clips,
-        input_frames=data.input_frames,
-        batch_size=training.batch_size,
-        about={"folder": str(plan.folder), "kind": "trained", "match": plan.compare.match, "settings": plan.settings},
-        extended=plan.extended,
-    )
-    again = f"every run is trained; go on with: convlstm compare -o {plan.folder} --resume"
-    where = next(iter(plan.compare.devices), training.device)
-    return judge(case, device.choose(where, training.precision), progress, should_stop, again)
+    with lock.holding(plan.folder):
+        return _go_on(plan, data, progress or Progress(), should_stop)
 
 
 def peephole_arms(kinds: Iterable[str], model: ForecasterConfig, training: TrainConfig) -> list[Arm]:
@@ -160,6 +145,29 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
     return [
         Arm(name, run.model_config, replace(run.train_config, **given)) for name, run in zip(names, runs, strict=True)
     ]
+
+
+def _go_on(plan: Plan, data: VideoData, progress: Progress, should_stop: Callable[[], bool]) -> dict[str, Any]:
+    """For whoever holds the comparison's folder."""
+    sweep(plan.folder, below=True)
+    plan.write()
+    train_all(plan, data, progress, should_stop)
+    runs = {arm.name: tuple(Run.open(plan.run_folder(Trial(arm, seed))) for seed in plan.seeds) for arm in plan.arms}
+    clips = data.clips("test")
+    training = plan.arms[0].training
+    case = Case(
+        folder=plan.folder,
+        arms=tuple(TrainedArm(arm.name, runs[arm.name], arm.step_seconds) for arm in plan.arms),
+        seeds=plan.seeds,
+        clips=clips,
+        input_frames=data.input_frames,
+        batch_size=training.batch_size,
+        about={"folder": str(plan.folder), "kind": "trained", "match": plan.compare.match, "settings": plan.settings},
+        extended=plan.extended,
+    )
+    again = f"every run is trained; go on with: convlstm compare -o {plan.folder} --resume"
+    where = next(iter(plan.compare.devices), training.device)
+    return judge(case, device.choose(where, training.precision), progress, should_stop, again)
 
 
 def _check_differ(arms: Sequence[Arm]) -> None:

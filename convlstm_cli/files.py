@@ -1,38 +1,53 @@
-"""Files that are whole or not there: written beside and renamed over."""
+"""Files that are whole or not there: written beside and renamed over.
+
+While something is written it has a name of its own, `.partial-HOST-RANDOM-NAME`, and is locked, which a kill ends.
+So `sweep` knows what was left behind from what another process is still writing.
+"""
 
 import contextlib
 import itertools
 import os
+import re
+import secrets
 import shutil
-from collections.abc import Iterator
+import socket
+import time
+import zlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import platformdirs
 
+from convlstm_cli import lock
 from convlstm_cli.errors import OutputError
 
 PARTIAL = ".partial-"
 """Prefix of a file or folder that is still being written."""
+REPLACED = ".replaced-"
+"""Prefix of a folder that was moved away, to be deleted as soon as the new one is in its place."""
+LEFT = re.compile(r"\.(?:partial|replaced)-(?P<host>[0-9a-f]{6})-[0-9a-f]{6}-(?P<name>.+)", re.DOTALL)
+OLD = 86400.0
+"""Seconds after which what is left of another host's process is swept too: nothing is written for so long unchanged."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path` to write to, and renames it over `path` when the block ends well.
+    """Gives a path beside `path`, an empty file, to write to, and renames it over `path` when the block ends well.
 
     The suffix is kept, since OpenCV chooses the container by it. On any exception `path` is as it was before
     and the part-written file is gone. Raises OutputError where the system refuses a write.
     """
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    try:
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with _partial(path, Path.touch) as partial:
             yield partial
-            with partial.open("rb+") as file:
-                os.fsync(file.fileno())
+            # What is inside a folder that is being written itself is brought to disk with it.
+            last = shown(path) == path
+            if last:
+                _sync(partial)
             partial.replace(path)
-    finally:
-        with contextlib.suppress(OSError):  # it is gone after the renaming, or never was
-            partial.unlink()
+            if last:
+                _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -40,26 +55,22 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
     """Gives a folder beside `path` to fill, and puts it in the place of `path` when the block ends well.
 
     An old folder is replaced only if it holds a file called `marker`, which says that it is one of ours.
-    Raises OutputError where it does not, or where the system refuses a write.
+    A kill between the two renamings that this takes leaves no folder at `path`; `sweep` puts the old one back.
+    Raises OutputError where the marker is missing, another process writes to `path`, or the system refuses a write.
     """
-    if path.exists() and not (path / marker).is_file():
-        raise OutputError(f"{path}: is there already and was not written by this command; choose another -o.")
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    replaced = path.with_name(f"{PARTIAL}{os.getpid()}-old-{path.name}")
-    try:
-        with writing(path):
-            partial.mkdir(parents=True)
-            yield partial
-            if path.exists():
-                path.rename(replaced)
-            partial.rename(path)
-    except BaseException:
-        if replaced.exists() and not path.exists():  # stopped between the two renamings
-            replaced.rename(path)
-        raise
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.rmtree(replaced, ignore_errors=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with lock.holding_name(path):
+            if path.exists() and not (path / marker).is_file():
+                raise OutputError(f"{path}: is there already and was not written by this command; choose another -o.")
+            with _partial(path, Path.mkdir) as partial:
+                yield partial
+                _sync_tree(partial)
+                if path.exists():
+                    _exchange(partial, path)
+                else:
+                    partial.rename(path)
+                _sync_folder(path.parent)
 
 
 def numbered(folder: Path, stem: str) -> Path:
@@ -71,18 +82,143 @@ def numbered(folder: Path, stem: str) -> Path:
 def creating_folder(path: Path) -> Iterator[Path]:
     """Gives a folder beside `path` to fill, and renames it to `path` when the block ends well.
 
-    Raises OutputError where something is at `path` already, or where the system refuses a write.
+    What killed processes left beside `path` is swept before. Raises OutputError where something is at `path` already,
+    where another process makes it, or where the system refuses a write.
     """
-    if path.exists():
-        raise OutputError(f"{path}: is there already; choose another -o.")
-    partial = path.with_name(f"{PARTIAL}{os.getpid()}-{path.name}")
-    try:
-        with writing(path):
-            partial.mkdir(parents=True)
-            yield partial
-            partial.rename(path)  # which fails where another process has filled `path` meanwhile
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sweep(path.parent)
+        with lock.holding_name(path):
+            if path.exists():
+                raise OutputError(f"{path}: is there already; choose another -o.")
+            with _partial(path, Path.mkdir) as partial:
+                yield partial
+                _sync_tree(partial)
+                partial.rename(path)  # which fails where another process has filled `path` meanwhile
+                _sync_folder(path.parent)
+
+
+def sweep(folder: Path, *, below: bool = False) -> None:
+    """Removes what killed processes left half written in a folder.
+
+    With `below`, for runs and comparisons, also in the folders in it, and the files of locks that nobody holds.
+
+    A folder that was moved away and has no successor is put back. Nothing is touched that a living process is
+    writing, here or on another host; what has the name of another host, or cannot be locked on its file system, is
+    taken for left behind when it is a day old.
+    """
+    for parent, folders, files in os.walk(folder):
+        for name in (*folders, *files):
+            if name.startswith((PARTIAL, REPLACED, lock.LOCKED)) or (below and name == lock.LOCK):
+                _sweep(Path(parent, name))
+        folders[:] = [name for name in folders if below and not name.startswith(".")]
+
+
+def _sweep(path: Path) -> None:
+    left = LEFT.fullmatch(path.name)
+    with contextlib.suppress(OSError), lock.held(path) as held:
+        if held is False:
+            return
+        if path.name.startswith((lock.LOCKED, lock.LOCK)):
+            if held:
+                path.unlink()
+        elif (held and left and left["host"] == _host()) or _age(path) > OLD:
+            if left and path.name.startswith(REPLACED):
+                if not path.with_name(left["name"]).exists():
+                    path.rename(path.with_name(left["name"]))
+                else:
+                    _discard(path)
+            else:
+                _remove(path)
+
+
+@contextlib.contextmanager
+def _partial(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
+    """Makes a file or folder to become `path`; removes it when the block ends, if it is still there."""
+    while True:
+        partial = _named(PARTIAL, path)
+        make(partial)
+        with lock.held(partial) as held:
+            if held is False:  # swept in the moment before it was locked
+                continue
+            try:
+                yield partial
+            finally:
+                _remove(partial)
+            return
+
+
+def _exchange(partial: Path, path: Path) -> None:
+    """Puts a folder in the place of another one, which is deleted."""
+    replaced = _named(REPLACED, path)
+    with lock.held(path):
+        try:
+            path.rename(replaced)
+            partial.rename(path)
+        except BaseException:
+            if replaced.exists() and not path.exists():  # stopped between the two
+                replaced.rename(path)
+            raise
+        finally:
+            _discard(replaced)
+
+
+def _discard(replaced: Path) -> None:
+    """Deletes a folder that was moved away: under another name, since half of it must never be put back."""
+    doomed = _named(PARTIAL, replaced)
+    with contextlib.suppress(OSError):
+        replaced.rename(doomed)
+        shutil.rmtree(doomed)
+
+
+def _named(prefix: str, path: Path) -> Path:
+    left = LEFT.fullmatch(path.name)
+    return path.with_name(f"{prefix}{_host()}-{secrets.token_hex(3)}-{left['name'] if left else path.name}")
+
+
+def _host() -> str:
+    """Six letters that tell hosts apart: pids and random names cannot, and a host's whole name is long."""
+    return f"{zlib.crc32(socket.gethostname().encode()):08x}"[:6]
+
+
+def _age(path: Path) -> float:
+    """Seconds since anything in it changed."""
+    return time.time() - max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):  # it is gone after the renaming
+            path.unlink()
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _sync_folder(folder: Path) -> None:
+    """Brings a renaming to disk, so that the order of renamings outlasts a loss of power."""
+    with contextlib.suppress(OSError):  # Windows opens no folder, and not every file system can do it
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _sync_tree(folder: Path) -> None:
+    for parent, _, files in os.walk(folder):
+        for name in files:
+            _sync(Path(parent, name))
+        _sync_folder(Path(parent))
+
+
+def shown(path: Path) -> Path:
+    """A path as it will be once all is whole: without the marks of what is half written. For messages."""
+    return Path(*(left["name"] if (left := LEFT.fullmatch(part)) else part for part in path.parts))
 
 
 @contextlib.contextmanager
@@ -92,7 +228,9 @@ def writing(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        raise OutputError(f"{path}: cannot be written ({reason}); free some space or choose another -o.") from error
+        raise OutputError(
+            f"{shown(path)}: cannot be written ({reason}); free some space or choose another -o."
+        ) from error
 
 
 def reserve(path: Path, size: int) -> None:

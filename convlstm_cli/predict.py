@@ -21,7 +21,7 @@ from convlstm_cli.device import Compute
 from convlstm_cli.ensemble import check_members, lockstep
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
-from convlstm_cli.files import replacing_folder
+from convlstm_cli.files import replacing_folder, sweep, write_text
 from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import finite, mean, score, spread_skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -103,6 +103,7 @@ def predict(
     members = [(member, member.load_model(compute.device)) for member in runs]
     sources = _sources(inputs)
     names = _output_names([source for source in sources if isinstance(source, Path)])
+    sweep(output)
     for done, source in enumerate(sources):
         if isinstance(source, tuple):
             yield source
@@ -190,7 +191,7 @@ def predict_video(
             forecast_by = {"run": run.folder} if len(members) == 1 else {"members": [run.folder for run, _ in members]}
             tiles = {"tiles": [{"count": each.count, "size": each.size} for each in tilings]} if tilings else {}
             content = {**asdict(record), **forecast_by, **tiles, "settings": asdict(config)}
-            (partial / RECORD).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+            write_text(partial / RECORD, json.dumps(content, indent=2, default=str) + "\n")
     if clip.followed:
         for run, _ in members:
             if run.was_trained_on(source, clip.last + 1, clip.last + known.frames):

@@ -16,7 +16,6 @@ which builds tensors and plain values only.
 import contextlib
 import json
 import pickle
-import shutil
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,10 +23,11 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
-from convlstm_cli.files import PARTIAL, numbered, replacing, write_text, writing
+from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, writing
+from convlstm_cli.lock import LOCK
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.settings import Fit, TrainConfig
@@ -54,6 +54,7 @@ class Run:
         check_free(folder)
         with writing(folder):
             folder.mkdir(parents=True, exist_ok=True)
+        run.remove_partials()
         write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
         return run
 
@@ -123,7 +124,8 @@ class Run:
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
         with replacing(self.folder / "model.safetensors") as partial:
-            save_file({name: tensor.contiguous().cpu() for name, tensor in weights.items()}, partial)
+            # Not save_file, whose errors do not tell a full disk from weights that it cannot store.
+            partial.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
 
     def load_model(self, device: torch.device) -> EncoderForecaster:
         """The network with its best weights, in evaluation mode.
@@ -145,8 +147,14 @@ class Run:
 
     def save_resume(self, state: dict[str, Any]) -> None:
         """Writes resume.pt: tensors and plain values only."""
-        with replacing(self.folder / "resume.pt") as partial:
-            torch.save(state, partial)
+        with replacing(self.folder / "resume.pt") as partial, partial.open("wb") as file:
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:
+                # Of a write that failed it says that a position is unexpected; why it failed stands behind that.
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
 
     def load_resume(self) -> dict[str, Any] | None:
         """What `save_resume` wrote, on the CPU, or None if there is nothing. Raises RunError if it is damaged."""
@@ -198,12 +206,8 @@ class Run:
         return content
 
     def remove_partials(self) -> None:
-        """Deletes what a killed process left half written."""
-        for path in list(self.folder.rglob(f"{PARTIAL}*")):
-            if path.is_dir():  # an evaluation, which is a folder inside the run's
-                shutil.rmtree(path)
-            else:
-                path.unlink(missing_ok=True)
+        """Deletes what a killed process left half written; not what another one, such as an evaluation, is writing."""
+        sweep(self.folder, below=True)
 
     @contextlib.contextmanager
     def _reading(self, section: str) -> Iterator[None]:
@@ -219,8 +223,13 @@ class Run:
 
 def check_free(folder: Path) -> None:
     """Raises OutputError if a new run cannot be `folder`, because something is there."""
-    if folder.exists() and not (folder.is_dir() and all(p.name.startswith(PARTIAL) for p in folder.iterdir())):
+    if folder.exists() and not (folder.is_dir() and all(_is_left(path) for path in folder.iterdir())):
         raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a process that was killed before it made a run may have left it."""
+    return path.name.startswith(PARTIAL) or path.name == LOCK
 
 
 def new_folder(source: str | Path, kind: str = "") -> Path:

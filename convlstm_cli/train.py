@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, fitting, pictures, report
+from convlstm_cli import device, fitting, lock, pictures, report
 from convlstm_cli.augment import augment
 from convlstm_cli.baselines import BASELINES, Baseline
 from convlstm_cli.data import SUBSETS, VideoData
@@ -85,7 +85,7 @@ def train(
 
     Raises:
         UsageError: a loss that does not go with the network's head, or a device that is not there.
-        OutputError: `folder` is there already, or cannot be written.
+        OutputError: `folder` is there already, cannot be written, or another process is training into it.
         MemoryShort: a batch that does not fit into memory, with one that does.
         LostError: another process has ended, after saving.
         Interrupted: after saving; `resume` goes on, bit for bit on a CPU unless `max_time` makes the learning rate
@@ -100,9 +100,15 @@ def train(
         "data": data.to_dict(),
         **_circumstances(config, compute, ranks),
     }
-    run = ranks.first(lambda: Run.create(folder, record), lambda: Run.open(folder))
-    step = TrainStep(model, config, compute, initial, ranks)
-    return _Training(run, data, step, State(), config, compute, ranks, progress or Progress(), should_stop).fit()
+    with contextlib.ExitStack() as held:
+
+        def create() -> Run:
+            held.enter_context(lock.holding(folder))
+            return Run.create(folder, record)
+
+        run = ranks.first(create, lambda: Run.open(folder))
+        step = TrainStep(model, config, compute, initial, ranks)
+        return _Training(run, data, step, State(), config, compute, ranks, progress or Progress(), should_stop).fit()
 
 
 def resume(
@@ -119,24 +125,30 @@ def resume(
 
     `data` is `data.restore` of the run's own record. `config` replaces the recorded one, to go on for longer or
     on another device. `initial` are the weights that `train` was given, for a run that was stopped before it could
-    save them. Raises RunError if the run's state is damaged, Interrupted as `train` does.
+    save them. Raises RunError if the run's state is damaged, OutputError if another process is training it,
+    Interrupted as `train` does.
     """
     config = config or run.train_config
-    if ranks.is_first:
-        run.remove_partials()
     compute = device.choose(config.device, config.precision, ranks)
     fitting.check(run.model_config, config, compute, ranks)
-    step = TrainStep(run.model_config, config, compute, initial, ranks)
-    saved = run.load_resume()
-    if saved is None and run.read_metrics():
-        raise RunError(
-            f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
-        )
-    state = State() if saved is None else _restore(run, saved, step)
-    run.config |= _circumstances(config, compute, ranks)  # they may be others than at the beginning
-    if ranks.is_first:
-        run.write_json("config.json", run.config)
-    return _Training(run, data, step, state, config, compute, ranks, progress or Progress(), should_stop).fit()
+    with contextlib.ExitStack() as held:
+
+        def clean() -> None:
+            held.enter_context(lock.holding(run.folder))
+            run.remove_partials()
+
+        ranks.first(clean, lambda: None)
+        step = TrainStep(run.model_config, config, compute, initial, ranks)
+        saved = run.load_resume()
+        if saved is None and run.read_metrics():
+            raise RunError(
+                f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
+            )
+        state = State() if saved is None else _restore(run, saved, step)
+        run.config |= _circumstances(config, compute, ranks)  # they may be others than at the beginning
+        if ranks.is_first:
+            run.write_json("config.json", run.config)
+        return _Training(run, data, step, state, config, compute, ranks, progress or Progress(), should_stop).fit()
 
 
 def _circumstances(config: TrainConfig, compute: Compute, ranks: Ranks) -> dict[str, Any]:
@@ -324,10 +336,12 @@ class _Training:
             }
         )
         state.epoch, state.position, state.loss_sum, state.skipped = state.epoch + 1, 0, 0.0, 0
+        if self.ranks.is_first:
+            # Before the checkpoint, since no resumed run comes back to it.
+            _write_sample(self.run, network, self.validation, self.compute, state.epoch)
         self._save()
         if self.ranks.is_first:
             self.run.write_metrics(state.history)
-            _write_sample(self.run, network, self.validation, self.compute, state.epoch)
         self.progress.epoch_ended(state.history[-1], improved)
 
     def _finish(self, reason: str) -> TrainResult:

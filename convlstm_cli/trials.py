@@ -22,6 +22,7 @@ from typing import Any
 import torch
 
 from convlstm_cli import data as video_data
+from convlstm_cli import lock
 from convlstm_cli import train as training
 from convlstm_cli.comparison import Plan, Trial
 from convlstm_cli.data import VideoData
@@ -33,6 +34,8 @@ from convlstm_cli.run import Run
 from convlstm_cli.schedule import Budget
 from convlstm_cli.stopping import StopRequest
 
+ORPHANS = 30.0
+"""Seconds that trainings may take to save whose comparison was killed, before one that goes on with it is refused."""
 POLL = 0.2
 """Seconds between looks at what the processes tell, and whether to stop."""
 
@@ -94,6 +97,7 @@ def _train(
     arm, folder = trial.arm, plan.run_folder(trial)
     config = replace(arm.training, seed=trial.seed, device=device or arm.training.device)
     initial = initial_weights(plan.arms, arm, trial.seed)
+    lock.wait_for(folder, ORPHANS)
     more: dict[str, Any] = {"initial": initial, "progress": progress, "should_stop": should_stop}
     if (folder / "config.json").is_file():
         result = training.resume(Run.open(folder), data, config=config, **more)

@@ -1,11 +1,48 @@
 import errno
 import os
+import signal
+import socket
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import creating_folder, replacing, replacing_folder, reserve, write_text
+from convlstm_cli.files import (
+    OLD,
+    PARTIAL,
+    REPLACED,
+    creating_folder,
+    replacing,
+    replacing_folder,
+    reserve,
+    shown,
+    sweep,
+    write_text,
+)
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+
+
+def killed(work: Callable[[], None]) -> None:
+    """Calls `work`, which has to kill its process, in a child."""
+    pid = os.fork()
+    if not pid:
+        try:
+            signal.alarm(60)
+            work()
+        finally:
+            os._exit(0)
+    assert os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+
+
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def hidden(folder: Path) -> list[str]:
+    return [path.name for path in folder.rglob(".*")]
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -79,7 +116,7 @@ def test_a_stop_between_the_two_renamings_keeps_the_old_folder(tmp_path: Path, m
     rename = Path.rename
 
     def interrupted(self: Path, target: Path) -> Path:
-        if target == folder and "old" not in self.name:
+        if target == folder and self.name.startswith(PARTIAL):
             raise KeyboardInterrupt
         return rename(self, target)
 
@@ -139,3 +176,88 @@ def test_room_is_reserved_before_a_file_is_mapped(tmp_path: Path, monkeypatch: p
     monkeypatch.delattr(os, "posix_fallocate")
     reserve(tmp_path / "c", 5000)
     assert (tmp_path / "c").read_bytes() == bytes(5000)
+
+
+def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(tmp_path: Path) -> None:
+    def write_half() -> None:
+        with replacing(tmp_path / "deep" / "a.txt") as partial, creating_folder(tmp_path / "b") as folder:
+            partial.write_text("half")
+            (folder / "c").write_text("half")
+            kill()
+
+    killed(write_half)
+    assert len(hidden(tmp_path)) == 3  # and the lock of b, which is free
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["deep"]
+    (tmp_path / ".lock").write_text("of another tool, unless it is in a run")
+    sweep(tmp_path)
+    assert hidden(tmp_path / "deep")
+    assert hidden(tmp_path)[0] == ".lock"
+    sweep(tmp_path, below=True)
+    assert not hidden(tmp_path)
+
+    with replacing(tmp_path / "deep" / "a.txt") as partial, creating_folder(tmp_path / "b") as folder:
+        partial.write_text("whole")
+        (folder / "c").write_text("whole")
+        sweep(tmp_path, below=True)
+    assert (tmp_path / "deep" / "a.txt").read_text() == (tmp_path / "b" / "c").read_text() == "whole"
+    assert not hidden(tmp_path)
+
+
+def test_what_another_host_left_is_swept_after_a_day(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def write_half() -> None:
+        with replacing(tmp_path / "a.txt"):
+            kill()
+
+    with monkeypatch.context() as there:
+        there.setattr(socket, "gethostname", lambda: "elsewhere")
+        killed(write_half)
+    (tmp_path / f"{PARTIAL}17-of-another-version").write_text("")
+    (tmp_path / f"{PARTIAL}folder").mkdir()
+    (tmp_path / f"{PARTIAL}folder" / "new").write_text("")
+    left = sorted(tmp_path.iterdir())
+    sweep(tmp_path)
+    assert sorted(tmp_path.iterdir()) == left
+    for path in tmp_path.iterdir():
+        os.utime(path, (time.time() - 2 * OLD,) * 2)
+    sweep(tmp_path)
+    assert hidden(tmp_path) == [f"{PARTIAL}folder"]  # something in it is new
+
+
+@pytest.mark.parametrize("renamed", [1, 2])
+def test_a_kill_at_a_renaming_of_a_replaced_folder_is_made_good(tmp_path: Path, renamed: int) -> None:
+    folder = tmp_path / "out"
+
+    def write(content: str) -> None:
+        with replacing_folder(folder, "marker") as partial:
+            (partial / "marker").write_text(content)
+
+    def write_half() -> None:
+        rename, names = Path.rename, iter(range(1, 9))
+
+        def renaming(self: Path, target: Path) -> Path:
+            moved = rename(self, target)
+            return kill() if next(names) == renamed else moved  # type: ignore[return-value]
+
+        Path.rename = renaming  # type: ignore[method-assign,assignment]
+        write("new")
+
+    write("old")
+    killed(write_half)
+    assert folder.exists() == (renamed == 2)
+    assert any(name.startswith(REPLACED) for name in hidden(tmp_path))
+    sweep(tmp_path)
+    assert (folder / "marker").read_text() == ("old" if renamed == 1 else "new")
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_messages_name_what_will_be_there(tmp_path: Path) -> None:
+    def fail() -> None:
+        with creating_folder(tmp_path / "out") as partial:
+            assert shown(partial / "file") == tmp_path / "out" / "file"
+            (partial / "file").write_text("x")
+            write_text(partial / "file" / "a.txt", "below a file")
+
+    with pytest.raises(OutputError, match=rf"^{tmp_path}/out/file/a\.txt: cannot be written"):
+        fail()
+    assert not list(tmp_path.iterdir())

@@ -1,6 +1,8 @@
+import contextlib
 import json
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 import torch
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
+from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.run import Run, new_folder, newest
 
@@ -116,14 +119,18 @@ def test_metrics_round_trip(tmp_path: Path) -> None:
 def test_what_a_kill_left_is_removed(tmp_path: Path) -> None:
     run = make(tmp_path / "run")
     (run.folder / "samples").mkdir()
-    left = [run.folder / ".partial-1-resume.pt", run.folder / "samples" / ".partial-1-a.png"]
-    for path in left:
-        path.write_text("half")
-    left.append(run.folder / ".partial-1-evaluation-1")
-    left[-1].mkdir()
-    (left[-1] / ".partial-1-worst.png").write_text("half")
-    run.remove_partials()
-    assert not any(path.exists() for path in left)
+    with contextlib.ExitStack() as stack, creating_folder(run.folder / "evaluation-2") as living:
+        for name in ("resume.pt", "samples/a.png"):
+            partial = stack.enter_context(replacing(run.folder / name))
+            shutil.copy(partial, partial.with_name(f"{partial.name}.copy"))
+        dead = living.with_name(living.name.replace("-2", "-1"))
+        dead.mkdir()
+        (dead / ".partial-1-worst.png").write_text("half")
+        run.remove_partials()
+        left = {path.name for path in run.folder.rglob(".partial-*")}
+        assert len(left) == 3
+        assert living.name in left
+        assert not any(name.endswith(".copy") for name in left)
     assert (run.folder / "config.json").exists()
 
 

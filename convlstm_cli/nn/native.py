@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from convlstm_cli.files import cache_folder
+from convlstm_cli.files import cache_folder, sweep
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC")
 KERNELS = {"gates": ("gates.c",), "gates-bfloat16": ("gates.c", "-DBFLOAT16"), "winograd": ("winograd.c",)}
@@ -119,6 +119,7 @@ def _build(command: list[str], library: Path) -> Path:
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
+    sweep(library.parent)
     # Whole or not there, also where several processes of one training compile at once.
     handle, name = tempfile.mkstemp(prefix=".partial-", suffix=library.name, dir=library.parent)
     os.close(handle)

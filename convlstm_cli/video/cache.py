@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import replacing, write_text
+from convlstm_cli.files import replacing, write_text, writing
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.reader import list_images, open_video, reading
@@ -83,7 +83,9 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
         try:
-            # The frames first: an entry without its .json is none.
+            # An entry without its .json is none, so that a kill in here leaves no frames under another video's name.
+            with writing(path):
+                path.unlink(missing_ok=True)
             with replacing(data_file(path)) as partial:
                 entry = _decode(source, geometry, partial, fingerprint)
             write_text(path, json.dumps(asdict(entry)))
@@ -105,25 +107,19 @@ def _fingerprint(source: Path) -> str:
 
 def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: str) -> Entry:
     """Streams a video to disk, as grey if no frame has colour."""
-    colour = partial.with_name(f"{partial.name}-colour")
     frames, grey, digest = 0, True, hashlib.sha256()
-    try:
-        with open_video(source) as video:
-            with colour.open("wb") as file:
-                for frame in video:
-                    fitted = geometry.fit_frame(frame)
-                    grey = grey and is_grey(fitted, video.grey_tolerance)
-                    content = to_channels(fitted, 3).tobytes()
-                    digest.update(content)
-                    file.write(content)
-                    frames += 1
-            if grey:
-                with colour.open("rb") as wide, partial.open("wb") as narrow:
-                    _drop_colour(wide, narrow, geometry)
-            else:
-                colour.rename(partial)
-    finally:
-        colour.unlink(missing_ok=True)
+    with open_video(source) as video, partial.open("wb") as file:
+        for frame in video:
+            fitted = geometry.fit_frame(frame)
+            grey = grey and is_grey(fitted, video.grey_tolerance)
+            content = to_channels(fitted, 3).tobytes()
+            digest.update(content)
+            file.write(content)
+            frames += 1
+    if grey:
+        with partial.open("rb") as wide, partial.open("rb+") as narrow:
+            _drop_colour(wide, narrow, geometry)
+            narrow.truncate()
     return Entry(
         fingerprint=fingerprint,
         digest=digest.hexdigest(),
@@ -139,6 +135,7 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: s
 
 
 def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry) -> None:
+    """Both may be one file, since what is written never comes up to what is read."""
     shape = geometry.height, geometry.width, 3
     while content := wide.read(geometry.height * geometry.width * 3):
         narrow.write(to_channels(np.frombuffer(content, np.uint8).reshape(shape), 1).tobytes())

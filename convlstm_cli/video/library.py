@@ -7,7 +7,7 @@ from pathlib import Path
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import cache_folder
+from convlstm_cli.files import cache_folder, sweep
 from convlstm_cli.video.cache import Entry, decode_once, map_frames
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
@@ -112,11 +112,13 @@ def index(
     entries: dict[str, tuple[Path, Entry]] = {}
     first_names: dict[str, str] = {}
     found = find_videos(paths)
+    cache_dir = cache_dir or cache_folder()
+    sweep(cache_dir)
     for position, (name, path) in enumerate(found, start=1):
         if on_progress is not None:
             on_progress(name, position, len(found))
         try:
-            location, entry = decode_once(path, geometry, cache_dir or cache_folder())
+            location, entry = decode_once(path, geometry, cache_dir)
         except InputError as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue

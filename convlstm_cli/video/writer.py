@@ -4,6 +4,7 @@ Files are whole or not there: they are written beside and renamed over. Videos a
 """
 
 import contextlib
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +14,12 @@ import numpy as np
 from PIL import GifImagePlugin, Image
 
 from convlstm_cli.errors import OutputError, UsageError
-from convlstm_cli.files import replacing, writing
+from convlstm_cli.files import replacing, shown, writing
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.opencv import cv2, silence
+
+ROOM = 65536
+"""Bytes that there has to be room for after a video, or its end may be missing."""
 
 
 class FrameWriter(ABC):
@@ -85,6 +89,7 @@ class PngWriter(FrameWriter):
     def _begin(self) -> None:
         if self.path.is_dir() and any(self.path.glob("frame_*.png")):
             raise OutputError(f"{self.path}: holds frames already; remove them or choose another -o.")
+        self._made = not self.path.exists()
         self.cleanup.push(self._remove_after_failure)
 
     def _write(self, frame: Frame) -> None:
@@ -92,7 +97,7 @@ class PngWriter(FrameWriter):
         # Not imwrite, which gives the same False for a full disk and for a folder that is read-only.
         encoded, content = cv2.imencode(".png", pixels)
         if not encoded:
-            raise OutputError(f"{self.path}: OpenCV cannot encode PNG here; choose --format npy.")
+            raise OutputError(f"{shown(self.path)}: OpenCV cannot encode PNG here; choose --format npy.")
         with replacing(self._file(self.frames)) as partial:
             partial.write_bytes(content.tobytes())
 
@@ -104,6 +109,9 @@ class PngWriter(FrameWriter):
             for number in range(1, self.frames + 1):
                 with contextlib.suppress(OSError):  # the failure that is on its way says more
                     self._file(number).unlink()
+            if self._made:
+                with contextlib.suppress(OSError):
+                    self.path.rmdir()
 
     def _file(self, number: int) -> Path:
         return self.path / f"frame_{number:06d}.png"
@@ -132,7 +140,7 @@ class _VideoWriter(FrameWriter):
         self.cleanup.callback(self._video.release)
         if not self._video.isOpened():
             raise OutputError(
-                f"{self.path}: OpenCV cannot write {self.codec} video of {self._height}x{self._width} pixels at "
+                f"{shown(self.path)}: OpenCV cannot write {self.codec} video of {self._height}x{self._width} pixels at "
                 f"{self.fps:g} frames per second here; choose --format png."
             )
 
@@ -143,6 +151,11 @@ class _VideoWriter(FrameWriter):
     def _finish(self) -> None:
         """Closes the video and reads it back, since OpenCV reports no write that failed."""
         self._video.release()
+        if hasattr(os, "posix_fallocate"):
+            with self.partial.open("rb+") as file:  # all frames are read back also where the index after them was cut
+                end = file.seek(0, os.SEEK_END)
+                os.posix_fallocate(file.fileno(), end, ROOM)
+                file.truncate(end)
         capture = cv2.VideoCapture(str(self.partial.absolute()))
         self.cleanup.callback(capture.release)
         frames = 0
@@ -152,8 +165,8 @@ class _VideoWriter(FrameWriter):
         capture.release()
         if frames != self.frames or size != (self._height, self._width):
             raise OutputError(
-                f"{self.path}: only {frames} of {self.frames} frames can be read back; check that the disk is not "
-                "full, or choose --format png."
+                f"{shown(self.path)}: only {frames} of {self.frames} frames can be read back; check that the disk "
+                "is not full, or choose --format png."
             )
 
 

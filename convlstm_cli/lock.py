@@ -1,0 +1,149 @@
+"""Locks that the system drops when their process ends, however it ends.
+
+They are flock's, which hold between the processes of one machine, and between machines where the file system passes
+them on (NFS does). Where there are none (Windows, some network file systems) nothing is refused.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from convlstm_cli.errors import OutputError
+
+if sys.platform != "win32":
+    import fcntl
+
+LOCK = ".lock"
+"""The file inside a locked folder; its text is the process and the host that hold it."""
+LOCKED = ".locked-"
+"""Prefix of the file beside a locked folder that is not there yet, or is about to be replaced."""
+POLL = 0.1
+"""Seconds between two looks at a lock that is waited for."""
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Keeps other processes from working on a folder, which is made if it is not there, until the block ends.
+
+    Raises OutputError, which names the process that works on it, or where the folder cannot be written.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _refused(folder, error) from error
+    try:
+        with _holding_file(folder / LOCK, folder):
+            yield
+    finally:
+        if made:
+            with contextlib.suppress(OSError):  # as long as nothing was written into it
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def holding_name(path: Path) -> Iterator[None]:
+    """As `holding`, for what is to be made at `path` or replaced there; its parent has to exist."""
+    with _holding_file(path.with_name(f"{LOCKED}{path.name}"), path):
+        yield
+
+
+def wait_for(folder: Path, seconds: float) -> None:
+    """Waits until no process holds a folder, at most so long."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with held(folder / LOCK) as free:
+            if free is not False or not (folder / LOCK).exists():
+                return
+        time.sleep(POLL)
+
+
+@contextlib.contextmanager
+def held(path: Path) -> Iterator[bool | None]:
+    """Locks a file or folder that is there until the block ends, wherever it is moved meanwhile.
+
+    Gives whether that went: False where another process holds it, or it is gone; None where there are no locks.
+    """
+    if sys.platform == "win32":  # where what is open cannot be renamed either
+        yield None
+        return
+    try:
+        # NFS locks what is open for writing only, which a folder cannot be.
+        descriptor = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    except FileNotFoundError:
+        yield False
+        return
+    except OSError:
+        yield None
+        return
+    try:
+        locked = _lock(descriptor)
+        yield locked if _is_at(descriptor, path) else False
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _holding_file(path: Path, what: Path) -> Iterator[None]:
+    try:
+        descriptor = _acquire(path, what)
+    except OSError as error:
+        raise _refused(what, error) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # before another process can take it for its own
+            path.unlink()
+        os.close(descriptor)
+
+
+def _acquire(path: Path, what: Path) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            if _lock(descriptor) is False:
+                raise OutputError(
+                    f"{what}: {_owner(descriptor)} is working on it; wait until that has ended, or choose another -o."
+                )
+            if _is_at(descriptor, path):
+                os.ftruncate(descriptor, 0)
+                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)  # whoever had it removed the file in this very moment
+
+
+def _lock(descriptor: int) -> bool | None:
+    """Whether this process has the lock now; None where there are no locks."""
+    if sys.platform == "win32":
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        return False
+    except OSError:
+        return None
+    return True
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether an open file or folder is still what stands at a path."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
+
+
+def _owner(descriptor: int) -> str:
+    text = os.read(descriptor, 400).decode(errors="replace").strip()
+    return text or "another process"  # it has not written its name yet
+
+
+def _refused(what: Path, error: OSError) -> OutputError:
+    return OutputError(f"{what}: cannot be written ({error.strerror or error}); free some space or choose another -o.")
