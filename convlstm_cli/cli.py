@@ -155,7 +155,7 @@ def train(
 
     folder = result.run.folder
     if json:
-        console.show_json({"run": str(folder), **(result.run.read_json("test.json") or {})})
+        console.show_json({"run": str(folder), **(result.run.read_test() or {})})
     else:
         console.show(*views.test_view(result.test.to_dict()))
         progress.note(
@@ -360,15 +360,17 @@ def inspect_(
 ) -> None:
     """Look into a video, a folder of videos, or a run."""
     from convlstm_cli import console, inspection, views
-    from convlstm_cli.comparison import is_comparison
+    from convlstm_cli.comparison import SUMMARY, is_comparison
     from convlstm_cli.data import prepare
+    from convlstm_cli.record import damaged
     from convlstm_cli.run import Run
     from convlstm_cli.video.geometry import parse_size
     from convlstm_cli.video.library import find_videos
 
     if is_comparison(path):
         found = inspection.inspect_comparison(path)
-        view = views.comparison_view(found) if "verdict" in found else views.unfinished_view(found)
+        with damaged(path / SUMMARY, "convlstm compare --resume writes it anew"):
+            view = views.comparison_view(found) if "verdict" in found else views.unfinished_view(found)
     elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
@@ -466,6 +468,8 @@ def _prepare(
 def _tell_problems(data: "VideoData", progress: "ConsoleProgress") -> None:
     for problem in data.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
+    for problem in data.library.cut_off():
+        progress.note(f"{problem.path}: {problem.reason}")
 
 
 def _arms(

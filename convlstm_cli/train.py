@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, pictures, report
+from convlstm_cli import checkpoint, device, pictures, report
 from convlstm_cli.augment import augment
 from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import VideoData
@@ -109,8 +109,8 @@ def resume(
     config = config or run.train_config
     run.remove_partials()
     compute = device.choose(config.device, config.precision)
+    saved = run.load_resume()  # before the network is made, since it is held to what this file holds
     step = TrainStep(run.model_config, config, compute, initial)
-    saved = run.load_resume()
     if saved is None and run.read_metrics():
         raise RunError(
             f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
@@ -376,7 +376,9 @@ class TrainStep:
         """Takes what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        groups = self.optimizer.state_dict()["param_groups"]  # as the run is configured, which is recorded already
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        checkpoint.check_moments(self.optimizer)
         if state["scaler"]:  # empty unless it was fp16
             self._scaler.load_state_dict(state["scaler"])
         self._steps = state["steps"]
@@ -428,7 +430,7 @@ def _restore(run: Run, saved: dict[str, Any], step: TrainStep) -> State:
     try:
         step.load_state_dict(saved["step"])
         return State(**saved["state"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(
             f"{run.folder / 'resume.pt'}: does not fit this run ({str(error).splitlines()[0]}); start a new one."
         ) from error

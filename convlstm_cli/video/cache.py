@@ -77,9 +77,9 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
+    fingerprint = _fingerprint(source)  # first, as it finds out whether there is anything
     key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    fingerprint = _fingerprint(source)
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
         try:
