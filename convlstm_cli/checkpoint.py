@@ -88,6 +88,11 @@ def _check_state(state: Mapping[str, Any]) -> None:
 def _check_step(step: Mapping[str, Any], model: ForecasterConfig) -> None:
     check_fields(step, {"network": dict[str, Tensor], "average": dict[str, Tensor], "optimizer": dict[str, Any]})
     check_fields(step, {"steps": int, "scaler": dict[str, int | float]})
+    check_fields(step["optimizer"], {"state": dict[int, Any], "param_groups": list[dict[str, Any]]})
+    for group in step["optimizer"]["param_groups"]:
+        check_fields(group, {"lr": float})
+        if not 0 <= group["lr"] < MAX_COUNT:
+            raise ValueError(f"the learning rate is {group['lr']}")
     averaged = dict(step["average"])
     updates = averaged.pop("n_averaged", None)
     if updates is None or updates.shape != () or updates.dtype != torch.int64 or not 0 <= int(updates) < MAX_COUNT:

@@ -681,6 +681,7 @@ def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tupl
     if not videos:
         raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
     members = [*given, *(path for path in inputs if Run.is_run(path))]
+    runs = open_members(members)
     first, *others = (path.resolve().name for path in members)
     name = "+".join((first, *others))
-    return videos, open_members(members), name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"
+    return videos, runs, name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"

@@ -224,7 +224,7 @@ class Run:
             data.check_clips(model.clip_frames)
             if (geometry.height, geometry.width, data.channels) != (model.height, model.width, model.channels):
                 raise ValueError("its frames are not those of the network")
-        for part in ("compute", "versions"):
+        for part in self.config.keys() & {"compute", "versions"}:
             with self._reading(part):
                 record.check(self.config[part], dict[str, str | int | float | bool | None], part)
         filled = {"model": asdict(model), "training": asdict(training), "data": asdict(data)}

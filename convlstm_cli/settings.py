@@ -82,8 +82,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         # Absolute, so that a run goes on from any working directory.
-        # Not Path.resolve, which until Python 3.13 raises for links that lead to each other.
-        object.__setattr__(self, "folders", tuple(os.path.realpath(folder) for folder in self.folders))
+        # With links as they are given, so that messages name what the user named.
+        object.__setattr__(self, "folders", tuple(map(os.path.abspath, self.folders)))
         check_choice("--fit", self.fit, Fit)
         check_choice("--colour", self.colour, Colour)
         if self.stride < 1:

@@ -376,8 +376,10 @@ class TrainStep:
         """Takes what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        groups = self.optimizer.state_dict()["param_groups"]  # as the run is configured, which is recorded already
-        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": groups})
+        # All but the learning rate as the run is configured, which is recorded already.
+        groups = zip(self.optimizer.state_dict()["param_groups"], state["optimizer"]["param_groups"], strict=True)
+        merged = [{**configured, "lr": saved["lr"]} for configured, saved in groups]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": merged})
         checkpoint.check_moments(self.optimizer)
         if state["scaler"]:  # empty unless it was fp16
             self._scaler.load_state_dict(state["scaler"])

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers import data_record
 
 from convlstm_cli.comparison import Arm, Plan, is_comparison, newest, read_record, run_folders, write_recorded
 from convlstm_cli.errors import RunError, UsageError
@@ -23,9 +24,7 @@ def plan_in(folder: Path) -> Plan:
         "training": dataclasses.asdict(TrainConfig()),
         "compare": dataclasses.asdict(CompareConfig(("none", "full"))),
     }
-    part = {"video": "a", "start": 0, "stop": 20, "path": "/x/a", "frames": 20, "digest": "1"}
-    split = {"how": "by video", **{subset: [part] for subset in ("train", "validation", "test")}}
-    data: dict[str, object] = {"settings": settings["data"], "split": split, "channels": 1, "problems": []}
+    data = data_record(32, 32)
     plan = Plan(folder, arms, (3, 4), data, settings)
     plan.write()
     return plan
@@ -35,7 +34,8 @@ def test_a_plan_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     plan = plan_in(tmp_path / "out")
     read = Plan.read(tmp_path / "out")
     assert (read.arms, read.seeds, read.extended) == (plan.arms, plan.seeds, False)
-    assert read.data == json.loads(json.dumps(plan.data))
+    settings = {**dataclasses.asdict(DataConfig(("/x",), 32, 32)), "folders": ["/x"]}
+    assert read.data == {**plan.data, "settings": settings}
     assert read.compare == plan.compare
     assert [(trial.seed, trial.arm.name) for trial in read.trials()] == [
         (3, "none"),

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 import torch
+from helpers import data_record
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
@@ -17,18 +18,7 @@ MODEL = {"height": 16, "width": 16, "channels": 1, "hidden": [3], "kernel_size":
 CONFIG: dict[str, Any] = {
     "model": MODEL,
     "training": {"epochs": 2},
-    "data": {
-        "settings": {"folders": ["/x"], "height": 16, "width": 16, "fit": "pad"},
-        "channels": 1,
-        "split": {
-            "how": "by time",
-            **{
-                subset: [{"video": "a", "start": 0, "stop": 20, "path": "/x/a", "frames": 20, "digest": "1"}]
-                for subset in ("train", "validation", "test")
-            },
-        },
-        "problems": [],
-    },
+    "data": data_record(16, 16),
     "compute": {"device": "cpu"},
     "versions": {"torch": "2"},
 }

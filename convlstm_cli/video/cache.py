@@ -99,7 +99,10 @@ def _fingerprint(source: Path) -> str:
     """Changes with the size or time of any file of the source. Raises InputError."""
     with reading(source):
         files = list_images(source) if source.is_dir() else [source]
-        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    states = []
+    for file in files:
+        with reading(file):
+            states.append((file.name, file.stat().st_size, file.stat().st_mtime_ns))
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 

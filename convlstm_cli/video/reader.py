@@ -171,15 +171,7 @@ def reading(path: Path) -> Iterator[None]:
 
 
 def _open_file(path: Path) -> VideoReader:
-    # An absolute path cannot be taken for one of FFmpeg's protocols, such as "concat:".
-    name = str(path.absolute())
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}: its name or a folder's is not UTF-8, so OpenCV cannot open it; rename it."
-        ) from error
-    capture = cv2.VideoCapture(name, VIDEO_BACKEND)
+    capture = cv2.VideoCapture(_name(path), VIDEO_BACKEND)
     if not capture.isOpened():
         raise InputError(f"{path}: is damaged or not a video that OpenCV can read; {CONVERT}.")
     height, width = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
@@ -197,6 +189,19 @@ def _open_file(path: Path) -> VideoReader:
         int(declared) if 1 <= declared <= MAX_DECLARED_FRAMES else None,
         fps if math.isfinite(fps) and 0.1 <= fps <= 240 else None,
     )
+
+
+def _name(path: Path) -> str:
+    """A path as OpenCV takes it. Raises InputError for one that is not UTF-8, at which OpenCV crashes."""
+    # An absolute path cannot be taken for one of FFmpeg's protocols, such as "concat:".
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: its name or a folder's is not UTF-8, so OpenCV cannot open it; rename it."
+        ) from error
+    return name
 
 
 def _decode(capture: cv2.VideoCapture, path: Path) -> Generator[Frame, None, None]:
@@ -238,7 +243,7 @@ def _open_images(folder: Path) -> VideoReader:
 
 
 def _open_still(path: Path) -> VideoReader:
-    pages = cv2.imcount(str(path.absolute()))
+    pages = cv2.imcount(_name(path))
     if pages > 1:
         raise InputError(f"{path}: holds {pages} images in one file; save them as a folder of images or as an .npy.")
     return VideoReader(path, "images", _read_images([path]), 1)
