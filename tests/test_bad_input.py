@@ -15,7 +15,7 @@ from types import FrameType
 import numpy as np
 import odd_files
 import pytest
-from helpers import moving_square
+from helpers import moving_square, one_command
 from odd_files import Odd
 from typer.testing import CliRunner, Result
 
@@ -26,7 +26,7 @@ from convlstm_cli.video.reader import open_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and signals of POSIX")
 
-SMALL = ("--size", "16", "--patch-size", "4", "--hidden", "2", "--kernel-size", "1", "--batch-size", "1")
+SMALL = ("--size", "16", "--hidden", "2", "--kernel-size", "1", "--forecaster", "unconditioned", "--head", "sigmoid")
 CLIP = ("--input-frames", "2", "--frames", "1")
 BUDGET = ("--max-steps", "1", "--epoch-steps", "1")
 TO_SPLIT = 9
@@ -42,17 +42,17 @@ class Hangs(BaseException):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a trained run and all odd inputs."""
     folder = tmp_path_factory.mktemp("bad-input")
     good = folder / "good"
     good.mkdir()
     for seed in range(3):
         np.save(good / f"{seed}.npy", moving_square(6, seed=seed, size=16))
-    with pytest.MonkeyPatch.context() as patch:
+    with one_command(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
-    return folder
+        yield folder
 
 
 @pytest.fixture(scope="module")
