@@ -12,6 +12,7 @@ MAX_LAYERS = 100
 MAX_CHANNELS = 2**14
 MAX_SIDE = 2**14
 MAX_KERNEL = 101
+MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000
 """Of the frames that a clip gives, and of those that are forecast in training."""
 
@@ -137,6 +138,8 @@ class ForecasterConfig:
         check_choice("--gate-activation", self.gate_activation, GateActivation)
         check_choice("--forecaster", self.forecaster, ForecasterKind)
         check_choice("--head", self.head, Head)
+        if not abs(self.forget_bias) <= MAX_BIAS:
+            raise UsageError(f"--forget-bias is {self.forget_bias}; give a number such as 1.")
         if self.input_frames < 1:
             raise UsageError(f"--input-frames is {self.input_frames}; the encoder must read at least one frame.")
         if self.horizon < 1:
