@@ -16,6 +16,8 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.record import check_epoch, check_fields
 
+MAX_WEIGHT = 1e12
+"""No training that is worth anything comes near it, and up to it nothing inside the network overflows."""
 MAX_COUNT = 2**31
 """Steps, epochs and the like, which are multiplied and added to seeds, are fewer."""
 
@@ -49,12 +51,12 @@ def check_shapes(found: Mapping[str, Sequence[int]], model: ForecasterConfig) ->
 
 
 def check_values(tensors: Mapping[str, Tensor]) -> None:
-    """Raises ValueError unless all are dense float32 and finite."""
+    """Raises ValueError unless all are dense float32, finite and up to `MAX_WEIGHT`."""
     for name, tensor in tensors.items():
         if tensor.dtype != torch.float32 or tensor.layout != torch.strided:
             raise ValueError(f"{name} is of type {tensor.dtype}")
-        if tensor.device.type != "cpu" or not tensor.isfinite().all():
-            raise ValueError(f"{name} holds values that are no numbers")
+        if tensor.device.type != "cpu" or not (tensor.abs() <= MAX_WEIGHT).all():  # nor is NaN
+            raise ValueError(f"{name} holds values that no weight has, such as NaN")
 
 
 def check_moments(optimizer: torch.optim.Optimizer) -> None:

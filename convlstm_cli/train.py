@@ -229,6 +229,11 @@ def _fit(
 
         evaluation = evaluate_clips(network, validation_clips, compute, config.batch_size, validated, copied)
         copied = evaluation.persistence
+        if not math.isfinite(evaluation.model.mean_mse):
+            raise ConvLSTMError(
+                f"the forecasts are not finite after epoch {state.epoch + 1}; {run.folder} keeps its last checkpoint. "
+                "Train again with a lower --learning-rate."
+            )
         improved = evaluation.model.mean_mse < state.best_mse
         if improved:
             state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1

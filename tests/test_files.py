@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import creating_folder, replacing, replacing_folder, reserve, write_text
+from convlstm_cli.files import creating_folder, printable, replacing, replacing_folder, reserve, write_text
 
 
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
@@ -139,3 +139,12 @@ def test_room_is_reserved_before_a_file_is_mapped(tmp_path: Path, monkeypatch: p
     monkeypatch.delattr(os, "posix_fallocate")
     reserve(tmp_path / "c", 5000)
     assert (tmp_path / "c").read_bytes() == bytes(5000)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ünï 视频.mkv", "ünï 视频.mkv"), ("a\nb", "a\\nb"), ("\x1b[2J", "\\x1b[2J"), ("\udcff", "\\udcff")],
+)
+def test_names_are_made_printable(name: str, expected: str) -> None:
+    assert printable(name) == expected
+    printable(name).encode()
