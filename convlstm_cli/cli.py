@@ -181,7 +181,7 @@ def train(
 
     folder = result.run.folder
     if json:
-        console.show_json({"run": str(folder), **(result.run.read_json("test.json") or {})})
+        console.show_json({"run": str(folder), **(result.run.read_test() or {})})
     else:
         console.show(*views.test_view(result.test.to_dict()))
         progress.note(
@@ -388,15 +388,17 @@ def inspect_(
 ) -> None:
     """Look into a video, a folder of videos, or a run."""
     from convlstm_cli import console, inspection, views
-    from convlstm_cli.comparison import is_comparison
+    from convlstm_cli.comparison import SUMMARY, is_comparison
     from convlstm_cli.data import prepare
+    from convlstm_cli.record import damaged
     from convlstm_cli.run import Run
     from convlstm_cli.video.geometry import parse_size
     from convlstm_cli.video.library import find_videos
 
     if is_comparison(path):
         found = inspection.inspect_comparison(path)
-        view = views.comparison_view(found) if "verdict" in found else views.unfinished_view(found)
+        with damaged(path / SUMMARY, "convlstm compare --resume writes it anew"):
+            view = views.comparison_view(found) if "verdict" in found else views.unfinished_view(found)
     elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
@@ -494,6 +496,8 @@ def _prepare(
 def _tell_problems(data: "VideoData", progress: "ConsoleProgress") -> None:
     for problem in data.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
+    for problem in data.library.cut_off():
+        progress.note(f"{problem.path}: {problem.reason}")
 
 
 def _arms(
@@ -720,6 +724,7 @@ def _ensemble(inputs: list[Path], given: list[Path], model: Path | None) -> tupl
     if not videos:
         raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
     members = [*given, *(path for path in inputs if Run.is_run(path))]
+    runs = open_members(members)
     first, *others = (path.resolve().name for path in members)
     name = "+".join((first, *others))
-    return videos, open_members(members), name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"
+    return videos, runs, name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"

@@ -18,8 +18,9 @@ from typing import Any
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.files import write_text
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.record import DataRecord, build, check, check_fields, damaged, parse, read_text
 from convlstm_cli.run import RUNS, Run
-from convlstm_cli.settings import CompareConfig, TrainConfig
+from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
 
 RECORD = "comparison.json"
 """The file that makes a folder a comparison."""
@@ -36,6 +37,11 @@ class Arm:
     """Its only limit is `max_steps`, once the arms are matched."""
     step_seconds: float | None = None
     """Median time of an optimiser step, measured in turn with the other arms."""
+
+    def __post_init__(self) -> None:
+        # It becomes the name of a folder.
+        if not self.name or self.name in (".", "..") or set(self.name) & set("/\\\0"):
+            raise ValueError(f"{self.name!r} cannot be the name of an arm")
 
 
 @dataclass(frozen=True)
@@ -88,25 +94,33 @@ class Plan:
             raise RunError(
                 f"{folder}: compares runs that were there before, so there is nothing to train or go on with."
             )
-        try:
-            arms = tuple(
-                Arm(
-                    arm["name"],
-                    ForecasterConfig(**arm["model"]),
-                    TrainConfig(**arm["training"]),
-                    arm["step_seconds"],
-                )
-                for arm in record["arms"]
-            )
-            plan = cls(folder, arms, tuple(record["seeds"]), record["data"], record["settings"], record["extended"])
-            # Damage is found here, not in the middle of a command.
-            plan.compare  # noqa: B018
-            [plan.settings[part] for part in ("data", "model", "training")]
-            [plan.data[part] for part in ("settings", "split", "channels")]
-        except (KeyError, TypeError, ValueError) as error:
-            detail = f"no {error}" if isinstance(error, KeyError) else str(error)
-            raise RunError(f"{folder / RECORD}: is damaged ({detail}); restore it from a copy.") from error
-        return plan
+        # Damage is found here, not in the middle of a command.
+        with damaged(folder / RECORD, "restore it from a copy"):
+            arms = check(record["arms"], tuple[Arm, ...], "arms")
+            seeds = check(record["seeds"], tuple[int, ...], "seeds")
+            if not arms or not seeds or min(seeds) < 0 or len({arm.name for arm in arms}) < len(arms):
+                raise ValueError("its arms or seeds are none, or not different")
+            data = build(DataRecord, record["data"])
+            for arm in arms:
+                model = arm.model
+                data.check_clips(model.clip_frames)
+                if (data.settings.height, data.settings.width, data.channels) != (
+                    model.height,
+                    model.width,
+                    model.channels,
+                ):
+                    raise ValueError(f"the frames are not those of the network of {arm.name}")
+            settings = record["settings"]
+            check_fields(settings, dict.fromkeys(("data", "model", "training", "compare"), dict[str, Any]))
+            # With all that is left at the defaults, and lists for tuples, as it is written.
+            settings = {
+                "data": asdict(build(DataConfig, settings["data"])),
+                "model": asdict(build(ForecasterConfig, settings["model"])),
+                "training": asdict(build(TrainConfig, settings["training"])),
+                "compare": asdict(build(CompareConfig, settings["compare"])),
+            }
+            settings, told = json.loads(json.dumps([settings, asdict(data)]))
+            return cls(folder, arms, seeds, told, settings, check(record["extended"], bool, "extended"))
 
     @property
     def compare(self) -> CompareConfig:
@@ -154,7 +168,7 @@ def read_record(folder: Path) -> dict[str, Any]:
     """What comparison.json holds. Raises RunError if it is not there or damaged."""
     path = folder / RECORD
     try:
-        record = json.loads(path.read_text(encoding="utf-8"))
+        record = parse(read_text(path))
     except FileNotFoundError:
         raise RunError(f"{folder}: is no comparison; `convlstm compare FOLDER` makes one under {RUNS}/.") from None
     except (OSError, ValueError) as error:
@@ -170,10 +184,13 @@ def run_folders(folder: Path) -> list[Path]:
     Raises RunError where comparison.json is damaged, or a run that was there before is gone.
     """
     record = read_record(folder)
-    try:
-        named = [folder / name for names in record["runs"].values() for name in names]
-    except (KeyError, TypeError, AttributeError) as error:
-        raise RunError(f"{folder / RECORD}: is damaged (it names no runs); restore it from a copy.") from error
+    with damaged(folder / RECORD, "restore it from a copy"):
+        runs = check(record["runs"], dict[str, list[str]], "runs")
+        named = [folder / name for names in runs.values() for name in names]
+        if record.get("kind") != "recorded" and any(
+            ".." in Path(name).parts or Path(name).is_absolute() for names in runs.values() for name in names
+        ):
+            raise ValueError("it names runs of other folders")
     begun = [path for path in named if (path / "config.json").is_file()]
     if record.get("kind") == "recorded" and begun != named:
         gone = next(path for path in named if path not in begun)

@@ -18,6 +18,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, TaskID, TextColumn
 from rich.progress import Progress as Bars
 
+from convlstm_cli.files import printable
 from convlstm_cli.progress import Progress
 from convlstm_cli.schedule import Budget
 from convlstm_cli.stopping import StopRequest
@@ -34,7 +35,10 @@ if not out.is_terminal and "COLUMNS" not in os.environ:
 def show(*results: RenderableType) -> None:
     """Prints results to stdout."""
     for result in results:
-        out.print(result, soft_wrap=isinstance(result, str), markup=not isinstance(result, str))
+        if isinstance(result, str):
+            out.print(_visible(result), soft_wrap=True, markup=False)
+        else:
+            out.print(result)
 
 
 def show_json(result: Any) -> None:
@@ -44,12 +48,12 @@ def show_json(result: Any) -> None:
 
 def tell(message: str) -> None:
     """Prints a message to stderr."""
-    err.print(message, soft_wrap=True, markup=False)
+    err.print(_visible(message), soft_wrap=True, markup=False)
 
 
 def tell_error(message: str) -> None:
     """Prints an error to stderr."""
-    err.print(f"[bold red]error:[/] {escape(message)}", soft_wrap=True)
+    err.print(f"[bold red]error:[/] {escape(_visible(message))}", soft_wrap=True)
 
 
 class ConsoleProgress(Progress):
@@ -141,7 +145,7 @@ class ConsoleProgress(Progress):
             self.note(f"{description} {share:.0%} · {detail}")
         if not self._animated:
             return
-        detail = escape(detail)
+        detail = escape(printable(detail))
         if self._task is None:
             self._task = self._bars.add_task(description, total=1.0, detail=detail)
             self._bars.start()
@@ -168,6 +172,11 @@ def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _visible(text: str) -> str:
+    """Text whose names of files can neither steer a terminal nor fail to be written to it."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _duration(seconds: float) -> str:

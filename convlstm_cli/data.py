@@ -102,12 +102,14 @@ def restore(
     """
     config = DataConfig(**record["settings"])
     library = _index(config, input_frames + horizon, on_progress)
-    digests = {video.name: library.digest(video.name) for video in library.videos}
+    videos = {video.name: video for video in library.videos}
     segments: dict[str, tuple[Segment, ...]] = {}
     for name in SUBSETS:
         for entry in record["split"][name]:
-            found = digests.get(entry["video"])
-            if found != entry["digest"] and name in needed:
+            video = videos.get(entry["video"])
+            found = None if video is None else library.digest(video.name)
+            same = video is not None and found == entry["digest"] and entry["stop"] <= video.frames
+            if not same and name in needed:
                 now = "is gone or cannot be used" if found is None else "shows other frames"
                 raise InputError(
                     f"{entry['path']}: {now} since the run began; put it back as it was, or start a new run."

@@ -1,5 +1,6 @@
 """Several runs as one forecast: the mean of their forecasts, and by how much they differ."""
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -16,10 +17,10 @@ def open_members(paths: Iterable[Path]) -> list[Run]:
 
     Raises RunError for a folder that is neither.
     """
-    folders: dict[Path, Path] = {}
+    folders: dict[str, Path] = {}
     for path in paths:
         for folder in run_folders(path) if is_comparison(path) else [path]:
-            folders.setdefault(folder.resolve(), folder)
+            folders.setdefault(os.path.realpath(folder), folder)  # Path.resolve raises for links to each other
     return [Run.open(folder) for folder in folders.values()]
 
 

@@ -78,6 +78,11 @@ def numbered(folder: Path, stem: str) -> Path:
     return next(path for number in itertools.count(1) if not (path := folder / f"{stem}-{number}").exists())
 
 
+def printable(name: str) -> str:
+    """A name without what a terminal, UTF-8 or JSON could not hold: such letters become escapes such as \\n."""
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
+
+
 @contextlib.contextmanager
 def creating_folder(path: Path) -> Iterator[Path]:
     """Gives a folder beside `path` to fill, and renames it to `path` when the block ends well.

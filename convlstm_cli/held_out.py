@@ -53,6 +53,8 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     library = index(folders, runs[0].geometry, min_frames=clip_frames, on_progress=progress.indexing)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
+    for problem in library.cut_off():
+        progress.note(f"{problem.path}: {problem.reason}")
     found = _held_out(runs, library, library.videos)
     names = ", ".join(run.name for run in runs)
     if not found.segments:

@@ -1,6 +1,5 @@
 """What is in a video, a folder of videos or a run, and what training on it would take."""
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from convlstm_cli.errors import RunError
 from convlstm_cli.fitting import training_memory, with_batch_size
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.record import parse, read_text
 from convlstm_cli.run import Run
 from convlstm_cli.settings import TrainConfig
 from convlstm_cli.video.colour import is_grey
@@ -58,7 +58,7 @@ def inspect_run(run: Run) -> dict[str, Any]:
         "parameters": parameter_count(run.model_config),
         "epochs": len(history),
         "last_epoch": history[-1] if history else None,
-        "test": run.read_json("test.json"),
+        "test": run.read_test(),
         "split": run.config["data"]["split"],
     }
 
@@ -73,7 +73,7 @@ def inspect_comparison(folder: Path) -> dict[str, Any]:
     summary = folder / comparison.SUMMARY
     if summary.is_file():
         try:
-            found = json.loads(summary.read_text(encoding="utf-8"))
+            found = parse(read_text(summary))
         except (OSError, ValueError) as error:
             raise RunError(f"{summary}: cannot be read ({error}); convlstm compare --resume writes it anew.") from error
         if not isinstance(found, dict) or "verdict" not in found:

@@ -223,7 +223,7 @@ def _arm_summary(arm: TrainedArm, case: Case, of_seeds: Sequence[Scores], videos
     intervals = {metric: arm_interval(_values(of_seeds, metric), videos) for metric in ("mse", "ssim")}
     runs: list[dict[str, Any]] = []
     for seed, run, scores in zip(case.seeds, arm.runs, of_seeds, strict=True):
-        history, test = run.read_metrics(), run.read_json("test.json") or {}
+        history, test = run.read_metrics(), run.read_test() or {}
         runs.append(
             {
                 "seed": run.train_config.seed,
@@ -274,7 +274,7 @@ def _warnings(case: Case, scores: dict[str, list[Scores]], baselines: dict[str, 
             "between forecasts that are not worth having says little. Train for longer, with --max-time or --epochs."
         )
     runs = [run for arm in case.arms for run in arm.runs]
-    histories = [(run.read_metrics(), run.read_json("test.json") or {}) for run in runs]
+    histories = [(run.read_metrics(), run.read_test() or {}) for run in runs]
     ends = [
         (history[0]["epoch"], test.get("best_epoch"), history[-1]["epoch"]) for history, test in histories if history
     ]

@@ -33,7 +33,7 @@ from convlstm_cli.tiling import Tiling, forecast_tiles
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import MIN_SIDE, FrameGeometry
 from convlstm_cli.video.library import find_videos
-from convlstm_cli.video.reader import VideoReader, open_video
+from convlstm_cli.video.reader import VideoReader, cut_off, open_video
 from convlstm_cli.video.writer import FORMATS, FrameWriter, open_writer
 
 RECORD = "forecast.json"
@@ -42,6 +42,8 @@ DEFAULT_FPS = 10.0
 """Of videos made from sources that have none, such as folders of images."""
 CHUNK = 8
 """Frames computed at a time, and waiting to be written: few for memory, enough to lose no time between chunks."""
+LONGEST_NAME = 150
+"""Bytes of the name of a forecast's folder."""
 STRIP_FRAMES = 20
 """Lead times that the picture of a scored forecast shows at most."""
 STRIP_SIDE = 256
@@ -152,6 +154,8 @@ def predict_video(
                 f"{max(model.config.input_frames for model in models)}; expect less of the forecast."
             )
         grey = clip.grey
+        if config.at is None and (told := cut_off(clip.last, video.declared_frames)) is not None:
+            progress.note(f"{source}: {told}")
         if channels == 1 and not grey:
             progress.note(f"{source}: is in colour and {name} was trained on grey frames; the forecast is grey.")
             grey = True
@@ -318,8 +322,10 @@ def _output_names(sources: list[Path]) -> dict[Path, str]:
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for source in sources:
-        whole = source.resolve()  # "." has no name
-        name = whole.stem if stems[_key(source)] == 1 else whole.name.replace(".", "_")
+        name = _stem(source) if stems[_key(source)] == 1 else _name(source).replace(".", "_")
+        # OpenCV opens UTF-8 names only, and a system allows 255 bytes, of which numbers and suffixes take some.
+        name = "".join(letter if letter.isprintable() else "_" for letter in name)
+        name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
         unique, number = name, 2
         while unique.casefold() in taken:
             unique, number = f"{name}-{number}", number + 1
@@ -330,7 +336,16 @@ def _output_names(sources: list[Path]) -> dict[Path, str]:
 
 def _key(source: Path) -> str:
     """What two stems share where the file system takes capitals for small letters."""
-    return source.resolve().stem.casefold()
+    return _stem(source).casefold()
+
+
+def _stem(source: Path) -> str:
+    return Path(_name(source)).stem or "video"
+
+
+def _name(source: Path) -> str:
+    """The last part of a path; of "." and "..", which have none, that of the folder that they mean."""
+    return source.name if source.name not in ("", "..") else source.resolve().name
 
 
 @dataclass(frozen=True)

@@ -120,7 +120,7 @@ def _unlike(arms: Sequence[TrainedArm]) -> Iterable[str]:
     if len({tuple(of_arm) for of_arm in steps.values()}) > 1:
         told = "; ".join(f"{name} {', '.join(map(str, of_arm))}" for name, of_arm in steps.items())
         yield f"The budgets differ (optimiser steps: {told}), so that a difference may come from longer training."
-    if any(run.read_json("test.json") is None for arm in arms for run in arm.runs):
+    if any(run.read_test() is None for arm in arms for run in arm.runs):
         yield "Not all of the trainings are finished."
 
 

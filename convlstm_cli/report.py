@@ -73,8 +73,9 @@ class ComparedClip:
 
 def write_run_report(run: Run) -> Path:
     """Writes report.html of a run that has been tested."""
-    history, test = run.read_metrics(), run.read_json("test.json")
-    pictures = {int(path.stem.split("_")[1]): path for path in (run.folder / "samples").glob("epoch_*.png")}
+    history, test = run.read_metrics(), run.read_test()
+    samples = (run.folder / "samples").glob("epoch_*.png")
+    pictures = {int(path.stem[6:]): path for path in samples if path.stem[6:].isdecimal() and path.is_file()}
     shown = sorted({min(pictures), max(pictures)}) if pictures else []
     systems = {name: test[name] for name in LABELS if name in test} if test else {}
     return _write(

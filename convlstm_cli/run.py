@@ -15,22 +15,23 @@ which builds tensors and plain values only.
 
 import contextlib
 import json
-import pickle
-import zipfile
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
+from convlstm_cli import checkpoint, record
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, writing
 from convlstm_cli.lock import LOCK
+from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.settings import Fit, TrainConfig
+from convlstm_cli.settings import DataConfig, TrainConfig
 from convlstm_cli.video.geometry import FrameGeometry
 
 RUNS = Path("runs")
@@ -68,15 +69,13 @@ class Run:
             held = ", ".join(str(run.parent) for run in sorted(folder.glob("*/*/config.json")))
             raise RunError(f"{folder}: is a comparison; name one of its runs{': ' if held else ''}{held}.")
         try:
-            config = json.loads(path.read_text(encoding="utf-8"))
+            config = record.parse(record.read_text(path))
         except FileNotFoundError:
             raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); train again or restore it from a copy.") from error
         run = cls(folder, config)
-        run.model_config  # noqa: B018 - a damaged configuration is found here, not in the middle of a command
-        run.train_config  # noqa: B018
-        run.geometry  # noqa: B018
+        run._check()  # a damaged configuration is found here, not in the middle of a command
         return run
 
     @staticmethod
@@ -96,21 +95,20 @@ class Run:
     def model_config(self) -> ForecasterConfig:
         """The network. Raises RunError where config.json does not describe one."""
         with self._reading("model"):
-            return ForecasterConfig(**self.config["model"])
+            return record.build(ForecasterConfig, self.config["model"])
 
     @property
     def train_config(self) -> TrainConfig:
         """How it is trained. Raises RunError where config.json does not say."""
         with self._reading("training"):
-            return TrainConfig(**self.config["training"])
+            return record.build(TrainConfig, self.config["training"])
 
     @property
     def geometry(self) -> FrameGeometry:
         """How frames are brought to the network's size. Raises RunError where config.json does not say."""
         with self._reading("data"):
-            settings = self.config["data"]["settings"]
-            fit: Fit = settings["fit"]
-            return FrameGeometry(settings["height"], settings["width"], fit)
+            settings = record.build(DataConfig, self.config["data"]["settings"])
+            return FrameGeometry(settings.height, settings.width, settings.fit)
 
     def was_trained_on(self, video: Path, first: int, last: int) -> bool:
         """Whether any of a video's frames `first` to `last`, from 1, trained the network or chose its best epoch."""
@@ -133,16 +131,25 @@ class Run:
         Raises RunError if there are none yet, or they are damaged or of another network.
         """
         path = self.folder / "model.safetensors"
-        if not path.exists():
+        if not path.is_file():
             raise RunError(
                 f"{self.folder}: has no model.safetensors yet, because no epoch has ended; "
                 f"go on with `convlstm train -o {self.folder} --resume`."
             )
-        model = EncoderForecaster(self.model_config)
+        config = self.model_config
         try:
-            model.load_state_dict(load_file(path))
+            with safe_open(path, framework="pt") as file:
+                found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
+                checkpoint.check_shapes({name: each.get_shape() for name, each in found.items()}, config)
+            weights = load_file(path)
+            checkpoint.check_values(weights)
+            model = EncoderForecaster(config)
+            model.load_state_dict(weights)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            raise RunError(f"{path}: is damaged or of another network ({_first_line(error)}); train again.") from error
+            if is_out_of_memory(error):
+                raise
+            reason = record.first_line(error)
+            raise RunError(f"{path}: is damaged or of another network ({reason}); train again.") from error
         return model.to(device).eval()
 
     def save_resume(self, state: dict[str, Any]) -> None:
@@ -157,34 +164,37 @@ class Run:
                 raise
 
     def load_resume(self) -> dict[str, Any] | None:
-        """What `save_resume` wrote, on the CPU, or None if there is nothing. Raises RunError if it is damaged."""
+        """What `save_resume` wrote, on the CPU, or None if there is nothing.
+
+        Raises RunError if it is damaged or of another network.
+        """
         path = self.folder / "resume.pt"
         if not path.exists():
             return None
         try:
-            if not zipfile.is_zipfile(path):  # torch would take it for a bare pickle, and warn about that
-                raise ValueError("it is cut off, or no checkpoint")
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, ValueError, EOFError, KeyError, pickle.UnpicklingError) as error:
+            return checkpoint.load(path, self.model_config)
+        except Exception as error:  # what unpickling raises depends on where the file is damaged
+            if is_out_of_memory(error):
+                raise
             raise RunError(
-                f"{path}: cannot be read ({_first_line(error)}); the best weights in model.safetensors still predict, "
-                "but this run cannot go on: start a new one."
+                f"{path}: cannot be read ({record.first_line(error)}); the best weights in model.safetensors still "
+                "predict, but this run cannot go on: start a new one."
             ) from error
-        if not isinstance(state, dict):
-            raise RunError(f"{path}: is not a state of this tool; start a new run.")
-        return state
 
     def write_metrics(self, history: list[dict[str, Any]]) -> None:
         """Writes metrics.jsonl whole, so that a resumed run neither misses nor doubles a line."""
         write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; none before the first epoch has ended."""
+        """The lines of metrics.jsonl; none before the first epoch has ended. Raises RunError if it is damaged."""
         path = self.folder / "metrics.jsonl"
         if not path.exists():
             return []
         try:
-            return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+            rows = [record.parse(line) for line in record.read_text(path).splitlines()]
+            for row in rows:
+                record.check_epoch(row)
+            return rows
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
 
@@ -194,20 +204,35 @@ class Run:
         write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
         return path
 
-    def read_json(self, name: str) -> dict[str, Any] | None:
-        """A JSON file of the folder, or None if it is not there. Raises RunError if it is damaged."""
-        path = self.folder / name
+    def read_test(self) -> dict[str, Any] | None:
+        """What test.json holds, or None if it is not there. Raises RunError if it is damaged."""
+        path = self.folder / "test.json"
         if not path.exists():
             return None
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            content: dict[str, Any] = record.parse(record.read_text(path))
+            record.check_test(content)
+            return content
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
-        return content
 
     def remove_partials(self) -> None:
         """Deletes what a killed process left half written; not what another one, such as an evaluation, is writing."""
         sweep(self.folder, below=True)
+
+    def _check(self) -> None:
+        """Raises RunError where config.json is damaged; fills in what it leaves at the defaults."""
+        model, training, geometry = self.model_config, self.train_config, self.geometry
+        with self._reading("data"):
+            data = record.build(record.DataRecord, self.config["data"])
+            data.check_clips(model.clip_frames)
+            if (geometry.height, geometry.width, data.channels) != (model.height, model.width, model.channels):
+                raise ValueError("its frames are not those of the network")
+        for part in self.config.keys() & {"compute", "versions"}:
+            with self._reading(part):
+                record.check(self.config[part], dict[str, str | int | float | bool | None], part)
+        filled = {"model": asdict(model), "training": asdict(training), "data": asdict(data)}
+        self.config |= json.loads(json.dumps(filled))  # with lists for tuples, as it is written
 
     @contextlib.contextmanager
     def _reading(self, section: str) -> Iterator[None]:
@@ -215,7 +240,7 @@ class Run:
         try:
             yield
         except (KeyError, TypeError, ValueError) as error:
-            detail = f"no {error}" if isinstance(error, KeyError) else _first_line(error)
+            detail = f"no {error}" if isinstance(error, KeyError) else record.first_line(error)
             raise RunError(
                 f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again."
             ) from error
@@ -250,7 +275,3 @@ def newest(*, trained: bool) -> Path:
     if not found:
         raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
     return max(found, key=lambda path: path.stat().st_mtime).parent
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

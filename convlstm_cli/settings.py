@@ -3,13 +3,14 @@
 Every field is an option of the command line of the same name, and is written whole into a run's config.json.
 """
 
+import math
+import os
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import check_choice, option
+from convlstm_cli.nn.config import check_choice, check_most, option
 
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
@@ -20,6 +21,11 @@ Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Match = Literal["steps", "time", "params"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+
+MAX_COUNT = 2**31 - 1
+"""Of seeds, which are multiplied when they are used, and of steps and epochs."""
+MAX_PER_EPOCH = 100_000
+"""Of steps of an epoch and of clips of a batch: the order of all clips of an epoch is drawn at once."""
 
 MIN_TILE = 16
 """Smallest side of a tile in pixels."""
@@ -89,7 +95,8 @@ class DataConfig:
 
     def __post_init__(self) -> None:
         # Absolute, so that a run goes on from any working directory.
-        object.__setattr__(self, "folders", tuple(str(Path(folder).resolve()) for folder in self.folders))
+        # With links as they are given, so that messages name what the user named.
+        object.__setattr__(self, "folders", tuple(map(os.path.abspath, self.folders)))
         check_choice("--fit", self.fit, Fit)
         check_choice("--colour", self.colour, Colour)
         if self.stride < 1:
@@ -195,13 +202,15 @@ class TrainConfig:
         for flag, (value, minimum) in least.items():
             if value is not None and value < minimum:
                 raise UsageError(f"{flag} is {value}; it must be at least {minimum}.")
+            if value is not None:
+                check_most(flag, value, MAX_PER_EPOCH if flag in ("--epoch-steps", "--batch-size") else MAX_COUNT)
         positive = {
             "--max-time": self.max_time,
             "--learning-rate": self.learning_rate,
             "--save-every": self.save_every,
         }
         for flag, number in positive.items():
-            if number is not None and not number > 0:
+            if number is not None and not (number > 0 and math.isfinite(number)):
                 raise UsageError(f"{flag} is {number}; it must be positive.")
         if not 0 <= self.warmup < 1:
             raise UsageError(f"--warmup is {self.warmup}; give a share from 0 to below 1.")

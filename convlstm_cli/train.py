@@ -138,8 +138,8 @@ def resume(
             run.remove_partials()
 
         ranks.first(clean, lambda: None)
+        saved = run.load_resume()  # before the network is made, since it is held to what this file holds
         step = TrainStep(run.model_config, config, compute, initial, ranks)
-        saved = run.load_resume()
         if saved is None and run.read_metrics():
             raise RunError(
                 f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
@@ -465,7 +465,7 @@ def _restore(run: Run, saved: dict[str, Any], step: TrainStep) -> State:
     try:
         step.load_state_dict(saved["step"])
         return State(**saved["state"])
-    except (KeyError, TypeError, ValueError, RuntimeError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, RuntimeError, AttributeError) as error:
         raise RunError(
             f"{run.folder / 'resume.pt'}: does not fit this run ({str(error).splitlines()[0]}); start a new one."
         ) from error

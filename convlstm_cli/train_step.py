@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from convlstm_cli import checkpoint
 from convlstm_cli.device import Compute
 from convlstm_cli.distributed import ALONE, Ranks
 from convlstm_cli.nn.config import ForecasterConfig
@@ -145,7 +146,11 @@ class TrainStep:
         """Takes what `state_dict` gave."""
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        # All but the learning rate as the run is configured, which is recorded already.
+        groups = zip(self.optimizer.state_dict()["param_groups"], state["optimizer"]["param_groups"], strict=True)
+        merged = [{**configured, "lr": saved["lr"]} for configured, saved in groups]
+        self.optimizer.load_state_dict({**state["optimizer"], "param_groups": merged})
+        checkpoint.check_moments(self.optimizer)
         if state["scaler"]:  # empty unless it was fp16
             self._scaler.load_state_dict(state["scaler"])
         self._steps = state["steps"]

@@ -6,6 +6,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from convlstm_cli.files import printable
 from convlstm_cli.wording import (
     IN_WORDS,
     MORE_METRICS,
@@ -260,7 +261,7 @@ def facts_table(facts: dict[str, Any]) -> Table:
     """Names and values, a pair a line."""
     table = Table(box=None, show_header=False)
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), escape(str(value)))
+        table.add_row(name.replace("_", " "), escape(printable(str(value))))
     return table
 
 

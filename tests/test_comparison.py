@@ -4,22 +4,27 @@ import os
 from pathlib import Path
 
 import pytest
+from helpers import data_record
 
 from convlstm_cli.comparison import Arm, Plan, is_comparison, newest, read_record, run_folders, write_recorded
 from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.inspection import inspect_comparison
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.run import Run
-from convlstm_cli.settings import CompareConfig, TrainConfig
+from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,))
 
 
 def plan_in(folder: Path) -> Plan:
     arms = tuple(Arm(kind, dataclasses.replace(MODEL, peephole=kind), TrainConfig(), 0.5) for kind in ("none", "full"))
-    data: dict[str, object] = {"settings": {}, "split": {}, "channels": 1}
-    asked: dict[str, dict[str, object]] = {"data": {}, "model": {}, "training": {}}
-    settings = {**asked, "compare": dataclasses.asdict(CompareConfig(("none", "full")))}
+    settings: dict[str, dict[str, object]] = {
+        "data": dataclasses.asdict(DataConfig(("/x",), 32, 32)),
+        "model": dataclasses.asdict(MODEL),
+        "training": dataclasses.asdict(TrainConfig()),
+        "compare": dataclasses.asdict(CompareConfig(("none", "full"))),
+    }
+    data = data_record(32, 32)
     plan = Plan(folder, arms, (3, 4), data, settings)
     plan.write()
     return plan
@@ -28,7 +33,9 @@ def plan_in(folder: Path) -> Plan:
 def test_a_plan_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     plan = plan_in(tmp_path / "out")
     read = Plan.read(tmp_path / "out")
-    assert (read.arms, read.seeds, read.data, read.extended) == (plan.arms, plan.seeds, plan.data, False)
+    assert (read.arms, read.seeds, read.extended) == (plan.arms, plan.seeds, False)
+    settings = {**dataclasses.asdict(DataConfig(("/x",), 32, 32)), "folders": ["/x"]}
+    assert read.data == {**plan.data, "settings": settings}
     assert read.compare == plan.compare
     assert [(trial.seed, trial.arm.name) for trial in read.trials()] == [
         (3, "none"),

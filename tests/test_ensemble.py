@@ -7,7 +7,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
-from helpers import moving_square
+from helpers import data_record, moving_square
 
 from convlstm_cli.ensemble import check_members, lockstep, open_members
 from convlstm_cli.errors import RunError, UsageError
@@ -24,7 +24,7 @@ from convlstm_cli.video.reader import open_video
 def make_run(folder: Path, seed: int = 0, *, size: int = 32, fit: str = "stretch", **model: object) -> Run:
     """A run whose network changes the last frame in its own way."""
     config = {"height": size, "width": size, "channels": 1, "hidden": [4], "input_frames": 4, "horizon": 3, **model}
-    data = {"settings": {"folders": ["x"], "height": size, "width": size, "fit": fit}}
+    data = data_record(size, size, config["channels"], fit)  # type: ignore[arg-type]
     run = Run.create(folder, {"model": config, "training": {}, "data": data})
     torch.manual_seed(seed)
     network = EncoderForecaster(ForecasterConfig(**config))  # type: ignore[arg-type]

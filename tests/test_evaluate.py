@@ -79,7 +79,7 @@ def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
 
 
 def test_training_scores_its_test_beside_every_baseline(run: Run) -> None:
-    test = run.read_json("test.json")
+    test = run.read_test()
     assert test is not None
     for name in ("model", *BASELINES):
         assert len(test[name]["by_lead_time"]["mse"]) == 3
@@ -89,7 +89,7 @@ def test_training_scores_its_test_beside_every_baseline(run: Run) -> None:
 
 
 def test_an_evaluation_without_folders_is_that_of_training_and_so_is_one_of_its_folder(run: Run) -> None:
-    test = run.read_json("test.json")
+    test = run.read_test()
     assert test is not None
     for folders in ([], run.config["data"]["settings"]["folders"]):
         report = evaluate([run], folders, EvaluateConfig(device="cpu", batch_size=3))

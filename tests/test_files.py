@@ -14,6 +14,7 @@ from convlstm_cli.files import (
     PARTIAL,
     REPLACED,
     creating_folder,
+    printable,
     replacing,
     replacing_folder,
     reserve,
@@ -261,3 +262,12 @@ def test_messages_name_what_will_be_there(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match=rf"^{tmp_path}/out/file/a\.txt: cannot be written"):
         fail()
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("ünï 视频.mkv", "ünï 视频.mkv"), ("a\nb", "a\\nb"), ("\x1b[2J", "\\x1b[2J"), ("\udcff", "\\udcff")],
+)
+def test_names_are_made_printable(name: str, expected: str) -> None:
+    assert printable(name) == expected
+    printable(name).encode()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from helpers import moving_square
+from helpers import data_record, moving_square
 
 from convlstm_cli import views
 from convlstm_cli.device import choose
@@ -34,7 +34,7 @@ def make_run(folder: Path, channels: int = 1, fit: str = "pad", size: int = 32) 
     """A run whose network copies the last frame, so that what comes out is known."""
     model = {"height": size, "width": size, "channels": channels, "hidden": [4], "kernel_size": 3}
     model |= {"input_frames": 4, "horizon": 3, "forecaster": "unconditioned", "head": "residual"}
-    data = {"settings": {"folders": ["x"], "height": size, "width": size, "fit": fit}}
+    data = data_record(size, size, channels, fit)
     run = Run.create(folder, {"model": model, "training": {}, "data": data})
     run.save_weights(EncoderForecaster(ForecasterConfig(**model)).state_dict())
     return run

@@ -3,22 +3,27 @@ import json
 import os
 import pickle
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from helpers import data_record
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.run import Run, new_folder, newest
+from convlstm_cli.settings import DataConfig
 
 MODEL = {"height": 16, "width": 16, "channels": 1, "hidden": [3], "kernel_size": 3}
 CONFIG: dict[str, Any] = {
     "model": MODEL,
     "training": {"epochs": 2},
-    "data": {"settings": {"folders": ["x"], "height": 16, "width": 16, "fit": "pad"}},
+    "data": data_record(16, 16),
+    "compute": {"device": "cpu"},
+    "versions": {"torch": "2"},
 }
 
 
@@ -29,7 +34,10 @@ def make(folder: Path) -> Run:
 def test_a_run_is_what_was_written(tmp_path: Path) -> None:
     make(tmp_path / "run")
     run = Run.open(tmp_path / "run")
-    assert run.config == CONFIG
+    assert run.config == json.loads(json.dumps(run.config))
+    settings = {**asdict(DataConfig(("/x",), 16, 16)), "folders": ["/x"]}  # with all that was left at the defaults
+    assert run.config["data"] == {**CONFIG["data"], "settings": settings}
+    assert [run.config[part] for part in ("compute", "versions")] == [CONFIG[part] for part in ("compute", "versions")]
     assert run.model_config == ForecasterConfig(16, 16, 1, hidden=(3,), kernel_size=3)
     assert run.train_config.epochs == 2
     assert (run.geometry.height, run.geometry.fit) == (16, "pad")
@@ -110,7 +118,14 @@ def test_a_planted_pickle_does_not_run(tmp_path: Path) -> None:
 def test_metrics_round_trip(tmp_path: Path) -> None:
     run = make(tmp_path / "run")
     assert run.read_metrics() == []
-    rows = [{"epoch": 1, "loss": 0.1}, {"epoch": 2, "loss": None}]
+    scores = {
+        "clips": 1,
+        "by_lead_time": {"mse": [0.1], "psnr": [None], "ssim": [0.5]},
+        "mean": {"mse": 0.1, "psnr": None, "ssim": 0.5},
+    }
+    validation = {"skill": None, "model": scores, "persistence": scores}
+    row = {"steps": 3, "seconds": 1.5, "learning_rate": 0.1, "train_loss": 0.2, "validation": validation}
+    rows = [{"epoch": 1, **row}, {"epoch": 2, **row}]
     run.write_metrics(rows)
     assert run.read_metrics() == rows
     assert len((run.folder / "metrics.jsonl").read_text().splitlines()) == 2

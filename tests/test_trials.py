@@ -43,7 +43,11 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
 
 def plan_of(data: VideoData, folder: Path, training: TrainConfig = TRAINING, **compare: object) -> Plan:
     arms = tuple(Arm(kind, dataclasses.replace(MODEL, peephole=kind), training) for kind in ("none", "channel"))
-    asked: dict[str, dict[str, object]] = {"data": {}, "model": {}, "training": {}}
+    asked: dict[str, dict[str, object]] = {
+        "data": dataclasses.asdict(data.config),
+        "model": dataclasses.asdict(MODEL),
+        "training": dataclasses.asdict(training),
+    }
     settings = {**asked, "compare": dataclasses.asdict(CompareConfig(("none", "channel"), 2, **compare))}  # type: ignore[arg-type]
     plan = Plan(folder, arms, (0, 1), data.to_dict(), settings)
     plan.write()

@@ -8,6 +8,14 @@ from convlstm_cli.errors import UsageError
 
 T = TypeVar("T")
 
+MAX_LAYERS = 100
+MAX_CHANNELS = 2**14
+MAX_SIDE = 2**14
+MAX_KERNEL = 101
+MAX_BIAS = 1000.0
+MAX_FRAMES = 10_000
+"""Of the frames that a clip gives, and of those that are forecast in training."""
+
 Peephole = Literal["none", "channel", "full"]
 PeepholeInit = Literal["zeros", "uniform"]
 GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
@@ -45,6 +53,12 @@ def check_choice(option: str, value: object, choices: object) -> None:
     allowed = get_args(choices)
     if value not in allowed:
         raise UsageError(f"{option} is {value!r}; choose one of {', '.join(map(str, allowed))}.")
+
+
+def check_most(option: str, value: int, most: int) -> None:
+    """Raises UsageError that names `option` for a value above any use, which would take more memory than there is."""
+    if value > most:
+        raise UsageError(f"{option} is {value}; it can be at most {most}.")
 
 
 def check_odd(option: str, size: int) -> None:
@@ -110,6 +124,8 @@ class ForecasterConfig:
             raise UsageError(
                 f"--hidden is {self.hidden}; give at least one layer of at least one channel, such as 64,64."
             )
+        check_most("the number of layers of --hidden", len(self.hidden), MAX_LAYERS)
+        check_most("--hidden", max(self.hidden), MAX_CHANNELS)
         if self.channels not in (1, 3):
             raise UsageError(f"channels is {self.channels}; frames are grey (1) or RGB (3).")
         if self.patch_size < 1:
@@ -120,17 +136,24 @@ class ForecasterConfig:
                     f"--size has {side} {pixels}, which is not a multiple of --patch-size {self.patch_size}; "
                     "change one of the two."
                 )
+            check_most("--size", pixels, MAX_SIDE)
         check_odd("--kernel-size", self.kernel_size)
         check_odd("--recurrent-kernel-size", self.recurrent_kernel)
+        check_most("--kernel-size", self.kernel_size, MAX_KERNEL)
+        check_most("--recurrent-kernel-size", self.recurrent_kernel, MAX_KERNEL)
         check_choice("--peephole", self.peephole, Peephole)
         check_choice("--peephole-init", self.peephole_init, PeepholeInit)
         check_choice("--gate-activation", self.gate_activation, GateActivation)
         check_choice("--forecaster", self.forecaster, ForecasterKind)
         check_choice("--head", self.head, Head)
+        if not abs(self.forget_bias) <= MAX_BIAS:
+            raise UsageError(f"--forget-bias is {self.forget_bias}; give a number such as 1.")
         if self.input_frames < 1:
             raise UsageError(f"--input-frames is {self.input_frames}; the encoder must read at least one frame.")
         if self.horizon < 1:
             raise UsageError(f"--frames is {self.horizon}; forecast at least one frame.")
+        check_most("--input-frames", self.input_frames, MAX_FRAMES)
+        check_most("--frames", self.horizon, MAX_FRAMES)
 
     @property
     def recurrent_kernel(self) -> int:

@@ -77,9 +77,9 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
+    fingerprint = _fingerprint(source)  # first, as it finds out whether there is anything
     key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    fingerprint = _fingerprint(source)
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
         try:
@@ -101,7 +101,10 @@ def _fingerprint(source: Path) -> str:
     """Changes with the size or time of any file of the source. Raises InputError."""
     with reading(source):
         files = list_images(source) if source.is_dir() else [source]
-        states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]
+    states = []
+    for file in files:
+        with reading(file):
+            states.append((file.name, file.stat().st_size, file.stat().st_mtime_ns))
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 

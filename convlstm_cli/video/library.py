@@ -7,11 +7,11 @@ from pathlib import Path
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import cache_folder, sweep
+from convlstm_cli.files import cache_folder, printable, sweep
 from convlstm_cli.video.cache import Entry, decode_once, map_frames
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.reader import VIDEO_SUFFIXES, is_image_sequence, reading
+from convlstm_cli.video.reader import VIDEO_SUFFIXES, cut_off, is_image_sequence, reading
 from convlstm_cli.video.split import Segment, Split, split
 
 __all__ = [
@@ -42,7 +42,7 @@ class Video:
     """A video that can be used."""
 
     name: str
-    """Its path below the folder that was given, with forward slashes; unique in a library."""
+    """Its path below the folder that was given, with forward slashes, printable; unique in a library."""
     path: Path
     frames: int
     """Frames that decode."""
@@ -58,7 +58,7 @@ class Video:
 
 @dataclass(frozen=True)
 class Problem:
-    """A video that cannot be used, and why."""
+    """A video that cannot be used, or not all of it, and why."""
 
     path: Path
     reason: str
@@ -81,6 +81,11 @@ class Library:
     def digest(self, name: str) -> str:
         """Of all frames of a video; equal for two videos only if they show the same."""
         return self.entries[name][1].digest
+
+    def cut_off(self) -> list[Problem]:
+        """Videos that are used and give far fewer frames than they declare."""
+        told = ((video.path, cut_off(video.frames, video.declared_frames)) for video in self.videos)
+        return [Problem(path, reason) for path, reason in told if reason is not None]
 
     def frames(self, name: str) -> Frame:
         """All frames of a video, a read-only memory map (T, H, W, C) uint8, C = 1 if the video is grey, else 3.
@@ -163,7 +168,7 @@ def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
             relative = path.relative_to(root)
             own = root.resolve().name if root.is_dir() else root.name
             name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
-            found[_unique(name, found)] = path
+            found[_unique(printable(name), found)] = path
     return list(found.items())
 
 

@@ -6,6 +6,7 @@ off by one, negative or far too high. Reading ends where decoding does.
 
 import contextlib
 import math
+import stat
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import GREY_TOLERANCE, Frame, to_uint8
-from convlstm_cli.video.opencv import cv2, silence
+from convlstm_cli.video.opencv import MAX_PIXELS, VIDEO_BACKEND, cv2, silence
 
 # fmt: off
 VIDEO_SUFFIXES = frozenset({
@@ -31,6 +32,10 @@ IMAGE_SUFFIXES = frozenset({
 # fmt: on
 
 MAX_DECLARED_FRAMES = 10**8
+MAX_IMAGE_BYTES = 2**30
+"""Largest image file, as a whole one is read before it is decoded."""
+CUT_OFF = 0.9
+"""Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
 CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
 
 
@@ -120,6 +125,16 @@ def open_video(path: str | Path) -> VideoReader:
         return _open_still(path) if suffix in IMAGE_SUFFIXES else _open_file(path)
 
 
+def cut_off(decoded: int, declared: int | None) -> str | None:
+    """What to tell the user of a video that gives far fewer frames than it declares; None where it does not."""
+    if declared is None or decoded >= CUT_OFF * declared:
+        return None
+    return (
+        f"only {decoded} of the {declared} frames that it declares can be decoded, so it may be cut off or damaged; "
+        "those are used"
+    )
+
+
 def is_image_sequence(folder: Path) -> bool:
     """Whether a folder directly holds the images of a video, two at least. Raises InputError."""
     return len(list_images(folder)) >= 2
@@ -149,36 +164,75 @@ def reading(path: Path) -> Iterator[None]:
         raise InputError(f"{path}: is not there; check the spelling.") from error
     except PermissionError as error:
         raise InputError(f"{path}: may not be read; change its permissions.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder named as a file; rename or remove it.") from error
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
 
 
 def _open_file(path: Path) -> VideoReader:
-    # An absolute path cannot be taken for one of FFmpeg's protocols, such as "concat:".
-    capture = cv2.VideoCapture(str(path.absolute()))
-    # FFmpeg plays text files as terminal art.
-    if not capture.isOpened() or capture.get(cv2.CAP_PROP_FOURCC) == cv2.VideoWriter.fourcc(*"ansi"):
+    capture = cv2.VideoCapture(_name(path), VIDEO_BACKEND)
+    if not capture.isOpened():
         raise InputError(f"{path}: is damaged or not a video that OpenCV can read; {CONVERT}.")
+    height, width = (int(capture.get(side)) for side in (cv2.CAP_PROP_FRAME_HEIGHT, cv2.CAP_PROP_FRAME_WIDTH))
+    try:
+        _check_pixels(path, height, width)
+    except InputError:
+        capture.release()
+        raise
     fps = capture.get(cv2.CAP_PROP_FPS)
     declared = capture.get(cv2.CAP_PROP_FRAME_COUNT)
     return VideoReader(
         path,
         "file",
-        _decode(capture),
+        _decode(capture, path),
         int(declared) if 1 <= declared <= MAX_DECLARED_FRAMES else None,
         fps if math.isfinite(fps) and 0.1 <= fps <= 240 else None,
     )
 
 
-def _decode(capture: cv2.VideoCapture) -> Generator[Frame, None, None]:
+def _name(path: Path) -> str:
+    """A path as OpenCV takes it. Raises InputError for one that is not UTF-8, at which OpenCV crashes."""
+    # An absolute path cannot be taken for one of FFmpeg's protocols, such as "concat:".
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: its name or a folder's is not UTF-8, so OpenCV cannot open it; rename it."
+        ) from error
+    return name
+
+
+def _decode(capture: cv2.VideoCapture, path: Path) -> Generator[Frame, None, None]:
+    size: tuple[int, ...] | None = None
+    number = 0
     try:
         while True:
             decoded, frame = capture.read()
             if not decoded:
                 return
+            number += 1
+            if size is None:
+                size = frame.shape[:2]
+            if frame.shape[:2] != size:
+                (height, width), (first_height, first_width) = frame.shape[:2], size
+                raise InputError(
+                    f"{path}: changes from {first_height}x{first_width} to {height}x{width} pixels at frame {number}; "
+                    f"all frames of a video must have one size, so {CONVERT}."
+                )
             yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
     finally:
         capture.release()
+
+
+def _check_pixels(path: Path, height: int, width: int) -> None:
+    """Raises InputError for frames that would take too much memory."""
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"{path}: has frames of {height}x{width} pixels, and more than {MAX_PIXELS} are not decoded; make them "
+            "smaller."
+        )
 
 
 def _open_images(folder: Path) -> VideoReader:
@@ -189,7 +243,7 @@ def _open_images(folder: Path) -> VideoReader:
 
 
 def _open_still(path: Path) -> VideoReader:
-    pages = cv2.imcount(str(path.absolute()))
+    pages = cv2.imcount(_name(path))
     if pages > 1:
         raise InputError(f"{path}: holds {pages} images in one file; save them as a folder of images or as an .npy.")
     return VideoReader(path, "images", _read_images([path]), 1)
@@ -212,12 +266,22 @@ def _read_images(paths: list[Path]) -> Generator[Frame, None, None]:
 
 def _read_image(path: Path) -> Frame:
     with reading(path):
+        status = path.stat()
+        if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # to read a FIFO would wait for ever
+            raise InputError(f"{path}: is neither a file nor a folder; remove it.")
+        if status.st_size > MAX_IMAGE_BYTES:
+            raise InputError(f"{path}: has {status.st_size} bytes, and more than {MAX_IMAGE_BYTES} are not decoded.")
         content = np.frombuffer(path.read_bytes(), np.uint8)
     try:
         with silence():
             # Without alpha, turned as EXIF says, and grey or 16-bit if the file is.
             image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
-    except cv2.error:
+    except cv2.error as error:
+        if "CV_IO_MAX_IMAGE" in str(error):
+            raise InputError(
+                f"{path}: claims more than the {MAX_PIXELS} pixels that are decoded; make it smaller, or replace it if "
+                "it is damaged."
+            ) from error
         image = None
     if image is None:
         raise InputError(f"{path}: is damaged or not an image that OpenCV can read; replace or remove it.")
@@ -231,7 +295,9 @@ def _open_array(path: Path) -> VideoReader:
     try:
         # Maps the file, refuses pickled objects, and finds a header that claims more than the file holds.
         array: NDArray[np.generic] = np.lib.format.open_memmap(path, mode="r")
-    except (ValueError, EOFError, OverflowError) as error:
+    except OSError:
+        raise
+    except Exception as error:  # numpy reads a header as Python's literals, and lets through what that raises
         raise InputError(
             f"{path}: is damaged or not a numpy array ({error}); save it again with numpy.save."
         ) from error
@@ -241,6 +307,7 @@ def _open_array(path: Path) -> VideoReader:
         raise InputError(
             f"{path}: has the shape {array.shape}; a video is (T, H, W) or (T, H, W, C) with 1, 3 or 4 channels."
         )
+    _check_pixels(path, *array.shape[1:3])
     return VideoReader(path, "array", _read_array(array, path), len(array))
 
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.opencv import cv2
-from convlstm_cli.video.reader import is_image_sequence, list_images, open_video
+from convlstm_cli.video.reader import cut_off, is_image_sequence, list_images, open_video
 
 
 def read(path: Path) -> list[np.ndarray]:
@@ -93,6 +93,35 @@ class TestFiles:
             assert frames_read == count
             peaks.append(peak / (1 if sys.platform == "darwin" else 1 / 1024))
         assert peaks[1] - peaks[0] < 30e6  # the 200 frames between them take 104 MB
+
+    def test_a_size_that_changes_is_refused(self, tmp_path: Path, make_video, monkeypatch: pytest.MonkeyPatch) -> None:
+        """FFmpeg's backend scales such frames to the first; others give them as they are."""
+        path = make_video(tmp_path / "a", "webm")
+
+        class Changing:
+            sizes = iter([(48, 64), (48, 64), (32, 64)])
+
+            def __init__(self, *_: object) -> None: ...
+            def isOpened(self) -> bool:
+                return True
+
+            def get(self, _: int) -> float:
+                return 10.0
+
+            def read(self) -> tuple[bool, np.ndarray]:
+                return True, np.zeros((*next(self.sizes), 3), np.uint8)
+
+            def release(self) -> None: ...
+
+        monkeypatch.setattr(cv2, "VideoCapture", Changing)
+        with pytest.raises(InputError, match=r"a\.webm: changes from 48x64 to 32x64 pixels at frame 3"):
+            read(path)
+
+    @pytest.mark.parametrize(
+        ("decoded", "declared", "told"), [(9, 10, False), (8, 10, True), (5, None, False), (12, 10, False)]
+    )
+    def test_far_fewer_frames_than_declared(self, decoded: int, declared: int | None, told: bool) -> None:
+        assert (cut_off(decoded, declared) is not None) == told
 
 
 class TestBadPaths:
