@@ -17,8 +17,6 @@ from torch.export import Dim, ExportedProgram
 
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
-Inputs = tuple[tuple[Tensor, ...], ...]
-
 
 class Start(nn.Module):
     """The state before the first frame is read."""
@@ -75,9 +73,10 @@ def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
         state = network.start(frames)
     batch = {0: Dim("batch")}
     states = tuple(batch for _ in state)
+    one = frames[:, 0].clone()  # a view would be saved with all frames
     return {
         "start": _record(Start(network), (frames,), (batch,)),
-        "read": _record(Read(network), (frames[:, 0], *state), (batch, states)),
+        "read": _record(Read(network), (one, *state), (batch, states)),
         "step": _record(Step(network), state, (states,)),
     }
 

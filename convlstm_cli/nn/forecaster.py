@@ -162,8 +162,8 @@ class EncoderForecaster(nn.Module):
     def _unflat(self, state: tuple[Tensor, ...]) -> _Progress:
         count = 2 * len(self.config.hidden)
         states = list(zip(state[:count:2], state[1:count:2], strict=True))
-        last, *moving = state[count:]
-        return _Progress(states, last[:, None], Advection(last, *moving) if moving else None)
+        last, moving = state[count], state[count + 1 :]
+        return _Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
 
     def _check(self, frames: Tensor, horizon: int | None) -> int:
         """The horizon. Raises UsageError for one below 1 and for frames that do not fit."""
