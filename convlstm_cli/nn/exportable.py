@@ -9,12 +9,14 @@ for a number that is fixed. So what a loop repeats is a program of its own, and 
 """
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
+from convlstm_cli.nn import motion
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
 
@@ -25,8 +27,8 @@ class Start(nn.Module):
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
 
-    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        return self.network.start(frames)
+    def forward(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
+        return self.network.start(frames, motion)
 
 
 class Read(nn.Module):
@@ -52,18 +54,48 @@ class Step(nn.Module):
         return frame, *state
 
 
-class Together(nn.Module):
-    """The three beside each other, with nothing in common, for an exporter that is slow to start."""
+class Pyramid(nn.Module):
+    """The levels on which motion is found, the smallest first, and the motion to begin with on that."""
 
-    def __init__(self, network: EncoderForecaster) -> None:
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        levels = motion.pyramid(frames)
+        return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
+
+
+class Enlarge(nn.Module):
+    """Motion on a level of another size."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
-        self.network = network
+        self.size = size
 
-    def forward(
-        self, frames: Tensor, frame: Tensor, read: tuple[Tensor, ...], step: tuple[Tensor, ...]
-    ) -> tuple[Tensor, ...]:
-        forecast, state = self.network.step(step)
-        return *self.network.start(frames), *self.network.read(frame, read), forecast, *state
+    def forward(self, flow: Tensor) -> tuple[Tensor, ...]:
+        return (motion.enlarge(flow, self.size),)
+
+
+class Improve(nn.Module):
+    """Motion after one more step, and the level that it is on."""
+
+    def forward(self, flow: Tensor, level: Tensor) -> tuple[Tensor, ...]:
+        return motion.improve(flow, level), level
+
+
+class Together(nn.Module):
+    """Programs beside each other, with nothing in common, for an exporter that is slow to start."""
+
+    def __init__(self, pieces: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.pieces = nn.ModuleList(pieces)
+
+    def forward(self, *inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        return [piece(*given) for piece, given in zip(self.pieces, inputs, strict=True)]
+
+
+class Piece(NamedTuple):
+    """How many inputs and outputs a program has."""
+
+    inputs: int
+    outputs: int
 
 
 def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
@@ -81,16 +113,37 @@ def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
     }
 
 
-def record_together(network: EncoderForecaster) -> ExportedProgram:
-    """All three in one program: the inputs of `start`, `read` and `step`, and then their outputs."""
+def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[str, Piece]]:
+    """`start`, `read`, `step` and what finds motion, in one program: all inputs and all outputs, one after another.
+
+    Motion is taken apart too, since its steps make most of all operations: `pyramid` of the frames gives its levels and
+    a motion; on each level that is made larger by `enlarge_1`, `enlarge_2` and so on, and improved by as many steps
+    of `improve_0`, `improve_1` and so on as `motion.ITERATIONS` says; the last one goes into `start` beside the frames.
+    """
     frames = _frames(network)
+    pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
     with torch.no_grad():
+        given: tuple[Tensor, ...] = (frames,)
+        if network.config.forecaster == "advected" and network.config.input_frames > 1:
+            pyramid = Pyramid()
+            pieces["pyramid"] = pyramid, (frames,)
+            *levels, flow = pyramid(frames)
+            for index, level in enumerate(levels):
+                if index:
+                    enlarge = Enlarge((level.shape[-2], level.shape[-1]))
+                    pieces[f"enlarge_{index}"] = enlarge, (flow,)
+                    [flow] = enlarge(flow)
+                pieces[f"improve_{index}"] = Improve(), (flow, level)
+            given = frames, flow
         state = network.start(frames)
-    # Batches of their own, or else the size of one would be read off another's input.
-    start, read, step = ({0: Dim(f"{name}_batch")} for name in ("start", "read", "step"))
-    # And tensors of their own, or else it would take one state for the other.
-    inputs = frames, frames[:, 0].clone(), state, tuple(part.clone() for part in state)
-    return _record(Together(network), inputs, (start, read, tuple(read for _ in state), tuple(step for _ in state)))
+        pieces["start"] = Start(network), given
+        pieces["read"] = Read(network), (frames[:, 0], *state)
+        pieces["step"] = Step(network), state
+        counts = {name: Piece(len(inputs), len(module(*inputs))) for name, (module, inputs) in pieces.items()}
+    # Tensors and batches of their own, or else torch.export would take one for the other.
+    inputs = tuple(tuple(tensor.clone() for tensor in inputs) for _, inputs in pieces.values())
+    batches = tuple(({0: Dim(f"{name}_batch")},) * count.inputs for name, count in counts.items())
+    return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
 
 
 def run_parts(parts: Mapping[str, nn.Module], frames: Tensor, horizon: int) -> Tensor:

@@ -131,15 +131,20 @@ class EncoderForecaster(nn.Module):
             forecast, progress = self._forecast(progress, min(chunk, horizon - first))
             yield forecast
 
-    def start(self, frames: Tensor) -> tuple[Tensor, ...]:
+    def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
         """Where `read` begins with frames (B, T, C, H, W): as `state_names` says, with zero h and c.
+
+        `motion` is that of the last frame, (B, 2, H, W), where it is known already.
 
         `start`, then `read` of each frame, then `step` as often as asked for: what `forward` gives, one time step at a
         call, with nothing but tensors in between.
         """
         height, width = frames.shape[-2] // self.config.patch_size, frames.shape[-1] // self.config.patch_size
         zeros = [frames.new_zeros(frames.shape[0], hidden, height, width) for hidden in self.config.hidden]
-        return _flat(self._begin(frames, [(h, h.clone()) for h in zeros]))
+        states = [(h, h.clone()) for h in zeros]
+        if motion is None:
+            return _flat(self._begin(frames, states))
+        return _flat(_Progress(states, frames[:, -1:], Advection(frames[:, -1], motion, torch.zeros_like(motion))))
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The state after the encoder has read one more frame (B, C, H, W)."""
