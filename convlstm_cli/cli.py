@@ -24,6 +24,7 @@ from convlstm_cli.settings import (
     CompareConfig,
     DataConfig,
     EvaluateConfig,
+    ExportConfig,
     PredictConfig,
     TrainConfig,
 )
@@ -412,6 +413,33 @@ def inspect_(
         found = inspection.inspect_video(path)
         view = views.video_view(found)
     console.show_json(found) if json else console.show(*view)
+
+
+@app.command()
+@with_options((ExportConfig, "Export"))
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder whose network is exported.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder to make; RUN/export-1, -2, ... if not given.")
+    ] = None,
+    quiet: Quiet = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Write a run's network for programs without this package: torch.export and ONNX, with an example that runs it."""
+    from convlstm_cli import console, views
+    from convlstm_cli import export as exporting
+    from convlstm_cli.run import Run
+
+    _check_alone("export")
+    config = build(ExportConfig, options)
+    progress = console.ConsoleProgress(quiet)
+    folder = output or exporting.free_folder(run)
+    result = exporting.export(Run.open(run), folder, config, progress)
+    console.show_json(dataclasses.asdict(result)) if json else console.show(*views.export_view(result))
+    progress.note(
+        f"wrote {folder} ({', '.join(result.files)})\nnext: python {folder / 'forecast.py'} FRAMES.npy FORECAST.npy"
+    )
 
 
 @app.command()

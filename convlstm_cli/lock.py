@@ -21,6 +21,8 @@ LOCK = ".lock"
 """The file inside a locked folder; its text is the process and the host that hold it."""
 LOCKED = ".locked-"
 """Prefix of the file beside a locked folder that is not there yet, or is about to be replaced."""
+NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
+"""A link in the lock's place could have any file written over."""
 POLL = 0.1
 """Seconds between two looks at a lock that is waited for."""
 
@@ -103,7 +105,7 @@ def _holding_file(path: Path, what: Path) -> Iterator[None]:
 
 def _acquire(path: Path, what: Path) -> int:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o666)
         try:
             if _lock(descriptor) is False:
                 raise OutputError(

@@ -21,6 +21,7 @@ Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 Match = Literal["steps", "time", "params"]
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+Program = Literal["torch", "onnx"]
 
 MAX_COUNT = 2**31 - 1
 """Of seeds, which are multiplied when they are used, and of steps and epochs."""
@@ -360,3 +361,21 @@ class PredictConfig:
             raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")
+
+
+@dataclass(frozen=True)
+class ExportConfig:
+    """What a network is exported as."""
+
+    formats: tuple[str, ...] = option(
+        ("torch", "onnx"),
+        "What to write: torch (torch.export, needs PyTorch to run) and onnx (needs ONNX Runtime), with commas.",
+        flag="--format",
+        parse=parse_names,
+    )
+
+    def __post_init__(self) -> None:
+        for name in self.formats:
+            check_choice("--format", name, Program)
+        if not self.formats:
+            raise UsageError("--format names no format; give torch, onnx or both.")

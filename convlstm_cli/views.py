@@ -17,6 +17,7 @@ from convlstm_cli.wording import (
 )
 
 if TYPE_CHECKING:
+    from convlstm_cli.export import Export
     from convlstm_cli.predict import Forecast
 
 BASELINES = {"persistence": "copying", "linear_trend": "trend", "optical_flow": "flow"}
@@ -46,6 +47,14 @@ def forecast_line(forecast: "Forecast") -> str:
         ratio = _number(forecast.scores["spread_skill"]["mean"], 2)
         line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
     return line
+
+
+def export_view(export: "Export") -> View:
+    """A line for each format: how exactly it forecasts what the network does."""
+    return tuple(
+        f"{name}: {'not run here' if difference is None else f'differs from the network by at most {difference:.1e}'}"
+        for name, difference in export.differences.items()
+    )
 
 
 def evaluation_view(result: dict[str, Any]) -> View:

@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from convlstm_cli.cli import app
 
-COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "info")
+COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "export", "info")
 
 
 def convlstm(*arguments: object, cwd: Path, check: int = 0) -> subprocess.CompletedProcess[str]:

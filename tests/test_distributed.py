@@ -170,7 +170,7 @@ def test_two_processes_train_as_one_does_also_after_one_was_killed(
         assert two["validation"]["model"]["mean"]["mse"] == pytest.approx(
             one["validation"]["model"]["mean"]["mse"], abs=1e-5
         )
-    test = together.read_json("test.json")
+    test = together.read_test()
     assert test is not None
     assert test["model"]["clips"] == test["optical_flow"]["clips"] == alone.test.model.clips
     assert test["skill"] == pytest.approx(alone.test.skill, abs=1e-4)

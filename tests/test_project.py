@@ -12,7 +12,7 @@ import convlstm_cli
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "info")
+COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "export", "info")
 
 
 @pytest.mark.parametrize("name", convlstm_cli.__all__)

@@ -131,6 +131,45 @@ class EncoderForecaster(nn.Module):
             forecast, progress = self._forecast(progress, min(chunk, horizon - first))
             yield forecast
 
+    def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
+        """Where `read` begins with frames (B, T, C, H, W): as `state_names` says, with zero h and c.
+
+        `motion` is that of the last frame, (B, 2, H, W), where it is known already.
+
+        `start`, then `read` of each frame, then `step` as often as asked for: what `forward` gives, one time step at a
+        call, with nothing but tensors in between.
+        """
+        height, width = frames.shape[-2] // self.config.patch_size, frames.shape[-1] // self.config.patch_size
+        zeros = [frames.new_zeros(frames.shape[0], hidden, height, width) for hidden in self.config.hidden]
+        states = [(h, h.clone()) for h in zeros]
+        if motion is None:
+            return _flat(self._begin(frames, states))
+        return _flat(_Progress(states, frames[:, -1:], Advection(frames[:, -1], motion, torch.zeros_like(motion))))
+
+    def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+        """The state after the encoder has read one more frame (B, C, H, W)."""
+        progress = self._unflat(state)
+        return _flat(progress._replace(states=self._encode(frame[:, None], progress.states)))
+
+    def step(self, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """The next frame (B, C, H, W), and the state that the one after it goes on from."""
+        forecast, progress = self._forecast(self._unflat(state), 1)
+        return forecast[:, 0], _flat(progress)
+
+    @property
+    def state_names(self) -> tuple[str, ...]:
+        """What the tensors of a state are: h and c of each layer, (B, hidden, H/p, W/p); the last frame,
+        (B, C, H, W); and where that is moved on, its motion in pixels a step and how far away it is read now,
+        (B, 2, H, W)."""
+        layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
+        return (*layers, "last", *(("motion", "source") if self.config.forecaster == "advected" else ()))
+
+    def _unflat(self, state: tuple[Tensor, ...]) -> _Progress:
+        count = 2 * len(self.config.hidden)
+        states = list(zip(state[:count:2], state[1:count:2], strict=True))
+        last, moving = state[count], state[count + 1 :]
+        return _Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
+
     def _check(self, frames: Tensor, horizon: int | None) -> int:
         """The horizon. Raises UsageError for one below 1 and for frames that do not fit."""
         config = self.config
@@ -200,6 +239,12 @@ class EncoderForecaster(nn.Module):
 
     def _to_patches(self, frames: Tensor) -> Tensor:
         return F.pixel_unshuffle(frames, self.config.patch_size)
+
+
+def _flat(progress: _Progress) -> tuple[Tensor, ...]:
+    states = [part for state in progress.states for part in state]
+    moving = () if progress.advection is None else (progress.advection.motion, progress.advection.source)
+    return (*states, progress.last[:, 0], *moving)
 
 
 def parameter_count(config: ForecasterConfig) -> int:

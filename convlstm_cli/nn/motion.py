@@ -44,20 +44,34 @@ def estimate_motion(frames: Tensor) -> Tensor:
     Returns:
         (B, 2, H, W): by how far what is here in the last frame moves on to the next. Zero for T = 1.
     """
-    grey = frames[:, -FRAMES:].mean(dim=2)  # (B, T, H, W)
-    if grey.shape[1] < 2:
-        return grey.new_zeros(grey.shape[0], 2, *grey.shape[-2:])
-    pyramid = [grey]
-    while len(pyramid) < LEVELS and min(pyramid[-1].shape[-2:]) >= 2 * SMALLEST:
-        pyramid.append(F.avg_pool2d(pyramid[-1], 2))
-    flow = grey.new_zeros(grey.shape[0], 2, *pyramid[-1].shape[-2:])
-    for level in reversed(pyramid):
+    if frames.shape[1] < 2:
+        return frames.new_zeros(frames.shape[0], 2, *frames.shape[-2:])
+    levels = pyramid(frames)
+    flow = frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
+    for level in levels:
         if flow.shape[-2:] != level.shape[-2:]:
-            flow = 2.0 * F.interpolate(flow, size=level.shape[-2:], mode="bilinear", align_corners=False)
-        level = blur(level, SMOOTHING)
+            flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
         for _ in range(ITERATIONS):
-            flow = blur(flow + _gauss_newton(level, flow), MOTION_SMOOTHING)
+            flow = improve(flow, level)
     return flow
+
+
+def pyramid(frames: Tensor) -> list[Tensor]:
+    """The last frames of clips (B, T, C, H, W) in grey, (B, T or `FRAMES`, h, w), the smallest first."""
+    levels = [frames[:, -FRAMES:].mean(dim=2)]
+    while len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 2 * SMALLEST:
+        levels.append(F.avg_pool2d(levels[-1], 2))
+    return [blur(level, SMOOTHING) for level in reversed(levels)]
+
+
+def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """The motion of one level on the next, which is twice as large."""
+    return 2.0 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
+
+
+def improve(flow: Tensor, level: Tensor) -> Tensor:
+    """The motion on a level (B, T, h, w) after one more Gauss-Newton step."""
+    return blur(flow + _gauss_newton(level, flow), MOTION_SMOOTHING)
 
 
 class Advection(NamedTuple):

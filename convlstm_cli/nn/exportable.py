@@ -1,0 +1,179 @@
+"""The forecaster in three programs that torch.export can record: any batch, and loops that are their caller's.
+
+A recorded program has no loops: the lead times, and the frames that are read, would be written out one after another
+for a number that is fixed. So what a loop repeats is a program of its own, and a state of plain tensors goes through:
+
+    state = start(frames)                       frames (B, T, C, H, W)
+    state = read(frames[:, t], *state)          for each of the T frames
+    frame, *state = step(*state)                for each lead time; frame (B, C, H, W)
+"""
+
+import copy
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.export import Dim, ExportedProgram
+
+from convlstm_cli.nn import motion
+from convlstm_cli.nn.forecaster import EncoderForecaster
+
+
+class Start(nn.Module):
+    """The state before the first frame is read."""
+
+    def __init__(self, network: EncoderForecaster) -> None:
+        super().__init__()
+        self.network = _without(network, "encoder", "forecaster", "head")
+
+    def forward(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
+        return self.network.start(frames, motion)
+
+
+class Read(nn.Module):
+    """The state after one more frame (B, C, H, W)."""
+
+    def __init__(self, network: EncoderForecaster) -> None:
+        super().__init__()
+        self.network = _without(network, "forecaster", "head")
+
+    def forward(self, frame: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
+        return self.network.read(frame, state)
+
+
+class Step(nn.Module):
+    """The next frame (B, C, H, W), and the state after it."""
+
+    def __init__(self, network: EncoderForecaster) -> None:
+        super().__init__()
+        self.network = _without(network, "encoder")
+
+    def forward(self, *state: Tensor) -> tuple[Tensor, ...]:
+        frame, state = self.network.step(state)
+        return frame, *state
+
+
+class Pyramid(nn.Module):
+    """The levels on which motion is found, the smallest first, and the motion to begin with on that."""
+
+    def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
+        levels = motion.pyramid(frames)
+        return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
+
+
+class Enlarge(nn.Module):
+    """Motion on a level of another size."""
+
+    def __init__(self, size: tuple[int, int]) -> None:
+        super().__init__()
+        self.size = size
+
+    def forward(self, flow: Tensor) -> tuple[Tensor, ...]:
+        return (motion.enlarge(flow, self.size),)
+
+
+class Improve(nn.Module):
+    """Motion after one more step, and the level that it is on."""
+
+    def forward(self, flow: Tensor, level: Tensor) -> tuple[Tensor, ...]:
+        return motion.improve(flow, level), level
+
+
+class Together(nn.Module):
+    """Programs beside each other, with nothing in common, for an exporter that is slow to start."""
+
+    def __init__(self, pieces: Iterable[nn.Module]) -> None:
+        super().__init__()
+        self.pieces = nn.ModuleList(pieces)
+
+    def forward(self, *inputs: tuple[Tensor, ...]) -> list[tuple[Tensor, ...]]:
+        return [piece(*given) for piece, given in zip(self.pieces, inputs, strict=True)]
+
+
+class Piece(NamedTuple):
+    """How many inputs and outputs a program has."""
+
+    inputs: int
+    outputs: int
+
+
+def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
+    """`start`, `read` and `step`, each for any batch, and frames as many and as large as the network was trained on."""
+    frames = _frames(network)
+    with torch.no_grad():
+        state = network.start(frames)
+    batch = {0: Dim("batch")}
+    states = tuple(batch for _ in state)
+    one = frames[:, 0].clone()  # a view would be saved with all frames
+    return {
+        "start": _record(Start(network), (frames,), (batch,)),
+        "read": _record(Read(network), (one, *state), (batch, states)),
+        "step": _record(Step(network), state, (states,)),
+    }
+
+
+def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[str, Piece]]:
+    """`start`, `read`, `step` and what finds motion, in one program: all inputs and all outputs, one after another.
+
+    Motion is taken apart too, since its steps make most of all operations: `pyramid` of the frames gives its levels and
+    a motion; on each level that is made larger by `enlarge_1`, `enlarge_2` and so on, and improved by as many steps
+    of `improve_0`, `improve_1` and so on as `motion.ITERATIONS` says; the last one goes into `start` beside the frames.
+    """
+    frames = _frames(network)
+    pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
+    with torch.no_grad():
+        given: tuple[Tensor, ...] = (frames,)
+        if network.config.forecaster == "advected" and network.config.input_frames > 1:
+            pyramid = Pyramid()
+            pieces["pyramid"] = pyramid, (frames,)
+            *levels, flow = pyramid(frames)
+            for index, level in enumerate(levels):
+                if index:
+                    enlarge = Enlarge((level.shape[-2], level.shape[-1]))
+                    pieces[f"enlarge_{index}"] = enlarge, (flow,)
+                    [flow] = enlarge(flow)
+                pieces[f"improve_{index}"] = Improve(), (flow, level)
+            given = frames, flow
+        state = network.start(frames)
+        pieces["start"] = Start(network), given
+        pieces["read"] = Read(network), (frames[:, 0], *state)
+        pieces["step"] = Step(network), state
+        counts = {name: Piece(len(inputs), len(module(*inputs))) for name, (module, inputs) in pieces.items()}
+    # Tensors and batches of their own, or else torch.export would take one for the other.
+    inputs = tuple(tuple(tensor.clone() for tensor in inputs) for _, inputs in pieces.values())
+    batches = tuple(({0: Dim(f"{name}_batch")},) * count.inputs for name, count in counts.items())
+    return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
+
+
+def run_parts(parts: Mapping[str, nn.Module], frames: Tensor, horizon: int) -> Tensor:
+    """The forecast (B, horizon, C, H, W) by the loops above."""
+    state = parts["start"](frames)
+    for frame in frames.unbind(dim=1):
+        state = parts["read"](frame, *state)
+    forecast = []
+    for _ in range(horizon):
+        frame, *state = parts["step"](*state)
+        forecast.append(frame)
+    return torch.stack(forecast, dim=1)
+
+
+def _frames(network: EncoderForecaster) -> Tensor:
+    """Frames to record with; of a batch of 1 torch.export would take the size for a constant."""
+    config = network.config
+    return torch.zeros(2, config.input_frames, config.channels, config.height, config.width)
+
+
+def _without(network: EncoderForecaster, *names: str) -> EncoderForecaster:
+    """A network that shares the weights but lacks some modules, so that these are not saved with it."""
+    part = copy.copy(network)
+    part._modules = {name: module for name, module in network._modules.items() if name not in names}
+    return part
+
+
+def _record(module: nn.Module, inputs: tuple[object, ...], dynamic: tuple[object, ...]) -> ExportedProgram:
+    with torch.no_grad():
+        program = torch.export.export(module.eval(), inputs, dynamic_shapes=dynamic, strict=False)
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # it has paths of this machine
+    return program
