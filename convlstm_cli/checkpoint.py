@@ -4,6 +4,7 @@ A file that claims more than it holds, or a network of another size than its con
 still a list of names and shapes. Nothing that could run code is loaded: torch builds tensors and plain values only.
 """
 
+import math
 import zipfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -93,7 +94,7 @@ def _check_step(step: Mapping[str, Any], model: ForecasterConfig) -> None:
     check_fields(step["optimizer"], {"state": dict[int, Any], "param_groups": list[dict[str, Any]]})
     for group in step["optimizer"]["param_groups"]:
         check_fields(group, {"lr": float})
-        if not 0 <= group["lr"] < MAX_COUNT:
+        if not 0 <= group["lr"] < math.inf:
             raise ValueError(f"the learning rate is {group['lr']}")
     averaged = dict(step["average"])
     updates = averaged.pop("n_averaged", None)

@@ -303,7 +303,11 @@ def compare(
     if trained:
         runs = _runs_to_compare(folders or [], trained, explicit)
         folder = output or new_folder(trained[0], "compare")
-        scoring = EvaluateConfig(batch_size=training.batch_size, device=training.device, precision=training.precision)
+        scoring = EvaluateConfig(
+            batch_size=training.batch_size or EvaluateConfig.batch_size,
+            device=training.device,
+            precision=training.precision,
+        )
         with console.stop_on_signals() as should_stop:
             summary = recorded.compare_runs(runs, folder, scoring, progress=progress, should_stop=should_stop)
     elif going_on is not None:

@@ -32,7 +32,7 @@ from convlstm_cli.charts import (
 from convlstm_cli.files import write_text
 from convlstm_cli.films import FRAME_SECONDS, SIDE, film
 from convlstm_cli.pictures import data_uri, encode
-from convlstm_cli.run import Run
+from convlstm_cli.run import SAMPLES, Run
 from convlstm_cli.wording import IN_WORDS, MORE_METRICS, decimals, evaluation_verdict, ranges, size, worse_leads
 
 REPORT = "report.html"
@@ -74,7 +74,7 @@ class ComparedClip:
 def write_run_report(run: Run) -> Path:
     """Writes report.html of a run that has been tested."""
     history, test = run.read_metrics(), run.read_test()
-    samples = (run.folder / "samples").glob("epoch_*.png")
+    samples = (run.folder / SAMPLES).glob("epoch_*.png")
     pictures = {int(path.stem[6:]): path for path in samples if path.stem[6:].isdecimal() and path.is_file()}
     shown = sorted({min(pictures), max(pictures)}) if pictures else []
     systems = {name: test[name] for name in LABELS if name in test} if test else {}

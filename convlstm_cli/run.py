@@ -31,9 +31,10 @@ from convlstm_cli.lock import LOCK
 from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.settings import DataConfig, TrainConfig
+from convlstm_cli.settings import AUTO_BATCH, DataConfig, TrainConfig
 from convlstm_cli.video.geometry import FrameGeometry
 
+SAMPLES = "samples"
 RUNS = Path("runs")
 """Folder of new runs, and where the newest run is looked for."""
 
@@ -74,6 +75,8 @@ class Run:
             raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
         except (OSError, ValueError) as error:
             raise RunError(f"{path}: cannot be read ({error}); train again or restore it from a copy.") from error
+        if (folder / SAMPLES).is_symlink():
+            raise RunError(f"{folder / SAMPLES}: is a link, so pictures would be written elsewhere; remove it.")
         run = cls(folder, config)
         run._check()  # a damaged configuration is found here, not in the middle of a command
         return run
@@ -223,6 +226,9 @@ class Run:
     def _check(self) -> None:
         """Raises RunError where config.json is damaged; fills in what it leaves at the defaults."""
         model, training, geometry = self.model_config, self.train_config, self.geometry
+        with self._reading("training"):
+            if training.batch_size == AUTO_BATCH:
+                raise ValueError("batch_size is not settled")
         with self._reading("data"):
             data = record.build(record.DataRecord, self.config["data"])
             data.check_clips(model.clip_frames)

@@ -26,7 +26,7 @@ from convlstm_cli.metrics import Scores
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run
+from convlstm_cli.run import SAMPLES, Run
 from convlstm_cli.schedule import Budget, Clock
 from convlstm_cli.settings import TrainConfig
 from convlstm_cli.stopping import Stopped, at_once
@@ -456,7 +456,7 @@ def _write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, comp
     frames, truth = clip.tensor_split([network.config.input_frames], dim=1)
     forecast = forecast_clip(network, frames, truth.shape[1], compute)
     pictures.write_strip(
-        run.folder / "samples" / f"epoch_{epoch:04d}.png",
+        run.folder / SAMPLES / f"epoch_{epoch:04d}.png",
         {"input": frames[0], "truth": truth[0], "forecast": forecast[0]},
     )
 

@@ -16,7 +16,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
-from helpers import moving_square
+from helpers import data_record, moving_square
 from typer.testing import CliRunner
 
 from convlstm_cli import export as exporting
@@ -65,8 +65,8 @@ def make_network(
 
 def make_run(folder: Path, channels: int = 3, fit: str = "pad", **model: Any) -> Run:
     config = ForecasterConfig(16, 24, channels, hidden=(3,), patch_size=2, input_frames=3, horizon=2, **model)
-    settings = {"folders": ["x"], "height": 16, "width": 24, "fit": fit}
-    run = Run.create(folder, {"model": asdict(config), "training": {}, "data": {"settings": settings}})
+    data = data_record(16, 24, channels, fit)
+    run = Run.create(folder, {"model": asdict(config), "training": {}, "data": data})
     torch.manual_seed(1)
     network = EncoderForecaster(config)
     run.save_weights({name: value + 0.05 * torch.randn_like(value) for name, value in network.state_dict().items()})
@@ -224,10 +224,14 @@ def test_an_export_that_forecasts_something_else_is_not_written(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["run"]
 
 
-def test_weights_that_are_not_finite_are_not_exported(tmp_path: Path) -> None:
+def test_a_network_whose_forecasts_are_not_finite_is_not_exported(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     run = make_run(tmp_path / "run", forecaster="unconditioned")
     network = run.load_model(torch.device("cpu"))
-    run.save_weights({name: torch.full_like(value, torch.nan) for name, value in network.state_dict().items()})
+    monkeypatch.setattr(Run, "load_model", lambda *_: network)
+    with torch.no_grad():
+        next(network.parameters()).fill_(torch.nan)
     with pytest.raises(OutputError, match="not finite"):
         exporting.export(run, tmp_path / "out", TORCH)
     assert not (tmp_path / "out").exists()

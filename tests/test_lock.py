@@ -119,3 +119,13 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     for folder in (tmp_path / "file", tmp_path / "file" / "run"):
         with pytest.raises(OutputError, match=f"{folder}: cannot be written"), lock.holding(folder):
             pass
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_written_through(tmp_path: Path) -> None:
+    dear = tmp_path / "dear.txt"
+    dear.write_text("dear")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / lock.LOCK).symlink_to(dear)
+    with pytest.raises(OutputError, match="cannot be written"), lock.holding(tmp_path / "run"):
+        pass
+    assert dear.read_text() == "dear"

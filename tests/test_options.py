@@ -21,7 +21,8 @@ def test_every_field_with_help_is_an_option() -> None:
     parameters = command_with(DataConfig, ForecasterConfig, TrainConfig)
     assert {"own", "fit", "frames", "hidden", "max_time", "seed"} < set(parameters)
     assert not {"height", "folders", "channels", "horizon"} & set(parameters)
-    assert parameters["batch_size"].default == TrainConfig.batch_size
+    assert parameters["epoch_steps"].default == TrainConfig.epoch_steps
+    assert parameters["batch_size"].default == str(TrainConfig.batch_size)  # since it may be auto
     assert parameters["hidden"].default == "32,32"
     assert "peephole" not in command_with(ForecasterConfig, without="peephole")
 

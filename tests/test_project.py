@@ -65,6 +65,6 @@ def test_nothing_imports_upwards() -> None:
 def test_every_error_has_its_documented_exit_code() -> None:
     errors = importlib.import_module("convlstm_cli.errors")
     tree = re.findall(r"[├└]── (\w+) +(\d+)", errors.__doc__ or "")
-    assert len(tree) == 6
+    assert len(tree) == 8
     for name, code in tree:
         assert getattr(errors, name).exit_code == int(code)

@@ -172,3 +172,11 @@ def test_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
             os.utime(run.folder / "model.safetensors", (10**9 - age,) * 2)
     assert newest(trained=True) == Path("runs/new")
     assert newest(trained=False) == Path("runs/untrained")
+
+
+def test_pictures_are_not_written_through_a_link(tmp_path: Path) -> None:
+    folder = make(tmp_path / "run").folder
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "samples").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(RunError, match="samples: is a link"):
+        Run.open(folder)

@@ -42,7 +42,7 @@ def test_what_is_no_duration_names_the_option(text: str) -> None:
         ({"max_time": 0.0}, "--max-time"),
         ({"max_time": float("nan")}, "--max-time"),
         ({"max_steps": 0}, "--max-steps"),
-        ({"batch_size": 0}, "--batch-size"),
+        ({"batch_size": -1}, "--batch-size"),
         ({"learning_rate": -1.0}, "--learning-rate"),
         ({"warmup": 1.0}, "--warmup"),
         ({"weight_decay": -0.1}, "--weight-decay"),
