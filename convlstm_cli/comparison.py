@@ -20,7 +20,7 @@ from convlstm_cli.files import write_text
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.record import DataRecord, build, check, check_fields, damaged, parse, read_text
 from convlstm_cli.run import RUNS, Run
-from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
+from convlstm_cli.settings import AUTO_BATCH, CompareConfig, DataConfig, TrainConfig
 
 RECORD = "comparison.json"
 """The file that makes a folder a comparison."""
@@ -103,6 +103,8 @@ class Plan:
             data = build(DataRecord, record["data"])
             for arm in arms:
                 model = arm.model
+                if arm.training.batch_size == AUTO_BATCH:
+                    raise ValueError(f"the batch_size of {arm.name} is not settled")
                 data.check_clips(model.clip_frames)
                 if (data.settings.height, data.settings.width, data.channels) != (
                     model.height,
