@@ -79,7 +79,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
     """
     key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
-    fingerprint = _fingerprint(source)
+    fingerprint = fingerprint_of(source)
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
         try:
@@ -95,7 +95,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
     return path, entry
 
 
-def _fingerprint(source: Path) -> str:
+def fingerprint_of(source: Path) -> str:
     """Changes with the size or time of any file of the source. Raises InputError."""
     with reading(source):
         files = list_images(source) if source.is_dir() else [source]

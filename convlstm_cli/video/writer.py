@@ -15,6 +15,7 @@ from PIL import GifImagePlugin, Image
 from convlstm_cli.errors import OutputError, UsageError
 from convlstm_cli.files import replacing, writing
 from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.matroska import settle_ids
 from convlstm_cli.video.opencv import cv2, silence
 
 
@@ -117,6 +118,8 @@ class _VideoWriter(FrameWriter):
     """
 
     codec: ClassVar[str]
+    matroska: ClassVar[bool]
+    """Whether the container is WebM or Matroska."""
 
     def _begin(self) -> None:
         self._padding = [(0, side % 2) for side in self.shape[:2]] + [(0, 0)]
@@ -141,8 +144,14 @@ class _VideoWriter(FrameWriter):
         self._video.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
 
     def _finish(self) -> None:
-        """Closes the video and reads it back, since OpenCV reports no write that failed."""
+        """Closes the video and sees that it is whole; equal frames give equal bytes."""
         self._video.release()
+        self._read_back()
+        if self.matroska:
+            settle_ids(self.partial)
+
+    def _read_back(self) -> None:
+        """Raises OutputError for a video that lacks frames, since OpenCV reports no write that failed."""
         capture = cv2.VideoCapture(str(self.partial.absolute()))
         self.cleanup.callback(capture.release)
         frames = 0
@@ -162,6 +171,7 @@ class WebmWriter(_VideoWriter):
 
     suffix = ".webm"
     codec = "VP90"
+    matroska = True
 
 
 class Mp4Writer(_VideoWriter):
@@ -169,6 +179,7 @@ class Mp4Writer(_VideoWriter):
 
     suffix = ".mp4"
     codec = "vp09"
+    matroska = False
 
 
 class LosslessWriter(_VideoWriter):
@@ -176,6 +187,7 @@ class LosslessWriter(_VideoWriter):
 
     suffix = ".mkv"
     codec = "FFV1"
+    matroska = True
 
 
 class GifWriter(FrameWriter):
