@@ -279,8 +279,10 @@ def _batches(clips: ClipDataset, config: TrainConfig, state: State) -> Iterator[
     """The rest of the epoch, each (B, T, C, H, W) uint8; the order depends on nothing but seed and epoch."""
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
     order = torch.cat([torch.randperm(len(clips), generator=generator) for _ in range(_passes(clips, config))])
-    batches = [batch.tolist() for batch in torch.split(order, config.batch_size)]
-    yield from DataLoader(clips, batch_sampler=batches[state.position :], generator=generator)
+    size = config.batch_size
+    # One after another: an epoch may have millions.
+    batches = (order[start : start + size].tolist() for start in range(state.position * size, len(order), size))
+    yield from DataLoader(clips, batch_sampler=batches, generator=generator)
 
 
 def steps_per_epoch(clips: ClipDataset, config: TrainConfig) -> int:
