@@ -21,7 +21,7 @@ from convlstm_cli.device import Compute
 from convlstm_cli.ensemble import check_members, lockstep
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
-from convlstm_cli.files import replacing_folder
+from convlstm_cli.files import replacing, replacing_folder
 from convlstm_cli.finished import HOLDS, MADE_FROM, RECORD
 from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import finite, mean, score, spread_skill
@@ -213,7 +213,9 @@ def predict_video(
             content = {name: value for name, value in asdict(record).items() if name not in ("folder", "kept")}
             content |= {**forecast_by, **tiles, "settings": asdict(config)}
             content |= {MADE_FROM: origin, HOLDS: finished.holds(partial)}
-            (partial / RECORD).write_text(json.dumps(content, indent=2, default=str) + "\n", encoding="utf-8")
+            with replacing(partial / RECORD) as path, path.open("w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2, default=str)  # as text it would grow with the horizon
+                file.write("\n")
     return record
 
 
