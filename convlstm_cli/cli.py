@@ -28,6 +28,7 @@ from convlstm_cli.settings import (
     PredictConfig,
     TrainConfig,
 )
+from convlstm_cli.shards import from_environment, parse_shard
 
 if TYPE_CHECKING:
     from convlstm_cli.comparison import Arm, Plan
@@ -212,16 +213,31 @@ def predict(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder of forecasts; forecasts/RUN if not given.")
     ] = None,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            "--shard",
+            help="Take only this share of the inputs, counted from 0: 0/4 to 3/4 together are all. Under torchrun and "
+            "in a Slurm array each process takes its own if not given.",
+            metavar="I/N",
+            show_default=False,
+        ),
+    ] = None,
     quiet: Quiet = False,
     verbose: Verbose = False,
     json: AsJson = False,
     **options: Any,
 ) -> None:
-    """Write the next frames of videos to disk."""
+    """Write the next frames of videos to disk.
+
+    A forecast that is there already, whole and made from the same input, weights, settings and versions, is kept.
+    """
     from convlstm_cli import console, views
     from convlstm_cli import predict as prediction
+    from convlstm_cli.distributed import Ranks
 
     config = build(PredictConfig, options)
+    share = from_environment(os.environ) if shard is None else parse_shard(shard)
     progress = console.ConsoleProgress(quiet, verbose)
     run: Run | list[Run]
     told: dict[str, Any]
@@ -235,18 +251,23 @@ def predict(
             progress.note(f"using the newest run, {run.folder}")
     forecasts, failures = [], []
     folder = output or Path("forecasts") / name
-    for source, outcome in prediction.predict(inputs, run, folder, config, progress):
+    for source, outcome in prediction.predict(inputs, run, folder, config, progress, share, Ranks.from_environment()):
         if isinstance(outcome, ConvLSTMError):
             failures.append({"source": str(source), "error": str(outcome)})
             console.tell_error(str(outcome))
         else:
-            forecasts.append(dataclasses.asdict(outcome))
+            forecasts.append(outcome)
             if not json:
                 console.show(views.forecast_line(outcome))
+    kept = sum(forecast.kept for forecast in forecasts)
     if json:
-        console.show_json({**told, "forecasts": forecasts, "failures": failures})
-    if forecasts:
-        progress.note(f"wrote {len(forecasts)} forecast{'s' * (len(forecasts) > 1)} into {folder}")
+        result = {"forecasts": [dataclasses.asdict(forecast) for forecast in forecasts], "failures": failures}
+        console.show_json({**told, "shard": str(share), **result, "kept": kept})
+    if kept:
+        progress.note(f"kept {kept} forecast{'s' * (kept > 1)} in {folder}, made earlier from the very same")
+    if len(forecasts) > kept:
+        written = len(forecasts) - kept
+        progress.note(f"wrote {written} forecast{'s' * (written > 1)} into {folder}")
     if failures:
         raise typer.Exit(1)
 

@@ -5,7 +5,7 @@ import itertools
 import json
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,20 +14,23 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convlstm_cli import device, pictures, tiling
+from convlstm_cli import device, finished, pictures, tiling
 from convlstm_cli.background import in_background
 from convlstm_cli.baselines import persistence
 from convlstm_cli.device import Compute
+from convlstm_cli.distributed import ALONE, Ranks
 from convlstm_cli.ensemble import check_members, lockstep
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
-from convlstm_cli.files import replacing_folder, sweep, write_text
+from convlstm_cli.files import replacing, replacing_folder, sweep
+from convlstm_cli.finished import HOLDS, MADE_FROM, RECORD
 from convlstm_cli.memory import is_out_of_memory
 from convlstm_cli.metrics import finite, mean, score, spread_skill
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.run import Run
 from convlstm_cli.settings import MIN_TILE, PredictConfig
+from convlstm_cli.shards import Shard
 from convlstm_cli.spread import COLOUR_MAP, SpreadMaps
 from convlstm_cli.tiling import Tiling, forecast_tiles
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
@@ -36,8 +39,6 @@ from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.reader import VideoReader, cut_off, open_video
 from convlstm_cli.video.writer import FORMATS, FrameWriter, open_writer
 
-RECORD = "forecast.json"
-"""The file that makes a folder a forecast."""
 DEFAULT_FPS = 10.0
 """Of videos made from sources that have none, such as folders of images."""
 CHUNK = 8
@@ -72,6 +73,8 @@ class Forecast:
     """Whether the model worked at the source's size."""
     spread: dict[str, Any] | None = None
     """Of an ensemble: by lead time, and what the brightest colour of its pictures stands for."""
+    kept: bool = False
+    """Whether it was there already, so that nothing was computed."""
 
 
 def predict(
@@ -80,11 +83,17 @@ def predict(
     output: Path,
     config: PredictConfig | None = None,
     progress: Progress | None = None,
+    shard: Shard | None = None,
+    ranks: Ranks = ALONE,
 ) -> Iterator[tuple[Path, Forecast | ConvLSTMError]]:
     """Forecasts videos, image folders, arrays, or every video in a folder.
 
-    Each input is written whole into `output`/STEM, or not at all; an older forecast of the same name is
-    replaced. Yields each input with its forecast, or with the error that it failed with, and goes on.
+    Each input is written whole into `output`/STEM, or not at all. A forecast that is there already is kept if it is
+    whole and was made from the same input, weights, settings and versions, and replaced otherwise. Yields each input
+    with its forecast, or with the error that it failed with, and goes on.
+
+    With a `shard`, only the inputs that are its share, of all inputs sorted by path; names do not depend on it. Several
+    processes may so fill one `output` at once; `ranks` tells those of one machine apart, which take an accelerator each.
 
     Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
     reads as many of the last frames as it was trained on; unless `config.frames` is given, as many are forecast as the
@@ -101,11 +110,17 @@ def predict(
         check_members(runs, native_size=config.native_size)
     if config.native_size:
         _check_any_size(runs)
-    compute = device.choose(config.device, config.precision)
-    members = [(member, member.load_model(compute.device)) for member in runs]
+    compute = device.choose(config.device, config.precision, ranks)
     sources = _sources(inputs)
     names = _output_names([source for source in sources if isinstance(source, Path)])
     sweep(output)
+    if shard is not None and shard.count > 1:
+        share = shard.of(sorted(sources, key=lambda source: source if isinstance(source, Path) else source[0]))
+        told = f"takes {len(share)} of {len(sources)} inputs" if share else "has nothing to do: it has no share"
+        progress.note(f"shard {shard} (by {shard.told_by}) {told}; --shard 0/1 takes all")
+        sources = list(share)
+    members = [(member, member.load_model(compute.device)) for member in runs]
+    networks = [finished.network_digest(member, model) for member, model in members]
     for done, source in enumerate(sources):
         if isinstance(source, tuple):
             yield source
@@ -113,7 +128,12 @@ def predict(
         progress.predicting(source.name, done, len(sources))
         outcome: Forecast | ConvLSTMError
         try:
-            outcome = predict_video(source, members, output / names[source], config, compute, progress)
+            folder = output / names[source]
+            origin = finished.made_from(source, networks, config)
+            outcome = _kept(source, folder, origin) or predict_video(
+                source, members, folder, config, compute, progress, origin
+            )
+            _tell_if_flattered(outcome, runs, progress)
         except UsageError:
             raise  # of an option, so it would be the same for every input
         except ConvLSTMError as error:
@@ -134,10 +154,12 @@ def predict_video(
     config: PredictConfig,
     compute: Compute,
     progress: Progress,
+    origin: dict[str, Any],
 ) -> Forecast:
     """Forecasts one input into `folder`, in memory that depends on neither its length nor the horizon's.
 
-    `members` is a run with its network, or several that agree (`ensemble.check_members`).
+    `members` is a run with its network, or several that agree (`ensemble.check_members`); `origin` is
+    `finished.made_from` of them all.
 
     Raises InputError or OutputError.
     """
@@ -194,13 +216,35 @@ def predict_video(
             )
             forecast_by = {"run": run.folder} if len(members) == 1 else {"members": [run.folder for run, _ in members]}
             tiles = {"tiles": [{"count": each.count, "size": each.size} for each in tilings]} if tilings else {}
-            content = {**asdict(record), **forecast_by, **tiles, "settings": asdict(config)}
-            write_text(partial / RECORD, json.dumps(content, indent=2, default=str) + "\n")
-    if clip.followed:
-        for run, _ in members:
-            if run.was_trained_on(source, clip.last + 1, clip.last + known.frames):
-                progress.note(f"{source}: {run.name} was trained on frames of it, so its scores flatter the forecast.")
+            # Nothing of where it is written or when, so that equal forecasts are equal byte for byte.
+            content = {name: value for name, value in asdict(record).items() if name not in ("folder", "kept")}
+            content |= {**forecast_by, **tiles, "settings": asdict(config)}
+            content |= {MADE_FROM: origin, HOLDS: finished.holds(partial)}
+            with replacing(partial / RECORD) as path, path.open("w", encoding="utf-8") as file:
+                json.dump(content, file, indent=2, default=str)  # as text it would grow with the horizon
+                file.write("\n")
     return record
+
+
+def _kept(source: Path, folder: Path, origin: dict[str, Any]) -> Forecast | None:
+    """The forecast that is in the folder already, if it is whole and has this origin."""
+    record = finished.read_whole(folder, origin)
+    if record is None:
+        return None
+    told = {field.name: record[field.name] for field in fields(Forecast) if field.name in record}
+    return Forecast(**{**told, "source": source, "folder": folder, "kept": True})
+
+
+def _tell_if_flattered(forecast: Forecast, runs: Sequence[Run], progress: Progress) -> None:
+    if forecast.scores is None:
+        return
+    first = forecast.last_input_frame + 1
+    last = forecast.last_input_frame + len(forecast.scores["model"]["by_lead_time"]["mse"])
+    for run in runs:
+        if run.was_trained_on(forecast.source, first, last):
+            progress.note(
+                f"{forecast.source}: {run.name} was trained on frames of it, so its scores flatter the forecast."
+            )
 
 
 def _check_any_size(runs: Sequence[Run]) -> None:
@@ -423,11 +467,6 @@ class _Known:
         self._shown: list[tuple[Tensor, Tensor]] = []  # of the first lead times, truth and forecast (1, C, H, W)
         self._variance: list[float] = []  # mean over the pixels of each lead time
         self._evaluation = Evaluation()
-
-    @property
-    def frames(self) -> int:
-        """Lead times that are scored so far."""
-        return self._evaluation.model.lead_times
 
     def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None) -> None:
         """Scores the lead times that follow, (1, n, C, H, W) each; the forecast, and so the spread, may be longer."""

@@ -433,12 +433,14 @@ def batches(
     """
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + state.epoch)
     order = torch.cat([torch.randperm(len(clips), generator=generator) for _ in range(_passes(clips, config))])
-    whole = [batch.tolist() for batch in torch.split(order, config.batch_size)][state.position :]
-    loader = DataLoader(
-        clips, batch_sampler=[list(ranks.share(batch)) or batch[:1] for batch in whole], generator=generator
-    )
-    for batch, loaded in zip(whole, loader, strict=True):
-        yield loaded, (ranks.share(range(len(batch))), len(batch))
+    size = config.batch_size
+    starts = range(state.position * size, len(order), size)
+    # One after another: an epoch may have millions.
+    whole = (order[start : start + size].tolist() for start in starts)
+    own = (list(ranks.share(batch)) or batch[:1] for batch in whole)
+    for start, loaded in zip(starts, DataLoader(clips, batch_sampler=own, generator=generator), strict=True):
+        count = min(size, len(order) - start)
+        yield loaded, (ranks.share(range(count)), count)
 
 
 def steps_per_epoch(clips: ClipDataset, config: TrainConfig) -> int:

@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import os
+import runpy
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -87,6 +88,19 @@ def test_memory_is_told_for_each_length() -> None:
     assert header.split()[-2:] == ["2", "6"]
     assert [row[:14] for row in rows] == ["all gates kept", "gates of 10 st"]
     assert all(float(number.strip(",")) >= 0 for row in rows for number in row[36:].split())
+
+
+def test_scale_says_whether_it_holds() -> None:
+    script = ROOT / "scripts/benchmark_scale.py"
+    command = [sys.executable, str(script), "--scale", "tiny", "--only", "startup", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    [claim] = json.loads(done.stdout)
+    assert claim["holds"] == (claim["value"] <= claim["limit"])
+    assert all(seconds > 0 for seconds in claim["measured"].values())
+    assert claim["value"] == pytest.approx(claim["measured"]["second run"] - claim["measured"]["import torch"])
+    made = runpy.run_path(str(script))
+    assert "NOT as it should be" in str(made["flat"]("memory", {"few": 100, "many": 120}))
+    assert "NOT" not in str(made["flat"]("memory", {"few": 100, "many": 109}))
 
 
 def test_recipes_are_tried_and_kept(make_folder: Callable[..., Path], tmp_path: Path) -> None:

@@ -286,6 +286,7 @@ def test_recorded_runs_are_compared_or_trained_anew(make_folder: Callable[..., P
         (["predict", "video.mp4", "-m", "nowhere"], 1, ["nowhere"]),
         (["predict"], 2, ["INPUT"]),
         (["predict", "x.mp4", "--format", "bmp"], 2, ["--format"]),
+        (["predict", "x.mp4", "--shard", "4/4"], 2, ["--shard", "from 0", "0/4 to 3/4"]),
         (["predict", "x.mp4", "--tile", "64"], 2, ["--tile", "--native-size"]),
         (["predict", "x.mp4", "--ensemble", "a", "-m", "b"], 2, ["-m and --ensemble"]),
         (["predict", "x.mp4", "--ensemble", "nowhere"], 1, ["nowhere"]),

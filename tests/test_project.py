@@ -50,6 +50,8 @@ def test_the_readme_uses_options_that_exist() -> None:
         known |= set(re.findall(r"--[a-z][a-z-]+", done.stdout))
     for script in (ROOT / "scripts").glob("*.py"):
         known |= set(re.findall(r'add_argument\("(--[a-z-]+)"', script.read_text(encoding="utf-8")))
+    for script in (ROOT / "scripts/slurm").glob("*.sbatch"):  # what Slurm and torchrun are asked for
+        known |= set(re.findall(r"--[a-z][a-z-]+", script.read_text(encoding="utf-8")))
     assert used <= known, used - known
 
 

@@ -77,7 +77,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
-    fingerprint = _fingerprint(source)  # first, as it finds out whether there is anything
+    fingerprint = fingerprint_of(source)  # first, as it finds out whether there is anything
     key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     entry = Entry.load(path)
@@ -97,7 +97,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
     return path, entry
 
 
-def _fingerprint(source: Path) -> str:
+def fingerprint_of(source: Path) -> str:
     """Changes with the size or time of any file of the source. Raises InputError."""
     with reading(source):
         files = list_images(source) if source.is_dir() else [source]

@@ -1,6 +1,7 @@
 """Windows of consecutive frames, as a torch Dataset."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import overload
 
 import numpy as np
 import torch
@@ -23,11 +24,7 @@ class ClipDataset(Dataset[Tensor]):
         self, library: Library, segments: Sequence[Segment], clip_frames: int, *, stride: int = 1, channels: int
     ) -> None:
         self.library, self.clip_frames, self.channels = library, clip_frames, channels
-        self.clips: list[tuple[str, int]] = [
-            (segment.video, start)
-            for segment in segments
-            for start in range(segment.start, segment.stop - clip_frames + 1, stride)
-        ]
+        self.clips: Sequence[tuple[str, int]] = Windows(segments, clip_frames, stride)
         """Name of the video and position of the first frame, from 0, of each clip."""
 
     def __len__(self) -> int:
@@ -39,3 +36,39 @@ class ClipDataset(Dataset[Tensor]):
         clip = self.library.frames(name)[start : start + self.clip_frames]
         clip = to_channels(clip, self.channels).transpose(0, 3, 1, 2)  # (T, H, W, C) to (T, C, H, W)
         return torch.from_numpy(np.array(clip, order="C"))  # a copy: the map is read-only
+
+
+class Windows(Sequence[tuple[str, int]]):
+    """The windows of segments, each as the name of its video and its first frame.
+
+    Worked out when they are asked for, since there are about as many as frames.
+    """
+
+    def __init__(self, segments: Sequence[Segment], frames: int, stride: int) -> None:
+        self._segments, self._stride = tuple(segments), stride
+        counts = [max(0, (segment.stop - segment.start - frames) // stride + 1) for segment in self._segments]
+        self._ends = np.cumsum(counts, dtype=np.int64)
+        """For each segment, how many windows it and those before it have."""
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if self._segments else 0
+
+    def __iter__(self) -> Iterator[tuple[str, int]]:
+        count = 0
+        for segment, end in zip(self._segments, self._ends.tolist(), strict=True):
+            for position in range(end - count):
+                yield segment.video, segment.start + position * self._stride
+            count = end
+
+    @overload
+    def __getitem__(self, position: int) -> tuple[str, int]: ...
+    @overload
+    def __getitem__(self, position: slice) -> list[tuple[str, int]]: ...
+    def __getitem__(self, position: int | slice) -> tuple[str, int] | list[tuple[str, int]]:
+        if isinstance(position, slice):
+            return [self[each] for each in range(len(self))[position]]
+        position = range(len(self))[position]  # which counts from the end too, and refuses what is beyond
+        index = int(np.searchsorted(self._ends, position, side="right"))
+        before = int(self._ends[index - 1]) if index else 0
+        segment = self._segments[index]
+        return segment.video, segment.start + (position - before) * self._stride

@@ -36,6 +36,8 @@ MAX_IMAGE_BYTES = 2**30
 """Largest image file, as a whole one is read before it is decoded."""
 CUT_OFF = 0.9
 """Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
+MAPPED_FRAMES = 16
+"""Frames of an array that are mapped into memory at a time."""
 CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
 
 
@@ -312,7 +314,15 @@ def _open_array(path: Path) -> VideoReader:
 
 
 def _read_array(array: NDArray[np.generic], path: Path) -> Generator[Frame, None, None]:
-    channels = min(array.shape[3], 3)
-    for number, frame in enumerate(array, start=1):
-        pixels = to_uint8(frame[:, :, :channels], f"{path}: frame {number}")
-        yield np.array(pixels)  # a copy, so that no frame keeps the file open or is read-only
+    frames, channels = len(array), min(array.shape[3], 3)
+    del array
+    for first in range(0, frames, MAPPED_FRAMES):
+        # Mapped anew, since what was read of a map counts as this process's memory until it is let go.
+        try:
+            with reading(path):
+                mapped = np.lib.format.open_memmap(path, mode="r")
+        except (ValueError, EOFError) as error:
+            raise InputError(f"{path}: was cut off while it was read ({error}); try again.") from error
+        for number, frame in enumerate(mapped[first : first + MAPPED_FRAMES], start=first + 1):
+            pixels = to_uint8(frame.reshape(*frame.shape[:2], -1)[:, :, :channels], f"{path}: frame {number}")
+            yield np.array(pixels)  # a copy, so that no frame keeps the file open or is read-only

@@ -16,6 +16,7 @@ from PIL import GifImagePlugin, Image
 from convlstm_cli.errors import OutputError, UsageError
 from convlstm_cli.files import replacing, shown, writing
 from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.matroska import settle_ids
 from convlstm_cli.video.opencv import cv2, silence
 
 ROOM = 65536
@@ -125,6 +126,8 @@ class _VideoWriter(FrameWriter):
     """
 
     codec: ClassVar[str]
+    matroska: ClassVar[bool]
+    """Whether the container is WebM or Matroska."""
 
     def _begin(self) -> None:
         self._padding = [(0, side % 2) for side in self.shape[:2]] + [(0, 0)]
@@ -149,13 +152,19 @@ class _VideoWriter(FrameWriter):
         self._video.write(cv2.cvtColor(even, cv2.COLOR_RGB2BGR))
 
     def _finish(self) -> None:
-        """Closes the video and reads it back, since OpenCV reports no write that failed."""
+        """Closes the video and sees that it is whole; equal frames give equal bytes."""
         self._video.release()
         if hasattr(os, "posix_fallocate"):
             with self.partial.open("rb+") as file:  # all frames are read back also where the index after them was cut
                 end = file.seek(0, os.SEEK_END)
                 os.posix_fallocate(file.fileno(), end, ROOM)
                 file.truncate(end)
+        self._read_back()
+        if self.matroska:
+            settle_ids(self.partial)
+
+    def _read_back(self) -> None:
+        """Raises OutputError for a video that lacks frames, since OpenCV reports no write that failed."""
         capture = cv2.VideoCapture(str(self.partial.absolute()))
         self.cleanup.callback(capture.release)
         frames = 0
@@ -175,6 +184,7 @@ class WebmWriter(_VideoWriter):
 
     suffix = ".webm"
     codec = "VP90"
+    matroska = True
 
 
 class Mp4Writer(_VideoWriter):
@@ -182,6 +192,7 @@ class Mp4Writer(_VideoWriter):
 
     suffix = ".mp4"
     codec = "vp09"
+    matroska = False
 
 
 class LosslessWriter(_VideoWriter):
@@ -189,6 +200,7 @@ class LosslessWriter(_VideoWriter):
 
     suffix = ".mkv"
     codec = "FFV1"
+    matroska = True
 
 
 class GifWriter(FrameWriter):

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.clips import ClipDataset, Windows
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import Library, Segment, index
@@ -27,7 +27,7 @@ SEGMENTS = (Segment("colour.npy", 2, 11), Segment("grey.npy", 0, 5))
 @pytest.mark.parametrize("channels", [1, 3])
 def test_clips_are_the_frames_of_their_window(library: Library, channels: int) -> None:
     clips = ClipDataset(library, SEGMENTS, 4, channels=channels)
-    assert clips.clips == [("colour.npy", start) for start in range(2, 8)] + [("grey.npy", 0), ("grey.npy", 1)]
+    assert list(clips.clips) == [("colour.npy", start) for start in range(2, 8)] + [("grey.npy", 0), ("grey.npy", 1)]
     assert len(clips) == 8
     for position, (name, start) in enumerate(clips.clips):
         clip = clips[position]
@@ -65,3 +65,24 @@ def test_pickling_takes_no_frames_along(library: Library) -> None:
     content = pickle.dumps(clips)
     assert len(content) < 12 * 16 * 24 * 3
     assert torch.equal(pickle.loads(content)[0], expected)
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 30)), max_size=6), st.integers(1, 12), st.integers(1, 9))
+def test_every_way_to_ask_for_windows_gives_the_same(
+    parts: list[tuple[int, int]], clip_frames: int, stride: int
+) -> None:
+    segments = [Segment(f"v{index}", start, start + length) for index, (start, length) in enumerate(parts)]
+    windows = Windows(segments, clip_frames, stride)
+    expected = [
+        (segment.video, start)
+        for segment in segments
+        for start in range(segment.start, segment.stop - clip_frames + 1, stride)
+    ]
+    count = len(windows)
+    assert count == len(expected)
+    assert list(windows) == expected == [windows[position] for position in range(count)] == windows[:]
+    assert windows[1:-1:2] == expected[1:-1:2]
+    assert [windows[position] for position in range(-count, 0)] == expected
+    for beyond in (count, -count - 1):
+        with pytest.raises(IndexError):
+            windows[beyond]

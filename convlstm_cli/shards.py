@@ -1,0 +1,77 @@
+"""Which of the inputs are this process's, where several share them. They need not know of each other."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from convlstm_cli.errors import UsageError
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One share of so many; they count from 0. Raises UsageError for a share that does not exist."""
+
+    index: int = 0
+    count: int = 1
+    told_by: str = "--shard"
+    """The option or the environment variables that said so."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.index < self.count:
+            raise UsageError(
+                f"{self.told_by} is {self}; shards count from 0, so that those of {max(self.count, 1)} are "
+                f"0/{max(self.count, 1)} to {max(self.count, 1) - 1}/{max(self.count, 1)}."
+            )
+
+    def __str__(self) -> str:
+        return f"{self.index}/{self.count}"
+
+    def of(self, items: Sequence[Item]) -> Sequence[Item]:
+        """Every `count`-th, beginning with the one at `index`."""
+        return items[self.index :: self.count]
+
+
+def parse_shard(text: str) -> Shard:
+    """`0/4` as the first of four. Raises UsageError."""
+    if not re.fullmatch(r"\d+/\d+", text.strip()):
+        raise UsageError(f"--shard is {text!r}; give the share and how many there are, from 0/4 to 3/4.")
+    index, count = map(int, text.split("/"))
+    return Shard(index, count)
+
+
+def from_environment(variables: Mapping[str, str]) -> Shard:
+    """The share that torchrun or else a Slurm array means this process to take; everything where there is neither.
+
+    Raises UsageError for variables that make no sense, and for an array that is not evenly spaced: a task of it
+    cannot tell how many come before it.
+    """
+    if variables.get("WORLD_SIZE", "1") != "1":
+        read = _numbers(variables, {"RANK": None, "WORLD_SIZE": None})
+        return Shard(read["RANK"], read["WORLD_SIZE"], "RANK/WORLD_SIZE")
+    if variables.get("SLURM_ARRAY_TASK_COUNT", "1") != "1":
+        wanted = {"ID": None, "COUNT": None, "MIN": 0, "STEP": 1}
+        read = _numbers(variables, {f"SLURM_ARRAY_TASK_{name}": default for name, default in wanted.items()})
+        task, count, first, step = (read[f"SLURM_ARRAY_TASK_{name}"] for name in wanted)
+        last = _numbers(variables, {"SLURM_ARRAY_TASK_MAX": first + step * (count - 1)})["SLURM_ARRAY_TASK_MAX"]
+        if step < 1 or (task - first) % step or (last - first) // step + 1 != count:
+            raise UsageError(
+                f"the Slurm array is not evenly spaced ({count} tasks from {first} to {last}), so that task {task} "
+                "cannot tell its share; give --shard, or an array such as 0-3 or 0-6:2."
+            )
+        return Shard((task - first) // step, count, "SLURM_ARRAY_TASK_ID/SLURM_ARRAY_TASK_COUNT")
+    return Shard()
+
+
+def _numbers(variables: Mapping[str, str], wanted: Mapping[str, int | None]) -> dict[str, int]:
+    """Variables as numbers, those that are not there by their defaults. Raises UsageError."""
+    found = {}
+    for name, default in wanted.items():
+        text = variables.get(name, "" if default is None else str(default))
+        if not re.fullmatch(r"\d{1,9}", text):
+            has = f"is {text!r}" if text else "is not there"
+            raise UsageError(f"{name} {has}, and should be a number here; mend it, or give --shard.")
+        found[name] = int(text)
+    return found
