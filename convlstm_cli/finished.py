@@ -34,10 +34,11 @@ def made_from(source: Path, networks: Sequence[str], config: PredictConfig) -> d
     Where it is computed is left out: that may differ between the parts of one job. Raises InputError for an input
     that is not there.
     """
+    fingerprint = fingerprint_of(source)  # first, as it finds out whether there is anything
     settings = asdict(config)
     del settings["device"]
     content = {
-        "input": {"path": str(source.resolve()), "fingerprint": fingerprint_of(source)},
+        "input": {"path": str(source.resolve()), "fingerprint": fingerprint},
         "networks": networks,
         "settings": settings,
         "versions": versions(),

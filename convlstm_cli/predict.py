@@ -93,7 +93,7 @@ def predict(
     with its forecast, or with the error that it failed with, and goes on.
 
     With a `shard`, only the inputs that are its share, of all inputs sorted by path; names do not depend on it. Several
-    processes may so fill one `output` at once; `ranks` tells those of one machine apart, which take an accelerator each.
+    processes may so fill one `output` at once; `ranks` tells those of a machine apart, which take an accelerator each.
 
     Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
     reads as many of the last frames as it was trained on; unless `config.frames` is given, as many are forecast as the
