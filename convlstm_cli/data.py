@@ -52,7 +52,7 @@ class VideoData:
         videos = {video.name: video for video in self.library.videos}
         return [
             {
-                **asdict(segment),
+                **vars(segment),
                 "path": str(videos[segment.video].path.resolve()),
                 "frames": videos[segment.video].frames,
                 "digest": self.library.digest(segment.video),

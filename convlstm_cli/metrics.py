@@ -208,8 +208,9 @@ def _measure(forecast: Tensor, truth: Tensor, thresholds: tuple[float, ...]) -> 
         events = (expected & happened, ~expected & happened, expected & ~happened)
         for name, event in zip(_EVENTS, events, strict=True):
             kept[f"{name}_{position}"] = event.sum(dim=(2, 3, 4))
-    # float64 on the CPU, because MPS has none
-    return {name: values.cpu().double().numpy() for name, values in kept.items()}
+    # float64 on the CPU, because MPS has none. Copied, since what torch allocates, kept for long between large tensors
+    # that come and go, leaves holes in the memory that nothing fits into: 36 KB a clip.
+    return {name: values.cpu().double().numpy().copy() for name, values in kept.items()}
 
 
 def _gradient(frames: Tensor) -> Tensor:

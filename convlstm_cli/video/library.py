@@ -182,7 +182,7 @@ def _walk(folder: Path, seen: set[Path], *, given: bool = False) -> Iterable[Pat
     if is_image_sequence(folder):
         yield folder
     with reading(folder):
-        entries = natsorted(sorted(folder.iterdir()), key=lambda entry: entry.name)
+        entries = natsorted(sorted(folder.iterdir(), key=_name), key=_name)
     for entry in entries:
         if entry.name.startswith("."):
             continue
@@ -190,6 +190,10 @@ def _walk(folder: Path, seen: set[Path], *, given: bool = False) -> Iterable[Pat
             yield from _walk(entry, seen)
         elif entry.suffix.lower() in VIDEO_SUFFIXES:
             yield entry
+
+
+def _name(path: Path) -> str:
+    return path.name
 
 
 def _existing(path: Path) -> Path:

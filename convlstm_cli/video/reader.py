@@ -146,9 +146,9 @@ def list_images(folder: Path) -> list[Path]:
     """The images directly in a folder, in natural order, without hidden ones. Raises InputError."""
     with reading(folder):
         return natsorted(
-            (
+            sorted(  # frame1 and frame01 are equal to natsort
                 entry
-                for entry in sorted(folder.iterdir())  # frame1 and frame01 are equal to natsort
+                for entry in folder.iterdir()
                 if entry.suffix.lower() in IMAGE_SUFFIXES and not entry.name.startswith(".")
             ),
             key=lambda entry: entry.name,
