@@ -198,7 +198,7 @@ def test_what_is_made_of_a_run_is_whole_or_not_there(data: VideoData, tmp_path: 
     before = sorted(output.rglob("*"))
     for (event, number), name in refusals:
         with refusing(event, name, number):
-            [(_, error)] = predict([source], runs, output, PredictConfig(at=8))
+            [(_, error)] = predict([source], runs, output, PredictConfig(at=8, fps=5.0))  # else the old one is kept
         assert isinstance(error, OutputError)
         assert str(error).startswith(f"{output / 'square'}")
         assert "partial" not in str(error)
