@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from convlstm_cli.errors import InputError
+from convlstm_cli.files import resolved
 from convlstm_cli.settings import DataConfig
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.geometry import FrameGeometry
@@ -53,7 +54,7 @@ class VideoData:
         return [
             {
                 **vars(segment),
-                "path": str(videos[segment.video].path.resolve()),
+                "path": str(resolved(videos[segment.video].path)),
                 "frames": videos[segment.video].frames,
                 "digest": self.library.digest(segment.video),
             }

@@ -5,6 +5,7 @@ So `sweep` knows what was left behind from what another process is still writing
 """
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -254,6 +255,18 @@ def write_text(path: Path, text: str) -> None:
     """Writes a UTF-8 text file, whole or not at all."""
     with replacing(path) as partial:
         partial.write_text(text, encoding="utf-8")
+
+
+def resolved(path: Path) -> Path:
+    """`Path.resolve`, several times as quick for the many files of one folder."""
+    if path.name in ("", "..") or path.is_symlink():
+        return path.resolve()
+    return _resolved_folder(path.parent.absolute()) / path.name
+
+
+@functools.lru_cache(maxsize=16)
+def _resolved_folder(folder: Path) -> Path:
+    return folder.resolve()
 
 
 def cache_folder() -> Path:

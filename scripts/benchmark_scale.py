@@ -43,7 +43,7 @@ TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames",
 FIRST_STEP = """
 import os, sys
 from convlstm_cli import cli, train
-train.TrainStep.__call__ = lambda *_, **__: os._exit(0)
+train.TrainStep.differentiate = lambda *_, **__: os._exit(0)
 sys.argv = ["convlstm", "train", *sys.argv[1:]]
 cli.main()
 """
@@ -58,7 +58,8 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.options import build
 from convlstm_cli.presets import PRESETS
 from convlstm_cli.settings import DataConfig, TrainConfig
-from convlstm_cli.train import State, TrainStep, _batches
+from convlstm_cli.train import State, batches
+from convlstm_cli.train_step import TrainStep
 
 folder, size, preset, rounds = sys.argv[1], int(sys.argv[2]), PRESETS[sys.argv[3]], int(sys.argv[4])
 memory.keep_freed_memory()  # as `convlstm train` does
@@ -69,8 +70,8 @@ model = dataclasses.replace(model, channels=data.channels)
 clips, compute = data.clips("train"), device.choose(config.device, config.precision)
 
 def load(most):
-    batches, count, began = _batches(clips, config, State()), 0, time.perf_counter()
-    for batch in batches:
+    count, began = 0, time.perf_counter()
+    for batch, _ in batches(clips, config, State()):
         count += len(batch)
         if count >= most:
             break

@@ -18,6 +18,7 @@ from convlstm_cli.files import (
     replacing,
     replacing_folder,
     reserve,
+    resolved,
     shown,
     sweep,
     write_text,
@@ -271,3 +272,23 @@ def test_messages_name_what_will_be_there(tmp_path: Path) -> None:
 def test_names_are_made_printable(name: str, expected: str) -> None:
     assert printable(name) == expected
     printable(name).encode()
+
+
+def test_a_path_is_resolved_as_the_library_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a" / "b").mkdir(parents=True)
+    (tmp_path / "a" / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "a")
+    (tmp_path / "a" / "other").symlink_to(tmp_path / "a" / "file")
+    monkeypatch.chdir(tmp_path / "a" / "b")
+    names = (
+        ".",
+        "..",
+        "../file",
+        "../other",
+        "../../link/file",
+        "../../link",
+        "nowhere",
+        str(tmp_path / "link" / "b" / ".."),
+    )
+    for path in map(Path, names):
+        assert resolved(path) == path.resolve()

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO, Self
 import numpy as np
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import replacing, write_text, writing
+from convlstm_cli.files import replacing, resolved, write_text, writing
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.reader import list_images, open_video, reading
@@ -78,7 +78,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
     fingerprint = fingerprint_of(source)  # first, as it finds out whether there is anything
-    key = json.dumps([LAYOUT, str(source.resolve()), asdict(geometry)])
+    key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:

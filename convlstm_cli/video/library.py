@@ -164,9 +164,9 @@ def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
     found: dict[str, Path] = {}
     seen: set[Path] = set()
     for root in map(Path, paths):
+        own = root.resolve().name if root.is_dir() else root.name
         for path in _walk(root, seen, given=True) if root.is_dir() else [_existing(root)]:
             relative = path.relative_to(root)
-            own = root.resolve().name if root.is_dir() else root.name
             name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
             found[_unique(printable(name), found)] = path
     return list(found.items())
