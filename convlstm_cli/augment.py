@@ -19,7 +19,8 @@ def augment(
         kinds: any of `hflip`, `vflip`, `reverse` (each done to half of the clips) and `rot90` (no, one, two or three
             quarter turns; needs H = W).
         seed: of the training, and number of the step: the same ones give the same changes.
-        part: positions of the clips in the whole batch, and its number of clips; None if they are the whole.
+        part: positions of the clips in the whole batch, and its number of clips; None if they are the whole. Without
+            positions there is one clip, which counts for nothing.
 
     Returns:
         As `clips`; the tensor itself where `kinds` is empty.
@@ -28,7 +29,7 @@ def augment(
         return clips
     generator = torch.Generator().manual_seed(seed[0] * 1_000_003 + seed[1])
     positions, count = part or (range(len(clips)), len(clips))
-    draws = torch.rand(count, len(AXES) + 1, generator=generator)[list(positions)].tolist()
+    draws = torch.rand(count, len(AXES) + 1, generator=generator)[list(positions) or [0]].tolist()
     changed = []
     for clip, (*flips, turn) in zip(clips, draws, strict=True):
         axes = [axis for (kind, axis), draw in zip(AXES.items(), flips, strict=True) if kind in kinds and draw < 0.5]

@@ -76,12 +76,15 @@ def check_moments(optimizer: torch.optim.Optimizer) -> None:
 
 def _check_state(state: Mapping[str, Any]) -> None:
     """Raises ValueError for counters that no training has."""
-    counts = ("epoch", "position", "steps", "best_epoch", "skipped", "in_a_row", "went_back")
+    counts = ["epoch", "position", "steps", "best_epoch"]
+    counts += {"skipped", "in_a_row", "went_back"} & state.keys()  # else they are 0
     numbers: dict[str, Any] = dict.fromkeys(("seconds", "loss_sum", "best_mse"), float)
     check_fields(state, {**dict.fromkeys(counts, int), **numbers, "history": list[Any]})
-    for name in (*counts, *numbers):
-        if not (0 <= state[name] < MAX_COUNT or name == "best_mse" or (name == "loss_sum" and abs(state[name]) < 1e30)):
+    for name in (*counts, "seconds"):
+        if not 0 <= state[name] < MAX_COUNT:
             raise ValueError(f"{name} is {state[name]}")
+    if not math.isfinite(state["loss_sum"]):
+        raise ValueError(f"loss_sum is {state['loss_sum']}")
     if state["best_epoch"] > state["epoch"] or (state["epoch"] and not state["history"]):
         raise ValueError("its epochs do not add up")
     for row in state["history"]:

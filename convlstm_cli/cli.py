@@ -49,10 +49,10 @@ class Commands(TyperGroup):
             message, exit_code = "interrupted; nothing was left half-written.", Interrupted.exit_code
         except ElsewhereError as error:
             message, exit_code = "", error.exit_code
-        except (UsageError, Interrupted) as error:  # the same in all processes that train together
-            message, exit_code = "" if os.environ.get("RANK", "0") != "0" else str(error), error.exit_code
+        except (UsageError, Interrupted) as error:  # the same in all processes, and told by the first
+            message, exit_code = "" if _other_process() else str(error), error.exit_code
         except ConvLSTMError as error:
-            message, exit_code = str(error), error.exit_code
+            message, exit_code = f"{_other_process()}{error}", error.exit_code
         except OSError as error:
             if error.errno == errno.EPIPE:  # the reader of our output has gone; typer knows what to do
                 raise
@@ -170,7 +170,7 @@ def train(
             data, model = ranks.first_of_machine(prepare)
             if dry_run:
                 if ranks.is_first:
-                    plan = inspection.plan(data, model, config, compute)
+                    plan = inspection.plan(data, model, config, compute, ranks)
                     console.show_json(plan) if json else console.show(*views.plan_view(plan))
                 return
             folder = ranks.of_first(output or new_folder(folders[0]))
@@ -724,6 +724,12 @@ def _check_agrees(
     check_unchanged(given, settings, explicit)
     network = build(ForecasterConfig, options, height=height, width=width, channels=1)
     check_unchanged(network, recorded["model"], explicit)
+
+
+def _other_process() -> str:
+    """`process 1: ` in a process that torchrun started beside the first; nothing elsewhere."""
+    rank = os.environ.get("RANK", "0")
+    return f"process {rank}: " if rank != "0" and os.environ.get("WORLD_SIZE", "1") != "1" else ""
 
 
 def _check_alone(command: str) -> None:

@@ -1,6 +1,7 @@
 """Comparison: do peephole connections, or any other settings, help on these videos? `compare` and `resume`."""
 
 import itertools
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -68,7 +69,9 @@ def compare(
         if arms[0].training.batch_size == AUTO_BATCH:  # the same for all, and as many as fit for each
             training = arms[0].training
             compute = device.choose(next(iter(config.devices), training.device), training.precision)
-            training = with_batch_size(training, [arm.model for arm in arms], len(data.clips("train")), compute)
+            at_once = math.ceil(config.at_once(len(arms) * config.seeds) / max(1, len(config.devices)))
+            models, clips = [arm.model for arm in arms], len(data.clips("train"))
+            training = with_batch_size(training, models, clips, compute, at_once=at_once)
             arms = [replace(arm, training=replace(arm.training, batch_size=training.batch_size)) for arm in arms]
         settings = {
             "data": asdict(data.config),
@@ -142,9 +145,13 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
                 )
     given = {name: getattr(training, name) for name in (*LIMITS, "seed", "device", "save_every")}
     names = unique_names([run.name for run in runs])
-    return [
-        Arm(name, run.model_config, replace(run.train_config, **given)) for name, run in zip(names, runs, strict=True)
-    ]
+    try:
+        return [
+            Arm(name, run.model_config, replace(run.train_config, **given))
+            for name, run in zip(names, runs, strict=True)
+        ]
+    except ValueError as error:  # of a name
+        raise UsageError(f"--arms: {error}, because it becomes a folder's; rename that run.") from error
 
 
 def _go_on(plan: Plan, data: VideoData, progress: Progress, should_stop: Callable[[], bool]) -> dict[str, Any]:

@@ -53,10 +53,10 @@ def choose(device: str = "auto", precision: Precision = "auto", ranks: Ranks = A
     if ranks.world > 1 and device not in ("auto", "cpu", *(each.type for each in found)):
         raise UsageError(f"--device is {device!r}, for {ranks.world} processes; give auto, cpu, cuda or xpu.")
     if ranks.world > 1 and device != "cpu" and found:
-        if ranks.local_rank >= len(found):
+        if ranks.local_world > len(found):
             raise UsageError(
-                f"process {ranks.local_rank} of this machine has no accelerator of its own, since there are "
-                f"{len(found)}; start as many with torchrun --nproc-per-node, or add --device cpu."
+                f"{ranks.local_world} processes on a machine that has {len(found)} of the accelerators that each takes "
+                "one of; start as many with torchrun --nproc-per-node, or add --device cpu."
             )
         chosen = found[ranks.local_rank]
     elif device == "auto":

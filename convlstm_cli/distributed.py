@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from convlstm_cli.errors import ConvLSTMError, ElsewhereError, LostError, UsageError
+from convlstm_cli.record import first_line
 
 T = TypeVar("T")
 
@@ -28,10 +29,12 @@ PREPARATION = timedelta(days=7)
 class Ranks:
     """One process among `world`; its number `rank` counts from 0. Without arguments, the only one."""
 
-    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0) -> None:
+    def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, local_world: int | None = None) -> None:
         self.rank, self.world = rank, world
         self.local_rank = local_rank
         """Number of this process among those of its machine, from 0."""
+        self.local_world = world if local_world is None else local_world
+        """Processes on this machine."""
         self._talk: dist.ProcessGroup | None = None
 
     @classmethod
@@ -43,13 +46,19 @@ class Ranks:
         try:
             world = int(os.environ.get("WORLD_SIZE", 1))
             rank, local_rank = (int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK"))
+            local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
         except ValueError:
             raise UsageError(
                 "RANK, LOCAL_RANK and WORLD_SIZE are to be numbers; unset them, or use torchrun."
             ) from None
-        if not (0 <= rank < world and 0 <= local_rank < world):
-            raise UsageError(f"RANK is {rank} and WORLD_SIZE {world}; unset them, or use torchrun.")
-        return cls(rank, world, local_rank)
+        if world == 1:
+            return cls()
+        if not (0 <= rank < world and 0 <= local_rank < local_world <= world):
+            raise UsageError(
+                f"RANK is {rank} of WORLD_SIZE {world}, LOCAL_RANK {local_rank} of LOCAL_WORLD_SIZE {local_world}; "
+                "unset them, or use torchrun."
+            )
+        return cls(rank, world, local_rank, local_world)
 
     def connect(self, device: torch.device) -> None:
         """Joins the others: NCCL between CUDA devices, gloo between CPUs.
@@ -66,6 +75,9 @@ class Ranks:
             dist.init_process_group(BACKENDS.get(device.type, "gloo"))
         except ValueError as error:  # such as no MASTER_ADDR
             raise UsageError(f"WORLD_SIZE is {self.world} but {error}; start with torchrun, or unset it.") from error
+        except RuntimeError as error:
+            where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
+            raise LostError(f"the processes do not reach each other at {where} ({first_line(error)}).") from error
         # Beside the group of the devices, since what is told is numbers and objects on the CPU, and may take long.
         self._talk = dist.new_group(backend="gloo", timeout=PREPARATION)
 

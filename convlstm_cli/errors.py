@@ -42,7 +42,7 @@ class MemoryShort(ConvLSTMError):
 
 
 class LostError(ConvLSTMError):
-    """Another process of a training has ended, after everything worth keeping was saved."""
+    """Another process of a training has ended or is out of reach; everything worth keeping is saved."""
 
 
 class ElsewhereError(ConvLSTMError):

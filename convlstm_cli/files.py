@@ -110,8 +110,8 @@ def sweep(folder: Path, *, below: bool = False) -> None:
     With `below`, for runs and comparisons, also in the folders in it, and the files of locks that nobody holds.
 
     A folder that was moved away and has no successor is put back. Nothing is touched that a living process is
-    writing, here or on another host; what has the name of another host, or cannot be locked on its file system, is
-    taken for left behind when it is a day old.
+    writing, here or on another host, nor what is only called alike; what has the name of another host, or cannot be
+    locked on its file system, is taken for left behind when it is a day old.
     """
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -125,11 +125,11 @@ def _sweep(path: Path) -> None:
     with contextlib.suppress(OSError), lock.held(path) as held:
         if held is False:
             return
-        if path.name.startswith((lock.LOCKED, lock.LOCK)):
-            if held:
+        if left is None:
+            if held and lock.is_ours(path):
                 path.unlink()
-        elif (held and left and left["host"] == _host()) or _age(path) > OLD:
-            if left and path.name.startswith(REPLACED):
+        elif (held and left["host"] == _host()) or _age(path) > OLD:
+            if path.name.startswith(REPLACED):
                 if not path.with_name(left["name"]).exists():
                     path.rename(path.with_name(left["name"]))
                 else:

@@ -24,16 +24,21 @@ LARGEST_ON_CPU, LARGEST_ELSEWHERE = 8, 32
 
 
 def with_batch_size(
-    config: TrainConfig, models: list[ForecasterConfig], clips: int, compute: device.Compute, ranks: Ranks = ALONE
+    config: TrainConfig,
+    models: list[ForecasterConfig],
+    clips: int,
+    compute: device.Compute,
+    ranks: Ranks = ALONE,
+    at_once: int = 1,
 ) -> TrainConfig:
     """The settings with `--batch-size auto` made a number: the largest power of two that fits for every network.
 
     At most `LARGEST_ON_CPU` or `LARGEST_ELSEWHERE` for each process, and no more than there are training clips.
-    Raises MemoryShort where not even one clip fits.
+    `at_once` is how many trainings share the device. Raises MemoryShort where not even one clip fits.
     """
     if config.batch_size != AUTO_BATCH:
         return config
-    free = device.free_memory(compute.device)
+    free = room(compute, ranks, at_once)
     most = LARGEST_ON_CPU if compute.device.type == "cpu" else LARGEST_ELSEWHERE
     batch = 2 ** int(math.log2(max(1, min(most * ranks.world, clips))))
     while batch > 1 and not all(_fits(model, config, batch, free, ranks) for model in models):
@@ -52,15 +57,22 @@ def check(model: ForecasterConfig, config: TrainConfig, compute: device.Compute,
 
     Since there the system would kill the process, without a word, as soon as it has used the memory up.
     """
-    free = device.free_memory(compute.device) if compute.device.type == "cpu" else None
+    free = room(compute, ranks) if compute.device.type == "cpu" else None
     if free is None or 40 * parameter_count(model) + GENEROUS * config.batch_size * _frames_and_states(model) < free:
         return  # without counting, which takes a second
-    if ranks.world * _needed(model, config, config.batch_size, ranks) > free:
+    if _needed(model, config, config.batch_size, ranks) > free:
         raise MemoryShort(too_large(model, config, free, ranks))
 
 
+def room(compute: device.Compute, ranks: Ranks = ALONE, at_once: int = 1) -> int | None:
+    """Bytes that each process of each of so many trainings can take of a device; None where that is not known."""
+    free = device.free_memory(compute.device)
+    # Each process has an accelerator of its own, and those of a machine share its memory.
+    return None if free is None else free // (at_once * (ranks.local_world if compute.device.type == "cpu" else 1))
+
+
 def too_large(model: ForecasterConfig, config: TrainConfig, free: int | None, ranks: Ranks = ALONE) -> str:
-    """The message that a batch does not fit, with what does; `free` are the bytes that there were before it."""
+    """The message that a batch does not fit, with what does; `free` is the `room` that there was before it."""
     tried = (
         f"--batch-size {config.batch_size} with frames of {model.height}x{model.width} takes more memory than there is"
     )
@@ -72,7 +84,8 @@ def _remedies(model: ForecasterConfig, config: TrainConfig, free: int | None, ra
         return "; lower --batch-size or --size."
     found = []
     batch = config.batch_size // 2
-    while batch and not _fits(model, config, batch, free, ranks):
+    of_process = math.ceil(config.batch_size / ranks.world)
+    while batch and not (math.ceil(batch / ranks.world) < of_process and _fits(model, config, batch, free, ranks)):
         batch //= 2
     if batch:
         found.append(f"--batch-size {batch}")

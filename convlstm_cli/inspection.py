@@ -7,6 +7,7 @@ from typing import Any
 from convlstm_cli import comparison
 from convlstm_cli.data import SUBSETS, VideoData
 from convlstm_cli.device import Compute
+from convlstm_cli.distributed import ALONE, Ranks
 from convlstm_cli.errors import RunError
 from convlstm_cli.fitting import training_memory, with_batch_size
 from convlstm_cli.nn.config import ForecasterConfig
@@ -89,9 +90,11 @@ def inspect_comparison(folder: Path) -> dict[str, Any]:
     }
 
 
-def plan(data: VideoData, model: ForecasterConfig, config: TrainConfig, compute: Compute) -> dict[str, Any]:
+def plan(
+    data: VideoData, model: ForecasterConfig, config: TrainConfig, compute: Compute, ranks: Ranks = ALONE
+) -> dict[str, Any]:
     """What training would do: the data, the shapes, the parameters and the expected memory in bytes."""
-    config = with_batch_size(config, [model], len(data.clips("train")), compute)
+    config = with_batch_size(config, [model], len(data.clips("train")), compute, ranks)
     return {
         **inspect_data(data),
         "batch_shape": [config.batch_size, model.clip_frames, model.channels, model.height, model.width],

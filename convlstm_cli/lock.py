@@ -6,6 +6,7 @@ them on (NFS does). Where there are none (Windows, some network file systems) no
 
 import contextlib
 import os
+import re
 import socket
 import sys
 import time
@@ -23,6 +24,11 @@ LOCKED = ".locked-"
 """Prefix of the file beside a locked folder that is not there yet, or is about to be replaced."""
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
 """A link in the lock's place could have any file written over."""
+OWNER = re.compile(r"process \d+ on .*\n?")
+MOST = 400
+"""Bytes of a lock at most."""
+TRIES = 3
+"""Attempts at a lock: a process that sweeps holds it for a moment."""
 POLL = 0.1
 """Seconds between two looks at a lock that is waited for."""
 
@@ -89,6 +95,12 @@ def held(path: Path) -> Iterator[bool | None]:
         os.close(descriptor)
 
 
+def is_ours(path: Path) -> bool:
+    """Whether a file is one of these locks, from its text; it may have been killed before it was written."""
+    text = path.read_text(encoding="utf-8", errors="replace") if path.stat().st_size < MOST else "-"
+    return not text or OWNER.fullmatch(text) is not None
+
+
 @contextlib.contextmanager
 def _holding_file(path: Path, what: Path) -> Iterator[None]:
     try:
@@ -98,27 +110,50 @@ def _holding_file(path: Path, what: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):  # before another process can take it for its own
-            path.unlink()
-        os.close(descriptor)
+        _release(descriptor, path)
+
+
+def _release(descriptor: int, path: Path) -> None:
+    try:
+        if _is_at(descriptor, path):  # and not moved away, with another process's lock in its place
+            if sys.platform == "win32":  # which deletes nothing that is open
+                os.close(descriptor)
+            with contextlib.suppress(OSError):  # before another process can take it for its own
+                path.unlink()
+    finally:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
 
 
 def _acquire(path: Path, what: Path) -> int:
+    refusals = 0
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o666)
         try:
             if _lock(descriptor) is False:
-                raise OutputError(
-                    f"{what}: {_owner(descriptor)} is working on it; wait until that has ended, or choose another -o."
-                )
-            if _is_at(descriptor, path):
-                os.ftruncate(descriptor, 0)
-                os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+                refusals += 1
+                if refusals == TRIES:
+                    raise OutputError(
+                        f"{what}: {_owner(descriptor)} is working on it; wait until that has ended, or choose "
+                        "another -o."
+                    )
+            elif _is_at(descriptor, path):
+                _sign(descriptor, path)
                 return descriptor
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # whoever had it removed the file in this very moment
+        os.close(descriptor)  # whoever had it removed the file in this very moment, or sweeps it
+        time.sleep(POLL / 10)
+
+
+def _sign(descriptor: int, path: Path) -> None:
+    try:
+        os.ftruncate(descriptor, 0)
+        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}\n".encode())
+    except OSError:
+        path.unlink()
+        raise
 
 
 def _lock(descriptor: int) -> bool | None:
@@ -143,7 +178,7 @@ def _is_at(descriptor: int, path: Path) -> bool:
 
 
 def _owner(descriptor: int) -> str:
-    text = os.read(descriptor, 400).decode(errors="replace").strip()
+    text = os.read(descriptor, MOST).decode(errors="replace").strip()
     return text or "another process"  # it has not written its name yet
 
 

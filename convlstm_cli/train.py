@@ -223,7 +223,7 @@ class _Training:
         self.last_save = self.clock.seconds
         self.step_seconds: list[float] = []
         self.copied: Scores | None = None  # the scores of persistence, the same after every epoch
-        self.free = device.free_memory(compute.device)
+        self.free = fitting.room(compute, ranks)
 
     def fit(self) -> TrainResult:
         """Trains to the end. Raises Interrupted, or LostError, after saving."""
@@ -260,7 +260,9 @@ class _Training:
                 return False
             if self.should_stop():
                 raise Stopped
-            if self.clock.seconds - self.last_save > self.config.save_every and not self.state.in_a_row:
+            due = self.clock.seconds - self.last_save > self.config.save_every
+            # Not at the end of an epoch: what its validation finds no good must not be all there is to go back to.
+            if due and not self.state.in_a_row and self.state.position < self.budget.batches_per_epoch:
                 self._save()
         if self.state.position == self.state.skipped:
             self._go_back("all steps of the epoch were left out")
@@ -272,7 +274,8 @@ class _Training:
         began = time.perf_counter()
         spent = state.steps, self._seconds()
         clips = augment(clips, config.augment, (config.seed, state.steps), part)
-        with at_once(self.should_stop):
+        # Of several processes none leaves inside a step, since the others wait for its gradient.
+        with at_once(self.should_stop) if self.ranks.world == 1 else contextlib.nullcontext():
             loss = self.step.differentiate(to_float(clips, self.compute.device), self.budget.feeding(*spent), part)
         learned = self.step.apply(loss, self.budget.rate(*spent) * LOWER**state.went_back)
         state.steps += 1
@@ -294,15 +297,17 @@ class _Training:
     def _go_back(self, why: str) -> None:
         """Back to the last checkpoint, with a lower learning rate. Raises ConvLSTMError where that was of no use."""
         folder, config, failed = self.run.folder, self.config, self.state
-        if failed.went_back == GOES_BACK:
+        saved = self.run.load_resume()
+        if saved is None:
+            raise RunError(f"{folder}: its resume.pt is gone, so training cannot go back to it; start a new run.")
+        # After an interruption of the validation no step is left to be made otherwise.
+        spent = saved["state"]["position"] >= self.budget.batches_per_epoch
+        if failed.went_back == GOES_BACK or spent:
             raise ConvLSTMError(
                 f"training comes to nothing at step {failed.steps} ({why}), even with {LOWER**failed.went_back:g} "
                 f"times the learning rate; {folder} keeps its last checkpoint. Train again with a lower "
                 f"--learning-rate than {config.learning_rate:g}, or --precision fp32."
             )
-        saved = self.run.load_resume()
-        if saved is None:
-            raise RunError(f"{folder}: its resume.pt is gone, so training cannot go back to it; start a new run.")
         self.ranks.wait()  # before the first process writes it anew
         self.state = _restore(self.run, saved, self.step)
         self.state.went_back, self.state.in_a_row = failed.went_back + 1, 0
@@ -316,14 +321,12 @@ class _Training:
         state, network = self.state, self.step.averaged
         evaluation = self._evaluate(network, self.validation, COPYING, self.copied)
         self.copied = evaluation.persistence
-        if not math.isfinite(evaluation.model.mean_mse):
-            self._go_back("the forecasts of the validation are not finite")
+        if not math.isfinite(evaluation.model.mean_mse) or not self.step.is_sound:
+            self._go_back("weights or forecasts of the validation are not finite")
             return
         improved = evaluation.model.mean_mse < state.best_mse
         if improved:
             state.best_mse, state.best_epoch = evaluation.model.mean_mse, state.epoch + 1
-            if self.ranks.is_first:
-                self.run.save_weights(network.state_dict())
         state.history.append(
             {
                 "epoch": state.epoch + 1,
@@ -339,6 +342,8 @@ class _Training:
         if self.ranks.is_first:
             # Before the checkpoint, since no resumed run comes back to it.
             _write_sample(self.run, network, self.validation, self.compute, state.epoch)
+            if improved:
+                self.run.save_weights(network.state_dict())
         self._save()
         if self.ranks.is_first:
             self.run.write_metrics(state.history)
@@ -350,6 +355,11 @@ class _Training:
         self.ranks.wait()  # until the first process has written the weights
         best = self.run.load_model(self.compute.device)
         test = self._evaluate(best, self.test, BASELINES)
+        if not math.isfinite(test.model.mean_mse):
+            raise ConvLSTMError(
+                f"{self.run.folder}: the best weights give forecasts of the test videos that are not finite; train "
+                f"again with a lower --learning-rate than {self.config.learning_rate:g}, or --precision fp32."
+            )
         if self.ranks.is_first:
             # Again, for a run that was killed between its last checkpoint and this file.
             self.run.write_metrics(state.history)
@@ -392,7 +402,7 @@ class _Training:
 
     def _save(self) -> None:
         self.state.seconds = self.last_save = self.clock.seconds
-        if self.ranks.is_first:
+        if self.ranks.is_first and self.step.is_sound:  # else the last checkpoint is the better one
             self.run.save_resume({"state": asdict(self.state), "step": self.step.state_dict()})
 
     @contextlib.contextmanager

@@ -109,8 +109,10 @@ class TrainStep:
         loss = loss_between(self._config.loss, forecast.float(), truth)
         # The gradients become means over the processes, and are to be the mean over the clips.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
+        # Before the backward where there are several, so that a lost one is noticed here and not on the device.
+        told = None if self._ranks.world == 1 else self._ranks.sum(loss.item() * weight)
         self._scaler.scale(weighted).backward()  # type: ignore[no-untyped-call]
-        return self._ranks.sum(loss.item() * weight)
+        return loss.item() if told is None else told
 
     def apply(self, loss: float, rate: float = 1.0) -> bool:
         """Makes the step of the gradient that `differentiate` left, at a share of the learning rate.
@@ -131,6 +133,15 @@ class TrainStep:
         if finite:
             self._average.update_parameters(self.network)
         return finite or self._scaler.get_scale() >= 1.0
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether weights and the optimiser's moments are such as can be gone on from; see `checkpoint.py`."""
+        weights = [*self.network.state_dict().values(), *self.averaged.state_dict().values()]
+        moments = [value for kept in self.optimizer.state.values() for value in kept.values()]
+        return all(bool((each.abs() <= checkpoint.MAX_WEIGHT).all()) for each in weights) and all(
+            bool(each.isfinite().all()) for each in moments
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """All that a step depends on, as tensors and plain values."""

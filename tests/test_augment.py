@@ -52,3 +52,12 @@ def test_nothing_is_done_unasked() -> None:
 
 def test_frames_that_are_not_square_are_flipped_all_the_same() -> None:
     assert augment(clips(width=6), ("hflip", "vflip", "reverse"), seed=(0, 0)).shape == (64, 3, 2, 4, 6)
+
+
+def test_a_part_is_changed_as_in_the_whole() -> None:
+    batch = clips(7)
+    whole = augment(batch, KINDS, (3, 5))
+    for rank in range(3):
+        part = range(rank, 7, 3)
+        assert torch.equal(augment(batch[rank::3], KINDS, (3, 5), (part, 7)), whole[rank::3])
+    assert len(augment(batch[:1], KINDS, (3, 5), ((), 7))) == 1

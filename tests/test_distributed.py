@@ -15,7 +15,7 @@ from helpers import TINY
 from convlstm_cli.data import prepare
 from convlstm_cli.device import choose
 from convlstm_cli.distributed import ALONE, Ranks, is_lost
-from convlstm_cli.errors import ElsewhereError, InputError, UsageError
+from convlstm_cli.errors import ElsewhereError, InputError, LostError, UsageError
 from convlstm_cli.metrics import Scores
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.run import Run
@@ -23,18 +23,18 @@ from convlstm_cli.settings import DataConfig, TrainConfig
 from convlstm_cli.train import train
 
 CONFIG = TrainConfig(
-    epochs=50,
+    epochs=13,
     epoch_steps=1,
     patience=0,
-    batch_size=17,
+    batch_size=13,
     average=0.5,
     augment=("hflip", "reverse"),
     scheduled_sampling=0.8,
     device="cpu",
 )
-"""One step an epoch, of a batch that two processes cannot halve."""
-OPTIONS = [*TINY, "--forecaster", "autoregressive", "--epochs", "50", "--epoch-steps", "1", "--patience", "0"]
-OPTIONS += ["--batch-size", "17", "--average", "0.5", "--augment", "hflip,reverse", "--scheduled-sampling", "0.8"]
+"""52 steps of 40 clips: of 13, which two processes cannot halve, and of 1, which leaves one of them without a clip."""
+OPTIONS = [*TINY, "--forecaster", "autoregressive", "--epochs", "13", "--epoch-steps", "1", "--patience", "0"]
+OPTIONS += ["--batch-size", "13", "--average", "0.5", "--augment", "hflip,reverse", "--scheduled-sampling", "0.8"]
 OPTIONS += ["--device", "cpu"]
 
 
@@ -90,13 +90,29 @@ def test_a_failure_is_told_by_the_process_that_has_it_and_ends_the_others() -> N
 def test_devices_of_several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     two = [torch.device("cuda", 0), torch.device("cuda", 1)]
     monkeypatch.setattr("convlstm_cli.device.accelerators", lambda: two)
-    assert choose("auto", ranks=Ranks(3, 4, 1)).device == two[1]
-    assert choose("cuda", ranks=Ranks(1, 4, 1)).device == two[1]
+    assert choose("auto", ranks=Ranks(1, 4, 1, 2)).device == two[1]
+    assert choose("cuda", ranks=Ranks(1, 4, 1, 2)).device == two[1]
     assert choose("cpu", ranks=Ranks(1, 4, 1)).device.type == "cpu"
-    with pytest.raises(UsageError, match="--nproc-per-node"):
-        choose("auto", ranks=Ranks(2, 4, 2))
+    assert choose("auto", ranks=Ranks(3, 4, 1, 2)).device == two[1]
+    for rank in range(4):  # also where a process has one of its own, since it would wait for the others
+        with pytest.raises(UsageError, match="--nproc-per-node"):
+            choose("auto", ranks=Ranks(rank, 4, rank, 4))
     with pytest.raises(UsageError, match="for 4 processes"):
         choose("cuda:1", ranks=Ranks(2, 4, 1))
+
+
+def test_processes_that_do_not_reach_each_other_are_one_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("MASTER_ADDR", "127.0.0.1")
+        monkeypatch.setenv("MASTER_PORT", str(taken.getsockname()[1]))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        monkeypatch.setenv("RANK", "0")
+        with pytest.raises(LostError, match=r"do not reach each other at 127\.0\.0\.1:\d+"):
+            Ranks(0, 2, 0, 2).connect(torch.device("cpu"))
+    monkeypatch.delenv("MASTER_ADDR")
+    with pytest.raises(UsageError, match="MASTER_ADDR"):
+        Ranks(0, 2, 0, 2).connect(torch.device("cpu"))
 
 
 @pytest.mark.parametrize("clips", [1, 2, 5])
@@ -133,7 +149,7 @@ def test_two_processes_train_as_one_does_also_after_one_was_killed(
         port = free.getsockname()[1]
     run = tmp_path / "two"
     first, second = (launch(rank, port, folder, "-o", run, *OPTIONS) for rank in range(2))
-    while not ((run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_text().splitlines()) >= 3):
+    while not ((run / "metrics.jsonl").exists() and len((run / "metrics.jsonl").read_text().splitlines()) >= 2):
         assert first.poll() is None, first.communicate()[1]
         time.sleep(0.01)
     second.kill()
@@ -143,7 +159,7 @@ def test_two_processes_train_as_one_does_also_after_one_was_killed(
     assert "error: another process of this training has ended; what was reached is saved" in told
     assert f"convlstm train -o {run} --resume" in told
     assert "Traceback" not in told
-    assert len((run / "metrics.jsonl").read_text().splitlines()) < 50
+    assert len((run / "metrics.jsonl").read_text().splitlines()) < 13
 
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m"]
     again = subprocess.run(
@@ -162,7 +178,8 @@ def test_two_processes_train_as_one_does_also_after_one_was_killed(
     together = Run.open(run)
     assert together.config["compute"]["processes"] == 2
     rows = alone.run.read_metrics()
-    assert len(rows) == 50
+    assert len(rows) == 13
+    assert rows[-1]["steps"] == 52
     for one, two in zip(rows, together.read_metrics(), strict=True):
         assert (one["epoch"], one["steps"]) == (two["epoch"], two["steps"])
         assert two["train_loss"] == pytest.approx(one["train_loss"], abs=1e-5)

@@ -191,7 +191,7 @@ def test_what_a_kill_left_is_swept_and_what_is_being_written_is_not(tmp_path: Pa
     assert len(hidden(tmp_path)) == 3  # and the lock of b, which is free
     sweep(tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == ["deep"]
-    (tmp_path / ".lock").write_text("of another tool, unless it is in a run")
+    (tmp_path / ".lock").write_text("process 17 on somewhere\n")
     sweep(tmp_path)
     assert hidden(tmp_path / "deep")
     assert hidden(tmp_path)[0] == ".lock"
@@ -214,16 +214,23 @@ def test_what_another_host_left_is_swept_after_a_day(tmp_path: Path, monkeypatch
     with monkeypatch.context() as there:
         there.setattr(socket, "gethostname", lambda: "elsewhere")
         killed(write_half)
-    (tmp_path / f"{PARTIAL}17-of-another-version").write_text("")
-    (tmp_path / f"{PARTIAL}folder").mkdir()
-    (tmp_path / f"{PARTIAL}folder" / "new").write_text("")
+    (tmp_path / f"{PARTIAL}000000-111111-folder").mkdir()
+    (tmp_path / f"{PARTIAL}000000-111111-folder" / "new").write_text("")
     left = sorted(tmp_path.iterdir())
     sweep(tmp_path)
     assert sorted(tmp_path.iterdir()) == left
     for path in tmp_path.iterdir():
         os.utime(path, (time.time() - 2 * OLD,) * 2)
     sweep(tmp_path)
-    assert hidden(tmp_path) == [f"{PARTIAL}folder"]  # something in it is new
+    assert hidden(tmp_path) == [f"{PARTIAL}000000-111111-folder"]  # something in it is new
+
+
+def test_what_is_only_called_alike_is_left(tmp_path: Path) -> None:
+    for name in (f"{PARTIAL}notes.txt", f"{REPLACED}old", ".locked-diary", ".lock"):
+        (tmp_path / name).write_text("dear")
+        os.utime(tmp_path / name, (time.time() - 2 * OLD,) * 2)
+    sweep(tmp_path, below=True)
+    assert len(hidden(tmp_path)) == 4
 
 
 @pytest.mark.parametrize("renamed", [1, 2])

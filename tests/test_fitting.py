@@ -49,6 +49,18 @@ def test_of_several_networks_the_largest_decides(free: SetFree) -> None:
     assert with_batch_size(AUTO, [MODEL, larger], 100, choose("cpu")).batch_size == 4
 
 
+def test_processes_and_trainings_of_a_machine_share_its_memory(free: SetFree) -> None:
+    free(needed(8))
+    two, far = Ranks(0, 2, 0, 2), Ranks(0, 2, 0, 1)
+    assert with_batch_size(AUTO, [MODEL], 100, choose("cpu"), far).batch_size == 16
+    shared = with_batch_size(AUTO, [MODEL], 100, choose("cpu"), two)
+    assert shared.batch_size < 16
+    check(MODEL, shared, choose("cpu"), two)
+    assert with_batch_size(AUTO, [MODEL], 100, choose("cpu"), at_once=2).batch_size < 8
+    # What would leave a process as many clips is of no use.
+    assert "--batch-size" not in too_large(MODEL, TrainConfig(batch_size=2), 10**12, two).partition(";")[2]
+
+
 def test_a_number_is_left_as_it_is_and_unknown_memory_takes_the_most(free: SetFree) -> None:
     free(None)
     given = TrainConfig(batch_size=3)

@@ -129,3 +129,12 @@ def test_a_link_in_the_place_of_the_lock_is_not_written_through(tmp_path: Path) 
     with pytest.raises(OutputError, match="cannot be written"), lock.holding(tmp_path / "run"):
         pass
     assert dear.read_text() == "dear"
+
+
+def test_a_lock_that_was_moved_away_takes_no_other_with_it(tmp_path: Path) -> None:
+    first, second = tmp_path / "a", tmp_path / "b"
+    with lock.holding(first):
+        first.rename(second)
+        first.mkdir()
+        (first / lock.LOCK).write_text("of another process")
+    assert (first / lock.LOCK).exists()

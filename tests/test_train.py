@@ -509,3 +509,49 @@ def test_want_of_memory_in_a_step_is_told_with_what_would_fit(
         train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     monkeypatch.undo()
     assert resume(Run.open(tmp_path / "run"), data).steps == 2
+
+
+def test_forecasts_that_are_not_finite_go_back_too_and_never_become_the_checkpoint(
+    data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Though checkpoints are written at every chance."""
+    config = TrainConfig(epochs=2, epoch_steps=8, batch_size=4, save_every=1e-9, patience=0, device="cpu")
+    steps, made = training.steps_per_epoch(data.clips("train"), config), itertools.count()
+    evaluate = training.evaluate_clips
+
+    def evaluate_badly(*args: Any, **more: Any) -> Any:
+        evaluation = evaluate(*args, **more)
+        if next(made) == 1:
+            monkeypatch.setattr(type(evaluation.model), "mean_mse", math.inf)
+        return evaluation
+
+    monkeypatch.setattr(training, "evaluate_clips", evaluate_badly)
+
+    class Restored(Notes):
+        def note(self, message: str) -> None:
+            super().note(message)
+            monkeypatch.undo()
+
+    notes = Restored()
+    result = train(data, MODEL, config, tmp_path / "run", progress=notes)
+    assert f"going back from step {2 * steps} to {2 * steps - 1}, with 0.25" in notes.told[0]
+    assert result.steps == 2 * steps
+
+
+def test_weights_that_outgrow_all_bounds_do_not_become_the_checkpoint(data: VideoData, tmp_path: Path) -> None:
+    config = TrainConfig(max_steps=20, learning_rate=1e13, warmup=0.0, loss="mse", save_every=1e-9, device="cpu")
+    with pytest.raises(ConvLSTMError, match="training comes to nothing"):
+        train(data, MODEL, config, tmp_path / "run")
+    assert Run.open(tmp_path / "run").load_resume() is not None  # which refuses such weights
+
+
+def test_a_checkpoint_from_before_steps_were_skipped_goes_on(data: VideoData, tmp_path: Path) -> None:
+    with pytest.raises(Interrupted):
+        train(data, MODEL, CONFIG, tmp_path / "run", should_stop=after(3))
+    run = Run.open(tmp_path / "run")
+    saved = run.load_resume()
+    assert saved is not None
+    for name in ("skipped", "in_a_row", "went_back"):
+        del saved["state"][name]
+    run.save_resume(saved)
+    assert resume(run, data).epochs == 3

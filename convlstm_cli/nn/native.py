@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from convlstm_cli.files import cache_folder, sweep
+from convlstm_cli.files import cache_folder, replacing, sweep
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC")
 KERNELS = {"gates": ("gates.c",), "gates-bfloat16": ("gates.c", "-DBFLOAT16"), "winograd": ("winograd.c",)}
@@ -120,21 +120,17 @@ def _build(command: list[str], library: Path) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     sweep(library.parent)
-    # Whole or not there, also where several processes of one training compile at once.
-    handle, name = tempfile.mkstemp(prefix=".partial-", suffix=library.name, dir=library.parent)
-    os.close(handle)
-    partial = Path(name)
-    compiler, compiled = command[0], f"{partial}.o"
-    try:
+    compiler = command[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled, linked = f"{scratch}/compiled.o", f"{scratch}/linked"
         # Linked without -fopenmp: what that would bring is there already.
-        for step in ([*command, "-o", compiled], [compiler, "-shared", compiled, "-lm", "-o", str(partial)]):
+        for step in ([*command, "-o", compiled], [compiler, "-shared", compiled, "-lm", "-o", linked]):
             done = subprocess.run(step, capture_output=True, text=True, timeout=300, check=False)
             if done.returncode:
                 said = done.stderr.strip().splitlines() or ["it said nothing"]
                 raise NotAvailable(f"{compiler} could not compile it: {said[0]}")
-        partial.chmod(0o700)
-        partial.replace(library)
-    finally:
-        partial.unlink(missing_ok=True)
-        Path(compiled).unlink(missing_ok=True)
+        # Whole or not there, also where several processes of one training compile at once.
+        with replacing(library) as partial:
+            shutil.copyfile(linked, partial)
+            partial.chmod(0o700)
     return library

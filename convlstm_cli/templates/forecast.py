@@ -33,7 +33,11 @@ def main() -> None:
     horizon = manifest["horizon"]["trained"] if asked.horizon is None else asked.horizon
     if horizon < 1:
         parser.error("HORIZON must be at least 1")
-    clip = prepare(np.load(asked.frames, allow_pickle=False), manifest)
+    try:
+        frames = np.load(asked.frames, allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise SystemExit(f"{asked.frames}: cannot be read ({error})") from error
+    clip = prepare(frames, manifest)
     np.save(asked.forecast, forecast(clip, horizon, manifest)[0].transpose(0, 2, 3, 1))
 
 
@@ -42,7 +46,7 @@ def prepare(frames: Array, manifest: dict[str, Any]) -> Array:
     _, count, channels, height, width = manifest["frames"]["shape"]
     if frames.ndim == 3:
         frames = frames[..., None]
-    if frames.ndim != 4 or frames.shape[3] not in (1, 3):
+    if frames.ndim != 4 or frames.shape[3] not in (1, 3) or 0 in frames.shape:
         raise SystemExit(f"frames have shape {frames.shape}; give (T, H, W) or (T, H, W, C) with C = 1 or 3")
     if len(frames) < count:
         raise SystemExit(f"there are {len(frames)} frames; the network reads {count}")
@@ -114,7 +118,7 @@ def forecast(frames: Array, horizon: int, manifest: dict[str, Any]) -> Array:
 def forecast_by_onnx(frames: Array, horizon: int, file: str) -> Array:
     import onnxruntime
 
-    session = onnxruntime.InferenceSession(FOLDER / file)
+    session = onnxruntime.InferenceSession(FOLDER / file, providers=onnxruntime.get_available_providers())
     [frames] = session.run(None, {"frames": frames, "horizon": np.array(horizon, np.int64)})
     return frames
 
