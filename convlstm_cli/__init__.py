@@ -9,10 +9,11 @@ The public Python API, loaded on first use, so that `import convlstm_cli` costs 
     result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
     for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...
     report = cl.evaluate.evaluate([result.run])
+    cl.export.export(result.run, Path("exported"))
     arms = cl.compare.peephole_arms(["none", "channel"], model, cl.TrainConfig(epochs=10))
     summary = cl.compare.compare(data, arms, cl.CompareConfig(seeds=3), Path("runs/compared"))
 
-`train`, `predict`, `compare` and `evaluate` are the modules; each starts with its public functions.
+`train`, `predict`, `compare`, `evaluate` and `export` are the modules; each starts with its public functions.
 """
 
 import importlib
@@ -36,7 +37,7 @@ _HOMES = {
     "prepare": "data",
     "restore": "data",
 }
-_MODULES = ("compare", "evaluate", "predict", "train")
+_MODULES = ("compare", "evaluate", "export", "predict", "train")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 
