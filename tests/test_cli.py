@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from helpers import TINY, moving_square
 from PIL import Image
-from typer.testing import CliRunner
+from typer.testing import CliRunner, Result
 
 from convlstm_cli.cli import app
 
@@ -37,12 +37,18 @@ def convlstm(*arguments: object, cwd: Path, check: int = 0) -> subprocess.Comple
     return done
 
 
-def refused(*arguments: object, cwd: Path, code: int = 2) -> str:
-    """What is told of a wrong use, which has to end with this exit code; in this very process, since that is faster."""
+def called(*arguments: object, cwd: Path, code: int = 0) -> Result:
+    """As `convlstm`, in this very process, which saves the seconds that torch takes to load."""
     with contextlib.chdir(cwd):
         result = CliRunner().invoke(app, list(map(str, arguments)))
-    assert isinstance(result.exception, SystemExit), result.exception
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
     assert result.exit_code == code, result.stderr
+    return result
+
+
+def refused(*arguments: object, cwd: Path, code: int = 2) -> str:
+    """What is told of a wrong use, which has to end with this exit code."""
+    result = called(*arguments, cwd=cwd, code=code)
     assert not result.stdout
     return result.stderr
 
@@ -101,17 +107,17 @@ def test_from_a_folder_to_frames_on_disk(make_folder: Callable[..., Path], tmp_p
 
 def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
-    trained = json.loads(convlstm("train", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
+    trained = json.loads(called("train", folder, *TINY, "--max-steps", 2, "--json", cwd=tmp_path).stdout)
     assert trained["model"]["clips"] > 0
-    forecast = json.loads(convlstm("predict", folder / "square1.npy", "--json", cwd=tmp_path).stdout)
+    forecast = json.loads(called("predict", folder / "square1.npy", "--json", cwd=tmp_path).stdout)
     assert forecast["forecasts"][0]["last_input_frame"] == 14
     few = "--arms", "channel,none", "--seeds", 1, "--max-steps", 2
-    compared = json.loads(convlstm("compare", folder, *TINY, *few, "--json", cwd=tmp_path).stdout)
+    compared = json.loads(called("compare", folder, *TINY, *few, "--json", cwd=tmp_path).stdout)
     assert [arm["name"] for arm in compared["arms"]] == ["channel", "none"]
-    assert json.loads(convlstm("inspect", "runs/compare-videos-1", "--json", cwd=tmp_path).stdout) == compared
+    assert json.loads(called("inspect", "runs/compare-videos-1", "--json", cwd=tmp_path).stdout) == compared
     members = "runs/videos-1", "runs/compare-videos-1"
     arguments = folder / "square1.npy", "--at", 9, "--ensemble", *members, "--native-size", "--json"
-    together = json.loads(convlstm("predict", *arguments, cwd=tmp_path).stdout)
+    together = json.loads(called("predict", *arguments, cwd=tmp_path).stdout)
     assert together["members"] == [
         "runs/videos-1",
         "runs/compare-videos-1/seed-0/channel",
@@ -119,9 +125,9 @@ def test_json_is_all_that_stdout_gets(make_folder: Callable[..., Path], tmp_path
     ]
     assert together["forecasts"][0]["scores"]["spread_skill"]["mean"] > 0
     assert together["forecasts"][0]["folder"] == "forecasts/videos-1+compare-videos-1/square1"
-    assert json.loads(convlstm("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
-    assert json.loads(convlstm("explain", "--json", cwd=tmp_path).stdout)
-    assert json.loads(convlstm("info", "--json", cwd=tmp_path).stdout)["torch"]
+    assert json.loads(called("inspect", folder, *TINY[:2], "--json", "--frames", 3, cwd=tmp_path).stdout)["videos"]
+    assert json.loads(called("explain", "--json", cwd=tmp_path).stdout)
+    assert json.loads(called("info", "--json", cwd=tmp_path).stdout)["torch"]
 
 
 def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> None:
@@ -130,24 +136,24 @@ def test_tables_for_people(make_folder: Callable[..., Path], tmp_path: Path) -> 
     for name in ("poster.png", "cover.png"):  # two images among videos do not hide the videos
         Image.new("L", (8, 8)).save(folder / name)
     arguments = "compare", folder, *TINY, "--arms", "none,channel", "--seeds", 2, "--max-steps", 2
-    compared = convlstm(*arguments, cwd=tmp_path)
+    compared = called(*arguments, cwd=tmp_path)
     assert "channel" in compared.stdout
     assert "broken.mp4" in compared.stderr
     assert "channel, seed 1: 2 steps" in compared.stderr
     assert "next: open runs/compare-videos-1/report.html" in compared.stderr
-    assert convlstm("inspect", "runs/compare-videos-1", cwd=tmp_path).stdout == compared.stdout
-    told = convlstm("evaluate", "runs/compare-videos-1", cwd=tmp_path)  # of all its runs together
+    assert called("inspect", "runs/compare-videos-1", cwd=tmp_path).stdout == compared.stdout
+    told = called("evaluate", "runs/compare-videos-1", cwd=tmp_path)  # of all its runs together
     assert "spread of 4 members" in told.stdout
-    inspected = convlstm("inspect", folder, "--size", 32, "--input-frames", 4, "--frames", 3, cwd=tmp_path)
+    inspected = called("inspect", folder, "--size", 32, "--input-frames", 4, "--frames", 3, cwd=tmp_path)
     assert "6 usable videos" in inspected.stdout
     assert "broken.mp4" in inspected.stdout
-    assert "14" in convlstm("inspect", folder / "square0.npy", cwd=tmp_path).stdout
-    assert "W_ci" in convlstm("explain", "--peephole", "full", cwd=tmp_path).stdout
-    assert "torch" in convlstm("info", cwd=tmp_path).stdout
+    assert "14" in called("inspect", folder / "square0.npy", cwd=tmp_path).stdout
+    assert "W_ci" in called("explain", "--peephole", "full", cwd=tmp_path).stdout
+    assert "torch" in called("info", cwd=tmp_path).stdout
 
 
 def test_a_dry_run_trains_nothing(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    done = convlstm("train", make_folder(), *TINY, "--dry-run", cwd=tmp_path)
+    done = called("train", make_folder(), *TINY, "--dry-run", cwd=tmp_path)
     assert "expected memory" in done.stdout
     assert not (tmp_path / "runs").exists()
 
@@ -203,10 +209,10 @@ def test_an_interrupted_training_goes_on(make_folder: Callable[..., Path], tmp_p
 
 def test_resume_refuses_what_would_make_another_run(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
-    convlstm("train", folder, *TINY, "-o", "runs/a", "--max-steps", 1, cwd=tmp_path)
+    called("train", folder, *TINY, "-o", "runs/a", "--max-steps", 1, cwd=tmp_path)
     for option in (["--hidden", "8"], ["--size", "48"], ["--learning-rate", "1"], ["--fit", "crop"]):
         assert option[0] in refused("train", "-o", "runs/a", "--resume", *option, cwd=tmp_path)
-    convlstm("train", "-o", "runs/a", "--resume", "--hidden", "4", "--max-steps", "2", cwd=tmp_path)
+    called("train", "-o", "runs/a", "--resume", "--hidden", "4", "--max-steps", "2", cwd=tmp_path)
 
 
 def _running(group: int) -> bool:
@@ -249,8 +255,8 @@ def test_recorded_runs_are_compared_or_trained_anew(make_folder: Callable[..., P
     folder = make_folder()
     for name, rate in (("slow", "1e-4"), ("fast", "1e-2")):
         arguments = "train", folder, *TINY, "-o", f"runs/{name}", "--max-steps", 2, "--learning-rate", rate
-        convlstm(*arguments, cwd=tmp_path)
-    found = json.loads(convlstm("compare", "runs/slow", "runs/fast", "--json", cwd=tmp_path).stdout)
+        called(*arguments, cwd=tmp_path)
+    found = json.loads(called("compare", "runs/slow", "runs/fast", "--json", cwd=tmp_path).stdout)
     assert found["kind"] == "recorded"
     assert [arm["differs"] for arm in found["arms"]] == [{"learning_rate": 1e-4}, {"learning_rate": 1e-2}]
     assert found["folder"] == "runs/compare-slow-1"
@@ -258,7 +264,7 @@ def test_recorded_runs_are_compared_or_trained_anew(make_folder: Callable[..., P
     assert str(folder) in refused("compare", "runs/slow", folder, cwd=tmp_path)
 
     anew = "compare", folder, "--arms", "runs/slow,runs/fast"
-    found = json.loads(convlstm(*anew, "--max-steps", 3, "--seeds", 1, "--json", cwd=tmp_path).stdout)
+    found = json.loads(called(*anew, "--max-steps", 3, "--seeds", 1, "--json", cwd=tmp_path).stdout)
     assert [(arm["name"], arm["steps"]) for arm in found["arms"]] == [("slow", 3), ("fast", 3)]
     assert "--hidden" in refused(*anew, "--hidden", 8, cwd=tmp_path)
     assert "channel is no run" in refused("compare", folder, "--arms", "runs/slow,channel", cwd=tmp_path)
@@ -317,13 +323,13 @@ def test_wrong_use_ends_a_process_likewise(tmp_path: Path) -> None:
 
 def test_a_failed_input_exits_1_after_the_others(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()
-    convlstm("train", folder, *TINY, "--max-steps", 1, "-q", cwd=tmp_path)
+    called("train", folder, *TINY, "--max-steps", 1, "-q", cwd=tmp_path)
     np.save(folder / "still.npy", moving_square(1, seed=0))
-    done = convlstm("predict", folder / "still.npy", folder / "square2.npy", cwd=tmp_path, check=1)
+    done = called("predict", folder / "still.npy", folder / "square2.npy", cwd=tmp_path, code=1)
     assert "still.npy" in done.stderr
     assert (tmp_path / "forecasts/videos-1/square2/frame_000001.png").exists()
 
 
 def test_quiet_is_quiet(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    done = convlstm("train", make_folder(), *TINY, "--max-steps", 1, "-q", "--json", cwd=tmp_path)
+    done = called("train", make_folder(), *TINY, "--max-steps", 1, "-q", "--json", cwd=tmp_path)
     assert done.stderr == ""
