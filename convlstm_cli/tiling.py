@@ -12,6 +12,7 @@ What is held in memory, beside the network and the frames that are read and give
                 the system takes back what it needs
 """
 
+import bisect
 import functools
 import itertools
 import math
@@ -142,13 +143,16 @@ def choose(
     if fits(whole, one_by_one=False):
         return whole
     tilings = [cut(height, width, side, shared, patch) for side in _sides(max(whole.size), shared, patch)]
-    for tiling in tilings:
+    # Sought by halves, since each count takes a while; what does not fit alone does not fit with others either.
+    first = bisect.bisect_left(tilings, True, key=lambda tiling: fits(tiling, one_by_one=True))
+    for tiling in tilings[first:]:
         if fits(tiling, one_by_one=False):
             return tiling
-    for tiling in tilings:
-        if fits(tiling, one_by_one=True):
-            return replace(tiling, one_by_one=True)
-    return replace(tilings[-1], one_by_one=True) if tilings else whole
+        if tiling.count * inference_memory(config, *tiling.size, input_frames, chunk)[0] > (budget or 0):
+            break  # smaller ones overlap more, so together they hold no less
+    if not tilings:
+        return whole
+    return replace(tilings[min(first, len(tilings) - 1)], one_by_one=True)
 
 
 def smaller(tiling: Tiling, config: ForecasterConfig, input_frames: int, chunk: int, memory: int | None) -> int:
