@@ -373,6 +373,7 @@ def evaluate(
     from convlstm_cli import console, scorecard, views
     from convlstm_cli import evaluate as evaluation
     from convlstm_cli.ensemble import open_members
+    from convlstm_cli.files import check_absent
     from convlstm_cli.run import Run
 
     _check_alone("evaluate")
@@ -381,7 +382,7 @@ def evaluate(
     folders = [str(path) for path in others or () if path not in members]
     runs = open_members([run, *members])
     if output is not None:
-        scorecard.check_free(output)  # before anything is computed
+        check_absent(output)  # before anything is computed
     progress = console.ConsoleProgress(quiet, verbose)
     report = evaluation.evaluate(runs, folders, config, progress)
     folder = output or scorecard.free_folder(run)

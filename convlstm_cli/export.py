@@ -21,7 +21,7 @@ from torch import Tensor
 
 from convlstm_cli import onnx_file
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import creating_folder, numbered
+from convlstm_cli.files import check_absent, creating_folder, numbered
 from convlstm_cli.nn.exportable import record_parts, run_parts
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
@@ -66,7 +66,7 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
         OutputError: something is at `folder`, it cannot be written, or what was written forecasts something else.
     """
     config, progress = config or ExportConfig(), progress or Progress()
-    check_free(folder)
+    check_absent(folder)
     if "onnx" in config.formats:
         onnx_file.check_installed()
     network = run.load_model(torch.device("cpu"))
@@ -98,12 +98,6 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
 def free_folder(run: Path) -> Path:
     """A path inside a run folder that is not taken: export-1, export-2 and so on."""
     return numbered(run, "export")
-
-
-def check_free(folder: Path) -> None:
-    """Raises OutputError if there is something at `folder`: exports are never overwritten."""
-    if folder.exists():
-        raise OutputError(f"{folder}: is there already; choose another -o.")
 
 
 def _describe(run: Run, network: EncoderForecaster) -> dict[str, Any]:

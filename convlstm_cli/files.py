@@ -74,6 +74,12 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
                 _sync_folder(path.parent)
 
 
+def check_absent(path: Path) -> None:
+    """Raises OutputError if there is something at `path`, which is not to be written over."""
+    if path.exists():
+        raise OutputError(f"{path}: is there already; choose another -o.")
+
+
 def numbered(folder: Path, stem: str) -> Path:
     """A path in a folder that is not taken: STEM-1, STEM-2 and so on."""
     return next(path for number in itertools.count(1) if not (path := folder / f"{stem}-{number}").exists())
@@ -95,8 +101,7 @@ def creating_folder(path: Path) -> Iterator[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         sweep(path.parent)
         with lock.holding_name(path):
-            if path.exists():
-                raise OutputError(f"{path}: is there already; choose another -o.")
+            check_absent(path)
             with _partial(path, Path.mkdir) as partial:
                 yield partial
                 _sync_tree(partial)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.record import parse, read_text
 from convlstm_cli.run import Run
 from convlstm_cli.settings import PredictConfig
 from convlstm_cli.versions import versions
@@ -60,7 +61,7 @@ def holds(folder: Path) -> dict[str, int]:
 def read_whole(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
     """The record of a forecast that is whole and has this origin; None if there is none."""
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record: dict[str, Any] = parse(read_text(folder / RECORD))
         same = record[MADE_FROM] == origin and record[HOLDS] == holds(folder)
     except (OSError, ValueError, TypeError, KeyError):
         return None

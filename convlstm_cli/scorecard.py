@@ -19,7 +19,6 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from convlstm_cli.charts import LABELS, STYLES
-from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import EvaluationReport, ShownClip
 from convlstm_cli.files import creating_folder, numbered
 from convlstm_cli.metrics import Scores, finite, psnr
@@ -33,12 +32,6 @@ RECORD = "evaluation.json"
 def free_folder(run: Path) -> Path:
     """A path inside a run folder that is not taken: evaluation-1, evaluation-2 and so on."""
     return numbered(run, "evaluation")
-
-
-def check_free(folder: Path) -> None:
-    """Raises OutputError if there is something at `folder`: evaluations are never overwritten."""
-    if folder.exists():
-        raise OutputError(f"{folder}: is there already; choose another -o.")
 
 
 def write_scorecard(report: EvaluationReport, folder: Path) -> None:

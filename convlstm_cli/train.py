@@ -252,9 +252,10 @@ class _Training:
     def _learn(self) -> bool:
         """Makes the steps that are left of the epoch; False after going back to a checkpoint, from where it begins."""
         for clips, part in batches(self.clips, self.config, self.state, self.ranks):
-            if self.state.position and self.budget.spent(self.state.steps, self._seconds()):
+            seconds = self._seconds()
+            if self.state.position and self.budget.spent(self.state.steps, seconds):
                 break
-            self._step(clips, part)
+            self._step(clips, part, seconds)
             if self.state.in_a_row == SKIPPED_IN_A_ROW:
                 self._go_back(f"{SKIPPED_IN_A_ROW} steps in a row were left out")
                 return False
@@ -269,10 +270,10 @@ class _Training:
             return False
         return True
 
-    def _step(self, clips: Tensor, part: Part) -> None:
+    def _step(self, clips: Tensor, part: Part, seconds: float) -> None:
         state, config = self.state, self.config
         began = time.perf_counter()
-        spent = state.steps, self._seconds()
+        spent = state.steps, seconds
         clips = augment(clips, config.augment, (config.seed, state.steps), part)
         # Of several processes none leaves inside a step, since the others wait for its gradient.
         with at_once(self.should_stop) if self.ranks.world == 1 else contextlib.nullcontext():

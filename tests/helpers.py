@@ -4,6 +4,7 @@ import contextlib
 import functools
 from collections.abc import Iterator
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,14 @@ def moving_square(frames: int, seed: int, size: int = 32, channels: int = 1) -> 
         columns = (column + right * t + np.arange(8)) % size
         video[t][np.ix_(rows, columns)] = colour
     return video
+
+
+def small_videos(folder: Path) -> Path:
+    """The folder, made with three videos of 6 frames of 16x16."""
+    folder.mkdir()
+    for seed in range(3):
+        np.save(folder / f"{seed}.npy", moving_square(6, seed=seed, size=16))
+    return folder
 
 
 VOID = {"meta", "img", "br", "input"}

@@ -12,10 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
-import numpy as np
 import odd_files
 import pytest
-from helpers import moving_square, one_command
+from helpers import one_command, small_videos
 from odd_files import Odd
 from typer.testing import CliRunner, Result
 
@@ -45,10 +44,7 @@ class Hangs(BaseException):
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a trained run and all odd inputs."""
     folder = tmp_path_factory.mktemp("bad-input")
-    good = folder / "good"
-    good.mkdir()
-    for seed in range(3):
-        np.save(good / f"{seed}.npy", moving_square(6, seed=seed, size=16))
+    good = small_videos(folder / "good")
     with one_command(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0

@@ -89,6 +89,10 @@ def damage_the_record(place: Path) -> None:
     (place / "out/square/forecast.json").write_text("{")
 
 
+def nest_the_record(place: Path) -> None:
+    (place / "out/square/forecast.json").write_text("[" * 100_000)
+
+
 def forget_the_origin(place: Path) -> None:
     """As the records of older versions."""
     path = place / "out/square/forecast.json"
@@ -97,7 +101,10 @@ def forget_the_origin(place: Path) -> None:
     path.write_text(json.dumps(record))
 
 
-CHANGES = (touch, lengthen, train_on, fit_otherwise, lose_a_frame, cut_a_file, damage_the_record, forget_the_origin)
+CHANGES = (
+    *(touch, lengthen, train_on, fit_otherwise, lose_a_frame, cut_a_file),
+    *(damage_the_record, nest_the_record, forget_the_origin),
+)
 
 
 @pytest.mark.parametrize("change", CHANGES)

@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
-from helpers import moving_square, one_command
+from helpers import one_command, small_videos
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -46,10 +45,7 @@ class Place:
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("fuzz")
-    videos = folder / "videos"
-    videos.mkdir()
-    for seed in range(3):
-        np.save(videos / f"{seed}.npy", moving_square(6, seed=seed, size=16))
+    videos = small_videos(folder / "videos")
     made = Place(folder, videos / "0.npy", folder / "made", folder / "other", folder / "comparison")
     with one_command(), pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
@@ -214,13 +210,15 @@ FILES: dict[str, tuple[Change, ...]] = {
 ANY = (_flip, _flip, _cut, _junk, _remove, _special)
 
 
-@settings(
-    max_examples=EXAMPLES,
+FUZZ = settings(
     derandomize="CONVLSTM_FUZZ" not in os.environ,
     database=None,
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
+
+
+@settings(FUZZ, max_examples=EXAMPLES)
 @given(st.data())
 def test_a_changed_run_does_no_harm(place: Place, data: st.DataObject) -> None:
     with Sandbox(place, place.run) as (folder, run):
@@ -231,13 +229,7 @@ def test_a_changed_run_does_no_harm(place: Place, data: st.DataObject) -> None:
         check(place, folder, run, command)
 
 
-@settings(
-    max_examples=EXAMPLES // 3,
-    derandomize="CONVLSTM_FUZZ" not in os.environ,
-    database=None,
-    deadline=None,
-    suppress_health_check=list(HealthCheck),
-)
+@settings(FUZZ, max_examples=EXAMPLES // 3)
 @given(st.data())
 def test_a_changed_comparison_does_no_harm(place: Place, data: st.DataObject) -> None:
     with Sandbox(place, place.comparison) as (folder, comparison):

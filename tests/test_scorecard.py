@@ -12,8 +12,9 @@ from convlstm_cli.baselines import BASELINES
 from convlstm_cli.data import prepare
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import EvaluationReport, evaluate
+from convlstm_cli.files import check_absent
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.scorecard import check_free, free_folder, write_scorecard
+from convlstm_cli.scorecard import free_folder, write_scorecard
 from convlstm_cli.settings import DataConfig, EvaluateConfig, TrainConfig
 from convlstm_cli.train import train
 
@@ -67,7 +68,7 @@ def test_an_evaluation_is_never_overwritten(report: EvaluationReport, tmp_path: 
     with pytest.raises(OutputError, match="evaluation-1"):
         write_scorecard(report, run / "evaluation-1")
     with pytest.raises(OutputError, match="-o"):
-        check_free(run / "evaluation-1")
+        check_absent(run / "evaluation-1")
 
 
 def test_a_failure_leaves_nothing(report: EvaluationReport, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
