@@ -22,20 +22,20 @@ from typing import Any
 __version__ = "0.1.0"
 
 _HOMES = {
-    "CompareConfig": "settings",
+    "CompareConfig": "comparing.config",
     "ConvLSTM": "nn",
     "ConvLSTMError": "errors",
-    "DataConfig": "settings",
+    "DataConfig": "video.config",
     "EncoderForecaster": "nn",
-    "EvaluateConfig": "settings",
+    "EvaluateConfig": "scoring.config",
     "ForecasterConfig": "nn",
-    "PredictConfig": "settings",
+    "PredictConfig": "forecasting.config",
     "Progress": "progress",
-    "Run": "run",
-    "TrainConfig": "settings",
+    "Run": "runs.run",
+    "TrainConfig": "training.config",
     "open_video": "video.reader",
-    "prepare": "data",
-    "restore": "data",
+    "prepare": "video.data",
+    "restore": "video.data",
 }
 _MODULES = ("compare", "evaluate", "export", "predict", "train")
 

@@ -1,6 +1,6 @@
 """`python -m convlstm_cli`, and the `convlstm` command."""
 
-from convlstm_cli.cli import main
+from convlstm_cli.cli.app import main
 
 if __name__ == "__main__":
     main()

@@ -9,20 +9,24 @@ from typing import Any
 
 import torch
 
-from convlstm_cli import device, lock
-from convlstm_cli.comparison import Arm, Plan, Trial
-from convlstm_cli.data import VideoData
+from convlstm_cli import lock
+from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.judge import Case, TrainedArm, judge, unique_names
+from convlstm_cli.comparing.matching import match_parameters, time_steps, with_steps
+from convlstm_cli.comparing.plan import Arm, Plan, Trial
+from convlstm_cli.comparing.trials import threads_of, train_all
+from convlstm_cli.compute import device
 from convlstm_cli.errors import UsageError
 from convlstm_cli.files import sweep
-from convlstm_cli.fitting import with_batch_size
-from convlstm_cli.judge import Case, TrainedArm, judge, unique_names
-from convlstm_cli.matching import match_parameters, time_steps, with_steps
-from convlstm_cli.nn.config import ForecasterConfig, Peephole, check_choice
+from convlstm_cli.nn.config import ForecasterConfig, Peephole
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run, check_free
-from convlstm_cli.settings import AUTO_BATCH, LIMITS, CompareConfig, TrainConfig
+from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.settings import check_choice
 from convlstm_cli.train import check_options
-from convlstm_cli.trials import threads_of, train_all
+from convlstm_cli.training.config import AUTO_BATCH, LIMITS, TrainConfig
+from convlstm_cli.training.memory import with_batch_size
+from convlstm_cli.training.recorded import train_config
+from convlstm_cli.video.data import VideoData
 
 DEFAULT_TIME = 240.0
 """Seconds that all trainings together may take where no limit is given."""
@@ -147,7 +151,7 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig) -> list[Arm]:
     names = unique_names([run.name for run in runs])
     try:
         return [
-            Arm(name, run.model_config, replace(run.train_config, **given))
+            Arm(name, run.model_config, replace(train_config(run), **given))
             for name, run in zip(names, runs, strict=True)
         ]
     except ValueError as error:  # of a name

@@ -63,3 +63,8 @@ class Interrupted(ConvLSTMError):
     """Ctrl-C or SIGTERM, after everything worth keeping was saved."""
 
     exit_code = 130
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error's message, or its kind."""
+    return str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__

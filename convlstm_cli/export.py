@@ -19,15 +19,15 @@ import torch.nn.functional as F
 from jinja2 import Environment, PackageLoader
 from torch import Tensor
 
-from convlstm_cli import onnx_file
+from convlstm_cli.compute.versions import versions
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import check_absent, creating_folder, numbered
+from convlstm_cli.interop import onnx_file
+from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.nn.exportable import record_parts, run_parts
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run
-from convlstm_cli.settings import ExportConfig
-from convlstm_cli.versions import versions
+from convlstm_cli.runs.run import Run
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -190,7 +190,7 @@ def _check(differences: dict[str, float | None], folder: Path) -> None:
 
 def _readme(manifest: dict[str, Any]) -> str:
     environment = Environment(
-        loader=PackageLoader("convlstm_cli"), autoescape=False, trim_blocks=True, lstrip_blocks=True
+        loader=PackageLoader("convlstm_cli.interop"), autoescape=False, trim_blocks=True, lstrip_blocks=True
     )
     _, count, channels, height, width = manifest["frames"]["shape"]
     return environment.get_template("export.md").render(

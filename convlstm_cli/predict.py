@@ -14,25 +14,28 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convlstm_cli import device, finished, pictures, tiling
-from convlstm_cli.background import in_background
-from convlstm_cli.baselines import persistence
-from convlstm_cli.device import Compute
-from convlstm_cli.distributed import ALONE, Ranks
-from convlstm_cli.ensemble import check_members, lockstep
+from convlstm_cli.compute import device
+from convlstm_cli.compute.background import in_background
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.distributed import ALONE, Ranks
+from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
-from convlstm_cli.evaluate import Evaluation, forecast_chunks, to_float
 from convlstm_cli.files import replacing, replacing_folder, sweep
-from convlstm_cli.finished import HOLDS, MADE_FROM, RECORD
-from convlstm_cli.memory import is_out_of_memory
-from convlstm_cli.metrics import finite, mean, score, spread_skill
+from convlstm_cli.forecasting import finished, tiling
+from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
+from convlstm_cli.forecasting.ensemble import check_members, lockstep
+from convlstm_cli.forecasting.finished import HOLDS, MADE_FROM, RECORD
+from convlstm_cli.forecasting.inference import forecast_chunks, to_float
+from convlstm_cli.forecasting.shards import Shard
+from convlstm_cli.forecasting.tiling import Tiling, forecast_tiles
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run
-from convlstm_cli.settings import MIN_TILE, PredictConfig
-from convlstm_cli.shards import Shard
-from convlstm_cli.spread import COLOUR_MAP, SpreadMaps
-from convlstm_cli.tiling import Tiling, forecast_tiles
+from convlstm_cli.reporting import pictures
+from convlstm_cli.reporting.spread import COLOUR_MAP, SpreadMaps
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.baselines import persistence
+from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.scoring.metrics import finite, mean, score, spread_skill
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import MIN_SIDE, FrameGeometry
 from convlstm_cli.video.library import find_videos

@@ -1,9 +1,25 @@
-"""What the long commands tell while they work. Silent here; `console.py` shows it."""
+"""What the long commands report while they work. Silent here; `cli/console.py` shows it."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from convlstm_cli.schedule import Budget
+
+@dataclass(frozen=True)
+class StepReport:
+    """One optimiser step that has ended."""
+
+    steps: int
+    """Optimiser steps so far, this one included."""
+    epoch: int
+    """The epoch that it belongs to, from 1."""
+    loss: float
+    """Mean loss of the epoch so far."""
+    clips_per_second: float
+    share: float
+    """Share of the training's budget that is used, in [0, 1]."""
+    seconds_left: float | None
+    """Estimate of the time that is left; None while there is nothing to estimate from."""
 
 
 class Progress:
@@ -12,11 +28,11 @@ class Progress:
     def indexing(self, video: str, position: int, total: int) -> None:
         """A video is about to be decoded, or found in the cache; the first has position 1."""
 
-    def started(self, folder: Path, budget: Budget, steps: int) -> None:
+    def started(self, folder: Path, steps: int) -> None:
         """Training begins in `folder`, with `steps` already done."""
 
-    def stepped(self, steps: int, loss: float, clips_per_second: float, seconds: float) -> None:
-        """An optimiser step has ended; `loss` is the epoch's mean so far, `seconds` the training's time."""
+    def stepped(self, step: StepReport) -> None:
+        """An optimiser step has ended."""
 
     def validating(self, done: int, total: int) -> None:
         """`done` of `total` clips are scored."""
@@ -25,13 +41,13 @@ class Progress:
         """An epoch is validated and saved; `row` is its line of metrics.jsonl."""
 
     def finished(self) -> None:
-        """The training that `started` told of has ended."""
+        """Whatever was reported last has ended."""
 
     def comparing(self, done: float, total: int, name: str) -> None:
-        """`done` of `total` trainings of a comparison are made, parts of one counted; `name` says which goes on."""
+        """`done` of `total` trainings of a comparison are made, parts of one counted; `name` is under way."""
 
     def predicting(self, name: str, done: int, total: int) -> None:
         """`done` of `total` inputs are forecast, and `name` is next."""
 
     def note(self, message: str) -> None:
-        """Something that the user should know and that is no error."""
+        """A message for the user that is no error."""

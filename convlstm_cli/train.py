@@ -13,26 +13,31 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from convlstm_cli import device, fitting, lock, pictures, report
-from convlstm_cli.augment import augment
-from convlstm_cli.baselines import BASELINES, Baseline
-from convlstm_cli.data import SUBSETS, VideoData
-from convlstm_cli.device import Compute
-from convlstm_cli.distributed import ALONE, Ranks, is_lost
+from convlstm_cli import lock
+from convlstm_cli.compute import device
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.distributed import ALONE, Ranks, is_lost
+from convlstm_cli.compute.memory import is_out_of_memory
+from convlstm_cli.compute.stopping import Stopped, at_once
+from convlstm_cli.compute.versions import versions
 from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, MemoryShort, RunError, UsageError
-from convlstm_cli.evaluate import COPYING, Evaluation, evaluate_clips, forecast_clip, to_float
-from convlstm_cli.memory import is_out_of_memory
-from convlstm_cli.metrics import Scores
+from convlstm_cli.forecasting.inference import forecast_clip, to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.progress import Progress
-from convlstm_cli.run import SAMPLES, Run
-from convlstm_cli.schedule import Budget, Clock
-from convlstm_cli.settings import TrainConfig
-from convlstm_cli.stopping import Stopped, at_once
-from convlstm_cli.train_step import Part, TrainStep
-from convlstm_cli.versions import versions
+from convlstm_cli.progress import Progress, StepReport
+from convlstm_cli.reporting import pictures, report
+from convlstm_cli.runs.run import SAMPLES, Run
+from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.evaluation import COPYING, Evaluation, evaluate_clips
+from convlstm_cli.scoring.metrics import Scores
+from convlstm_cli.training import memory as fitting
+from convlstm_cli.training.augmentation import augment
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.recorded import train_config
+from convlstm_cli.training.schedule import Budget, Clock
+from convlstm_cli.training.step import Part, TrainStep
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.data import SUBSETS, VideoData
 
 SKIPPED_IN_A_ROW = 5
 """Steps without a finite loss and gradient after which training goes back to its last checkpoint."""
@@ -128,7 +133,7 @@ def resume(
     save them. Raises RunError if the run's state is damaged, OutputError if another process is training it,
     Interrupted as `train` does.
     """
-    config = config or run.train_config
+    config = config or train_config(run)
     compute = device.choose(config.device, config.precision, ranks)
     fitting.check(run.model_config, config, compute, ranks)
     with contextlib.ExitStack() as held:
@@ -230,7 +235,7 @@ class _Training:
         with self._saved_at_the_end(), self._memory_told():
             if not self.state.steps:
                 self._save()  # a kill in the first epoch then goes on from these very initial values
-            self.progress.started(self.run.folder, self.budget, self.state.steps)
+            self.progress.started(self.run.folder, self.state.steps)
             while (reason := self._why_ended()) is None:
                 if self._learn():
                     self._validate()
@@ -293,7 +298,16 @@ class _Training:
         state.loss_sum += loss
         self.step_seconds.append(time.perf_counter() - began)
         mean = state.loss_sum / (state.position - state.skipped)
-        self.progress.stepped(state.steps, mean, part[1] / self.step_seconds[-1], self.clock.seconds)
+        self.progress.stepped(
+            StepReport(
+                steps=state.steps,
+                epoch=state.epoch + 1,
+                loss=mean,
+                clips_per_second=part[1] / self.step_seconds[-1],
+                share=self.budget.progress(state.steps, self.clock.seconds),
+                seconds_left=self.budget.seconds_left(state.steps, self.clock.seconds),
+            )
+        )
 
     def _go_back(self, why: str) -> None:
         """Back to the last checkpoint, with a lower learning rate. Raises ConvLSTMError where that was of no use."""

@@ -33,14 +33,15 @@ from moving_mnist.settings import Settings
 from moving_mnist.training import Say, ShouldStop, Source, Training
 from speed import machine
 
-from convlstm_cli import device, memory, pictures
-from convlstm_cli.console import stop_on_signals
+from convlstm_cli.cli.console import stop_on_signals
+from convlstm_cli.compute import device, memory
+from convlstm_cli.compute.versions import versions
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
 from convlstm_cli.files import write_text
 from convlstm_cli.nn.gates import why_no_kernel
-from convlstm_cli.presets import PRESETS
+from convlstm_cli.reporting import pictures
 from convlstm_cli.settings import parse_duration
-from convlstm_cli.versions import versions
+from convlstm_cli.training.presets import PRESETS
 
 SHOWN = 4
 """Test sequences in the picture."""

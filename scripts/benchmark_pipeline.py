@@ -24,17 +24,19 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
-from convlstm_cli import device, memory
-from convlstm_cli.data import VideoData, prepare
-from convlstm_cli.evaluate import evaluate_clips, to_float
+from convlstm_cli.compute import device, memory
+from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.run import Run
-from convlstm_cli.schedule import Budget
-from convlstm_cli.settings import DataConfig, TrainConfig
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.evaluation import evaluate_clips
 
 # The loop's own helpers, so that what is measured is what training does.
 from convlstm_cli.train import State, _write_sample, batches
-from convlstm_cli.train_step import TrainStep, initial_network, loss_between
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.schedule import Budget
+from convlstm_cli.training.step import TrainStep, initial_network, loss_between
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData, prepare
 
 T = TypeVar("T")
 

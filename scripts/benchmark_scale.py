@@ -42,7 +42,8 @@ TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames",
 
 FIRST_STEP = """
 import os, sys
-from convlstm_cli import cli, train
+from convlstm_cli.cli import app as cli
+from convlstm_cli import train
 train.TrainStep.differentiate = lambda *_, **__: os._exit(0)
 sys.argv = ["convlstm", "train", *sys.argv[1:]]
 cli.main()
@@ -51,15 +52,16 @@ cli.main()
 
 LOADER_AND_STEP = """
 import dataclasses, json, sys, time
-from convlstm_cli import device, memory
-from convlstm_cli.data import prepare
-from convlstm_cli.evaluate import to_float
+from convlstm_cli.compute import device, memory
+from convlstm_cli.video.data import prepare
+from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.options import build
-from convlstm_cli.presets import PRESETS
-from convlstm_cli.settings import DataConfig, TrainConfig
+from convlstm_cli.cli.options import build
+from convlstm_cli.training.presets import PRESETS
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
 from convlstm_cli.train import State, batches
-from convlstm_cli.train_step import TrainStep
+from convlstm_cli.training.step import TrainStep
 
 folder, size, preset, rounds = sys.argv[1], int(sys.argv[2]), PRESETS[sys.argv[3]], int(sys.argv[4])
 memory.keep_freed_memory()  # as `convlstm train` does

@@ -40,14 +40,7 @@ import safetensors.torch
 import torch
 from PIL import Image
 
-import convlstm_cli.compare
-import convlstm_cli.console
-import convlstm_cli.inspection
-import convlstm_cli.predict
-import convlstm_cli.recorded
-import convlstm_cli.train
-import convlstm_cli.views  # noqa: F401 - all that commands import, once for all forks
-from convlstm_cli.cli import main as convlstm
+from convlstm_cli.cli.app import main as convlstm
 from convlstm_cli.video.cache import Entry, data_file
 
 NETWORK = "--size 32 --hidden 4 --kernel-size 3 --input-frames 4 --frames 3"

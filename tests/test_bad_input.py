@@ -18,9 +18,9 @@ from helpers import one_command, small_videos
 from odd_files import Odd
 from typer.testing import CliRunner, Result
 
-from convlstm_cli import report, scorecard
-from convlstm_cli.cli import app
+from convlstm_cli.cli.app import app
 from convlstm_cli.files import printable
+from convlstm_cli.reporting import report, scorecard
 from convlstm_cli.video.reader import open_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and signals of POSIX")

@@ -11,15 +11,18 @@ import torch
 
 from convlstm_cli import compare as comparison
 from convlstm_cli.compare import compare, peephole_arms, recorded_arms, resume
-from convlstm_cli.comparison import Plan
-from convlstm_cli.data import VideoData, prepare
+from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.errors import Interrupted, OutputError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
-from convlstm_cli.run import Run
-from convlstm_cli.settings import CompareConfig, DataConfig, TrainConfig
+from convlstm_cli.runs.run import Run
 from convlstm_cli.train import train
-from convlstm_cli.train_step import initial_network
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.recorded import train_config
+from convlstm_cli.training.step import initial_network
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData, prepare
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, device="cpu")
@@ -166,7 +169,7 @@ def test_recorded_configurations_are_trained_anew(data: VideoData, tmp_path: Pat
     assert summary["arms"][1]["differs"] == {"learning_rate": 1e-4}
     assert {arm["steps"] for arm in summary["arms"]} == {2}
     again = Run.open(tmp_path / "out/seed-1/truth-2")
-    assert again.train_config.learning_rate == 1e-4
+    assert train_config(again).learning_rate == 1e-4
     other = Run(tmp_path, {**runs[0].config, "model": dataclasses.asdict(dataclasses.replace(MODEL, horizon=2))})
     with pytest.raises(UsageError, match=r"horizon 3 and .* 2"):
         recorded_arms([runs[0], other], TRAINING)

@@ -14,19 +14,23 @@ import torch
 from helpers import TINY, moving_square
 from typer.testing import CliRunner
 
-from convlstm_cli import compare, scorecard
-from convlstm_cli.cli import app
-from convlstm_cli.comparison import Plan
-from convlstm_cli.data import VideoData, prepare
+from convlstm_cli import compare
+from convlstm_cli.cli.app import app
+from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.plan import Plan
+from convlstm_cli.comparing.recorded import compare_runs
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import evaluate
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.tiling import reserve
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import predict
-from convlstm_cli.recorded import compare_runs
-from convlstm_cli.run import Run
-from convlstm_cli.settings import CompareConfig, DataConfig, PredictConfig, TrainConfig
-from convlstm_cli.tiling import reserve
+from convlstm_cli.reporting import scorecard
+from convlstm_cli.runs.run import Run
 from convlstm_cli.train import resume, train
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData, prepare
 from convlstm_cli.video.writer import FORMATS, open_writer
 
 MODEL = ForecasterConfig(
@@ -79,8 +83,8 @@ OPEN, RENAME = ("open", errno.ENOSPC), ("os.rename", errno.EROFS)
 @pytest.fixture(autouse=True)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what takes long and writes nothing: drawing charts, measuring memory and time."""
-    monkeypatch.setattr("convlstm_cli.charts._svg", lambda *_: "<svg></svg>")
-    monkeypatch.setattr("convlstm_cli.judge.training_memory", lambda *_: 1)
+    monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr("convlstm_cli.comparing.judge.training_memory", lambda *_: 1)
     monkeypatch.setattr("convlstm_cli.compare.time_steps", lambda _, arms, *__: [0.1] * len(arms))
 
 

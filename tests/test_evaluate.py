@@ -9,15 +9,19 @@ import pytest
 import torch
 from helpers import moving_square
 
-from convlstm_cli.baselines import BASELINES
-from convlstm_cli.data import prepare
-from convlstm_cli.device import Compute, choose
+from convlstm_cli.compute.device import Compute, choose
 from convlstm_cli.errors import InputError, UsageError
-from convlstm_cli.evaluate import evaluate, evaluate_clips, forecast_chunks, forecast_clip, to_float
+from convlstm_cli.evaluate import evaluate
+from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip, to_float
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.run import Run
-from convlstm_cli.settings import DataConfig, EvaluateConfig, TrainConfig
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.config import EvaluateConfig
+from convlstm_cli.scoring.evaluation import evaluate_clips
 from convlstm_cli.train import train
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import prepare
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 

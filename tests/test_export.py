@@ -20,14 +20,14 @@ from helpers import data_record, moving_square
 from typer.testing import CliRunner
 
 from convlstm_cli import export as exporting
-from convlstm_cli import onnx_file
-from convlstm_cli.cli import app
+from convlstm_cli.cli.app import app
 from convlstm_cli.errors import DependencyError, OutputError, RunError, UsageError
+from convlstm_cli.interop import onnx_file
+from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
 from convlstm_cli.nn.exportable import record_parts, run_parts
-from convlstm_cli.run import Run
-from convlstm_cli.settings import ExportConfig
+from convlstm_cli.runs.run import Run
 from convlstm_cli.video.geometry import FrameGeometry
 
 ROOT = Path(__file__).parent.parent

@@ -14,13 +14,14 @@ import numpy as np
 import pytest
 import torch
 
-from convlstm_cli import pictures
-from convlstm_cli.data import VideoData, prepare
 from convlstm_cli.files import replacing_folder, sweep, write_text
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.run import Run
-from convlstm_cli.settings import DataConfig, TrainConfig
+from convlstm_cli.reporting import pictures
+from convlstm_cli.runs.run import Run
 from convlstm_cli.train import resume, train
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData, prepare
 from convlstm_cli.video.writer import open_writer
 
 pytestmark = [
@@ -146,7 +147,7 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
 def test_a_training_killed_before_each_of_its_files_ends_as_if_nothing_had_happened(
     data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("convlstm_cli.charts._svg", lambda *_: "<svg></svg>")
+    monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
     undisturbed = train(data, MODEL, CONFIG, tmp_path / "undisturbed").run
     folder = tmp_path / "run"
 

@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from convlstm_cli import memory
+from convlstm_cli.compute import memory
 from convlstm_cli.errors import ConvLSTMError, Interrupted
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.settings import TrainConfig
+from convlstm_cli.training.config import TrainConfig
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 

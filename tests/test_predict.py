@@ -14,16 +14,16 @@ import pytest
 import torch
 from helpers import data_record, moving_square
 
-from convlstm_cli import views
-from convlstm_cli.device import choose
+from convlstm_cli.cli import views
+from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import ConvLSTMError, InputError, OutputError, UsageError
-from convlstm_cli.evaluate import forecast_clip
-from convlstm_cli.metrics import score
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import CHUNK, STRIP_FRAMES, Forecast, predict
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run
-from convlstm_cli.settings import PredictConfig
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.metrics import score
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.reader import open_video
@@ -312,7 +312,7 @@ def test_an_odd_source_comes_back_exactly_whatever_the_fit(fit: str, tile: int, 
 
 def test_little_memory_is_told_and_tiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "large.npy", np.zeros((5, 160, 200), np.uint8))
-    monkeypatch.setattr("convlstm_cli.device.free_memory", lambda _device: 1)
+    monkeypatch.setattr("convlstm_cli.compute.device.free_memory", lambda _device: 1)
     progress, config = Notes(), PredictConfig(frames=9, formats=("png",), native_size=True)
     run = make_run(tmp_path / "run")
     [(_, forecast)] = predict([tmp_path / "large.npy"], run, tmp_path / "out", config, progress)
@@ -341,7 +341,7 @@ def test_want_of_memory_names_a_tile_to_try(
     def full(*_: object, **__: object) -> None:
         raise RuntimeError("CUDA out of memory")
 
-    monkeypatch.setattr("convlstm_cli.tiling.forecast_chunks", full)
+    monkeypatch.setattr("convlstm_cli.forecasting.tiling.forecast_chunks", full)
     config = PredictConfig(native_size=True, tile=tile)  # type: ignore[arg-type]
     with pytest.raises(InputError, match=rf"square.npy: takes more memory .* \d+x\d+ pixels at a time; .*{advice}"):
         one(make_run(tmp_path / "run"), video, tmp_path / "out", config)
@@ -397,8 +397,8 @@ import resource, sys
 from pathlib import Path
 from typing import Any
 from convlstm_cli.predict import predict
-from convlstm_cli.run import Run
-from convlstm_cli.settings import PredictConfig
+from convlstm_cli.runs.run import Run
+from convlstm_cli.forecasting.config import PredictConfig
 
 def peak(frames):
     config = PredictConfig(at=4, frames=frames, formats=("npy",))

@@ -5,16 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import (
-    DataConfig,
-    EvaluateConfig,
-    PredictConfig,
-    TrainConfig,
-    parse_duration,
-    parse_names,
-    parse_thresholds,
-    parse_tile,
-)
+from convlstm_cli.forecasting.config import PredictConfig, parse_tile
+from convlstm_cli.scoring.config import EvaluateConfig, parse_thresholds
+from convlstm_cli.settings import parse_duration, parse_names
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
 
 
 @pytest.mark.parametrize(

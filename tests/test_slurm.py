@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from convlstm_cli.cli import app
+from convlstm_cli.cli.app import app
 
 SCRIPTS = Path(__file__).parent.parent / "scripts" / "slurm"
 

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from convlstm_cli import train as training
-from convlstm_cli.data import VideoData, prepare, restore
-from convlstm_cli.device import choose
+from convlstm_cli.compute.device import choose
+from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import (
     ConvLSTMError,
     InputError,
@@ -22,15 +22,17 @@ from convlstm_cli.errors import (
     RunError,
     UsageError,
 )
-from convlstm_cli.evaluate import evaluate_clips
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head
 from convlstm_cli.progress import Progress
-from convlstm_cli.run import Run
-from convlstm_cli.settings import DataConfig, Loss, TrainConfig
-from convlstm_cli.stopping import StopRequest
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.evaluation import evaluate_clips
 from convlstm_cli.train import check_options, resume, train
-from convlstm_cli.train_step import ROUNDING, TrainStep, loss_between
+from convlstm_cli.training.config import Loss, TrainConfig
+from convlstm_cli.training.recorded import train_config
+from convlstm_cli.training.step import ROUNDING, TrainStep, loss_between
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData, prepare, restore
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
@@ -123,7 +125,7 @@ def test_a_finished_run_can_go_on_for_longer(data: VideoData, tmp_path: Path) ->
     train(data, MODEL, CONFIG, tmp_path / "run")
     longer = resume(Run.open(tmp_path / "run"), data, config=dataclasses.replace(CONFIG, epochs=4))
     assert longer.epochs == 4
-    assert Run.open(tmp_path / "run").train_config.epochs == 4
+    assert train_config(Run.open(tmp_path / "run")).epochs == 4
 
 
 def test_a_changed_video_is_noticed_on_resume(data: VideoData, tmp_path: Path) -> None:
@@ -502,7 +504,7 @@ def test_want_of_memory_in_a_step_is_told_with_what_would_fit(
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:129] DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr(TrainStep, where, exhausted)
-    monkeypatch.setattr("convlstm_cli.device.free_memory", lambda _device: 10**7)
+    monkeypatch.setattr("convlstm_cli.compute.device.free_memory", lambda _device: 10**7)
     with pytest.raises(
         MemoryShort, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
     ):

@@ -1,12 +1,10 @@
 """What a forecaster is, as a frozen dataclass that is checked where it is made. Imports no torch."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Literal, TypeVar, get_args
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from convlstm_cli.errors import UsageError
-
-T = TypeVar("T")
+from convlstm_cli.settings import check_choice, check_most, option
 
 MAX_LAYERS = 100
 MAX_CHANNELS = 2**14
@@ -23,42 +21,12 @@ ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
 Head = Literal["mix", "residual", "sigmoid"]
 
 
-def option(
-    default: T,
-    text: str,
-    *,
-    flag: str | None = None,
-    alias: str | None = None,
-    parse: Callable[[str, str], T] | None = None,
-) -> T:
-    """A field that is also an option of the command line, with its one line of doc.
-
-    `flag` is needed where it is not the field's name, `parse` (of flag and text) where typer has no such type. `alias`
-    is another spelling.
-    """
-    metadata = {"help": text, "flag": flag, "alias": alias, "parse": parse}
-    return field(default=default, metadata=metadata)
-
-
 def parse_channels(flag: str, text: str) -> tuple[int, ...]:
     """`64,64` as (64, 64). Raises UsageError that names `flag`."""
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise UsageError(f"{flag} is {text!r}; give the channels of each layer, such as 64,64.") from None
-
-
-def check_choice(option: str, value: object, choices: object) -> None:
-    """Raises UsageError that names `option` unless `value` is one of the Literal type `choices`."""
-    allowed = get_args(choices)
-    if value not in allowed:
-        raise UsageError(f"{option} is {value!r}; choose one of {', '.join(map(str, allowed))}.")
-
-
-def check_most(option: str, value: int, most: int) -> None:
-    """Raises UsageError that names `option` for a value above any use, which would take more memory than there is."""
-    if value > most:
-        raise UsageError(f"{option} is {value}; it can be at most {most}.")
 
 
 def check_odd(option: str, size: int) -> None:

@@ -7,8 +7,9 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes
-from convlstm_cli.nn.config import GateActivation, Peephole, PeepholeInit, check_choice, check_odd
+from convlstm_cli.nn.config import GateActivation, Peephole, PeepholeInit, check_odd
 from convlstm_cli.nn.recurrence import State, unroll
+from convlstm_cli.settings import check_choice
 
 Padding = Literal["same", "valid"]
 

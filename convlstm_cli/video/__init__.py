@@ -1,5 +1,6 @@
-"""Videos as frames: reading, writing, indexing and cutting them into clips. Knows nothing of models.
+"""Videos as frames: readers, writers, library, split, cache and clips.
 
-A frame is a numpy array (H, W, C) of uint8 everywhere: C is 1 for grey and 3 for colour in the order RGB.
-Frames count from 1 in everything that a user sees; inside the code positions count from 0.
+Owns frames: numpy arrays (H, W, C) of uint8, C = 1 for grey and 3 for RGB; positions count from 0 inside the code and
+frames count from 1 in everything that a user sees.
+May import the ground only; knows nothing of networks.
 """

@@ -8,9 +8,9 @@ from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.presets import PRESETS
-from convlstm_cli.settings import TrainConfig
 from convlstm_cli.train import check_options
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.presets import PRESETS
 from moving_mnist.sequences import CANVAS
 
 Config = TypeVar("Config", ForecasterConfig, TrainConfig)

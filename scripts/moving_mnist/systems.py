@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlstm_cli import device
-from convlstm_cli.augment import augment
-from convlstm_cli.evaluate import forecast_clip
+from convlstm_cli.compute import device
+from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.schedule import Budget
-from convlstm_cli.train_step import TrainStep
+from convlstm_cli.training.augmentation import augment
+from convlstm_cli.training.schedule import Budget
+from convlstm_cli.training.step import TrainStep
 from moving_mnist.settings import Settings, free
 
 PLAIN_RATE = 1e-3

@@ -10,10 +10,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from convlstm_cli.baselines import persistence
 from convlstm_cli.errors import Interrupted, RunError
 from convlstm_cli.files import replacing
-from convlstm_cli.metrics import finite, psnr, score
+from convlstm_cli.scoring.baselines import persistence
+from convlstm_cli.scoring.metrics import finite, psnr, score
 from moving_mnist.sequences import CANVAS
 from moving_mnist.training import CHUNK, SPEAK_EVERY, Say, ShouldStop, Source
 

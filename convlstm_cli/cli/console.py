@@ -1,0 +1,179 @@
+"""The one place that writes to the terminal: results to stdout, messages and progress to stderr."""
+
+import contextlib
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import FrameType
+from typing import Any, ClassVar
+
+from rich.console import Console, RenderableType
+from rich.markup import escape
+from rich.progress import BarColumn, TaskID, TextColumn
+from rich.progress import Progress as Bars
+
+from convlstm_cli.compute.stopping import StopRequest
+from convlstm_cli.files import printable
+from convlstm_cli.progress import Progress, StepReport
+
+VERBOSE_SECONDS = 5.0
+"""Least time between the lines of --verbose."""
+
+out = Console(highlight=False)
+err = Console(stderr=True, highlight=False)
+if not out.is_terminal and "COLUMNS" not in os.environ:
+    out.width = 160  # a file has no width; Rich's 80 would cut long names off
+
+
+def show(*results: RenderableType) -> None:
+    """Prints results to stdout."""
+    for result in results:
+        if isinstance(result, str):
+            out.print(_visible(result), soft_wrap=True, markup=False)
+        else:
+            out.print(result)
+
+
+def show_json(result: Any) -> None:
+    """Prints a result to stdout as JSON and nothing else."""
+    sys.stdout.write(json.dumps(result, indent=2, default=str, allow_nan=False) + "\n")
+
+
+def tell(message: str) -> None:
+    """Prints a message to stderr."""
+    err.print(_visible(message), soft_wrap=True, markup=False)
+
+
+def tell_error(message: str) -> None:
+    """Prints an error to stderr."""
+    err.print(f"[bold red]error:[/] {escape(_visible(message))}", soft_wrap=True)
+
+
+class ConsoleProgress(Progress):
+    """Shows progress on stderr: bars on a terminal, a line for each epoch elsewhere.
+
+    `verbose` adds a line every few seconds, for logs of long epochs.
+    """
+
+    _made: ClassVar[list["ConsoleProgress"]] = []
+
+    def __init__(self, quiet: bool = False, verbose: bool = False) -> None:
+        self._made.append(self)
+        self._quiet = quiet
+        self._verbose = verbose
+        self._told = time.monotonic()
+        self._animated = err.is_terminal and not quiet
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f}%"),
+            TextColumn("{task.fields[detail]}"),
+            console=err,
+            transient=True,
+            disable=not self._animated,  # Rich would print a last bar line off a terminal
+        )
+        self._task: TaskID | None = None
+        self._skill = ""
+        self._speed = 0.0
+
+    def indexing(self, video: str, position: int, total: int) -> None:
+        self._show("reading videos", (position - 1) / total, f"{position}/{total} {video}")
+
+    def started(self, folder: Path, steps: int) -> None:
+        self.finished()
+        self._skill = ""
+        self.note(f"{'training' if not steps else f'going on from step {steps}'} in {folder}")
+
+    def stepped(self, step: StepReport) -> None:
+        # Smoothed, because the speed of single steps varies.
+        speed = step.clips_per_second
+        self._speed = speed if not self._speed else 0.9 * self._speed + 0.1 * speed
+        time_left = "" if step.seconds_left is None else f" · {_duration(step.seconds_left)} left"
+        detail = f"epoch {step.epoch} · loss {step.loss:.5f}{self._skill} · {self._speed:.1f} clips/s{time_left}"
+        self._show("training", step.share, detail)
+
+    def validating(self, done: int, total: int) -> None:
+        self._show("scoring", done / total, f"{done}/{total} clips")
+
+    def epoch_ended(self, row: dict[str, Any], improved: bool) -> None:
+        validation = row["validation"]
+        model, copy = validation["model"]["mean"], validation["persistence"]["mean"]
+        against = f" · {model['mse'] / copy['mse']:.2f} × copying" if copy["mse"] else ""
+        self._skill = against
+        psnr = "∞" if model["psnr"] is None else f"{model['psnr']:.2f}"
+        self.note(
+            f"epoch {row['epoch']:3d} · loss {row['train_loss']:.5f} · validation MSE {model['mse']:.5f}{against} · "
+            f"PSNR {psnr} · SSIM {model['ssim']:.3f} · {self._speed:.1f} clips/s · {_duration(row['seconds'])}"
+            f"{' · best so far' if improved else ''}"
+        )
+
+    def comparing(self, done: float, total: int, name: str) -> None:
+        self._show("training", done / total, f"{math.floor(done)} of {total} trainings done · {name}")
+
+    def predicting(self, name: str, done: int, total: int) -> None:
+        self._show("forecasting", done / total, f"{done + 1}/{total} {name}")
+
+    def finished(self) -> None:
+        self._bars.stop()
+        if self._task is not None:
+            self._bars.remove_task(self._task)
+            self._task = None
+
+    @classmethod
+    def clear(cls) -> None:
+        """Takes every bar off the terminal and shows the cursor again, for commands that end in an error."""
+        while cls._made:
+            cls._made.pop().finished()
+
+    def note(self, message: str) -> None:
+        if not self._quiet:
+            tell(message)
+
+    def _show(self, description: str, share: float, detail: str) -> None:
+        if self._verbose and time.monotonic() - self._told > VERBOSE_SECONDS:
+            self._told = time.monotonic()
+            self.note(f"{description} {share:.0%} · {detail}")
+        if not self._animated:
+            return
+        detail = escape(printable(detail))
+        if self._task is None:
+            self._task = self._bars.add_task(description, total=1.0, detail=detail)
+            self._bars.start()
+        self._bars.update(self._task, description=description, completed=share, detail=detail)
+
+
+@contextlib.contextmanager
+def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
+    """Turns the first Ctrl-C or SIGTERM into a request to stop, so that what runs can save; a second Ctrl-C ends it."""
+    request = StopRequest()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if request():
+            if number == signal.SIGTERM:  # sent again by a scheduler, which is no reason to lose what is being saved
+                return
+            raise KeyboardInterrupt
+        if not quiet:
+            tell("stopping; press Ctrl-C again to stop without saving")
+        request.ask()
+
+    previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield request
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+def _visible(text: str) -> str:
+    """Text whose names of files can neither steer a terminal nor fail to be written to it."""
+    return "\n".join(map(printable, text.split("\n")))
+
+
+def _duration(seconds: float) -> str:
+    return str(timedelta(seconds=round(seconds)))

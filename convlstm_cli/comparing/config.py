@@ -1,0 +1,48 @@
+"""What is compared, how often, and what the arms are matched in. Imports no torch."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import check_choice, option, parse_names
+
+Match = Literal["steps", "time", "params"]
+
+
+@dataclass(frozen=True)
+class CompareConfig:
+    """What is compared, how often, and what the arms are matched in."""
+
+    arms: tuple[str, ...] = option(
+        ("none", "channel", "full"),
+        "What to compare, with commas, the first being what the others are compared with: kinds of peephole (none, "
+        "channel, full), or run folders, whose recorded networks and trainings are trained anew.",
+        parse=parse_names,
+    )
+    seeds: int = option(3, "Trainings of each arm, with --seed and the seeds that follow it.")
+    match: Match = option(
+        "steps",
+        "What the arms have equal: optimiser steps; time (as many steps as fit into the time of the slowest arm's); or "
+        "params (steps, and the arms with fewer parameters are widened).",
+    )
+    jobs: int | None = option(
+        None, "Trainings at a time, each in a process with its share of the cores; 1, or one for each of --devices."
+    )
+    devices: tuple[str, ...] = option(
+        (), "Devices to spread the trainings over, such as cuda:0,cuda:1; --device if not given.", parse=parse_names
+    )
+
+    def __post_init__(self) -> None:
+        for name in ("arms", "devices"):  # JSON gives lists
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_choice("--match", self.match, Match)
+        if len(set(self.arms)) < 2:
+            raise UsageError(f"--arms is {','.join(self.arms)!r}; a comparison needs at least two different arms.")
+        if not 1 <= self.seeds <= 1000:
+            raise UsageError(f"--seeds is {self.seeds}; give 1 to 1000.")
+        if self.jobs is not None and self.jobs < 1:
+            raise UsageError(f"--jobs is {self.jobs}; it must be at least 1.")
+
+    def at_once(self, trainings: int) -> int:
+        """How many of so many trainings go on at a time."""
+        return max(1, min(self.jobs or len(self.devices), trainings))

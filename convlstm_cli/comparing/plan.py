@@ -1,0 +1,149 @@
+"""A comparison on disk.
+
+    comparison.json     what is compared: arms, seeds, how they are matched; written first
+    seed-0/none/ ...    a run folder for each training of each arm
+    summary.json        what was found
+    metrics.csv         a row for each seed, arm, clip and lead time
+    report.html         all of it, to look at
+
+Of recorded runs it holds no run folders: comparison.json says where they are.
+"""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.errors import RunError, UsageError
+from convlstm_cli.files import write_text
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.runs.comparisons import RECORD, SUMMARY, read_record
+from convlstm_cli.runs.record import DataRecord, build, check, check_fields, damaged
+from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
+from convlstm_cli.video.config import DataConfig
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One thing that is compared: a network and how it is trained, seed after seed."""
+
+    name: str
+    model: ForecasterConfig
+    training: TrainConfig
+    """Its only limit is `max_steps`, once the arms are matched."""
+    step_seconds: float | None = None
+    """Median time of an optimiser step, measured in turn with the other arms."""
+
+    def __post_init__(self) -> None:
+        # It becomes the name of a folder.
+        if not self.name or self.name in (".", "..") or set(self.name) & set("/\\\0"):
+            raise ValueError(f"{self.name!r} cannot be the name of an arm")
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One training: of an arm, with a seed."""
+
+    arm: Arm
+    seed: int
+
+    def __str__(self) -> str:
+        return f"{self.arm.name}, seed {self.seed}"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What comparison.json says of a comparison that trains."""
+
+    folder: Path
+    arms: tuple[Arm, ...]
+    """The first is what the others are compared with."""
+    seeds: tuple[int, ...]
+    data: dict[str, Any]
+    """`VideoData.to_dict`."""
+    settings: dict[str, dict[str, Any]]
+    """As they were asked for: `data`, `model`, `training` and `compare`."""
+    extended: bool = False
+    """Seeds were added when a result was known already, so its p values are smaller than they should be."""
+
+    def write(self) -> None:
+        """Writes comparison.json. Raises OutputError where the system refuses."""
+        content = {
+            "kind": "trained",
+            "arms": [asdict(arm) for arm in self.arms],
+            "seeds": self.seeds,
+            "runs": {
+                arm.name: [str(self.run_folder(Trial(arm, seed)).relative_to(self.folder)) for seed in self.seeds]
+                for arm in self.arms
+            },
+            "extended": self.extended,
+            "settings": self.settings,
+            "data": self.data,
+        }
+        write_text(self.folder / RECORD, json.dumps(content, indent=2, allow_nan=False) + "\n")
+
+    @classmethod
+    def read(cls, folder: Path) -> "Plan":
+        """Reads comparison.json. Raises RunError if it is damaged, or of runs that existed before."""
+        record = read_record(folder)
+        if record.get("kind") != "trained":
+            raise RunError(
+                f"{folder}: compares runs that were there before, so there is nothing to train or go on with."
+            )
+        # Damage is found here, not in the middle of a command.
+        with damaged(folder / RECORD, "restore it from a copy"):
+            arms = check(record["arms"], tuple[Arm, ...], "arms")
+            seeds = check(record["seeds"], tuple[int, ...], "seeds")
+            if not arms or not seeds or min(seeds) < 0 or len({arm.name for arm in arms}) < len(arms):
+                raise ValueError("its arms or seeds are none, or not different")
+            data = build(DataRecord, record["data"])
+            for arm in arms:
+                model = arm.model
+                if arm.training.batch_size == AUTO_BATCH:
+                    raise ValueError(f"the batch_size of {arm.name} is not settled")
+                data.check_clips(model.clip_frames)
+                if (data.settings.height, data.settings.width, data.channels) != (
+                    model.height,
+                    model.width,
+                    model.channels,
+                ):
+                    raise ValueError(f"the frames are not those of the network of {arm.name}")
+            settings = record["settings"]
+            check_fields(settings, dict.fromkeys(("data", "model", "training", "compare"), dict[str, Any]))
+            # With all that is left at the defaults, and lists for tuples, as it is written.
+            settings = {
+                "data": asdict(build(DataConfig, settings["data"])),
+                "model": asdict(build(ForecasterConfig, settings["model"])),
+                "training": asdict(build(TrainConfig, settings["training"])),
+                "compare": asdict(build(CompareConfig, settings["compare"])),
+            }
+            settings, told = json.loads(json.dumps([settings, asdict(data)]))
+            return cls(folder, arms, seeds, told, settings, check(record["extended"], bool, "extended"))
+
+    @property
+    def compare(self) -> CompareConfig:
+        """How the arms are compared."""
+        return CompareConfig(**self.settings["compare"])
+
+    def trials(self) -> Iterator[Trial]:
+        """Seed by seed, so that what an interruption leaves are whole pairs."""
+        for seed in self.seeds:
+            for arm in self.arms:
+                yield Trial(arm, seed)
+
+    def run_folder(self, trial: Trial) -> Path:
+        """The run folder of a training."""
+        return self.folder / f"seed-{trial.seed}" / trial.arm.name
+
+    def with_seeds(self, count: int) -> "Plan":
+        """The plan with so many seeds. Raises UsageError for fewer than it has."""
+        if count < len(self.seeds):
+            raise UsageError(
+                f"--seeds is {count} and {self.folder} has {len(self.seeds)} already; seeds can only be added."
+            )
+        seeds = tuple(range(self.seeds[0], self.seeds[0] + count))
+        looked = seeds != self.seeds and (self.folder / SUMMARY).exists()
+        settings = {**self.settings, "compare": {**self.settings["compare"], "seeds": count}}
+        return replace(self, seeds=seeds, settings=settings, extended=self.extended or looked)

@@ -1,0 +1,80 @@
+"""What is forecast of a video, and how it is written. Imports no torch and no OpenCV."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import Precision, check_choice, option, parse_names
+
+Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+
+MIN_TILE = 16
+"""Smallest side of a tile in pixels."""
+
+
+def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
+    """`auto`, or a number of pixels. Raises UsageError that names `flag`."""
+    if text.strip().lower() == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
+
+
+@dataclass(frozen=True)
+class PredictConfig:
+    """What is forecast of a video, and how it is written."""
+
+    frames: int | None = option(None, "Frames to forecast, any number; as many as in training if not given.")
+    at: int | None = option(
+        None, "Number of the last frame to read, counting from 1; the end of the video if not given."
+    )
+    formats: tuple[str, ...] = option(
+        ("png", "webm"),
+        "What to write: any of png, webm, mp4, gif, lossless and npy, with commas.",
+        flag="--format",
+        parse=parse_names,
+    )
+    size: Literal["source", "model"] = option(
+        "source", "Size of the written frames: the source's, or the one that the model works at."
+    )
+    native_size: bool = option(
+        False,
+        "Forecast at the source's own size instead of the trained one, whatever --fit was trained with. "
+        "Not for --peephole full, which holds for one size.",
+    )
+    tile: int | Literal["auto"] = option(
+        "auto",
+        "Side in pixels of the tiles that --native-size computes in; auto is the whole frame if memory allows, "
+        "else the largest tile for which it does.",
+        parse=parse_tile,
+    )
+    tile_overlap: int | None = option(
+        None, "Pixels over which neighbouring tiles are blended; worked out from the network if not given."
+    )
+    fps: float | None = option(
+        None, "Frames per second of written videos; the source's if not given, or 10 where it has none."
+    )
+    device: str = option("auto", "As in training.")
+    precision: Precision = option("auto", "As in training.")
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, Precision)
+        check_choice("--size", self.size, Literal["source", "model"])
+        for name in self.formats:
+            check_choice("--format", name, Format)
+        if not self.formats:
+            raise UsageError("--format names no format; give at least one, such as png.")
+        for flag, value in (("--frames", self.frames), ("--at", self.at)):
+            if value is not None and value < 1:
+                raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        for flag, given in (("--tile", self.tile != "auto"), ("--tile-overlap", self.tile_overlap is not None)):
+            if given and not self.native_size:
+                raise UsageError(f"{flag} goes with --native-size; add that, or leave {flag} out.")
+        if self.tile != "auto" and self.tile < MIN_TILE:
+            raise UsageError(f"--tile is {self.tile}; give auto or at least {MIN_TILE} pixels.")
+        if self.tile_overlap is not None and self.tile_overlap < 0:
+            raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
+        if self.fps is not None and not 0 < self.fps <= 1000:
+            raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")

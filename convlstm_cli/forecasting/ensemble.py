@@ -1,0 +1,81 @@
+"""Several runs as one forecast: the mean of their forecasts, and by how much they differ."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.runs.comparisons import is_comparison, run_folders
+from convlstm_cli.runs.run import Run
+
+
+def open_members(paths: Iterable[Path]) -> list[Run]:
+    """Opens run folders, and of comparisons all their runs; each run once.
+
+    Raises RunError for a folder that is neither.
+    """
+    folders: dict[str, Path] = {}
+    for path in paths:
+        for folder in run_folders(path) if is_comparison(path) else [path]:
+            folders.setdefault(os.path.realpath(folder), folder)  # Path.resolve raises for links to each other
+    return [Run.open(folder) for folder in folders.values()]
+
+
+def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
+    """Raises UsageError unless there are two runs at least whose forecasts are of the same pixels.
+
+    Frames of one size, fitted in one way, grey or in colour; at `native_size` frames are not fitted, so only the colour
+    must agree. The number of frames that a run reads, its layers and its peepholes may differ.
+    """
+    if len(runs) < 2:
+        raise UsageError(
+            f"the ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
+            "such as trainings with different --seed."
+        )
+    first = runs[0]
+    for other in runs[1:]:
+        for (what, value), (_, others) in zip(_kind(first, native_size), _kind(other, native_size), strict=True):
+            if value != others:
+                raise UsageError(
+                    f"no ensemble: {first.folder} works {what} {value} and {other.folder} {what} {others}; "
+                    "name runs that agree in it."
+                )
+
+
+def _kind(run: Run, native_size: bool) -> list[tuple[str, str]]:
+    """What the members of an ensemble must agree in."""
+    geometry = run.geometry
+    kind = [("on frames in", "grey" if run.model_config.channels == 1 else "colour")]
+    if not native_size:
+        kind += [("on frames of", f"{geometry.height}x{geometry.width}"), ("with --fit", geometry.fit)]
+    return kind
+
+
+def lockstep(streams: Sequence[Iterator[Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The mean of several forecasts and their standard deviation at each pixel, piece by piece.
+
+    Args:
+        streams: of each member, pieces (B, n, C, H, W) in [0, 1] of the same shapes; two members at least. Each is
+            read to its end.
+
+    Yields:
+        Two (B, n, C, H, W): the mean, and the square root of the unbiased variance over the members. Beside the two
+        a single piece of a single member is held at any time (Welford 1962).
+    """
+    if len(streams) < 2:
+        raise UsageError(f"a spread needs at least two forecasts, not {len(streams)}.")
+    first, *others = streams
+    for piece in first:
+        mean, squares = piece.clone(), torch.zeros_like(piece)
+        for count, stream in enumerate(others, start=2):
+            value = next(stream).to(mean.device)
+            change = value - mean
+            mean += change / count
+            squares += change * (value - mean)
+        yield mean, squares.div_(len(streams) - 1).sqrt_()
+    for stream in others:  # which also lets each of them clean up
+        if next(stream, None) is not None:
+            raise ValueError("the forecasts of an ensemble have different lengths")

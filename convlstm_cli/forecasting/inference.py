@@ -1,0 +1,66 @@
+"""Inference: a network's forecast of clips, whole or in pieces, in evaluation mode and the chosen precision."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.motion import Advection
+
+
+def forecast_members(models: Sequence[EncoderForecaster], frames: Tensor, horizon: int, compute: Compute) -> Tensor:
+    """Every model's forecast, (M, B, horizon, C, H, W), each from as many of the last frames as it was trained with."""
+    return torch.stack(
+        [forecast_clip(model, frames[:, -model.config.input_frames :], horizon, compute) for model in models]
+    )
+
+
+def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, compute: Compute) -> Tensor:
+    """The next `horizon` frames, (B, horizon, C, H, W) float32 in [0, 1]; the model's mode is left as it was."""
+    with _inferring(model, compute):
+        forecast: Tensor = model(frames, horizon)
+        return forecast.float()
+
+
+def forecast_chunks(
+    model: EncoderForecaster,
+    frames: Tensor,
+    horizon: int,
+    chunk: int,
+    compute: Compute,
+    advection: Advection | None = None,
+) -> Iterator[Tensor]:
+    """What `forecast_clip` gives, in pieces of up to `chunk` frames, each computed when it is asked for.
+
+    `advection` is for frames that are a window of larger ones; see `EncoderForecaster.stream`.
+    """
+    pieces = model.stream(frames, horizon, chunk=chunk, advection=advection)
+    del frames, advection  # the stream lets go of them when it has read them
+    while True:
+        # Entered for each piece, since a generator that waits would leave its caller in this mode.
+        with _inferring(model, compute):
+            piece = next(pieces, None)
+            if piece is None:
+                return
+            piece = piece.float()
+        yield piece
+
+
+@contextlib.contextmanager
+def _inferring(model: EncoderForecaster, compute: Compute) -> Iterator[None]:
+    """Evaluation mode and the chosen precision without gradients; the model's mode is as it was afterwards."""
+    was_training = model.training
+    model.eval()
+    try:
+        with torch.inference_mode(), compute.autocast():
+            yield
+    finally:
+        model.train(was_training)
+
+
+def to_float(clip: Tensor, device: torch.device) -> Tensor:
+    """uint8 frames to float32 in [0, 1], on the device."""
+    return clip.to(device).float() / 255.0

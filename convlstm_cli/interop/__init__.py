@@ -1,0 +1,4 @@
+"""Other systems' formats: ONNX and torch.export programs, Keras files.
+
+Owns whatever speaks another system's format.
+May import nn/ and the ground only."""

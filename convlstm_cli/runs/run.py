@@ -1,0 +1,280 @@
+"""A run folder on disk: everything that a training run is.
+
+    config.json         every resolved value, the versions, which frames were train, validation and test
+    metrics.jsonl       one line per epoch
+    model.safetensors   the weights of the best epoch on validation
+    resume.pt           the last state, to go on from
+    test.json           scores of the best weights on the test videos, once training has ended
+    samples/            input, truth and forecast of a validation clip after each epoch
+    report.html         all of it, to look at
+
+Every file is written beside and renamed over, so that a kill at any moment leaves a folder that resumes.
+Nothing that could run code is ever loaded: weights are safetensors, and resume.pt is read with weights_only=True,
+which builds tensors and plain values only.
+"""
+
+import contextlib
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save
+
+from convlstm_cli.runs import checkpoint, record
+from convlstm_cli.errors import OutputError, RunError, UsageError, first_line
+from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, writing
+from convlstm_cli.lock import LOCK
+from convlstm_cli.compute.memory import is_out_of_memory
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.geometry import FrameGeometry
+
+Section = TypeVar("Section")
+
+SAMPLES = "samples"
+RUNS = Path("runs")
+"""Folder of new runs, and where the newest run is looked for."""
+
+
+class Run:
+    """One run folder. `config` is what config.json holds."""
+
+    def __init__(self, folder: Path, config: dict[str, Any]) -> None:
+        self.folder = folder
+        self.config = config
+
+    @classmethod
+    def create(cls, folder: Path, config: dict[str, Any]) -> "Run":
+        """Makes a new run folder.
+
+        Raises OutputError if there is something at `folder` already: runs are never overwritten.
+        """
+        run = cls(folder, config)
+        check_free(folder)
+        with writing(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+        run.remove_partials()
+        write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
+        return run
+
+    @classmethod
+    def open(cls, folder: Path) -> "Run":
+        """Opens a run folder. Raises RunError if it is none, or its config.json is damaged."""
+        path = folder / "config.json"
+        if not folder.is_dir():
+            raise RunError(f"{folder}: is not a run folder; `convlstm train` makes one under {RUNS}/.")
+        if (folder / "comparison.json").exists():
+            held = ", ".join(str(run.parent) for run in sorted(folder.glob("*/*/config.json")))
+            raise RunError(f"{folder}: is a comparison; name one of its runs{': ' if held else ''}{held}.")
+        try:
+            config = record.parse(record.read_text(path))
+        except FileNotFoundError:
+            raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); train again or restore it from a copy.") from error
+        if (folder / SAMPLES).is_symlink():
+            raise RunError(f"{folder / SAMPLES}: is a link, so pictures would be written elsewhere; remove it.")
+        run = cls(folder, config)
+        run._check()  # a damaged configuration is found here, not in the middle of a command
+        return run
+
+    @staticmethod
+    def is_run(path: Path) -> bool:
+        """Whether a path is meant as a run, or a comparison, rather than as a folder of videos."""
+        state = ("model.safetensors", "resume.pt")  # the second alone before its first epoch has ended
+        return (path / "comparison.json").is_file() or (
+            (path / "config.json").is_file() and any((path / name).is_file() for name in state)
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self.folder.resolve().name
+
+    @property
+    def model_config(self) -> ForecasterConfig:
+        """The network. Raises RunError where config.json does not describe one."""
+        return self.read("model", ForecasterConfig)
+
+    @property
+    def geometry(self) -> FrameGeometry:
+        """How frames are brought to the network's size. Raises RunError where config.json does not say."""
+        with self._reading("data"):
+            settings = record.build(DataConfig, self.config["data"]["settings"])
+            return FrameGeometry(settings.height, settings.width, settings.fit)
+
+    def read(self, section: str, kind: type[Section]) -> Section:
+        """A part of config.json as the dataclass that it was written from. Raises RunError where it is damaged."""
+        with self._reading(section):
+            return record.build(kind, self.config[section])
+
+    def was_trained_on(self, video: Path, first: int, last: int) -> bool:
+        """Whether any of a video's frames `first` to `last`, from 1, trained the network or chose its best epoch."""
+        split = self.config["data"].get("split", {})
+        return any(
+            entry["path"] == str(video.resolve()) and entry["start"] < last and first <= entry["stop"]
+            for subset in ("train", "validation")
+            for entry in split.get(subset, ())
+        )
+
+    def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
+        """Writes model.safetensors."""
+        with replacing(self.folder / "model.safetensors") as partial:
+            # Not save_file, whose errors do not tell a full disk from weights that it cannot store.
+            partial.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
+
+    def load_model(self, device: torch.device) -> EncoderForecaster:
+        """The network with its best weights, in evaluation mode.
+
+        Raises RunError if there are none yet, or they are damaged or of another network.
+        """
+        path = self.folder / "model.safetensors"
+        if not path.is_file():
+            raise RunError(
+                f"{self.folder}: has no model.safetensors yet, because no epoch has ended; "
+                f"go on with `convlstm train -o {self.folder} --resume`."
+            )
+        config = self.model_config
+        try:
+            with safe_open(path, framework="pt") as file:
+                found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
+                checkpoint.check_shapes({name: each.get_shape() for name, each in found.items()}, config)
+            weights = load_file(path)
+            checkpoint.check_values(weights)
+            model = EncoderForecaster(config)
+            model.load_state_dict(weights)
+        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+            if is_out_of_memory(error):
+                raise
+            reason = first_line(error)
+            raise RunError(f"{path}: is damaged or of another network ({reason}); train again.") from error
+        return model.to(device).eval()
+
+    def save_resume(self, state: dict[str, Any]) -> None:
+        """Writes resume.pt: tensors and plain values only."""
+        with replacing(self.folder / "resume.pt") as partial, partial.open("wb") as file:
+            try:
+                torch.save(state, file)
+            except RuntimeError as error:
+                # Of a write that failed it says that a position is unexpected; why it failed stands behind that.
+                if isinstance(error.__context__, OSError):
+                    raise error.__context__ from None
+                raise
+
+    def load_resume(self) -> dict[str, Any] | None:
+        """What `save_resume` wrote, on the CPU, or None if there is nothing.
+
+        Raises RunError if it is damaged or of another network.
+        """
+        path = self.folder / "resume.pt"
+        if not path.exists():
+            return None
+        try:
+            return checkpoint.load(path, self.model_config)
+        except Exception as error:  # what unpickling raises depends on where the file is damaged
+            if is_out_of_memory(error):
+                raise
+            raise RunError(
+                f"{path}: cannot be read ({first_line(error)}); the best weights in model.safetensors still "
+                "predict, but this run cannot go on: start a new one."
+            ) from error
+
+    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+        """Writes metrics.jsonl whole, so that a resumed run neither misses nor doubles a line."""
+        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
+
+    def read_metrics(self) -> list[dict[str, Any]]:
+        """The lines of metrics.jsonl; none before the first epoch has ended. Raises RunError if it is damaged."""
+        path = self.folder / "metrics.jsonl"
+        if not path.exists():
+            return []
+        try:
+            rows = [record.parse(line) for line in record.read_text(path).splitlines()]
+            for row in rows:
+                record.check_epoch(row)
+            return rows
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+
+    def write_json(self, name: str, content: dict[str, Any]) -> Path:
+        """Writes a JSON file into the folder and returns its path."""
+        path = self.folder / name
+        write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
+        return path
+
+    def read_test(self) -> dict[str, Any] | None:
+        """What test.json holds, or None if it is not there. Raises RunError if it is damaged."""
+        path = self.folder / "test.json"
+        if not path.exists():
+            return None
+        try:
+            content: dict[str, Any] = record.parse(record.read_text(path))
+            record.check_test(content)
+            return content
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+
+    def remove_partials(self) -> None:
+        """Deletes what a killed process left half written; not what another one, such as an evaluation, is writing."""
+        sweep(self.folder, below=True)
+
+    def _check(self) -> None:
+        """Raises RunError where config.json is damaged; fills in what it leaves at the defaults."""
+        model, geometry = self.model_config, self.geometry
+        with self._reading("data"):
+            data = record.build(record.DataRecord, self.config["data"])
+            data.check_clips(model.clip_frames)
+            if (geometry.height, geometry.width, data.channels) != (model.height, model.width, model.channels):
+                raise ValueError("its frames are not those of the network")
+        for part in self.config.keys() & {"compute", "versions"}:
+            with self._reading(part):
+                record.check(self.config[part], dict[str, str | int | float | bool | None], part)
+        filled = {"model": asdict(model), "data": asdict(data)}
+        self.config |= json.loads(json.dumps(filled))  # with lists for tuples, as it is written
+
+    @contextlib.contextmanager
+    def _reading(self, section: str) -> Iterator[None]:
+        """Turns what a wrong part of config.json leads to into a RunError that names the part."""
+        try:
+            yield
+        except (KeyError, TypeError, ValueError) as error:
+            detail = f"no {error}" if isinstance(error, KeyError) else first_line(error)
+            raise RunError(
+                f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again."
+            ) from error
+
+
+def check_free(folder: Path) -> None:
+    """Raises OutputError if a new run cannot be `folder`, because something is there."""
+    if folder.exists() and not (folder.is_dir() and all(_is_left(path) for path in folder.iterdir())):
+        raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
+
+
+def _is_left(path: Path) -> bool:
+    """Whether a process that was killed before it made a run may have left it."""
+    return path.name.startswith(PARTIAL) or path.name == LOCK
+
+
+def new_folder(source: str | Path, kind: str = "") -> Path:
+    """A run folder's path that is not taken: runs/NAME-1, runs/NAME-2 and so on, named after what is trained on."""
+    stem = Path(source).resolve().name or "run"
+    if kind:
+        stem = f"{kind}-{stem}"
+    return numbered(RUNS, stem)
+
+
+def newest(*, trained: bool) -> Path:
+    """The run folder under runs/ that was written to last; with `trained`, one that has weights.
+
+    Raises UsageError if there is none.
+    """
+    marker = "model.safetensors" if trained else "resume.pt"
+    found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
+    if not found:
+        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
+    return max(found, key=lambda path: path.stat().st_mtime).parent

@@ -1,0 +1,43 @@
+"""Which clips a run is scored on, and by what. Imports no torch."""
+
+from dataclasses import dataclass
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import Precision, check_choice, option
+
+
+def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
+    """`0.2,0.5` as (0.2, 0.5). Raises UsageError that names `flag`."""
+    try:
+        return tuple(float(part) for part in text.split(",") if part.strip())
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give values in (0, 1] with commas, such as 0.2,0.5.") from None
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """On which clips a run is scored, and by what."""
+
+    frames: int | None = option(None, "Lead times to score, any number; as many as in training if not given.")
+    stride: int | None = option(
+        None, "Frames between the starts of clips; as --frames if not given, so that each frame is scored once."
+    )
+    thresholds: tuple[float, ...] = option(
+        (),
+        "Values in (0, 1], with commas, such as 0.2,0.5: adds CSI, POD and FAR of reaching each, as for radar.",
+        parse=parse_thresholds,
+    )
+    batch_size: int = option(8, "Clips that are forecast at a time; the scores do not depend on it.")
+    device: str = option("auto", "As in training.")
+    precision: Precision = option("auto", "As in training.")
+
+    def __post_init__(self) -> None:
+        check_choice("--precision", self.precision, Precision)
+        object.__setattr__(self, "thresholds", tuple(dict.fromkeys(self.thresholds)))
+        for threshold in self.thresholds:
+            if not 0 < threshold <= 1:
+                raise UsageError(f"--thresholds has {threshold}; give values above 0 and up to 1, such as 0.2,0.5.")
+        counts = {"--frames": self.frames, "--stride": self.stride, "--batch-size": self.batch_size}
+        for flag, value in counts.items():
+            if value is not None and value < 1:
+                raise UsageError(f"{flag} is {value}; it must be at least 1.")

@@ -1,0 +1,49 @@
+"""Named sets of options for training, as one would type them. Imports no torch."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Literal
+
+from convlstm_cli.settings import check_choice
+
+Preset = Literal["small", "base", "paper"]
+
+PRESETS: dict[Preset, dict[str, Any]] = {
+    # The defaults: the best forecasts that were found for minutes on two CPU cores (scripts/recipe_*.csv).
+    "small": {},
+    # A larger network and longer averages, for many hours on a CPU or for a GPU.
+    "base": {"hidden": "64,64,64", "kernel_size": 5, "learning_rate": 1e-3, "average": 0.999},
+    # Shi et al. 2015, section 4.1: the network and the training of the published 3-layer ConvLSTM.
+    "paper": {
+        "hidden": "128,64,64",
+        "kernel_size": 5,
+        "patch_size": 4,
+        "peephole": "channel",
+        "forecaster": "unconditioned",
+        "head": "sigmoid",
+        "loss": "bce",
+        "optimizer": "rmsprop",
+        "learning_rate": 1e-3,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "weight_decay": 0.0,
+        "clip_norm": 0.0,
+        "average": 0.0,
+    },
+}
+"""Options by their names on the command line, with _ for -."""
+
+
+def with_preset(name: Preset, options: Mapping[str, Any], given: Collection[str]) -> dict[str, Any]:
+    """Options of the command line, with the preset's in place of defaults.
+
+    Args:
+        name: of the preset.
+        options: all options, defaults included; what the preset says of others does not count.
+        given: names of those that were given, which stay.
+
+    Raises:
+        UsageError: there is no such preset.
+    """
+    check_choice("--preset", name, Preset)
+    preset = {option: value for option, value in PRESETS[name].items() if option in options and option not in given}
+    return {**options, **preset}

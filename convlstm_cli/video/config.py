@@ -1,0 +1,45 @@
+"""Which videos, brought to which frames, split how. Imports no OpenCV."""
+
+import os
+from dataclasses import dataclass
+from typing import Literal
+
+from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import check_choice, option
+
+Fit = Literal["pad", "crop", "stretch"]
+Colour = Literal["auto", "grey", "rgb"]
+
+
+@dataclass(frozen=True)
+class DataConfig:
+    """Which videos, brought to which frames, split how."""
+
+    folders: tuple[str, ...]
+    """Folders or files of videos."""
+    height: int = 64
+    """Height in pixels that frames are brought to."""
+    width: int = 64
+    """Width in pixels that frames are brought to."""
+    fit: Fit = option("pad", "Keep the aspect by padding with black or by cropping the centre; or stretch.")
+    colour: Colour = option("auto", "grey, rgb, or auto: grey if every video is.")
+    stride: int = option(1, "Frames between the starts of training clips.")
+    validation: float = option(0.15, "Share of the videos that choose the best epoch.")
+    test: float = option(0.15, "Share of the videos that are never trained on nor chosen by.")
+    split_seed: int = option(0, "Seed of the split, apart from --seed, so that runs of other seeds share their test.")
+
+    def __post_init__(self) -> None:
+        # Absolute, so that a run goes on from any working directory.
+        # With links as they are given, so that messages name what the user named.
+        object.__setattr__(self, "folders", tuple(map(os.path.abspath, self.folders)))
+        check_choice("--fit", self.fit, Fit)
+        check_choice("--colour", self.colour, Colour)
+        if self.stride < 1:
+            raise UsageError(f"--stride is {self.stride}; it must be at least 1 frame.")
+        if self.split_seed < 0:
+            raise UsageError(f"--split-seed is {self.split_seed}; it must be at least 0.")
+        for flag, share in (("--validation", self.validation), ("--test", self.test)):
+            if not 0 < share < 1:
+                raise UsageError(f"{flag} is {share}; give a share between 0 and 1, such as 0.15.")
+        if self.validation + self.test >= 1:
+            raise UsageError("--validation and --test together leave nothing to train on; lower them below 1.")

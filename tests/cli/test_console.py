@@ -1,0 +1,79 @@
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from convlstm_cli.cli import console
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.schedule import Budget
+
+ROW = {
+    "epoch": 2,
+    "train_loss": 0.5,
+    "seconds": 61.0,
+    "validation": {
+        "model": {"mean": {"mse": 0.01, "psnr": None, "ssim": 0.9}},
+        "persistence": {"mean": {"mse": 0.02, "psnr": 17.0, "ssim": 0.8}},
+    },
+}
+
+
+def test_off_a_terminal_there_is_a_line_for_each_epoch_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = console.ConsoleProgress()
+    progress.indexing("a.mp4", 1, 1)
+    progress.started(Path("runs/x"), Budget(TrainConfig(max_steps=10), 5), 0)
+    for step in range(1, 4):
+        progress.stepped(step, 0.5, 8.0, float(step))
+    progress.validating(1, 2)
+    progress.epoch_ended(ROW, improved=True)
+    progress.finished()
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    lines = shown.err.splitlines()
+    assert len(lines) == 2
+    assert "runs/x" in lines[0]
+    assert "0.50 × copying" in lines[1]
+    assert "0:01:01" in lines[1]
+
+
+def test_verbose_adds_lines_for_logs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(console, "VERBOSE_SECONDS", -1.0)
+    progress = console.ConsoleProgress(verbose=True)
+    progress.started(Path("x"), Budget(TrainConfig(max_steps=10), 5), 0)
+    progress.stepped(5, 0.25, 8.0, 2.0)
+    assert "training 50% · epoch 1 · loss 0.25000" in capsys.readouterr().err
+
+
+def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    progress = console.ConsoleProgress(quiet=True)
+    progress.started(Path("x"), Budget(TrainConfig(max_steps=10), 5), 0)
+    progress.epoch_ended(ROW, improved=False)
+    progress.note("hello")
+    assert capsys.readouterr().err == ""
+
+
+def test_messages_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    console.tell_error("[/red] a[1].mp4: broken")
+    console.tell("[bold]b[/].mp4")
+    console.show("[c].mp4")
+    shown = capsys.readouterr()
+    assert "[/red] a[1].mp4: broken" in shown.err
+    assert "[bold]b[/].mp4" in shown.err
+    assert shown.out == "[c].mp4\n"
+
+
+def test_the_first_signal_asks_and_the_second_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def ask_twice() -> None:
+        with console.stop_on_signals() as should_stop:
+            assert not should_stop()
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert should_stop()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        ask_twice()
+    assert signal.getsignal(signal.SIGTERM) is before
+    assert "stopping" in capsys.readouterr().err

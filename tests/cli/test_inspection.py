@@ -1,0 +1,58 @@
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from helpers import moving_square
+
+from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan, training_memory
+from convlstm_cli.compute.device import choose
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.train import train
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import prepare
+
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+
+
+def test_a_video_is_counted_by_decoding(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", moving_square(9, seed=0, channels=3))
+    found = inspect_video(tmp_path / "a.npy")
+    assert (found["frames"], found["height"], found["width"], found["colour"]) == (9, 32, 32, "rgb")
+
+
+def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) -> None:
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
+    found = plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu"))
+    assert found["batch_shape"] == [5, 7, 1, 32, 32]
+    assert found["parameters"] == parameter_count(MODEL)
+    assert found["clips"] == {name: len(data.clips(name)) for name in ("train", "validation", "test")}  # type: ignore[arg-type]
+    assert inspect_data(data)["frames"] == 6 * 14
+
+
+def test_a_run_tells_of_its_scores(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
+    result = train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
+    found = inspect_run(result.run)
+    assert found["epochs"] == 1
+    assert found["test"]["model"]["mean"]["mse"] == pytest.approx(result.test.model.mean_mse)
+
+
+def test_expected_memory_is_what_autograd_keeps() -> None:
+    """Against real tensors, whose storages autograd hands to the same hooks."""
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    network = EncoderForecaster(MODEL)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        network(torch.rand(2, 4, 1, 32, 32))
+    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    activations = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
+    assert training_memory(MODEL, 2) == pytest.approx(20 * parameter_count(MODEL) + activations, rel=0.02)
+    assert training_memory(MODEL, 4) - training_memory(MODEL, 2) == pytest.approx(activations, rel=0.02)

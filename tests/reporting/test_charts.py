@@ -1,0 +1,115 @@
+import re
+import xml.etree.ElementTree as ET
+
+import numpy as np
+import pytest
+
+from convlstm_cli.reporting.charts import (
+    INK,
+    LABELS,
+    STYLES,
+    Bars,
+    Line,
+    arm_styles,
+    curves_chart,
+    dotted_bars,
+    forest_chart,
+    heat_map,
+    line_chart,
+    quantile_bars,
+    swatch,
+    two_sided_bars,
+)
+
+STYLE = STYLES["model"]
+
+
+def texts(svg: str) -> list[str]:
+    return [element.text or "" for element in ET.fromstring(svg).iter() if element.tag.endswith("text")]
+
+
+def test_a_chart_takes_the_ink_of_its_page_and_is_read_aloud() -> None:
+    svg = line_chart('the "alt" <text>', [Line([1.0, 2.0], STYLE)], "time", "error")
+    root = ET.fromstring(svg)
+    assert root.get("aria-label") == 'the "alt" <text>'
+    assert root.get("width") is None  # it scales
+    assert "currentColor" in svg
+    assert INK not in svg
+    assert "<style" not in svg  # which would count for the whole page
+    assert {"time", "error"} <= set(texts(svg))
+
+
+def test_charts_on_a_page_share_no_id() -> None:
+    first, second = (line_chart("", [Line([1.0, last], STYLE)], "", "") for last in (2.0, 3.0))
+    ids = [set(re.findall(r' id="([^"]+)"', svg)) for svg in (first, second)]
+    assert ids[0]
+    assert not ids[0] & ids[1]
+    for svg, mine in zip((first, second), ids, strict=True):
+        assert set(re.findall(r"#(c[^\")]+)", svg)) == mine
+    assert first == line_chart("", [Line([1.0, 2.0], STYLE)], "", "")
+
+
+@pytest.mark.parametrize("name", ["<b>x</b>", "a$b$c", "風" * 3, "a" * 40])
+def test_any_name_is_text(name: str) -> None:
+    svg = forest_chart("", {name: Line([0.1], STYLE, interval=[[0.0, 0.2]])}, "difference")
+    assert name in "".join(texts(svg))
+
+
+def test_a_line_has_gaps_where_there_is_no_number() -> None:
+    def moves(values: list[float | None]) -> int:
+        svg = line_chart("", [Line(values, STYLES["persistence"])], "", "")
+        [path] = re.findall(r'<path d="([^"]+)"[^>]*stroke-dasharray', svg)
+        return path.count("M")
+
+    assert moves([1.0, 2.0, 3.0, 4.0, 5.0]) == 1
+    assert moves([1.0, 2.0, None, 4.0, 5.0]) == 2
+
+
+def test_missing_ends_of_intervals_and_single_values_are_drawn_around() -> None:
+    line_chart("", [Line([None, 0.5], STYLE, interval=[None, [None, 0.7]])], "", "", zero="line", percent=True)
+    line_chart("", [Line([0.5], STYLE, interval=[[0.4, 0.6]], solid=[True])], "", "", zero="bottom")
+    forest_chart("", {"a": Line([None], STYLE), "b": Line([0.0], STYLE)}, "")
+    curves_chart("", [], "steps", "error")
+
+
+def test_curves_that_fall_far_have_a_logarithmic_axis() -> None:
+    far = texts(curves_chart("", [Line([1.0, 0.1, 0.01], STYLE)], "", ""))
+    near = texts(curves_chart("", [Line([0.03, 0.02, 0.02], STYLE)], "", ""))
+    assert {"0.01", "0.1", "1"} <= set(far)
+    assert "0.1" not in near
+
+
+def test_bars_of_arms_have_rows_and_shares() -> None:
+    bars = [Bars(style, [(0.1, [0.05, 0.15]), None]) for style in arm_styles(["a", "b"]).values()]
+    svg = dotted_bars("", ["W_ci", "W_cf"], bars, "rise")
+    assert {"W_ci", "W_cf", "rise", "0 %"} <= set(texts(svg))
+    assert svg.count("<use") >= 4  # the dots
+    sides = texts(two_sided_bars("", ["layer"], [Bars(STYLE, [(0.2, 0.1)])], "shares", 0.2))
+    assert sides.count("20 %") == 2  # of both signs without one
+    assert "0.5" in "".join(
+        texts(quantile_bars("", ["layer"], [Bars(STYLE, [[-0.5, -0.2, 0, 0, 0, 0.2, 0.5]])], "w", 0.5))
+    )
+
+
+def test_a_heat_map_is_symmetric_about_white() -> None:
+    [[low, middle, high]] = heat_map([[-2.0, 0.0, 2.0]], 2.0).astype(int).tolist()
+    assert min(middle) > 240
+    assert low[2] > low[0]  # blue
+    assert high[0] > high[2]  # red
+
+
+def test_styles_are_told_apart_on_white_and_on_near_black() -> None:
+    def luminance(colour: str) -> float:
+        parts = np.array([int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)])
+        linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    arms = arm_styles(["a", "b", "c", "d", "e"])
+    for style in (*STYLES.values(), *arms.values()):
+        for paper in ("#ffffff", "#14171a"):
+            pair = sorted((luminance(style.colour), luminance(paper)))
+            assert (pair[1] + 0.05) / (pair[0] + 0.05) >= 3.0, style  # WCAG 2.1, 1.4.11
+        ET.fromstring(swatch(style))
+    assert STYLES.keys() == LABELS.keys()
+    assert len({style.dashes for style in STYLES.values()}) == len(STYLES)
+    assert len({style.marker for style in arms.values()}) == len(arms)
