@@ -1,0 +1,79 @@
+"""A comparison's folder on disk, as far as anybody needs it who does not compare: its record and its runs."""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
+from convlstm_cli.files import write_text
+from convlstm_cli.runs.record import check, damaged, parse, read_text
+from convlstm_cli.runs.run import RUNS, Run
+
+RECORD = "comparison.json"
+"""The file that makes a folder a comparison."""
+SUMMARY = "summary.json"
+
+
+def write_recorded(folder: Path, arms: Mapping[str, Sequence[Run]], seeds: Sequence[int]) -> None:
+    """Writes the comparison.json of runs that were there before."""
+    content = {
+        "kind": "recorded",
+        "seeds": list(seeds),
+        "runs": {name: [str(run.folder.resolve()) for run in runs] for name, runs in arms.items()},
+    }
+    write_text(folder / RECORD, json.dumps(content, indent=2) + "\n")
+
+
+def is_comparison(folder: Path) -> bool:
+    """Whether a folder holds a comparison, finished or not."""
+    return (folder / RECORD).is_file()
+
+
+def read_record(folder: Path) -> dict[str, Any]:
+    """What comparison.json holds. Raises RunError if it is not there or damaged."""
+    path = folder / RECORD
+    try:
+        record = parse(read_text(path))
+    except FileNotFoundError:
+        raise RunError(f"{folder}: is no comparison; `convlstm compare FOLDER` makes one under {RUNS}/.") from None
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+    if not isinstance(record, dict):
+        raise RunError(f"{path}: is damaged; restore it from a copy.")
+    return record
+
+
+def run_folders(folder: Path) -> list[Path]:
+    """The runs of a comparison that have begun, arm by arm.
+
+    Raises RunError where comparison.json is damaged, or a run that was there before is gone.
+    """
+    record = read_record(folder)
+    with damaged(folder / RECORD, "restore it from a copy"):
+        runs = check(record["runs"], dict[str, list[str]], "runs")
+        named = [folder / name for names in runs.values() for name in names]
+        if record.get("kind") != "recorded" and any(
+            ".." in Path(name).parts or Path(name).is_absolute() for names in runs.values() for name in names
+        ):
+            raise ValueError("it names runs of other folders")
+    begun = [path for path in named if (path / "config.json").is_file()]
+    if record.get("kind") == "recorded" and begun != named:
+        gone = next(path for path in named if path not in begun)
+        raise RunError(f"{folder}: compares {gone}, which is gone; put it back, or name the runs that are left.")
+    return begun
+
+
+def newest() -> Path:
+    """The comparison under runs/ that was begun last. Raises UsageError if there is none that trains."""
+    found = [path.parent for path in RUNS.glob(f"*/{RECORD}") if _trains(path.parent)]
+    if not found:
+        raise UsageError(f"there is no comparison under {RUNS.resolve()}; begin one first, or name one with -o.")
+    return max(found, key=lambda folder: (folder / RECORD).stat().st_mtime)
+
+
+def _trains(folder: Path) -> bool:
+    try:
+        return read_record(folder).get("kind") == "trained"
+    except ConvLSTMError:
+        return False
