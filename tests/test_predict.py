@@ -224,7 +224,7 @@ def test_the_network_gets_the_frames_in_order(tmp_path: Path, video: Path, monke
         return stream(self, frames, horizon, **options)
 
     monkeypatch.setattr(EncoderForecaster, "stream", spy)
-    one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
+    one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9, device="cpu"))
     expected = torch.from_numpy(np.load(video)[5:9]).permute(0, 3, 1, 2)[None].float() / 255
     assert torch.equal(seen[0], expected)
 

@@ -1,7 +1,7 @@
-"""The network: tensors in, tensors out; no files and no console.
+"""The network, from the equations of the cell to the forecaster: tensors in, tensors out, no files and no console.
 
-`cell.py` has the equations, `layer.py` the module that anyone can use alone, `forecaster.py` the
-encoder-forecaster. The names below are imported on first use, so that reading a configuration costs no torch.
+May import errors.py, files.py (the cache of compiled kernels) and itself, and nothing else of the package.
+The names below are imported at first use, so that reading a configuration imports no torch. See README.md for more.
 """
 
 import importlib

@@ -20,7 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlstm_cli.nn.config import GateActivation
+from convlstm_cli.nn.kinds import GateActivation, Peephole, registry
 
 
 class Peepholes(NamedTuple):
@@ -41,11 +41,11 @@ class CellWeights(NamedTuple):
     bias: Tensor
     """(4*hidden,)"""
     peepholes: Peepholes | None
-    """None is Keras' ConvLSTM2D."""
+    """None makes the cell Keras' ConvLSTM2D."""
 
 
 class CellRules(NamedTuple):
-    """What a cell does beside its weights; the defaults are the paper."""
+    """What defines a cell beside its weights; the defaults are those of the paper."""
 
     gate_activation: GateActivation = "sigmoid"
     """σ of the gates i, f and o."""
@@ -55,19 +55,24 @@ class CellRules(NamedTuple):
     """Bound of |c_t|, applied before the output gate sees it, as in TensorFlow v1's LSTMCell."""
     detach_peepholes: bool = False
     """Gers' rule: no gradient flows from the gates through the peepholes into the cell state."""
+    peephole: Peephole = "channel"
+    """Kind of the peepholes, if the weights have any; read by kernels. The equations take any shape that broadcasts."""
 
 
 PAPER = CellRules()
 
-GATE_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "sigmoid": torch.sigmoid,
-    "hard_sigmoid_keras3": F.hardsigmoid,  # x/6 + 0.5, clipped to [0, 1]; torch's own as well
-    "hard_sigmoid_keras2": lambda x: torch.clamp(0.2 * x + 0.5, 0.0, 1.0),  # also tf.keras, Theano
-}
+GATE_ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = registry(
+    GateActivation,
+    {
+        "sigmoid": torch.sigmoid,
+        "hard_sigmoid_keras3": F.hardsigmoid,  # x/6 + 0.5, clipped to [0, 1]; also PyTorch's hard sigmoid
+        "hard_sigmoid_keras2": lambda x: torch.clamp(0.2 * x + 0.5, 0.0, 1.0),  # also that of tf.keras and Theano
+    },
+)
 
 
 class CellValues(NamedTuple):
-    """What one time step computes, each (B, hidden, H, W) and after its activation."""
+    """All values of one time step, each (B, hidden, H, W) and after its activation."""
 
     i: Tensor
     """In [0, 1], as f and o."""
@@ -92,7 +97,7 @@ def cell_step(
 
 
 def cell_values(x: Tensor | None, h: Tensor, c: Tensor, weights: CellWeights, rules: CellRules = PAPER) -> CellValues:
-    """The same time step with all that is computed on the way: (x_t, h_{t-1}, c_{t-1}) to (i, f, g, o, c, h)_t."""
+    """One time step with all its gates: (x_t, h_{t-1}, c_{t-1}) to (i, f, g, o, c, h)_t."""
     weight_ih, weight_hh, bias, peepholes = weights
     sigma = GATE_ACTIVATIONS[rules.gate_activation]
 

@@ -1,9 +1,15 @@
-"""What a forecaster is, as a frozen dataclass that is checked where it is made. Imports no torch."""
+"""The configuration of a forecaster: a frozen dataclass that is checked when it is made. Imports no torch."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.kinds import FORECASTERS, GATE_ACTIVATION_KINDS, HEADS, PEEPHOLES, describe
+from convlstm_cli.nn.kinds import ForecasterKind as ForecasterKind
+from convlstm_cli.nn.kinds import GateActivation as GateActivation
+from convlstm_cli.nn.kinds import Head as Head
+from convlstm_cli.nn.kinds import Peephole as Peephole
+from convlstm_cli.nn.kinds import PeepholeInit as PeepholeInit
 from convlstm_cli.settings import check_choice, check_most, option
 
 MAX_LAYERS = 100
@@ -12,13 +18,7 @@ MAX_SIDE = 2**14
 MAX_KERNEL = 101
 MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000
-"""Of the frames that a clip gives, and of those that are forecast in training."""
-
-Peephole = Literal["none", "channel", "full"]
-PeepholeInit = Literal["zeros", "uniform"]
-GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
-ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
-Head = Literal["mix", "residual", "sigmoid"]
+"""Most input frames, and most frames that are forecast in training."""
 
 
 def parse_channels(flag: str, text: str) -> tuple[int, ...]:
@@ -62,24 +62,24 @@ class ForecasterConfig:
         4,
         "Each patch of this side becomes one position with patch_size² times the channels (space-to-depth).",
     )
-    peephole: Peephole = option("channel", "none, one weight per channel, or full: one per channel and position.")
+    peephole: Peephole = option("channel", f"Kind of peepholes. {describe(PEEPHOLES)}")
     peephole_init: PeepholeInit = option(
         "zeros", "Initial peepholes: zeros, so that training starts as the plain cell, or glorot uniform as in Keras."
     )
     detach_peepholes: bool = option(
         False, "Gers' rule (Gers et al. 2002): no gradient through the peepholes into the cell state."
     )
-    gate_activation: GateActivation = option("sigmoid", "Activation of the gates i, f and o.")
+    gate_activation: GateActivation = option(
+        "sigmoid", f"Activation of the gates i, f and o. {describe(GATE_ACTIVATION_KINDS)}"
+    )
     forget_bias: float = option(1.0, "Initial bias of the forget gate.")
     forecaster: ForecasterKind = option(
         "advected",
-        "Input of the first forecaster layer: the last frame moved on along its motion, nothing (the paper), or the "
-        "last predicted frame.",
+        f"Input of the first forecaster layer. {describe(FORECASTERS)}",
     )
     head: Head = option(
         "mix",
-        "What the 1x1 head gives: a mix of the last frame, that frame moved on (sharp and blurred) and a new one; the "
-        "change to add to the last frame (moved on, where that is the input); or (the paper) the frame through σ.",
+        f"What the 1x1 head gives. {describe(HEADS)}",
     )
     input_frames: int = option(10, "Frames that the encoder reads in training.")
     horizon: int = option(
@@ -145,18 +145,19 @@ class ForecasterConfig:
 
     @property
     def known_frames(self) -> tuple[str, ...]:
-        """Frames that the head may mix: the last one and, where it is moved on, that one sharp and blurred."""
-        return ("moved", "blurred", "last") if self.forecaster == "advected" else ("last",)
+        """Frames that the head may mix: the last one and, where the forecaster moves it on, that sharp and blurred."""
+        return ("moved", "blurred", "last") if FORECASTERS[self.forecaster].moves else ("last",)
 
     @property
     def head_channels(self) -> int:
-        """Channels that the head computes: of a new frame and, in a mix, of the weights of the known ones."""
-        return self.patch_channels + (len(self.known_frames) * self.patch_size**2 if self.head == "mix" else 0)
+        """Channels that the head computes: those of a new frame and, in a mix, the weights of the known frames."""
+        weights = len(self.known_frames) * self.patch_size**2 if HEADS[self.head].mixes else 0
+        return self.patch_channels + weights
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
         first = {"encoder": self.patch_channels, "forecaster": self.patch_channels}
-        if self.forecaster == "unconditioned":
+        if not FORECASTERS[self.forecaster].reads:
             first["forecaster"] = 0
         return [
             {"role": role, "index": index, "in_channels": fan_in, "hidden_channels": hidden}

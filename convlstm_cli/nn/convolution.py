@@ -1,8 +1,8 @@
-"""One convolution of a ConvLSTM over many steps: its output and its gradients, each the fastest way there is.
+"""One convolution of a ConvLSTM over many steps: its output and its gradients, each in the fastest known way.
 
-What `torch.nn.functional.conv2d` and its backward cannot do, and what makes a recurrence slow: keep the weights in
-the order that the convolution wants from step to step, add to what is there, and sum the gradient to the weights over
-steps without a new tensor for each.
+`torch.nn.functional.conv2d` and its backward are slow in a recurrence. This one keeps the weights in the convolution's
+own memory layout from step to step, adds to an existing tensor, and sums the gradient to the weights over steps without
+a new tensor for each.
 """
 
 import functools
@@ -15,20 +15,20 @@ from torch import Tensor
 from convlstm_cli.nn import winograd
 
 NARROW = 32
-"""Below this many values side by side (kernel width times channels), a kernel's row is too little for a product."""
+"""Below this kernel width times channels, a matrix product for each row of the kernel is too small to pay."""
 FEW = 32
 """Below this many channels, transforming tiles for the gradient to the weights costs more than it saves."""
 LEAST_SIDE = 8
-"""Smaller frames are mostly edge, where tiles multiply zeros and lose digits."""
+"""Smaller frames are mostly border, where tiles multiply zeros and lose digits."""
 GROUP = 8
-"""Items whose gradients to the weights are one batch of matrix products; more would not fit into the cache."""
+"""Items of the batch whose weight gradients are one batch of matrix products; more do not fit into the cache."""
 
 
 class Convolution:
     """A weight (out, in, k, k), applied with stride 1 to frames (N, in, H, W) in one order of memory.
 
-    `size` is the height and width of the frames; `channels_last` says that all channels of a position lie together. The
-    weight may be of another type than `dtype`, that of the frames; the gradient to it is summed in float32 at least.
+    `size` is the height and width of the frames, `dtype` their type. With `channels_last` all channels of a position
+    lie together in memory. The weight may have another type; its gradient is summed in float32 at least.
     """
 
     def __init__(
@@ -42,10 +42,10 @@ class Convolution:
     ) -> None:
         self._padding = padding
         self._last = channels_last
-        # What a library gives is put in this order too: it promises none, and the kernels of the gates rely on it.
+        # Results of libraries are converted to this order: libraries guarantee none, and the gates' kernels rely on it.
         self._order = torch.channels_last if channels_last else torch.contiguous_format
         self._weight = weight.detach().to(dtype).contiguous(memory_format=self._order)
-        # The gradient to the weight so far, in one of three shapes, by the way it is computed.
+        # The gradient to the weight so far, in one of three shapes, depending on how it is computed.
         self._gradient: Tensor | None = None
         self._products: Tensor | None = None
         self._sums: Tensor | None = None
@@ -77,8 +77,8 @@ class Convolution:
             total.add_(F.conv2d(frames, self._weight, padding=self._padding))
 
     def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient to frames of this shape, from that to their output."""
-        # Itself a convolution, with the kernels turned around.
+        """The gradient to frames of this shape, from the gradient to their output."""
+        # It is a convolution with the rotated kernels.
         if self._winograd:
             return self._transformed_turned.output(gradient, None)
         if self._packs:
@@ -87,7 +87,7 @@ class Convolution:
         return found.contiguous(memory_format=self._order)
 
     def add_weight_gradient(self, gradient: Tensor, frames: Tensor) -> None:
-        """Adds to `weight_gradient` what these frames and the gradient to their output give."""
+        """Adds the contribution of these frames, with the gradient to their output, to `weight_gradient`."""
         out, fan_in, height, width = self._weight.shape
         if self._winograd and fan_in >= FEW:
             if self._sums is None:
@@ -171,7 +171,7 @@ class Convolution:
 
 
 def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]) -> bool:
-    """Whether a convolution of frames of this size, whose channels lie together, is made by tiles."""
+    """Whether a convolution of channels-last frames of this size is computed by Winograd's tiles."""
     return (
         weight.device.type == "cpu"
         and dtype == torch.float32
@@ -183,9 +183,9 @@ def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype,
 
 @functools.cache
 def can_pack(dtype: torch.dtype) -> bool:
-    """Whether torch has the operations with packed weights, private to it and to its compiler, as they were.
+    """Whether torch has its private operations with packed weights, and they compute what they should.
 
-    They are tried, since no promise is made about them from one version to the next, nor for every processor.
+    They are tried out, because they may change from version to version and are not there on every processor.
     """
     if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False

@@ -1,7 +1,7 @@
-"""The forecaster in three programs that torch.export can record: any batch, and loops that are their caller's.
+"""The forecaster as three programs that torch.export can record, for any batch; the caller runs the loops.
 
-A recorded program has no loops: the lead times, and the frames that are read, would be written out one after another
-for a number that is fixed. So what a loop repeats is a program of its own, and a state of plain tensors goes through:
+A recorded program has no loops: it would contain each lead time and each input frame one after another, for a fixed
+number of both. So the body of each loop is a program of its own, and a state of plain tensors passes through them:
 
     state = start(frames)                       frames (B, T, C, H, W)
     state = read(frames[:, t], *state)          for each of the T frames
@@ -18,6 +18,7 @@ from torch.export import Dim, ExportedProgram
 
 from convlstm_cli.nn import motion
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.kinds import FORECASTERS
 
 
 class Start(nn.Module):
@@ -55,7 +56,7 @@ class Step(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The levels on which motion is found, the smallest first, and the motion to begin with on that."""
+    """The levels on which motion is estimated, the smallest first, and the initial motion on the smallest."""
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         levels = motion.pyramid(frames)
@@ -63,7 +64,7 @@ class Pyramid(nn.Module):
 
 
 class Enlarge(nn.Module):
-    """Motion on a level of another size."""
+    """Motion, resized for the next level."""
 
     def __init__(self, size: tuple[int, int]) -> None:
         super().__init__()
@@ -74,14 +75,14 @@ class Enlarge(nn.Module):
 
 
 class Improve(nn.Module):
-    """Motion after one more step, and the level that it is on."""
+    """Motion after one more step, and the level that it belongs to."""
 
     def forward(self, flow: Tensor, level: Tensor) -> tuple[Tensor, ...]:
         return motion.improve(flow, level), level
 
 
 class Together(nn.Module):
-    """Programs beside each other, with nothing in common, for an exporter that is slow to start."""
+    """Independent programs in one, for an exporter that is slow to start."""
 
     def __init__(self, pieces: Iterable[nn.Module]) -> None:
         super().__init__()
@@ -99,13 +100,13 @@ class Piece(NamedTuple):
 
 
 def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
-    """`start`, `read` and `step`, each for any batch, and frames as many and as large as the network was trained on."""
+    """`start`, `read` and `step`, each for any batch and for the number and size of frames of the training."""
     frames = _frames(network)
     with torch.no_grad():
         state = network.start(frames)
     batch = {0: Dim("batch")}
     states = tuple(batch for _ in state)
-    one = frames[:, 0].clone()  # a view would be saved with all frames
+    one = frames[:, 0].clone()  # a view would save all frames
     return {
         "start": _record(Start(network), (frames,), (batch,)),
         "read": _record(Read(network), (one, *state), (batch, states)),
@@ -114,17 +115,17 @@ def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
 
 
 def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[str, Piece]]:
-    """`start`, `read`, `step` and what finds motion, in one program: all inputs and all outputs, one after another.
+    """`start`, `read`, `step` and the estimation of motion in one program: all inputs and all outputs, in order.
 
-    Motion is taken apart too, since its steps make most of all operations: `pyramid` of the frames gives its levels and
-    a motion; on each level that is made larger by `enlarge_1`, `enlarge_2` and so on, and improved by as many steps
-    of `improve_0`, `improve_1` and so on as `motion.ITERATIONS` says; the last one goes into `start` beside the frames.
+    Motion has several pieces, because its steps are most of all operations: `pyramid` of the frames gives the levels
+    and an initial motion. On each level, `enlarge_1`, `enlarge_2` and so on resize the motion, and `motion.ITERATIONS`
+    steps of `improve_0`, `improve_1` and so on improve it. The last motion goes into `start` beside the frames.
     """
     frames = _frames(network)
     pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
     with torch.no_grad():
         given: tuple[Tensor, ...] = (frames,)
-        if network.config.forecaster == "advected" and network.config.input_frames > 1:
+        if FORECASTERS[network.config.forecaster].moves and network.config.input_frames > 1:
             pyramid = Pyramid()
             pieces["pyramid"] = pyramid, (frames,)
             *levels, flow = pyramid(frames)
@@ -140,7 +141,7 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
         pieces["read"] = Read(network), (frames[:, 0], *state)
         pieces["step"] = Step(network), state
         counts = {name: Piece(len(inputs), len(module(*inputs))) for name, (module, inputs) in pieces.items()}
-    # Tensors and batches of their own, or else torch.export would take one for the other.
+    # Each piece has its own tensors and batch, because torch.export would identify those that two pieces share.
     inputs = tuple(tuple(tensor.clone() for tensor in inputs) for _, inputs in pieces.values())
     batches = tuple(({0: Dim(f"{name}_batch")},) * count.inputs for name, count in counts.items())
     return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
@@ -159,13 +160,13 @@ def run_parts(parts: Mapping[str, nn.Module], frames: Tensor, horizon: int) -> T
 
 
 def _frames(network: EncoderForecaster) -> Tensor:
-    """Frames to record with; of a batch of 1 torch.export would take the size for a constant."""
+    """Example frames; a batch of 1 would become a constant of the program."""
     config = network.config
     return torch.zeros(2, config.input_frames, config.channels, config.height, config.width)
 
 
 def _without(network: EncoderForecaster, *names: str) -> EncoderForecaster:
-    """A network that shares the weights but lacks some modules, so that these are not saved with it."""
+    """A network with the same weights but without some modules, so that these are not saved with it."""
     part = copy.copy(network)
     part._modules = {name: module for name, module in network._modules.items() if name not in names}
     return part
@@ -175,5 +176,5 @@ def _record(module: nn.Module, inputs: tuple[object, ...], dynamic: tuple[object
     with torch.no_grad():
         program = torch.export.export(module.eval(), inputs, dynamic_shapes=dynamic, strict=False)
     for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)  # it has paths of this machine
+        node.meta.pop("stack_trace", None)  # it contains paths of this machine
     return program

@@ -1,6 +1,6 @@
-"""The encoder-forecaster: reads frames, unrolls the next ones (Shi et al. 2015, section 3.2)."""
+"""The encoder-forecaster: reads frames and forecasts the next ones (Shi et al. 2015, section 3.2)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import torch
@@ -10,31 +10,32 @@ from torch import Tensor, nn
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.head import Head
+from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.nn.motion import Advection, blur
 from convlstm_cli.nn.recurrence import State, autocast
 
 BLUR = 1.0
-"""σ in pixels of the blurred frame that a mix may take from: where a thing will be is less certain than what it is."""
+"""σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
 
 
 class _Progress(NamedTuple):
-    """All that forecasting goes on from."""
+    """What the next forecast is computed from."""
 
     states: list[State]
-    """Of the second stack."""
+    """(h, c) of each layer of the second stack."""
     last: Tensor
     """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
     advection: Advection | None = None
-    """Of the last frame, where it is moved on."""
+    """Of the last frame, where the forecaster moves it on."""
 
 
 class EncoderForecaster(nn.Module):
     """Stacked ConvLSTM layers read the input frames; their last states start a second stack that forecasts.
 
-    What the second stack reads, by `config.forecaster`: nothing (`unconditioned`, the paper), its own last forecast
+    `config.forecaster` says what the second stack reads: nothing (`unconditioned`, the paper), its own last forecast
     (`autoregressive`), or for each lead time the last frame moved on along its motion (`advected`, see `motion.py`).
-    `head.py` says how its hidden states become frames.
+    `head.py` turns its hidden states into frames.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -70,7 +71,7 @@ class EncoderForecaster(nn.Module):
         return layers
 
     def checkpoint_every(self, steps: int | None) -> None:
-        """Lets all layers keep the gates of only so many steps for the backward; see `ConvLSTM`."""
+        """Sets `checkpoint_every` of all layers; see `ConvLSTM`."""
         for layer in self.named_layers().values():
             layer.checkpoint_every = steps
 
@@ -83,8 +84,8 @@ class EncoderForecaster(nn.Module):
             frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
             horizon: number of frames to forecast; None takes the configured one.
             truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling (Bengio et al. 2015).
-            fed: (B, horizon) bool, where an autoregressive forecaster goes on from the frame of `truth` instead of
-                from its own; None is nowhere.
+            fed: (B, horizon) bool, true where an autoregressive forecaster reads the frame of `truth` instead of its
+                own; None reads its own everywhere.
 
         Returns:
             (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
@@ -100,7 +101,7 @@ class EncoderForecaster(nn.Module):
     def stream(
         self, frames: Tensor, horizon: int | None = None, *, chunk: int, advection: Advection | None = None
     ) -> Iterator[Tensor]:
-        """What `forward` gives, in pieces, each computed when it is asked for.
+        """The forecast of `forward` in pieces, each computed when the caller asks for it.
 
         Memory grows with `chunk` but not with the horizon, nor with T beyond the frames themselves.
 
@@ -108,14 +109,14 @@ class EncoderForecaster(nn.Module):
             frames: (B, T, C, H, W), as in `forward`.
             horizon: as in `forward`.
             chunk: frames that are read, and then forecast, at a time.
-            advection: of larger frames that these are a window of, so that things can move in from outside; for an
-                advected forecaster. None is that of the frames themselves.
+            advection: for an advected forecaster, that of larger frames of which these are a window, so that things
+                can move in from outside. None takes that of the frames themselves.
 
         Yields:
-            (B, n, C, H, W), n = `chunk` but for the last piece.
+            (B, n, C, H, W), n = `chunk`, or less in the last piece.
 
         Raises:
-            UsageError: with the first piece; as `forward`, or a chunk below 1.
+            UsageError: with the first piece, as `forward` does, or for a chunk below 1.
         """
         horizon = self._check(frames, horizon)
         if chunk < 1:
@@ -132,12 +133,12 @@ class EncoderForecaster(nn.Module):
             yield forecast
 
     def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
-        """Where `read` begins with frames (B, T, C, H, W): as `state_names` says, with zero h and c.
+        """The state before the first of the frames (B, T, C, H, W) is read: tensors as in `state_names`, h and c zero.
 
-        `motion` is that of the last frame, (B, 2, H, W), where it is known already.
+        `motion` is that of the last frame, (B, 2, H, W), where the caller knows it already.
 
-        `start`, then `read` of each frame, then `step` as often as asked for: what `forward` gives, one time step at a
-        call, with nothing but tensors in between.
+        `start`, `read` for each frame and `step` for each lead time together compute what `forward` does, one time step
+        a call, with nothing but tensors in between.
         """
         height, width = frames.shape[-2] // self.config.patch_size, frames.shape[-1] // self.config.patch_size
         zeros = [frames.new_zeros(frames.shape[0], hidden, height, width) for hidden in self.config.hidden]
@@ -152,17 +153,19 @@ class EncoderForecaster(nn.Module):
         return _flat(progress._replace(states=self._encode(frame[:, None], progress.states)))
 
     def step(self, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """The next frame (B, C, H, W), and the state that the one after it goes on from."""
+        """The next frame (B, C, H, W), and the state after it."""
         forecast, progress = self._forecast(self._unflat(state), 1)
         return forecast[:, 0], _flat(progress)
 
     @property
     def state_names(self) -> tuple[str, ...]:
-        """What the tensors of a state are: h and c of each layer, (B, hidden, H/p, W/p); the last frame,
-        (B, C, H, W); and where that is moved on, its motion in pixels a step and how far away it is read now,
-        (B, 2, H, W)."""
+        """Names of the tensors of a state.
+
+        h and c of each layer, (B, hidden, H/p, W/p); the last frame, (B, C, H, W); and where the forecaster moves that
+        on, its motion in pixels a step and the displacement at which it is read now, (B, 2, H, W) each.
+        """
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
-        return (*layers, "last", *(("motion", "source") if self.config.forecaster == "advected" else ()))
+        return (*layers, "last", *(("motion", "source") if FORECASTERS[self.config.forecaster].moves else ()))
 
     def _unflat(self, state: tuple[Tensor, ...]) -> _Progress:
         count = 2 * len(self.config.hidden)
@@ -187,7 +190,7 @@ class EncoderForecaster(nn.Module):
 
     def _encode(self, frames: Tensor, states: list[State] | None = None) -> list[State]:
         """The first stack's last states; `states` are those after the frames before these."""
-        x = self._to_patches(frames)  # (B, T, C*p*p, H/p, W/p)
+        x = self.to_patches(frames)  # (B, T, C*p*p, H/p, W/p)
         new_states: list[State] = []
         for index, layer in enumerate(self.encoder):
             x, state = layer(x, states[index] if states else None)
@@ -195,39 +198,19 @@ class EncoderForecaster(nn.Module):
         return new_states
 
     def _begin(self, frames: Tensor, states: list[State]) -> _Progress:
-        """What the first forecast goes on from: the encoder's states, and all else that the frames tell."""
-        if self.config.forecaster != "advected":
+        """What the first forecast is computed from: the encoder's states, the last frame and, if used, its motion."""
+        if not FORECASTERS[self.config.forecaster].moves:
             return _Progress(states, frames[:, -1:])
-        with autocast(frames.device, None):  # bf16 would not tell small motions apart
+        with autocast(frames.device, None):  # bf16 cannot resolve small motions
             return _Progress(states, frames[:, -1:], Advection.of(frames))
 
     def _forecast(
         self, progress: _Progress, steps: int, truth: Tensor | None = None, fed: Tensor | None = None
     ) -> tuple[Tensor, _Progress]:
-        """The next frames (B, steps, C, H, W), and what those after them go on from."""
-        states, last, advection = progress
-        if advection is not None:
-            with autocast(last.device, None):
-                moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
-                known = [moved]
-                if self.config.head == "mix":
-                    known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
-            hidden, states = self._unroll(self._to_patches(moved), states, None)
-            return self.head(hidden, known), _Progress(states, last, advection)
-        if self.config.forecaster == "unconditioned":
-            hidden, states = self._unroll(None, states, steps)
-            return self.head(hidden, [last]), _Progress(states, last)
-        forecast = []
-        for step in range(steps):
-            hidden, states = self._unroll(self._to_patches(last), states, None)
-            last = self.head(hidden, [last])
-            forecast.append(last)
-            if truth is not None and fed is not None:
-                last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
-        # A copy neither keeps the piece in memory nor sees what becomes of it.
-        return torch.cat(forecast, dim=1), _Progress(states, last.clone())
+        """The next frames (B, steps, C, H, W), and what those after them start from."""
+        return UNROLLINGS[self.config.forecaster](self, progress, steps, truth, fed)
 
-    def _unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
+    def unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
         """The second stack over `steps` steps, or over x: (B, T, sum(hidden), H/p, W/p) and the new states."""
         hidden = []
         new_states = []
@@ -237,7 +220,8 @@ class EncoderForecaster(nn.Module):
             new_states.append(state)
         return torch.cat(hidden, dim=2), new_states
 
-    def _to_patches(self, frames: Tensor) -> Tensor:
+    def to_patches(self, frames: Tensor) -> Tensor:
+        """Frames (..., C, H, W) as (..., C*p*p, H/p, W/p)."""
         return F.pixel_unshuffle(frames, self.config.patch_size)
 
 
@@ -245,6 +229,56 @@ def _flat(progress: _Progress) -> tuple[Tensor, ...]:
     states = [part for state in progress.states for part in state]
     moving = () if progress.advection is None else (progress.advection.motion, progress.advection.source)
     return (*states, progress.last[:, 0], *moving)
+
+
+# One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the progress after them.
+
+Unrolling = Callable[[EncoderForecaster, _Progress, int, Tensor | None, Tensor | None], tuple[Tensor, _Progress]]
+
+
+def _advected(
+    network: EncoderForecaster, progress: _Progress, steps: int, _truth: Tensor | None, _fed: Tensor | None
+) -> tuple[Tensor, _Progress]:
+    """Reads the last frame, moved on to each lead time along its motion."""
+    states, last, advection = progress
+    assert advection is not None
+    with autocast(last.device, None):
+        moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
+        known = [moved]
+        if HEADS[network.config.head].mixes:
+            known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
+    hidden, states = network.unroll(network.to_patches(moved), states, None)
+    return network.head(hidden, known), _Progress(states, last, advection)
+
+
+def _unconditioned(
+    network: EncoderForecaster, progress: _Progress, steps: int, _truth: Tensor | None, _fed: Tensor | None
+) -> tuple[Tensor, _Progress]:
+    """Reads nothing, as in the paper."""
+    hidden, states = network.unroll(None, progress.states, steps)
+    return network.head(hidden, [progress.last]), progress._replace(states=states)
+
+
+def _autoregressive(
+    network: EncoderForecaster, progress: _Progress, steps: int, truth: Tensor | None, fed: Tensor | None
+) -> tuple[Tensor, _Progress]:
+    """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
+    states, last, _ = progress
+    forecast = []
+    for step in range(steps):
+        hidden, states = network.unroll(network.to_patches(last), states, None)
+        last = network.head(hidden, [last])
+        forecast.append(last)
+        if truth is not None and fed is not None:
+            last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
+    # A copy, because a view would keep the whole piece in memory and would change with it.
+    return torch.cat(forecast, dim=1), _Progress(states, last.clone())
+
+
+UNROLLINGS: dict[str, Unrolling] = registry(
+    ForecasterKind,
+    {"advected": _advected, "unconditioned": _unconditioned, "autoregressive": _autoregressive},
+)
 
 
 def parameter_count(config: ForecasterConfig) -> int:

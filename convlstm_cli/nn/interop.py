@@ -1,4 +1,4 @@
-"""Weights from and to the cells of other systems, checked against each by `scripts/verify-peers`.
+"""Weights from and to the cells of other systems; `scripts/verify-peers` checks each of them.
 
 | system | functions | kernels | gates | peepholes |
 | --- | --- | --- | --- | --- |
@@ -13,8 +13,8 @@ returns a `ConvLSTM` of the same dtype that computes the same; a `to_` function 
 that the other cell is made with. Arrays are copied, never shared. Dense cells are ConvLSTMs with 1x1 kernels:
 they read (B, T, in, 1, 1), or images position by position.
 
-What acts in training only does not travel: dropout, regularisers and Gers' rule are left behind. All functions
-raise UsageError for arrays or options that the other side cannot express.
+Dropout, regularisers and Gers' rule act in training only and are not converted. All functions raise UsageError for
+arrays or options that the other system cannot express.
 """
 
 import re
@@ -32,7 +32,7 @@ from convlstm_cli.nn.layer import ConvLSTM, Padding
 
 Array = npt.NDArray[Any] | Tensor
 
-# Orders of the gates, in our letters; that of Keras is ours.
+# Orders of the gates, in our letters; Keras has the same order.
 OURS = "ifgo"
 TF1 = "igfo"
 NDRPLZ = "ifog"
@@ -228,8 +228,8 @@ def from_ndrplz(state_dict: Mapping[str, Array]) -> list[ConvLSTM]:
     """The layers of an ndrplz `ConvLSTM` as one `ConvLSTM` each, the first layer first.
 
     `state_dict` holds `cell_list.N.conv.weight` (4F, in + F, k, k), one convolution over x and h concatenated,
-    and with bias `cell_list.N.conv.bias` (4F,). What stands before `cell_list` and other keys are passed over, so
-    the state dict of a model that contains the network will do.
+    and with bias `cell_list.N.conv.bias` (4F,). A prefix before `cell_list` and other keys are ignored, so the state
+    dict of a model that contains the network works too.
 
     Raises:
         UsageError: no such keys, two networks, a gap in the numbering, or arrays that do not fit together.
@@ -371,7 +371,7 @@ def _build(
     for gate, peephole in zip("ifo", peepholes, strict=False):
         _expect(f"the peephole of gate {gate}", peephole, (hidden,))
         values[f"peephole_{gate}"] = peephole[:, None, None]
-    with torch.device("meta"):  # the initial values are not wanted, nor a change of the random state
+    with torch.device("meta"):  # no initial values are needed, and the random state must not change
         layer = ConvLSTM(
             weight_ih.shape[1],
             hidden,

@@ -1,4 +1,4 @@
-"""`ConvLSTM`: one layer over a whole sequence, the nn.Module that anyone can use alone."""
+"""`ConvLSTM`: one layer over a whole sequence, an nn.Module that can be used alone."""
 
 from typing import Literal
 
@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes
-from convlstm_cli.nn.config import GateActivation, Peephole, PeepholeInit, check_odd
+from convlstm_cli.nn.config import check_odd
+from convlstm_cli.nn.kinds import PEEPHOLES, GateActivation, Peephole, PeepholeInit
 from convlstm_cli.nn.recurrence import State, unroll
 from convlstm_cli.settings import check_choice
 
@@ -35,8 +36,8 @@ class ConvLSTM(nn.Module):
             through the peepholes into the cell state; the peepholes themselves still learn.
         cell_clip: bound of |c|, as in TensorFlow v1's LSTMCell.
         padding: "same", or "valid", which shrinks the image by kernel_size - 1 as ConvLSTM2D does by default.
-        checkpoint_every: keep the gates of only so many steps for the backward, which computes those of the others
-            again: less memory for long sequences, for about a third more time. None keeps all.
+        checkpoint_every: keep the gates of so many steps at most for the backward, which computes the others again:
+            less memory for long sequences, for about a third more time. None keeps all.
 
     Parameters, gates stacked i, f, g, o along the first axis:
         weight_ih (4*hidden, in, k, k), glorot uniform; None if in_channels is 0
@@ -77,9 +78,10 @@ class ConvLSTM(nn.Module):
             raise UsageError(f"cell_clip is {cell_clip}; it must be positive, or None for no bound.")
         if checkpoint_every is not None and checkpoint_every < 1:
             raise UsageError(f"checkpoint_every is {checkpoint_every}; it must be at least 1 step, or None for all.")
-        if peephole == "full" and image_size is None:
+        kind = PEEPHOLES[peephole]
+        if kind.fixes_size and image_size is None:
             raise UsageError(
-                "peephole='full' has one weight per position, so it needs image_size=(height, width); "
+                f"peephole={peephole!r} has one weight per position, so it needs image_size=(height, width); "
                 "peephole='channel' works at any size."
             )
 
@@ -88,20 +90,22 @@ class ConvLSTM(nn.Module):
         self.kernel_size = kernel
         self.recurrent_kernel_size = recurrent
         self.peephole = peephole
-        self.image_size = image_size if peephole == "full" else None
+        self.image_size = image_size if kind.fixes_size else None
         self.forget_bias = forget_bias
         self.peephole_init = peephole_init
         self.padding = padding
         self.checkpoint_every = checkpoint_every
-        self.rules = CellRules(gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes)
+        self.rules = CellRules(
+            gate_activation, (0, 0) if padding == "valid" else None, cell_clip, detach_peepholes, peephole
+        )
 
         gates = 4 * hidden_channels
         self.weight_ih = nn.Parameter(torch.empty(gates, in_channels, *kernel)) if in_channels else None
         self.weight_hh = nn.Parameter(torch.empty(gates, hidden_channels, *recurrent))
         self.bias = nn.Parameter(torch.empty(gates))
         for name in ("peephole_i", "peephole_f", "peephole_o"):
-            shape = (hidden_channels, *(self.image_size or (1, 1)))
-            self.register_parameter(name, None if peephole == "none" else nn.Parameter(torch.empty(shape)))
+            shape = kind.shape and kind.shape(hidden_channels, self.image_size or (1, 1))
+            self.register_parameter(name, None if shape is None else nn.Parameter(torch.empty(shape)))
         self.reset_parameters()
 
     peephole_i: nn.Parameter | None
@@ -116,8 +120,8 @@ class ConvLSTM(nn.Module):
         nn.init.zeros_(self.bias)
         with torch.no_grad():
             self.bias[self.hidden_channels : 2 * self.hidden_channels] = self.forget_bias
-        # Last, and zeros without a random draw, so that networks with and without peepholes draw the same values
-        # for everything else.
+        # Last, and zeros without a random draw, so that networks with and without peepholes draw the same values for
+        # all other parameters.
         bound = (3.0 / self.hidden_channels) ** 0.5
         for peephole in (self.peephole_i, self.peephole_f, self.peephole_o):
             if peephole is None:
@@ -129,7 +133,7 @@ class ConvLSTM(nn.Module):
 
     @property
     def weights(self) -> CellWeights:
-        """The parameters as the equations in `nn/cell.py` take them."""
+        """The parameters in the form of the equations in `nn/cell.py`."""
         peepholes = None
         if self.peephole_i is not None and self.peephole_f is not None and self.peephole_o is not None:
             peepholes = Peepholes(self.peephole_i, self.peephole_f, self.peephole_o)
@@ -142,15 +146,15 @@ class ConvLSTM(nn.Module):
 
         Args:
             x: (B, T, in, H, W); None for a layer without input.
-            state: (h_0, c_0), each (B, hidden, H, W), as a call returned it; None starts from zeros. The
-                state of one call passed to the next gives the same as one long call; nothing is kept here.
-            steps: number of time steps, only where x is None.
+            state: (h_0, c_0), each (B, hidden, H, W), as a call returned it; None starts from zeros. Two calls, the
+                second with the state of the first, compute the same as one long call; the layer keeps no state.
+            steps: number of time steps; only where x is None.
 
         Returns:
             h_1 ... h_T as (B, T, hidden, H, W), and the last (h_T, c_T).
 
         Raises:
-            UsageError: shapes that do not fit this layer; the message says which were expected.
+            UsageError: shapes that do not fit this layer; the message names the expected ones.
         """
         if x is None:
             if self.in_channels:
@@ -204,7 +208,7 @@ class ConvLSTM(nn.Module):
         if self.image_size is not None and (height, width) != tuple(self.image_size):
             made = "x".join(map(str, self.image_size))
             raise UsageError(
-                f"these full peepholes were made for {made} and the state is {height}x{width}; "
+                f"these {self.peephole} peepholes were made for {made} and the state is {height}x{width}; "
                 "peephole='channel' works at any size."
             )
 

@@ -1,4 +1,4 @@
-"""What the gates of a network do while it runs, which the fast recurrence does not give out."""
+"""Shows the gates of every time step while a network runs; the fast recurrence does not return them."""
 
 import contextlib
 from collections.abc import Callable, Iterator
@@ -15,10 +15,10 @@ from convlstm_cli.nn.recurrence import State, autocast
 
 @contextlib.contextmanager
 def watching(network: EncoderForecaster, see: Callable[[str, CellValues], None]) -> Iterator[None]:
-    """Context in which every time step of every ConvLSTM layer is shown to `see`, with the layer's name.
+    """Context in which `see` is called with each time step of each ConvLSTM layer, and with the layer's name.
 
-    Names are those of `named_layers`; a layer's steps come in order, and no step is kept. The network's forecasts stay
-    what they are: a layer that has run is replayed beside it. What `see` raises ends the forecast.
+    Names are those of `named_layers`; the steps of a layer come in order, and none is kept. Forecasts do not change:
+    each layer that has run is computed once more, step by step. An error that `see` raises ends the forecast.
     """
     with contextlib.ExitStack() as hooks:
         for name, layer in network.named_layers().items():
@@ -31,7 +31,7 @@ def replay(
 ) -> Iterator[CellValues]:
     """The steps of `layer(x, state, steps=steps)`, one at a time, without gradients.
 
-    In the type of the weights, whatever autocast says, so that a gate near a threshold is not rounded onto it.
+    Autocast is off, so that a gate near a threshold is not rounded onto it.
     """
     weights = layer.weights
     like = weights.weight_hh
@@ -41,7 +41,7 @@ def replay(
         assert x is not None
         h = c = like.new_zeros(len(x), layer.hidden_channels, *layer.state_size(x.shape[-2], x.shape[-1]))
     for x_t in (None,) * (steps or 0) if x is None else x.unbind(dim=1):
-        # Entered for each step, since a generator that waits would leave its caller in this mode.
+        # Entered for each step, because a suspended generator would leave its caller in this mode.
         with torch.no_grad(), autocast(like.device, None):
             values = cell_values(None if x_t is None else x_t.to(like.dtype), h, c, weights, layer.rules)
         h, c = values.h, values.c

@@ -1,8 +1,8 @@
-"""A ConvLSTM layer over a whole sequence, fast. The equations are those of `nn/cell.py`, to which tests hold this file.
+"""A ConvLSTM layer over a whole sequence, fast. Tests compare this file with the equations in `nn/cell.py`.
 
-`unroll` decides, in one place, how a sequence is computed: as one autograd function with a backward of its own or,
-where torch must see every operation (torch.compile, torch.export, functorch, forward-mode gradients) and on devices
-that nobody has measured, step by step with `cell_step`.
+`unroll` decides how a sequence is computed: as one autograd function with its own backward, or step by step with
+`cell_step`. The latter is for devices without measurements, and for whatever has to see every operation: torch.compile,
+torch.export, functorch and forward-mode gradients.
 
 What makes it fast, most of it first:
 - Between the convolutions there is one pass over memory (`nn/gates.py`), where separate operations make a dozen.
@@ -25,8 +25,9 @@ from convlstm_cli.nn.convolution import Convolution, takes_winograd
 State = tuple[Tensor, Tensor]
 
 BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 512 << 20, "meta": 8 << 20}
-"""Gates of as many steps as fit into this come from one input convolution, and give one sum of weight gradients.
-The devices are those on which a sequence is computed at once; meta computes nothing and tells what would be kept."""
+"""One input convolution, and one sum of weight gradients, covers as many steps as have gates of so many bytes.
+The devices are those on which the fast way is taken. Meta stands for the CPU: it computes nothing, and memory is
+counted on it."""
 SMALL = 24 * 24
 """Positions up to which oneDNN's AVX2 convolutions gain more from reordering frames than the reordering costs."""
 
@@ -38,15 +39,15 @@ class Plan(NamedTuple):
     shape: tuple[int, int, int, int]
     """(B, hidden, H, W) of the states."""
     dtype: torch.dtype
-    """Of convolutions, gates and hidden states."""
+    """Type of convolutions, gates and hidden states."""
     c_dtype: torch.dtype
-    """Of the cell state and the gate arithmetic: float32, or float64 with everything else."""
+    """Type of the cell state and of the gate arithmetic: float32, or float64 where everything is."""
     channels_last: bool
     """Whether all channels of a position lie together in memory, or all positions of a channel."""
     recording: bool
-    """Whether there may be a backward: then, if an input asks for a gradient, what it needs is kept."""
+    """Whether gradients are enabled: then the forward keeps what the backward of an input needs."""
     segment: int
-    """Steps whose gates are kept for the backward at a time; those of other segments are computed again."""
+    """Steps whose gates are kept for the backward at a time; the backward computes the other segments again."""
 
 
 def unroll(
@@ -65,13 +66,13 @@ def unroll(
         x: (B, T, in, H, W), or None for a cell without input.
         state: (h_0, c_0); None starts from zeros.
         weights: the parameters.
-        rules: what the cell does beside them.
+        rules: the rest of what defines the cell.
         steps: T.
         shape: (B, hidden, H, W) of the states.
-        checkpoint_every: keep the gates of only so many steps, and compute those of others again in the backward.
+        checkpoint_every: keep the gates of so many steps at most; the backward computes the others again.
 
     Returns:
-        h_1 ... h_T as (B, T, hidden, H, W), a view whose memory is in another order, and (h_T, c_T).
+        h_1 ... h_T as (B, T, hidden, H, W), a view whose memory has another order, and (h_T, c_T).
     """
     plan = _plan(x, state, weights, steps, shape, checkpoint_every)
     if plan is None:
@@ -79,7 +80,7 @@ def unroll(
     h_0, c_0 = state if state is not None else (None, None)
     peephole_i, peephole_f, peephole_o = weights.peepholes if weights.peepholes is not None else (None, None, None)
     inputs = _Inputs(x, h_0, c_0, *weights[:3], peephole_i, peephole_f, peephole_o)
-    with autocast(weights.weight_hh.device, None):  # the plan says which types there are
+    with autocast(weights.weight_hh.device, None):  # the plan has the types
         outputs, h, c = _Sequence.apply(rules, plan, *inputs)  # type: ignore[no-untyped-call]
     return outputs.transpose(0, 1), (h, c)
 
@@ -92,7 +93,7 @@ def _plan(
     shape: tuple[int, int, int, int],
     checkpoint_every: int | None,
 ) -> Plan | None:
-    """How to compute a sequence fast, or None where it has to be done step by step."""
+    """The plan for the fast way, or None where the sequence has to be computed step by step."""
     device, c_dtype = weights.weight_hh.device, weights.weight_hh.dtype
     mixed = device.type in ("cpu", "cuda") and torch.is_autocast_enabled(device.type) and c_dtype == torch.float32
     tensors = [t for t in (x, *(state or ()), *weights[:3], *(weights.peepholes or ())) if t is not None]
@@ -114,9 +115,10 @@ def _plan(
 
 
 def _channels_last(weight: Tensor, dtype: torch.dtype, size: tuple[int, int]) -> bool:
-    """The order of memory in which convolutions are faster; `scripts/benchmark_speed.py --convolutions` measures it."""
+    """Whether convolutions are faster with channels last; `scripts/benchmark_speed.py --convolutions` measures it."""
     if weight.device.type == "cuda":
         return dtype != torch.float64
+    # The CPU, and meta, which stands for it.
     if dtype == torch.float64 or not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
         return False
     if takes_winograd(weight, (weight.shape[2] // 2, weight.shape[3] // 2), dtype, size):
@@ -138,7 +140,7 @@ def _step_by_step(
         state = zeros, zeros
     h, c = state
     outputs = []
-    # unbind, because the gradient of x[:, t] for each t would be a zero tensor as large as x
+    # unbind, because the gradient of each x[:, t] would be a tensor of zeros as large as x
     for x_t in (None,) * steps if x is None else x.unbind(dim=1):
         h, c = cell_step(x_t, h, c, weights, rules)
         outputs.append(h)
@@ -146,8 +148,10 @@ def _step_by_step(
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
-    """Context in which autocast computes in this type, or, with None, does nothing."""
-    if device.type == "meta" or (dtype is None and not torch.is_autocast_enabled(device.type)):
+    """Context with autocast to this type; None switches autocast off."""
+    if not torch.amp.is_autocast_available(device.type) or (
+        dtype is None and not torch.is_autocast_enabled(device.type)
+    ):
         return contextlib.nullcontext()
     return torch.autocast(device.type, dtype=dtype, enabled=dtype is not None)
 
@@ -173,7 +177,7 @@ class _Inputs(NamedTuple):
 
 
 class _Sequence(torch.autograd.Function):
-    """`unroll` as autograd sees it."""
+    """The fast way as one autograd function."""
 
     @staticmethod
     def forward(ctx: Any, rules: CellRules, plan: Plan, *inputs: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
@@ -181,7 +185,7 @@ class _Sequence(torch.autograd.Function):
         run = _Run(_Inputs(*inputs), rules, plan)  # type: ignore[arg-type]
         h = run.frames(plan.steps, plan.dtype)
         c = run.c_0
-        kept: list[Tensor] = []  # c before each segment, or for a single one c of all steps and the gates
+        kept: list[Tensor] = []  # c before each segment; with one segment, c of all steps and the gates
         for first in range(0, plan.steps, plan.segment):
             whole = differentiated and plan.segment == plan.steps
             states, gates = run.forward(first, min(first + plan.segment, plan.steps), c, h, keep=whole)
@@ -191,7 +195,7 @@ class _Sequence(torch.autograd.Function):
             ctx.save_for_backward(*inputs, h, *kept)
             ctx.how = rules, plan
             ctx.set_materialize_grads(False)
-        # Copies: a view of h would keep all of it from being freed, and c is kept for the backward.
+        # Copies, because a view of h would keep all of it alive, and the backward needs c unchanged.
         return h, h[-1].clone(), c.clone()
 
     @staticmethod
@@ -202,10 +206,10 @@ class _Sequence(torch.autograd.Function):
         inputs, h, kept = _Inputs(*saved[:count]), saved[count], list(saved[count + 1 :])
         needs = ctx.needs_input_grad[2:]
         with autocast(inputs.weight_hh.device, None):
-            if torch.is_grad_enabled():  # the gradient of the gradient is going to be asked for
+            if torch.is_grad_enabled():  # create_graph: gradients of gradients follow
                 return None, None, *_differentiable_gradients(inputs, needs, rules, plan, gradients)
             run = _Run(inputs, rules, plan)
-            # Hooks on saved tensors, such as those that move them to the CPU meanwhile, may give another order back.
+            # Hooks on saved tensors, such as those that move them to the CPU, may return another memory order.
             h, kept = run.ordered(h, h.dtype), [run.ordered(tensor, tensor.dtype) for tensor in kept]
             backward = _Backward(run, needs, h, gradients)
             for first in reversed(range(0, plan.steps, plan.segment)):
@@ -220,7 +224,7 @@ class _Sequence(torch.autograd.Function):
 
 
 class _Run:
-    """A sequence on its way: its inputs in the plan's types and order of memory, and its forward pass."""
+    """The inputs of a sequence in the plan's types and memory order, and its forward pass."""
 
     def __init__(self, inputs: _Inputs, rules: CellRules, plan: Plan) -> None:
         weights = inputs.weights
@@ -248,18 +252,18 @@ class _Run:
         self.block = max(1, BLOCK_BYTES[weights.weight_hh.device.type] // gate_bytes)
 
     def frames(self, count: int, dtype: torch.dtype, channels: int = 1) -> Tensor:
-        """Memory for so many states, (count, B, hidden, H, W), or gates with `channels` = 4."""
+        """Uninitialised memory for `count` states, (count, B, hidden, H, W), or for gates with `channels` = 4."""
         batch, hidden, height, width = self.plan.shape
         shape = count, batch, channels * hidden, height, width
         if not self.plan.channels_last:
             return self.inputs.weight_hh.new_empty(shape, dtype=dtype)
-        # Not a permuted view: autograd forbids changing those in place where a function returns them.
+        # Not a permuted view, because autograd forbids in-place changes of views that a function returns.
         across = channels * hidden
         strides = math.prod(shape[1:]), math.prod(shape[2:]), 1, width * across, across
         return self.inputs.weight_hh.new_empty_strided(shape, strides, dtype=dtype)
 
     def ordered(self, frames: Tensor, dtype: torch.dtype) -> Tensor:
-        """(..., channels, H, W) in the plan's order of memory; the same tensor if it is already."""
+        """(..., channels, H, W) in the plan's memory order; the same tensor where it has that order already."""
         frames = frames.detach().to(dtype)
         if self.plan.channels_last:
             return frames.movedim(-3, -1).contiguous().movedim(-1, -3)
@@ -268,10 +272,10 @@ class _Run:
     def forward(
         self, first: int, last: int, c: Tensor, h: Tensor, *, keep: bool, known: bool = False
     ) -> tuple[list[Tensor], list[Tensor]]:
-        """Steps `first` to `last`, from c before them; h_t goes into `h[t]`, or nowhere if it is known.
+        """Computes the steps from `first` up to `last`, from c before them, and writes h_t into `h[t]`.
 
-        Gives c before the first and after each step, and the activated gates of each; or with `keep` false only
-        the last c, and no gates.
+        With `known`, h_t is there already and is not written. Returns c before the first and after each step, and the
+        activated gates of each step; without `keep` only the last c, and no gates.
         """
         batch = self.plan.shape[0]
         states, kept = [c], []
@@ -290,7 +294,7 @@ class _Run:
                 gates = block[at * batch : (at + 1) * batch]  # (B, 4*hidden, H, W)
                 if h_before is not None:
                     self.conv_h.add_output(gates, h_before)
-            # Two buffers of c: the one that was given, which is not ours to overwrite, and the one that is.
+            # A second buffer for c, because the given one belongs to the caller.
             after = self.frames(1, self.plan.c_dtype)[0] if keep or t == first else c
             self.gates.forward(gates, c, after, h[t] if nowhere is None else nowhere, keep=keep)
             c = after
@@ -301,7 +305,7 @@ class _Run:
 
 
 class _Backward:
-    """The gradients of a sequence, from its last segment to its first."""
+    """The backward pass of a sequence, from its last segment to its first."""
 
     def __init__(self, run: _Run, needs: tuple[bool, ...], h: Tensor, gradients: tuple[Tensor | None, ...]) -> None:
         plan = run.plan
@@ -319,15 +323,15 @@ class _Backward:
         self._grad_gates = run.frames(min(run.block, plan.steps), plan.dtype, channels=4)
 
     def segment(self, first: int, states: list[Tensor], gates: list[Tensor]) -> None:
-        """Steps from `first` on: `states` are c before and after each of them, `gates` the activated ones."""
+        """Goes back over the steps from `first` on, with c before and after each of them and their activated gates."""
         run = self._run
         waiting = 0
         for t in reversed(range(first, first + len(gates))):
             c_before, c = states[t - first : t - first + 2]
-            # Filled from the end, so that the steps that wait lie in the order of time.
+            # Filled from the end, so that the steps lie in the order of time.
             slot = len(self._grad_gates) - 1 - waiting
             grad_gates = self._grad_gates[slot]
-            # Step by step, since what comes next may give all of them in another order.
+            # One step at a time, because the gradient of all outputs may come in another memory order.
             grad_h = self._grad_h, run.ordered(self._grad_outputs[t], run.plan.dtype)
             run.gates.backward(gates[t - first], c_before, c, grad_h, self._grad_c, grad_gates)
             waiting += 1
@@ -338,7 +342,7 @@ class _Backward:
                 waiting = 0
 
     def _collect(self, t: int, grad_gates: Tensor) -> None:
-        """What the gradients to the gates (n, B, 4*hidden, H, W) of the steps from `t` on give to x and the weights."""
+        """Adds to the gradients of x and the weights; `grad_gates` (n, B, 4*hidden, H, W) begin at step `t`."""
         run, n = self._run, len(grad_gates)
         stacked = grad_gates.flatten(0, 1)
         if run.conv_x is not None:
@@ -356,13 +360,13 @@ class _Backward:
                 run.conv_h.add_weight_gradient(grad_gates.flatten(0, 1), self._h[t - 1 : t - 1 + n].flatten(0, 1))
 
     def gradients(self) -> tuple[Tensor | None, ...]:
-        """To each of the inputs, in their types; None where none is needed."""
+        """The gradient to each input, in its type; None where none is needed."""
         run, needs = self._run, self._needs
         sums = run.gates.sums()
         x = torch.cat(self._grad_x[::-1]).transpose(0, 1) if needs.x else None
         ih = run.conv_x.weight_gradient() if run.conv_x is not None else None
         hh = run.conv_h.weight_gradient()
-        if hh is None:  # of a single step from zeros
+        if hh is None:  # a single step from zeros
             hh = torch.zeros_like(run.inputs.weight_hh)
         found = (x, self._grad_h, self._grad_c, ih, hh, sums.bias, *(sums.peepholes or (None,) * 3))
         return tuple(
@@ -378,9 +382,9 @@ def _differentiable_gradients(
     plan: Plan,
     gradients: tuple[Tensor | None, ...],
 ) -> list[Tensor | None]:
-    """The gradients as a graph that can be differentiated again: autograd's own, through `cell_step`."""
-    # Aliases, because one input may depend on another (a state that was passed on, on the weights): a gradient to the
-    # inputs themselves would run through that too, and a second time when autograd goes on from here.
+    """The gradients as a differentiable graph, by autograd through `cell_step`."""
+    # Aliases, because one input may depend on another, as a state of an earlier call does on the weights: a gradient to
+    # the inputs themselves would include that path, which autograd adds once more afterwards.
     inputs = _Inputs(*(None if tensor is None else tensor.view_as(tensor) for tensor in inputs))  # type: ignore[arg-type]
     state = None if inputs.h_0 is None or inputs.c_0 is None else (inputs.h_0, inputs.c_0)
     mixed = plan.dtype if plan.dtype != plan.c_dtype else None

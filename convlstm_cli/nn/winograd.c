@@ -1,6 +1,6 @@
 // Convolutions of frames whose channels lie together, by Winograd's minimal filtering (Lavin and Gray, "Fast Algorithms
 // for Convolutional Neural Networks", CVPR 2016): tiles of 2x2 outputs cost 16 multiplications where 3x3 kernels take
-// 36, and 36 where 5x5 kernels take 100. native.py compiles this file on first use; winograd.py has the mathematics of
+// 36, and 36 where 5x5 kernels take 100. c_kernels.py compiles this file on first use; winograd.py has the mathematics of
 // the weights and says how exact this is.
 //
 // A tile of n x n values d, n = kernel + 1, becomes V = B^T d B; each of the n*n values is multiplied with its own
@@ -32,7 +32,7 @@ typedef float anywhere __attribute__((vector_size(4 * LANES), aligned(4)));
 INLINE vec get(const float *p) { return *(const anywhere *)p; }
 INLINE void put(float *p, vec v) { *(anywhere *)p = v; }
 
-// The order of fields is that of native.py.
+// The order of fields is that of winograd.py.
 typedef struct {
   int64_t items, height, width, in, out;
   int64_t n;  // side of a tile

@@ -10,32 +10,53 @@ float64 than with direct convolutions; gradients may be twice as far from it wit
 import ctypes
 import functools
 import math
+from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlstm_cli.nn import native
+from convlstm_cli.nn import c_kernels
 
-# G of winograd.c's B^T and A^T: row i has the powers of the i-th interpolation point, with what was taken out of B^T.
+# G for the B^T and A^T of winograd.c: row i has the powers of interpolation point i, times the factor left out of B^T.
 _G3 = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
 _SCALES5 = (64 / 81, 128 / 243, 128 / 243, -32 / 243, -32 / 243)
 _POINTS5 = (0.0, 0.75, -0.75, 1.5, -1.5)
 _G5 = (*(tuple(s * p**j for j in range(5)) for s, p in zip(_SCALES5, _POINTS5, strict=True)), (0, 0, 0, 0, 1))
 
 
+class Shape(ctypes.Structure):
+    """`Shape` of winograd.c."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("items", "height", "width", "in_", "out", "n", "threads"))
+
+
+_POINTER = ctypes.c_void_p
+SOURCE = c_kernels.Source(
+    "winograd",
+    Path(__file__).with_name("winograd.c"),
+    {
+        "winograd_panel": (),
+        "winograd_scratch": (ctypes.POINTER(Shape),),
+        "winograd_forward": (ctypes.POINTER(Shape), *(_POINTER,) * 3, ctypes.c_int64, *(_POINTER,) * 2),
+        "winograd_weight_gradient": (ctypes.POINTER(Shape), *(_POINTER,) * 4),
+    },
+    results={"winograd_panel": ctypes.c_int64, "winograd_scratch": ctypes.c_int64},
+)
+
+
 class WinogradWeights:
-    """Weights (out, in, k, k), transformed for frames (N, in, H, W) whose channels lie together."""
+    """Weights (out, in, k, k), transformed for channels-last frames (N, in, H, W)."""
 
     def __init__(self, weight: Tensor) -> None:
-        self._kernel = native.load("winograd")
+        self._kernel = c_kernels.load(SOURCE)
         self._out, self._in, self._side, _ = weight.shape
         self._weight = weight
-        self._shape: native.Shape | None = None
+        self._shape: Shape | None = None
         self._scratch = weight.new_empty(0)
 
     def output(self, frames: Tensor, bias: Tensor | None) -> Tensor:
-        """The convolution, (N, out, H, W) with channels together."""
+        """The convolution, (N, out, H, W), channels last."""
         n, _, height, width = frames.shape
         output = frames.new_empty(n, height, width, self._out).permute(0, 3, 1, 2)
         self._forward(frames, bias, output, add=False)
@@ -46,7 +67,7 @@ class WinogradWeights:
         self._forward(frames, None, total, add=True)
 
     def add_weight_gradient(self, sums: Tensor, frames: Tensor, gradient: Tensor) -> None:
-        """Adds to `sums`, (threads, n*n, in, out), what `weight_gradient` turns into the gradient to the weights."""
+        """Adds the transformed gradient to `sums`, (threads, n*n, in, out), for `weight_gradient`."""
         shape = self._shape_for(frames)
         self._kernel.winograd_weight_gradient(
             ctypes.byref(shape), frames.data_ptr(), gradient.data_ptr(), sums.data_ptr(), self._scratch.data_ptr()
@@ -57,14 +78,14 @@ class WinogradWeights:
         return self._weight.new_zeros(torch.get_num_threads(), (self._side + 1) ** 2, self._in, self._out)
 
     def weight_gradient(self, sums: Tensor) -> Tensor:
-        """The gradient to the weights, (out, in, k, k)."""
+        """The gradient to the weights, (out, in, k, k), from the sums of all calls."""
         both = torch.kron(*2 * (_transform(self._side),))
         gradient = both.t() @ sums.sum(dim=0).flatten(1).to(both.dtype)  # (k*k, in*out)
         return gradient.to(sums.dtype).view(self._side, self._side, self._in, self._out).permute(3, 2, 0, 1)
 
     @functools.cached_property
     def _weights(self) -> Tensor:
-        """(n*n, out / panel, in, panel); made when it is first needed, which for a weight gradient alone is never."""
+        """(n*n, out / panel, in, panel); computed at first use, because a weight gradient alone does not need it."""
         panel = self._kernel.winograd_panel()
         both = torch.kron(*2 * (_transform(self._side),)).to(self._weight.dtype)  # (n*n, k*k)
         transformed = both @ self._weight.reshape(-1, self._side**2).t()  # (n*n, out*in)
@@ -82,10 +103,10 @@ class WinogradWeights:
             self._scratch.data_ptr(),
         )
 
-    def _shape_for(self, frames: Tensor) -> native.Shape:
+    def _shape_for(self, frames: Tensor) -> Shape:
         n, _, height, width = frames.shape
         threads = torch.get_num_threads()
-        shape = native.Shape(n, height, width, self._in, self._out, self._side + 1, threads)
+        shape = Shape(n, height, width, self._in, self._out, self._side + 1, threads)
         if self._shape is None or bytes(self._shape) != bytes(shape):
             self._shape = shape
             self._scratch = frames.new_empty(self._kernel.winograd_scratch(ctypes.byref(shape)))
@@ -95,20 +116,20 @@ class WinogradWeights:
 def fits(weight: Tensor, padding: tuple[int, int]) -> bool:
     """Whether `WinogradWeights` can take this weight, in both directions, with this padding.
 
-    Its type and device are not looked at, and the kernel must be there.
+    The caller checks type and device, and that the kernel is available.
     """
     out, fan_in, height, width = weight.shape
     same = padding == (height // 2, width // 2)
-    panel = native.load("winograd").winograd_panel()
+    panel = c_kernels.load(SOURCE).winograd_panel()
     return height == width and height in (3, 5) and same and out % panel == 0 and fan_in % panel == 0
 
 
 @functools.cache
 def why_not() -> str | None:
-    """None if the kernel is there and computes what torch does; else why not, in a few words."""
+    """None if the kernel is available and computes what torch does; else why not, in a few words."""
     try:
-        native.load("winograd")
-    except native.NotAvailable as reason:
+        c_kernels.load(SOURCE)
+    except c_kernels.NotAvailable as reason:
         return str(reason)
     order = torch.channels_last
     for side in (3, 5):
@@ -119,7 +140,7 @@ def why_not() -> str | None:
         sums = ours.new_sums()
         ours.add_weight_gradient(sums, frames, gradient)
         padding = [side // 2] * 2
-        # Not through autograd, which does not record in inference mode.
+        # Called directly, because autograd does not record in inference mode.
         _, expected, _ = torch.ops.aten.convolution_backward(
             gradient, frames, weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1, [False, True, False]
         )
@@ -132,7 +153,7 @@ def why_not() -> str | None:
 
 
 def _values(*shape: int) -> Tensor:
-    """Some, whatever the default type and device are now."""
+    """Example values, independent of the default type and device."""
     count = math.prod(shape)
     return torch.linspace(-0.7 * count, 0.7 * count, count, dtype=torch.float32, device="cpu").sin().view(shape)
 

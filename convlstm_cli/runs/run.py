@@ -24,13 +24,13 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save
 
-from convlstm_cli.runs import checkpoint, record
+from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import OutputError, RunError, UsageError, first_line
 from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, writing
 from convlstm_cli.lock import LOCK
-from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.runs import checkpoint, record
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
 

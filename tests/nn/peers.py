@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.nn import interop
-from convlstm_cli.nn.layer import ConvLSTM, State
+from convlstm_cli.nn.layer import ConvLSTM
+from convlstm_cli.nn.recurrence import State
 
 
 @dataclass(frozen=True)

@@ -183,11 +183,16 @@ def test_a_new_advected_residual_network_moves_the_last_frame_on() -> None:
     assert error < 0.15 * copied
 
 
+def set_bias(head: FrameHead, value: float) -> None:
+    assert head.conv.bias is not None
+    torch.nn.init.constant_(head.conv.bias, value)
+
+
 @pytest.mark.parametrize(("forecaster", "changes"), [("unconditioned", [1, 1, 1]), ("autoregressive", [1, 2, 3])])
 def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: ForecasterKind, changes: list[int]) -> None:
     """The last input frame, or the last forecast where that is fed back."""
     network = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))
-    torch.nn.init.constant_(network.head.conv.bias, 0.25)
+    set_bias(network.head, 0.25)
     clip = 0.25 * frames()
     expected = clip[:, -1:] + 0.25 * torch.tensor(changes).reshape(1, 3, 1, 1, 1)
     torch.testing.assert_close(network(clip, 3), expected)
@@ -195,7 +200,7 @@ def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: Forecast
 
 def test_a_residual_forecast_is_bounded_only_outside_training() -> None:
     network = make(replace(SMALL, head="residual"))
-    torch.nn.init.constant_(network.head.conv.bias, 2.0)
+    set_bias(network.head, 2.0)
     assert network(frames()).max() == 1.0
     assert network.train()(frames()).max() > 1.0
 
@@ -218,7 +223,8 @@ def test_a_mix_can_be_any_of_its_parts() -> None:
     head = FrameHead(replace(SMALL, forecaster="advected", head="mix"))
     known = [torch.full((1, 2, 1, 8, 12), value) for value in (0.9, 0.8, 0.4)]
     hidden = torch.zeros(1, 2, 5, 2, 3)
-    new, *weights = head.conv.bias.data.split(16)  # channels of depth-to-space: all of one kind are neighbours
+    assert head.conv.bias is not None
+    new, *weights = torch.split(head.conv.bias.data, 16)  # channels of depth-to-space: all of one kind are neighbours
     new.fill_(-20.0)
     low, high = -30.0, 30.0
     for logits, expected in (
@@ -246,7 +252,7 @@ def test_patches_are_laid_back_where_they_came_from() -> None:
     config = replace(SMALL, channels=3, forecaster="unconditioned", head="residual", hidden=(24, 24))
     network = EncoderForecaster(config).train()
     clip = frames(config)
-    patches = network._to_patches(clip)
+    patches = network.to_patches(clip)
     assert patches.shape == (2, 3, 48, 2, 3)
     network.head.conv.weight.data.copy_(torch.eye(48)[..., None, None])
     torch.testing.assert_close(network.head(patches, [torch.zeros_like(clip)]), clip, rtol=0.0, atol=0.0)
@@ -296,7 +302,8 @@ def test_gradients(forecaster: ForecasterKind) -> None:
     clip = frames(config, batch=1, steps=2, dtype=torch.float64).requires_grad_(forecaster != "advected")
 
     def forecast(clip: Tensor, *values: Tensor) -> Tensor:
-        return torch.func.functional_call(network, dict(zip(names, values, strict=True)), (clip, 2))
+        forecast: Tensor = torch.func.functional_call(network, dict(zip(names, values, strict=True)), (clip, 2))
+        return forecast
 
     assert torch.autograd.gradcheck(forecast, (clip, *values))
 

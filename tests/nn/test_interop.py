@@ -259,7 +259,7 @@ def test_peephole_cell_arrays_that_do_not_fit() -> None:
 
 
 def test_tf1_variables_that_a_layer_cannot_hold() -> None:
-    variables = {"kernel": np.ones((5, 12)), "bias": np.ones(12)}
+    variables: dict[str, Any] = {"kernel": np.ones((5, 12)), "bias": np.ones(12)}
     diagonals = {f"w_{gate}_diag": np.ones(3) for gate in "ifo"}
     layer = interop.from_tf1(variables | diagonals)
     assert (layer.in_channels, layer.hidden_channels, layer.peephole) == (2, 3, "channel")

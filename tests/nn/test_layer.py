@@ -14,13 +14,15 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ConvLSTM
 from convlstm_cli.nn.cell import cell_step
 from convlstm_cli.nn.config import Peephole
-from convlstm_cli.nn.layer import State
+from convlstm_cli.nn.recurrence import State
 
 KINDS = get_args(Peephole)
 SIZE = (4, 5)
 
 
-def make(peephole: str = "channel", in_channels: int = 2, hidden: int = 3, kernel: int = 3, **options: Any) -> ConvLSTM:
+def make(
+    peephole: Peephole = "channel", in_channels: int = 2, hidden: int = 3, kernel: int = 3, **options: Any
+) -> ConvLSTM:
     """A layer whose peepholes and biases are not zero."""
     torch.manual_seed(0)
     options = {"image_size": SIZE, "peephole_init": "uniform", **options}
@@ -33,16 +35,18 @@ def frames(batch: int = 2, steps: int = 3, channels: int = 2, size: tuple[int, i
     return torch.randn(batch, steps, channels, *size, generator=torch.Generator().manual_seed(1), **options)
 
 
-def same(ours: tuple[Tensor, State], theirs: tuple[Tensor, State], **tolerance: float) -> None:
-    torch.testing.assert_close(ours[0], theirs[0], **tolerance)
-    torch.testing.assert_close(ours[1], theirs[1], **tolerance)
+def same(
+    ours: tuple[Tensor, State], theirs: tuple[Tensor, State], rtol: float | None = None, atol: float | None = None
+) -> None:
+    torch.testing.assert_close(ours[0], theirs[0], rtol=rtol, atol=atol)
+    torch.testing.assert_close(ours[1], theirs[1], rtol=rtol, atol=atol)
 
 
 # What a sequence gives
 
 
 @pytest.mark.parametrize("peephole", KINDS)
-def test_a_sequence_is_the_cell_step_by_step(peephole: str) -> None:
+def test_a_sequence_is_the_cell_step_by_step(peephole: Peephole) -> None:
     layer, x = make(peephole), frames()
     outputs, (h_last, c_last) = layer(x)
     assert outputs.shape == (2, 3, 3, *SIZE)
@@ -56,10 +60,10 @@ def test_a_sequence_is_the_cell_step_by_step(peephole: str) -> None:
 
 @settings(max_examples=20, deadline=None)
 @given(peephole=st.sampled_from(KINDS), lengths=st.lists(st.integers(1, 3), min_size=1, max_size=4))
-def test_state_passed_on_equals_one_long_call(peephole: str, lengths: list[int]) -> None:
+def test_state_passed_on_equals_one_long_call(peephole: Peephole, lengths: list[int]) -> None:
     layer, x = make(peephole).double(), frames(steps=sum(lengths), dtype=torch.float64)
     outputs, state = [], None
-    for part in x.split(lengths, dim=1):
+    for part in torch.split(x, lengths, dim=1):
         output, state = layer(part, state)
         outputs.append(output)
     assert state is not None
@@ -109,13 +113,13 @@ def test_items_of_a_batch_do_not_meet() -> None:
 # The dense case: 1x1 kernels on 1x1 images
 
 
-def dense(peephole: str, **options: Any) -> ConvLSTM:
+def dense(peephole: Peephole, **options: Any) -> ConvLSTM:
     return make(peephole, kernel=1, image_size=(1, 1), **options).double()
 
 
 def test_without_peepholes_it_is_torch_lstm() -> None:
     layer = dense("none")
-    lstm = torch.nn.LSTM(2, 3, batch_first=True, dtype=torch.float64)
+    lstm: Any = torch.nn.LSTM(2, 3, batch_first=True, dtype=torch.float64)
     assert layer.weight_ih is not None
     with torch.no_grad():
         lstm.weight_ih_l0.copy_(layer.weight_ih[:, :, 0, 0])
@@ -151,7 +155,7 @@ def test_on_one_position_full_and_channel_are_the_same() -> None:
 
 
 @pytest.mark.parametrize(("peephole", "shape"), [("channel", (3, 1, 1)), ("full", (3, *SIZE))])
-def test_peepholes_are_parameters_that_train(peephole: str, shape: tuple[int, ...]) -> None:
+def test_peepholes_are_parameters_that_train(peephole: Peephole, shape: tuple[int, ...]) -> None:
     layer = make(peephole, peephole_init="zeros")
     names = {"peephole_i", "peephole_f", "peephole_o"}
     parameters = dict(layer.named_parameters())
@@ -206,6 +210,8 @@ def test_gers_rule_changes_gradients_and_not_values() -> None:
     same(free(x), ruled(x), rtol=0.0, atol=0.0)
     for layer in (free, ruled):
         layer(x)[0].sum().backward()
+    assert free.weight_hh.grad is not None
+    assert ruled.weight_hh.grad is not None
     assert not torch.allclose(free.weight_hh.grad, ruled.weight_hh.grad)
 
 
@@ -229,9 +235,9 @@ def test_cell_clip_bounds_the_cell_state() -> None:
 
 
 @pytest.mark.parametrize("peephole", KINDS)
-def test_state_dict_round_trip(peephole: str) -> None:
+def test_state_dict_round_trip(peephole: Peephole) -> None:
     layer = make(peephole)
-    other = ConvLSTM(2, 3, peephole=peephole, image_size=SIZE)  # type: ignore[arg-type]
+    other = ConvLSTM(2, 3, peephole=peephole, image_size=SIZE)
     other.load_state_dict(layer.state_dict())
     same(other(frames()), layer(frames()), rtol=0.0, atol=0.0)
 
@@ -249,7 +255,7 @@ def test_a_deep_copy_is_equal_and_apart() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("peephole", KINDS)
-def test_other_precisions(peephole: str, dtype: torch.dtype) -> None:
+def test_other_precisions(peephole: Peephole, dtype: torch.dtype) -> None:
     expected = make(peephole).double()(frames().double())
     layer = make(peephole).to(dtype)
     assert {parameter.dtype for parameter in layer.parameters()} == {dtype}
@@ -261,10 +267,11 @@ def test_other_precisions(peephole: str, dtype: torch.dtype) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.parametrize("peephole", KINDS)
-def test_on_an_accelerator(peephole: str) -> None:
+def test_on_an_accelerator(peephole: Peephole) -> None:
     if not torch.accelerator.is_available():
         pytest.skip("no accelerator here")
     device = torch.accelerator.current_accelerator()
+    assert device is not None
     layer = make(peephole)
     expected = layer(frames())
     layer.to(device)
@@ -284,7 +291,7 @@ def test_exported() -> None:
 
 
 @pytest.mark.parametrize("peephole", KINDS)
-def test_compiled(peephole: str) -> None:
+def test_compiled(peephole: Peephole) -> None:
     layer = make(peephole)
     compiled = torch.compile(layer, backend="aot_eager", fullgraph=True)
     same(compiled(frames()), layer(frames()))
@@ -308,7 +315,7 @@ def test_compiled_by_inductor() -> None:
 
 
 @pytest.mark.parametrize("peephole", KINDS)
-def test_one_step_on_one_pixel(peephole: str) -> None:
+def test_one_step_on_one_pixel(peephole: Peephole) -> None:
     layer = make(peephole, image_size=(1, 1), kernel=5)
     outputs, (h, c) = layer(frames(batch=1, steps=1, size=(1, 1)))
     assert outputs.shape == (1, 1, 3, 1, 1)
@@ -317,13 +324,13 @@ def test_one_step_on_one_pixel(peephole: str) -> None:
 
 
 @pytest.mark.parametrize("peephole", KINDS)
-def test_an_empty_batch(peephole: str) -> None:
+def test_an_empty_batch(peephole: Peephole) -> None:
     layer = make(peephole)
     outputs, (h, c) = layer(frames(batch=0))
     assert outputs.shape == (0, 3, 3, *SIZE)
     assert h.shape == c.shape == (0, 3, *SIZE)
     outputs.sum().backward()
-    assert all((parameter.grad == 0).all() for parameter in layer.parameters())
+    assert all(parameter.grad is not None and not parameter.grad.any() for parameter in layer.parameters())
 
 
 def test_memory_layout_does_not_matter() -> None:
@@ -337,7 +344,8 @@ def test_memory_layout_does_not_matter() -> None:
         assert not view.is_contiguous()
         same(layer(view), expected)
         same(layer(view, state), expected)
-    same(layer.to(memory_format=torch.channels_last)(last), expected)
+    converted: Any = layer.to
+    same(converted(memory_format=torch.channels_last)(last), expected)
 
 
 @pytest.mark.parametrize("kernel", [2, 4, 0, -1, (3, 2)])

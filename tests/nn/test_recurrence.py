@@ -3,7 +3,8 @@
 import copy
 import gc
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -12,10 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn import ConvLSTM, gates, native, recurrence, winograd
+from convlstm_cli.nn import ConvLSTM, recurrence, winograd
 from convlstm_cli.nn import convolution as convolutions
 from convlstm_cli.nn.cell import CellRules
 from convlstm_cli.nn.config import GateActivation, Peephole
+from convlstm_cli.nn.gates import choice
 
 KINDS = get_args(Peephole)
 ACTIVATIONS = get_args(GateActivation)
@@ -66,7 +68,9 @@ def check(layer: ConvLSTM, x: Tensor | None, state: Any = None, steps: int | Non
     bound = 2e-6 if layer.bias.dtype == torch.float32 else 1e-10
     if layer.bias.dtype == torch.float32 and 5 in (*layer.kernel_size, *layer.recurrent_kernel_size):
         bound = 4e-6  # tiles for 5x5 kernels; 2e-6 holds for most draws
-    if layer.bias.dtype == torch.float32 and layer.rules != CellRules(padding=layer.rules.padding):
+    if layer.bias.dtype == torch.float32 and layer.rules != CellRules(
+        padding=layer.rules.padding, peephole=layer.rules.peephole
+    ):
         bound = 1e-4  # a value that rounding takes over a kink has another gradient; float64 meets none, to 1e-10
     for name, expected in exact.items():
         size = expected.norm().clamp(min=0.01)
@@ -150,23 +154,26 @@ def test_the_sequence_is_the_equations(
 
 
 def without_kernels(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(gates, "why_no_kernel", lambda _dtype, _device: "switched off")
+    patch.setattr(choice, "why_no_kernel", lambda *_: "switched off")
     patch.setattr(winograd, "why_not", lambda: "switched off")
+
+
+def channels_together(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(recurrence, "_channels_last", lambda *_: True)
+    patch.setattr(winograd, "why_not", lambda: "switched off")
+
+
+def without_packed_weights(patch: pytest.MonkeyPatch) -> None:
+    channels_together(patch)
+    patch.setattr(convolutions, "can_pack", lambda _dtype: False)
 
 
 PATHS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "as chosen": lambda _patch: None,
     "without compiled kernels": without_kernels,
     "positions together": lambda patch: patch.setattr(recurrence, "_channels_last", lambda *_: False),
-    "channels together": lambda patch: (
-        patch.setattr(recurrence, "_channels_last", lambda *_: True),  # type: ignore[func-returns-value]
-        patch.setattr(winograd, "why_not", lambda: "switched off"),
-    )[0],
-    "without packed weights": lambda patch: (
-        patch.setattr(recurrence, "_channels_last", lambda *_: True),  # type: ignore[func-returns-value]
-        patch.setattr(winograd, "why_not", lambda: "switched off"),
-        patch.setattr(convolutions, "can_pack", lambda _dtype: False),
-    )[0],
+    "channels together": channels_together,
+    "without packed weights": without_packed_weights,
     "blocks of one step": lambda patch: patch.setattr(recurrence, "BLOCK_BYTES", {"cpu": 1}),
 }
 
@@ -186,24 +193,6 @@ def test_every_path_is_the_equations(
     check(make(0, 64, (11, 14), kernel, peephole=peephole), None, state, 5)
 
 
-@pytest.fixture
-def two_threads() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    yield
-    torch.set_num_threads(before)
-
-
-def test_compiled_kernels_are_used_where_there_is_a_compiler() -> None:
-    try:
-        native.load("gates")
-    except native.NotAvailable as reason:
-        pytest.skip(f"no compiled kernels here: {reason}")
-    assert gates.why_no_kernel(torch.float32, torch.device("cpu")) is None
-    assert gates.why_no_kernel(torch.bfloat16, torch.device("cpu")) is None
-    assert winograd.why_not() is None
-
-
 @pytest.mark.parametrize(
     "context",
     [torch.inference_mode, lambda: torch.device("meta"), lambda: torch.autocast("cpu"), torch.enable_grad],
@@ -213,10 +202,10 @@ def test_the_first_use_may_be_anywhere(context: Callable[[], Any]) -> None:
     """What is tried once, and then remembered, is tried the same in whatever context that happens."""
     x = torch.randn(1, 2, 16, 9, 30)
     layer = make(16, 16, (9, 30))
-    for tried in (gates.why_no_kernel, winograd.why_not, convolutions.can_pack):
+    for tried in (choice.why_no_kernel, winograd.why_not, convolutions.can_pack):
         tried.cache_clear()
     expected = [tried() for tried in (winograd.why_not, lambda: convolutions.can_pack(torch.float32))]
-    for tried in (gates.why_no_kernel, winograd.why_not, convolutions.can_pack):
+    for tried in (choice.why_no_kernel, winograd.why_not, convolutions.can_pack):
         tried.cache_clear()
     torch.set_default_dtype(torch.float64)
     try:
@@ -252,7 +241,8 @@ def test_gradients_of_gradients_where_the_state_was_passed_on() -> None:
 
     def call(x: Tensor) -> Tensor:
         _, state = layer(x[:, :2])
-        return layer(x[:, 2:], state)[0]
+        outputs: Tensor = layer(x[:, 2:], state)[0]
+        return outputs
 
     assert torch.autograd.gradgradcheck(call, (x,), atol=1e-4)
     loss = call(x).square().sum()
@@ -293,14 +283,6 @@ def test_without_gradients_nothing_is_kept(context: Callable[[], Any], monkeypat
         layer(torch.randn(2, 3, 2, 5, 6))
     layer(torch.randn(2, 3, 2, 5, 6))
     assert kept == [False, True]
-
-
-def test_wider_vectors_ask_for_more_channels(monkeypatch: pytest.MonkeyPatch) -> None:
-    weight = torch.zeros(4 * 16, 16, 3, 3)
-    for panel, fits in ((8, True), (16, True), (32, False)):
-        kernel = type("Kernel", (), {"winograd_panel": staticmethod(lambda panel=panel: panel)})
-        monkeypatch.setattr(native, "load", lambda _name, kernel=kernel: kernel)
-        assert winograd.fits(weight, (1, 1)) == fits
 
 
 def test_a_graph_that_is_retained_gives_the_same_gradient_again() -> None:
@@ -421,8 +403,22 @@ def test_what_torch_must_see_goes_step_by_step() -> None:
     x.requires_grad_()
     (gradient,) = torch.autograd.grad(layer(x)[0].sum(), x)
     torch.testing.assert_close(jacobian.sum(dim=0), gradient)
-    _, tangent = torch.func.jvp(lambda x: layer(x)[0].sum(), (x,), (torch.ones_like(x),))
+    tangent = torch.func.jvp(lambda x: layer(x)[0].sum(), (x,), (torch.ones_like(x),))[1]
     torch.testing.assert_close(tangent, gradient.sum())
+
+
+@pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("meta", True), ("mps", False), ("xpu", False)])
+def test_the_fast_way_is_for_devices_by_name(device: str, fast: bool) -> None:
+    """Whatever is not named goes step by step, and no autocast is switched where there is none."""
+    there = "meta" if device == "meta" else "cpu"
+    weights: Any = ConvLSTM(2, 4).to(there).weights
+    x: Any = torch.zeros(1, 3, 2, 5, 6, device=there)
+    if device not in ("cpu", "meta"):  # such a tensor cannot be had here
+        weights = weights._replace(weight_hh=SimpleNamespace(device=torch.device(device), dtype=torch.float32))
+    plan = recurrence._plan(x, None, weights, 3, (1, 4, 5, 6), None)
+    assert (plan is not None) == fast
+    with recurrence.autocast(torch.device(device), None):
+        assert not torch.is_autocast_enabled("cpu")
 
 
 @pytest.mark.gpu

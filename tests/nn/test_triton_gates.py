@@ -7,11 +7,12 @@ from typing import get_args
 
 import pytest
 import torch
+from gate_examples import check_same, guarded, make_example, run
 from torch import Tensor
 
-from convlstm_cli.nn.cell import PAPER, CellRules, Peepholes
+from convlstm_cli.nn.cell import PAPER, CellRules
 from convlstm_cli.nn.config import GateActivation, Peephole
-from convlstm_cli.nn.gates import EagerGates, Gates
+from convlstm_cli.nn.gates.eager import EagerGates
 
 if importlib.util.find_spec("triton") is None:
     pytest.skip("Triton is not installed", allow_module_level=True)
@@ -21,14 +22,14 @@ if INTERPRETED and "triton" in sys.modules:
 with pytest.MonkeyPatch.context() as environment:
     if INTERPRETED:  # looked up where a function is decorated
         environment.setenv("TRITON_INTERPRET", "1")
-    import triton
-    import triton.language as tl
+    import triton  # type: ignore[import-untyped,import-not-found,unused-ignore]
+    import triton.language as tl  # type: ignore[import-untyped,import-not-found,unused-ignore]
 
-    from convlstm_cli.nn import triton_gates
-    from convlstm_cli.nn.triton_gates import TritonGates, tile
+    from convlstm_cli.nn.gates import triton as triton_gates
+    from convlstm_cli.nn.gates.triton import TritonGates, tile
 
-    @triton.jit
-    def squash(x, tanh, sigma, COUNT: tl.constexpr):  # type: ignore[no-untyped-def]
+    @triton.jit  # type: ignore[untyped-decorator,unused-ignore]
+    def squash(x, tanh, sigma, COUNT: tl.constexpr):  # type: ignore[no-untyped-def,unused-ignore]
         at = tl.arange(0, COUNT)
         value = tl.load(x + at)
         tl.store(tanh + at, triton_gates._tanh(value))
@@ -53,52 +54,20 @@ def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def compare(
     device: str,
-    kind: str = "channel",
     rules: CellRules = PAPER,
     dtype: torch.dtype = torch.float32,
     size: tuple[int, int, int, int] = (2, 20, 3, 7),
     last: bool = True,
 ) -> None:
-    """Two steps forward, the second without keeping its gates and over its own cell state, and two backward."""
-    batch, hidden, height, width = size
-    generator = torch.Generator().manual_seed(0)
-    order = torch.channels_last if last else torch.contiguous_format
-
-    def draw(channels: int, of: torch.dtype = dtype) -> Tensor:
-        values = 2.0 * torch.randn(batch, channels, height, width, generator=generator)
-        return values.to(device, of).contiguous(memory_format=order)
-
-    peepholes = None
-    if kind != "none":
-        shape = (hidden, height, width) if kind == "full" else (hidden, 1, 1)
-        peepholes = Peepholes(*torch.randn(3, *shape, generator=generator).to(device))
-    before, first, second = draw(4 * hidden), draw(hidden, torch.float32), draw(4 * hidden)
-    grad_h, more, grad_c = draw(hidden), draw(hidden), draw(hidden, torch.float32)
-    given = before, first, second, grad_h, more, grad_c
-
-    def results(gates: Gates, activated: Tensor | None = None) -> list[Tensor]:
-        inside, c_before, again, dh, dh_more, dc = (t.clone(memory_format=torch.preserve_format) for t in given)
-        c, h, h_after, out = (torch.empty_like(t) for t in (c_before, dh, dh, inside))
-        gates.forward(inside, c_before, c, h, keep=True)
-        after = c.clone(memory_format=torch.preserve_format)
-        gates.forward(again, after, after, h_after, keep=False)
-        seen = inside if activated is None else activated
-        gates.backward(seen, c_before, c, (dh, dh_more), dc, out)
-        part = out.clone()
-        gates.backward(seen, c_before, c, (dh_more, dh_more), dc, out)
-        sums = gates.sums()
-        assert torch.equal(c_before, first)
-        return [inside, c, h, after, h_after, dc, part, out, sums.bias, *(sums.peepholes or ())]
-
-    theirs = results(EagerGates(peepholes, rules))
-    # From the same activated gates, because near 1 a unit in the last place of bfloat16 is much of their derivative.
-    ours = results(TritonGates(peepholes, rules, dtype, first, channels_last=last), theirs[0])
-    for one, other in zip(ours, theirs, strict=True):
-        assert one.dtype == other.dtype
-        # The arithmetic is that of float32. One unit in the last place of what is stored, for the interpreter cuts
-        # bfloat16 off where a GPU rounds.
-        unit = torch.finfo(one.dtype).eps if one.dtype != torch.float32 else 0.0
-        torch.testing.assert_close(one, other, rtol=1e-5 + unit, atol=1e-5)
+    example = make_example(rules, dtype, size, channels_last=last, device=device)
+    theirs = run(EagerGates(example.peepholes, rules), example)
+    with guarded() as guard:
+        gates = TritonGates(example.peepholes, rules, dtype, example.c_before, channels_last=last)
+        for name in ("_weights", "_grads", "_bias"):
+            buffer = getattr(gates, name)
+            setattr(gates, name, None if buffer is None else guard(buffer))
+        ours = run(gates, example, theirs["activated gates"], guard)
+    check_same(ours, theirs)
 
 
 @on_each_device
@@ -107,36 +76,36 @@ def compare(
 @pytest.mark.parametrize("activation", ACTIVATIONS)
 @pytest.mark.parametrize("rules", [(None, False), (0.5, True), (0.5, False)])
 def test_it_computes_what_torch_does(
-    device: str, activation: GateActivation, kind: str, rules: tuple[float | None, bool], last: bool
+    device: str, activation: GateActivation, kind: Peephole, rules: tuple[float | None, bool], last: bool
 ) -> None:
     clip, detach = rules
-    compare(device, kind, CellRules(activation, cell_clip=clip, detach_peepholes=detach), last=last)
+    compare(device, CellRules(activation, cell_clip=clip, detach_peepholes=detach, peephole=kind), last=last)
 
 
 @on_each_device
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("kind", KINDS)
-def test_in_half_precision(device: str, kind: str, dtype: torch.dtype, last: bool) -> None:
-    compare(device, kind, dtype=dtype, last=last)
+def test_in_half_precision(device: str, kind: Peephole, dtype: torch.dtype, last: bool) -> None:
+    compare(device, CellRules(peephole=kind), dtype, last=last)
 
 
 @on_each_device
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (5, 150, 2, 2)])
 @pytest.mark.parametrize("kind", KINDS)
-def test_of_any_size(device: str, kind: str, size: tuple[int, int, int, int], last: bool) -> None:
-    compare(device, kind, size=size, last=last)
+def test_of_any_size(device: str, kind: Peephole, size: tuple[int, int, int, int], last: bool) -> None:
+    compare(device, CellRules(peephole=kind), size=size, last=last)
 
 
 @on_each_device
 @pytest.mark.parametrize("last", [True, False])
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_items_of_the_batch_in_one_program(
-    device: str, kind: str, last: bool, monkeypatch: pytest.MonkeyPatch
+    device: str, kind: Peephole, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triton_gates, "PROGRAMS", 2)
-    compare(device, kind, size=(5, 6, 4, 5), last=last)  # 3 items and 2
+    compare(device, CellRules(peephole=kind), size=(5, 6, 4, 5), last=last)  # 3 items and 2
 
 
 @on_each_device

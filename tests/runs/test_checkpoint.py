@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 import torch
 
-from convlstm_cli.runs import checkpoint
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.runs import checkpoint
 from convlstm_cli.train import State, TrainStep
+from convlstm_cli.training.config import TrainConfig
 
 MODEL = ForecasterConfig(16, 16, 1, hidden=(2,), kernel_size=1, input_frames=2, horizon=1)
 

@@ -15,8 +15,8 @@ from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.runs.run import Run, new_folder, newest
-from convlstm_cli.video.config import DataConfig
 from convlstm_cli.training.recorded import train_config
+from convlstm_cli.video.config import DataConfig
 
 MODEL = {"height": 16, "width": 16, "channels": 1, "hidden": [3], "kernel_size": 3}
 CONFIG: dict[str, Any] = {

@@ -1,8 +1,8 @@
-"""The gate arithmetic of one step on a GPU: `TritonGates`, two kernels, each one pass over memory.
+"""The gate arithmetic on an NVIDIA GPU: `TritonGates`, two kernels, each one pass over memory.
 
-The equations are those of `nn/cell.py`; tests hold the two together. A program of a kernel owns a tile of channels by
-positions and goes over some items of the batch. It alone writes what its gradients sum up to, so no sum waits for
-another, and it comes out the same every time.
+Tests compare them with the equations in `nn/cell.py`. A program of a kernel owns a tile of channels by positions and
+goes over some items of the batch. Each program writes the sums of its gradients into memory of its own, so the result
+is the same every time.
 """
 # mypy: disable-error-code="no-untyped-def, untyped-decorator, import-untyped, import-not-found, no-any-return"
 # Triton has no types, is not there on every system, and compiles functions whose arguments are pointers and numbers.
@@ -13,18 +13,27 @@ import triton.language as tl
 from torch import Tensor
 
 from convlstm_cli.nn.cell import CellRules, Peepholes
-from convlstm_cli.nn.gates import HARD_SLOPES, Sums
+from convlstm_cli.nn.gates.protocol import (
+    KERNEL_PEEPHOLES,
+    NO_PEEPHOLE,
+    Sums,
+    in_memory_order,
+    kernel_peephole,
+    kernel_slope,
+)
 
 TILE = 1024
 """Values of a state in a tile: four for each thread of eight warps, which is 16 bytes of float32."""
 PROGRAMS = 2048
-"""The batch is divided until there are so many, enough to fill any GPU of today; more would only make more sums."""
+"""The batch is divided until there are so many programs, enough to fill a GPU; more would only add sums."""
 
-NO_PEEPHOLE, PER_CHANNEL, FULL = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
+NONE = tl.constexpr(NO_PEEPHOLE)
+PER_CHANNEL = tl.constexpr(KERNEL_PEEPHOLES["channel"])
+FULL = tl.constexpr(KERNEL_PEEPHOLES["full"])
 
 
 class TritonGates:
-    """The arithmetic in Triton kernels; gates are float32, bfloat16 or float16, and cell states float32."""
+    """The gate arithmetic in Triton kernels; gates are float32, bfloat16 or float16, and cell states float32."""
 
     def __init__(
         self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
@@ -34,7 +43,8 @@ class TritonGates:
         batch, hidden, height, width = c.shape
         self._size = hidden, height, width
         self._last = channels_last
-        self._full = full = peepholes is not None and peepholes.i.numel() > hidden
+        kind = kernel_peephole(peepholes, rules)
+        self._full = full = kind == KERNEL_PEEPHOLES["full"]
         channels, positions = tile(hidden, height * width, channels_last=channels_last)
         tiles = triton.cdiv(height * width, positions), triton.cdiv(hidden, channels)
         items = triton.cdiv(batch, min(batch, triton.cdiv(PROGRAMS, tiles[0] * tiles[1])))
@@ -42,18 +52,20 @@ class TritonGates:
         self._numbers = batch, items, hidden, height * width, float(rules.cell_clip or 0.0)
         self._case = {
             "LAST": channels_last,
-            "PEEPHOLE": 0 if peepholes is None else 2 if full else 1,
-            "SLOPE": HARD_SLOPES.get(rules.gate_activation, 0.0),
+            "PEEPHOLE": kind,
+            "SLOPE": kernel_slope(rules),
             "CLIPPED": rules.cell_clip is not None,
             "CHANNELS": channels,
             "POSITIONS": positions,
-            # No more threads than values: of two that hold the same one, a late one would read what the other wrote.
+            # No more threads than values: of two threads with the same value, one could read what the other wrote.
             "num_warps": min(max(channels * positions // 128, 1), 8),
         }
         self._through = peepholes is not None and not rules.detach_peepholes
         self._weights = self._grads = None
         if peepholes is not None:
-            self._weights = torch.stack([self._in_memory_order(p.float()).flatten() for p in peepholes])
+            self._weights = torch.stack(
+                [in_memory_order(p.float(), channels_last=channels_last).flatten() for p in peepholes]
+            )
             rows = self._grid[2] if full else self._grid[0] * self._grid[2]
             self._grads = c.new_zeros(rows, *self._weights.shape)
         self._bias = c.new_zeros(self._grid[0] * self._grid[2], 4 * hidden)
@@ -81,15 +93,11 @@ class TritonGates:
             return Sums(bias, Peepholes(*grads.view(3, height, width, hidden).permute(0, 3, 1, 2)))
         return Sums(bias, Peepholes(*grads.view(3, hidden, height, width)))
 
-    def _in_memory_order(self, weight: Tensor) -> Tensor:
-        """(hidden, H, W) as (H, W, hidden) where channels are together; (hidden, 1, 1) is the same either way."""
-        return (weight.permute(1, 2, 0) if self._last else weight).contiguous()
-
 
 def tile(hidden: int, positions: int, *, channels_last: bool) -> tuple[int, int]:
-    """Channels and positions of a tile, long where memory is, and powers of two as Triton wants them."""
+    """Channels and positions of a tile: powers of two, and long in the direction of memory."""
     near, far = (hidden, positions) if channels_last else (positions, hidden)
-    # As long as no more than a fifth lies outside; 16 values of two bytes are what a GPU reads at least.
+    # The longest of which at most a fifth lies outside; 16 values of two bytes are the least that a GPU reads.
     length = next((n for n in (128, 64, 32) if 4 * n * triton.cdiv(near, n) <= 5 * near), 16)
     length = min(length, triton.next_power_of_2(near))
     other = min(TILE // length, triton.next_power_of_2(far))
@@ -98,7 +106,7 @@ def tile(hidden: int, positions: int, *, channels_last: bool) -> tuple[int, int]
 
 @triton.jit
 def _tanh(x):
-    # No exponential overflows, and none is subtracted from where both are nearly 1 (Cephes' polynomial instead).
+    # Near zero a polynomial (of Cephes) avoids the cancellation, and no exponential overflows.
     size, square = tl.abs(x), x * x
     p = -5.70498872745e-3 * square + 2.06390887954e-2
     p = p * square - 5.37397155531e-2
@@ -134,9 +142,9 @@ def _sigma_slope(s, SLOPE: tl.constexpr):
 
 @triton.jit
 def _own(hidden, positions, LAST: tl.constexpr, CHANNELS: tl.constexpr, POSITIONS: tl.constexpr):
-    """Where this program's tile lies in one item: its channels, which values exist, and offsets in states and gates.
+    """The tile of this program in one item: its channels, a mask of values that exist, and offsets in states and gates.
 
-    An offset is a number of 64 bits for the tile plus one of 32 bits for each value.
+    An offset is one number of 64 bits for the tile plus one of 32 bits for each value.
     """
     first_channel = tl.program_id(1).to(tl.int64) * CHANNELS
     first_position = tl.program_id(0).to(tl.int64) * POSITIONS
@@ -171,6 +179,18 @@ def _add(pointer, value, inside):
     tl.store(pointer, tl.load(pointer, mask=inside, other=0.0) + value, mask=inside)
 
 
+@triton.jit
+def _load_peepholes(pointer, apart, inside):
+    return _load(pointer, inside), _load(pointer + apart, inside), _load(pointer + 2 * apart, inside)
+
+
+@triton.jit
+def _add_peepholes(pointer, apart, i_sum, f_sum, o_sum, inside):
+    _add(pointer, i_sum, inside)
+    _add(pointer + apart, f_sum, inside)
+    _add(pointer + 2 * apart, o_sum, inside)
+
+
 @triton.jit(do_not_specialize=("batch", "items"))
 def _forward(
     gates,
@@ -194,16 +214,9 @@ def _forward(
     first_channel, channel, inside, state, in_state, gate, in_gate = _own(hidden, positions, LAST, CHANNELS, POSITIONS)
     values = tl.cast(hidden, tl.int64) * positions
     apart = hidden if LAST else values
-    if PEEPHOLE == PER_CHANNEL:
-        weight = weights + first_channel + channel
-        i_weight = _load(weight, inside)
-        f_weight = _load(weight + hidden, inside)
-        o_weight = _load(weight + 2 * hidden, inside)
-    if PEEPHOLE == FULL:
-        weight = weights + state + in_state
-        i_weight = _load(weight, inside)
-        f_weight = _load(weight + values, inside)
-        o_weight = _load(weight + 2 * values, inside)
+    if PEEPHOLE != NONE:
+        weight = (weights + first_channel + channel) if PEEPHOLE == PER_CHANNEL else (weights + state + in_state)
+        i_weight, f_weight, o_weight = _load_peepholes(weight, hidden if PEEPHOLE == PER_CHANNEL else values, inside)
     first = tl.program_id(2).to(tl.int64) * items
     for item in range(first, tl.minimum(first + items, batch)):
         at = item * values + state
@@ -216,7 +229,7 @@ def _forward(
         f = _load(f_gate, inside)
         g = _load(g_gate, inside)
         o = _load(o_gate, inside)
-        if PEEPHOLE != NO_PEEPHOLE:
+        if PEEPHOLE != NONE:
             i += i_weight * old
             f += f_weight * old
         i = _sigma(i, SLOPE)
@@ -226,7 +239,7 @@ def _forward(
         if CLIPPED:
             new = tl.where(new > clip, clip, new)
             new = tl.where(new < -clip, -clip, new)
-        if PEEPHOLE != NO_PEEPHOLE:
+        if PEEPHOLE != NONE:
             o += o_weight * new
         o = _sigma(o, SLOPE)
         _store(c + at + in_state, new, inside)
@@ -267,21 +280,13 @@ def _backward(
     values = tl.cast(hidden, tl.int64) * positions
     apart = hidden if LAST else values
     if THROUGH:
-        if PEEPHOLE == PER_CHANNEL:
-            weight = weights + first_channel + channel
-            i_weight = _load(weight, inside)
-            f_weight = _load(weight + hidden, inside)
-            o_weight = _load(weight + 2 * hidden, inside)
-        else:
-            weight = weights + state + in_state
-            i_weight = _load(weight, inside)
-            f_weight = _load(weight + values, inside)
-            o_weight = _load(weight + 2 * values, inside)
+        weight = (weights + first_channel + channel) if PEEPHOLE == PER_CHANNEL else (weights + state + in_state)
+        i_weight, f_weight, o_weight = _load_peepholes(weight, hidden if PEEPHOLE == PER_CHANNEL else values, inside)
     i_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
     f_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
     g_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
     o_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
-    if PEEPHOLE != NO_PEEPHOLE:
+    if PEEPHOLE != NONE:
         i_weight_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
         f_weight_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
         o_weight_sum = tl.zeros((CHANNELS, POSITIONS), tl.float32)
@@ -320,7 +325,7 @@ def _backward(
         f_sum += df
         g_sum += dg
         o_sum += do
-        if PEEPHOLE != NO_PEEPHOLE:
+        if PEEPHOLE != NONE:
             i_weight_sum += di * old
             f_weight_sum += df * old
             o_weight_sum += do * new
@@ -335,11 +340,10 @@ def _backward(
     _add(own + 3 * hidden, tl.sum(o_sum, axis=1), exists)
     if PEEPHOLE == PER_CHANNEL:
         own = weight_sums + row * 3 * hidden + channels
-        _add(own, tl.sum(i_weight_sum, axis=1), exists)
-        _add(own + hidden, tl.sum(f_weight_sum, axis=1), exists)
-        _add(own + 2 * hidden, tl.sum(o_weight_sum, axis=1), exists)
+        i_weight_sum = tl.sum(i_weight_sum, axis=1)
+        f_weight_sum = tl.sum(f_weight_sum, axis=1)
+        o_weight_sum = tl.sum(o_weight_sum, axis=1)
+        _add_peepholes(own, hidden, i_weight_sum, f_weight_sum, o_weight_sum, exists)
     if PEEPHOLE == FULL:
         own = weight_sums + (tl.program_id(2) * 3 * values + state) + in_state
-        _add(own, i_weight_sum, inside)
-        _add(own + values, f_weight_sum, inside)
-        _add(own + 2 * values, o_weight_sum, inside)
+        _add_peepholes(own, values, i_weight_sum, f_weight_sum, o_weight_sum, inside)

@@ -24,7 +24,8 @@ enum { SIGMOID, HARD_SIGMOID };
 typedef struct {
   int64_t batch, hidden, positions;
   int64_t channels_last;  // memory is (batch, positions, channels), else (batch, channels, positions)
-  int64_t peephole, activation;
+  int64_t peephole;  // NO_PEEPHOLE, PER_CHANNEL or FULL
+  int64_t hard;      // a hard sigmoid
   int64_t detach;  // Gers' rule
   int64_t keep;    // write the activated gates back, for the gradient
   int64_t threads;
@@ -216,10 +217,10 @@ INLINE void backward_runs(const Step *s, int weights, int activation, int last, 
 // A copy of the loops for each case, in which the compiler has decided its tests.
 #define BY_ACTIVATION(CALL, WEIGHTS, LAST)           \
   do {                                               \
-    if (s->activation == SIGMOID) {                  \
-      CALL(WEIGHTS, SIGMOID, LAST);                  \
-    } else {                                         \
+    if (s->hard) {                                   \
       CALL(WEIGHTS, HARD_SIGMOID, LAST);             \
+    } else {                                         \
+      CALL(WEIGHTS, SIGMOID, LAST);                  \
     }                                                \
   } while (0)
 #define BY_CASE(CALL)                                \

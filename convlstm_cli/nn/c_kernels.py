@@ -1,0 +1,107 @@
+"""Compiles C kernels at their first use, keeps them in the cache folder, and loads them.
+
+No kernel is needed: an installation without a C compiler computes the same with torch operations, more slowly
+(`scripts/benchmark_speed.py` measures by how much). The environment variable CONVLSTM_KERNEL=off switches them off.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from convlstm_cli.files import cache_folder, replacing, sweep
+
+FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC")
+
+
+@dataclass(frozen=True, eq=False)
+class Source:
+    """A C file and how its functions are called."""
+
+    name: str
+    """Name of the library in the cache; a file compiled with other flags has another name."""
+    file: Path
+    functions: Mapping[str, tuple[Any, ...]]
+    """The ctypes of the arguments of each function."""
+    results: Mapping[str, Any] = field(default_factory=dict)
+    """The ctypes of results; a function without an entry returns nothing."""
+    flags: tuple[str, ...] = ()
+
+
+class NotAvailable(Exception):
+    """Says in a few words why there is no compiled kernel here."""
+
+
+@functools.cache
+def load(source: Source) -> ctypes.CDLL:
+    """The compiled kernel. Raises NotAvailable."""
+    if os.environ.get("CONVLSTM_KERNEL") == "off":
+        raise NotAvailable("switched off by CONVLSTM_KERNEL")
+    if platform.system() != "Linux":
+        raise NotAvailable(f"only on Linux so far, not {platform.system()}")
+    # The kernel is linked with no OpenMP library and uses the one that torch has loaded, with torch's own threads. A
+    # second library would compete with them for the cores.
+    if not hasattr(ctypes.CDLL(None), "GOMP_parallel"):
+        raise NotAvailable("this build of torch does not use GNU OpenMP")
+    compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise NotAvailable("no C compiler found (gcc)")
+    command = [compiler, *FLAGS, *source.flags, "-c", str(source.file)]
+    try:
+        file = f"{source.name}-{_key(command)}.so"
+        try:
+            kernel = ctypes.CDLL(str(_build(command, cache_folder() / "kernels" / file)))
+        except OSError:  # the cache cannot be written, or nothing may be run from it
+            with tempfile.TemporaryDirectory(prefix="convlstm-") as folder:
+                kernel = ctypes.CDLL(str(_build(command, Path(folder) / file)))
+    except subprocess.TimeoutExpired:
+        raise NotAvailable(f"{compiler} took too long") from None
+    except OSError as error:
+        raise NotAvailable(str(error)) from error
+    for function, arguments in source.functions.items():
+        getattr(kernel, function).argtypes = arguments
+        getattr(kernel, function).restype = source.results.get(function)
+    return kernel
+
+
+def _key(command: list[str]) -> str:
+    """A hash of all that the compiled code depends on; machines with different processors may share a home folder."""
+    compiler, source = command[0], Path(command[-1])
+    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
+    processor = [
+        line
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        if line.startswith(("flags", "Features", "model name"))
+    ][:2]
+    parts = (source.read_text(encoding="utf-8"), *command[:-1], version, *processor)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _build(command: list[str], library: Path) -> Path:
+    """Compiles into `library`, unless that exists. Raises NotAvailable, or OSError where it cannot be written."""
+    if library.exists():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    sweep(library.parent)
+    compiler = command[0]
+    with tempfile.TemporaryDirectory() as scratch:
+        compiled, linked = f"{scratch}/compiled.o", f"{scratch}/linked"
+        # Linked without -fopenmp, because torch has loaded an OpenMP library already.
+        for step in ([*command, "-o", compiled], [compiler, "-shared", compiled, "-lm", "-o", linked]):
+            done = subprocess.run(step, capture_output=True, text=True, timeout=300, check=False)
+            if done.returncode:
+                said = done.stderr.strip().splitlines() or ["it said nothing"]
+                raise NotAvailable(f"{compiler} could not compile it: {said[0]}")
+        # Replaced atomically, because several processes of one training may compile at once.
+        with replacing(library) as partial:
+            shutil.copyfile(linked, partial)
+            partial.chmod(0o700)
+    return library

@@ -1,0 +1,73 @@
+"""What the recurrence asks of an implementation of the gate arithmetic, and what the compiled kernels share.
+
+Tensors are (B, channels, H, W) in one of two memory orders: all channels of a position together (channels last), or
+all positions of a channel together. Gates may have a lower precision than the cell state; the arithmetic has the
+precision of the cell state.
+"""
+
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from convlstm_cli.nn.cell import CellRules, Peepholes
+from convlstm_cli.nn.kinds import GATE_ACTIVATION_KINDS
+
+NO_PEEPHOLE = 0
+KERNEL_PEEPHOLES = {"channel": 1, "full": 2}
+"""The number by which `gates.c` and `triton.py` know a kind of peephole; another kind is left to `EagerGates`."""
+
+
+class Sums(NamedTuple):
+    """Gradients to the weights that all steps share."""
+
+    bias: Tensor
+    """(4*hidden,)"""
+    peepholes: Peepholes | None
+    """Each in the shape of its peephole."""
+
+
+class Gates(Protocol):
+    """The gate arithmetic of one sequence: many steps with the same weights, sizes, type and memory order."""
+
+    def __init__(
+        self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
+    ) -> None:
+        """For gates of type `dtype` and for cell states of the type, size and device of `c`."""
+
+    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+        """Computes c_t and h_t from gates (B, 4*hidden, H, W) before activation and c_{t-1}, into `c` and `h`.
+
+        `c` may be `c_before`. With `keep` the activated gates replace `gates`; without, its content is undefined.
+        """
+
+    def backward(
+        self, gates: Tensor, c_before: Tensor, c: Tensor, grad_h: tuple[Tensor, Tensor], grad_c: Tensor, out: Tensor
+    ) -> None:
+        """Computes the gradient to the gates before activation into `out`, and turns that to c_t into that to c_{t-1}.
+
+        `gates` are the activated ones. The gradient to h_t is the sum of the two in `grad_h`. `grad_c` is overwritten.
+        """
+
+    def sums(self) -> Sums:
+        """The gradients to bias and peepholes, summed over all calls of `backward`."""
+
+
+def has_kernel_for(peepholes: Peepholes | None, rules: CellRules) -> bool:
+    """Whether the compiled kernels know this kind of peephole."""
+    return peepholes is None or rules.peephole in KERNEL_PEEPHOLES
+
+
+def kernel_peephole(peepholes: Peepholes | None, rules: CellRules) -> int:
+    """The kernels' number for the kind of peephole."""
+    return NO_PEEPHOLE if peepholes is None else KERNEL_PEEPHOLES[rules.peephole]
+
+
+def kernel_slope(rules: CellRules) -> float:
+    """Slope of a hard sigmoid; 0 stands for the logistic function."""
+    return GATE_ACTIVATION_KINDS[rules.gate_activation].slope or 0.0
+
+
+def in_memory_order(weight: Tensor, *, channels_last: bool) -> Tensor:
+    """A peephole (hidden, H, W) as (H, W, hidden) where channels lie together; (hidden, 1, 1) stays as it is."""
+    return (weight.permute(1, 2, 0) if channels_last else weight).contiguous()

@@ -1,0 +1,128 @@
+"""The named choices that make a network: kinds of peepholes, gate activations, forecasters and heads.
+
+Each kind of choice has one Literal type, which type checkers and the command line read, and one table right below it,
+which all other code reads. `registry` fails at import where the two differ. What needs torch is a table of functions
+beside the equations (`cell.py`, `forecaster.py`), checked by `registry` too. This file imports no torch.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, TypeVar, get_args
+
+Entry = TypeVar("Entry")
+
+
+def registry(names: object, entries: Mapping[str, Entry]) -> dict[str, Entry]:
+    """`entries` as a table. Raises TypeError unless its keys are the names of the Literal type `names`, in order."""
+    expected = get_args(names)
+    if tuple(entries) != expected:
+        raise TypeError(f"the table has entries for {tuple(entries)}, and the type has the names {expected}.")
+    return dict(entries)
+
+
+# Peepholes
+
+
+@dataclass(frozen=True)
+class PeepholeKind:
+    """How many weights each of the peepholes W_ci, W_cf and W_co has."""
+
+    text: str
+    """For --help."""
+    shape: Callable[[int, tuple[int, int]], tuple[int, int, int]] | None
+    """From hidden channels and (H, W) to the shape of one peephole, which broadcasts over (B, hidden, H, W); None
+    where there are no peepholes."""
+    fixes_size: bool = False
+    """Whether the weights fit one image size only."""
+
+
+Peephole = Literal["none", "channel", "full"]
+PEEPHOLES = registry(
+    Peephole,
+    {
+        "none": PeepholeKind("no peepholes", None),
+        "channel": PeepholeKind("one weight per channel", lambda hidden, _size: (hidden, 1, 1)),
+        "full": PeepholeKind(
+            "one weight per channel and position", lambda hidden, size: (hidden, *size), fixes_size=True
+        ),
+    },
+)
+
+PeepholeInit = Literal["zeros", "uniform"]
+
+# Activations of the gates i, f and o
+
+
+@dataclass(frozen=True)
+class GateActivationKind:
+    """σ of the gates; the function itself stands in `cell.GATE_ACTIVATIONS`."""
+
+    text: str
+    """For --help."""
+    slope: float | None
+    """Derivative of a hard sigmoid between its kinks; None for the logistic function, whose derivative is s (1 - s)."""
+
+
+GateActivation = Literal["sigmoid", "hard_sigmoid_keras3", "hard_sigmoid_keras2"]
+GATE_ACTIVATION_KINDS = registry(
+    GateActivation,
+    {
+        "sigmoid": GateActivationKind("1 / (1 + exp(-x))", None),
+        # The slope is 1/6 in float32, which torch's own gradient takes for every type.
+        "hard_sigmoid_keras3": GateActivationKind("x/6 + 0.5, clipped to [0, 1]", 0.1666666716337204),
+        "hard_sigmoid_keras2": GateActivationKind("0.2x + 0.5, clipped to [0, 1]", 0.2),
+    },
+)
+
+# Forecasters
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """What the second stack reads; how it unrolls stands in `forecaster.UNROLLINGS`."""
+
+    text: str
+    """For --help."""
+    reads: bool
+    """Whether its first layer has an input."""
+    moves: bool = False
+    """Whether the last frame is moved on along its motion, for the second stack and the head."""
+
+
+ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
+FORECASTERS = registry(
+    ForecasterKind,
+    {
+        "advected": Forecaster("the last frame moved on along its motion", reads=True, moves=True),
+        "unconditioned": Forecaster("nothing (the paper)", reads=False),
+        "autoregressive": Forecaster("the last predicted frame", reads=True),
+    },
+)
+
+# Heads
+
+
+@dataclass(frozen=True)
+class HeadKind:
+    """How hidden states become frames; the formulas are in `head.py`."""
+
+    text: str
+    """For --help."""
+    mixes: bool = False
+    """Whether the head also computes weights of the known frames."""
+
+
+Head = Literal["mix", "residual", "sigmoid"]
+HEADS = registry(
+    Head,
+    {
+        "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
+        "residual": HeadKind("the change to add to the last frame (moved on, where that is the input)"),
+        "sigmoid": HeadKind("the frame through σ (the paper)"),
+    },
+)
+
+
+def describe(kinds: Mapping[str, PeepholeKind | GateActivationKind | Forecaster | HeadKind]) -> str:
+    """The entries of a table in one sentence, for --help."""
+    return "; ".join(f"{name}: {kind.text}" for name, kind in kinds.items()) + "."
