@@ -1,9 +1,10 @@
-"""Memory of a training step against the length of the sequence, with and without --checkpoint-every.
+"""Memory and time of one training step by sequence length, with and without --checkpoint-every.
 
 .venv/bin/python scripts/benchmark_memory.py
 .venv/bin/python scripts/benchmark_memory.py --steps 50,100,200 --checkpoint-every 10
 
-One ConvLSTM layer, forward and backward, each length in a process of its own: its peak over what it had before.
+One ConvLSTM layer runs forward and backward once, each length in a process of its own. The memory is the growth of the
+process's peak in MB.
 """
 
 import argparse
@@ -14,6 +15,7 @@ import time
 
 import torch
 
+from bench.machine import peak_mb
 from convlstm_cli.nn import ConvLSTM
 
 
@@ -23,7 +25,9 @@ def main() -> None:
     parser.add_argument("--checkpoint-every", default="none,10", help="steps whose gates are kept; none keeps all")
     parser.add_argument("--size", type=int, default=128, help="height and width of the frames")
     parser.add_argument("--hidden", type=int, default=16, help="channels of the states")
-    parser.add_argument("--one", action="store_true", help="one step in this process: what the others are made of")
+    parser.add_argument(
+        "--one", action="store_true", help="measure one length in this process, as the script's own calls do"
+    )
     options = parser.parse_args()
     if options.one:
         measure(int(options.steps), options.checkpoint_every, options.size, options.hidden)
@@ -43,14 +47,13 @@ def main() -> None:
 def measure(steps: int, every: str, size: int, hidden: int) -> None:
     """Prints the growth of the peak in MB, and the seconds, of one training step."""
     layer = ConvLSTM(1, hidden, 3, checkpoint_every=None if every == "none" else int(every))
-    layer(torch.rand(1, 2, 1, 16, 16))[0].sum().backward()  # compiles kernels, and loads what torch loads late
+    layer(torch.rand(1, 2, 1, 16, 16))[0].sum().backward()  # compiles kernels and loads what torch imports lazily
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     x = torch.rand(1, steps, 1, size, size)
     began = time.perf_counter()
     layer(x)[0].square().mean().backward()
     seconds = time.perf_counter() - began
-    unit = 1 if sys.platform == "darwin" else 1024
-    print(f"{(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * unit / 2**20:.0f}, {seconds:.2f}")
+    print(f"{peak_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before):.0f}, {seconds:.2f}")
 
 
 if __name__ == "__main__":

@@ -1,20 +1,19 @@
-"""Moving MNIST: our forecaster with our recipe beside the plain PyTorch ConvLSTM, for the same time or as many steps.
+"""Moving MNIST: our forecaster beside the plain PyTorch ConvLSTM, trained for the same time or number of steps.
 
 .venv/bin/python scripts/benchmark_moving_mnist.py --mnist FOLDER --minutes 20
 .venv/bin/python scripts/benchmark_moving_mnist.py --mnist FOLDER --epochs 200 --systems ours --batch-size 16
-.venv/bin/python scripts/benchmark_moving_mnist.py --mnist FOLDER --max-time 10m     # goes on with the next call
+.venv/bin/python scripts/benchmark_moving_mnist.py --mnist FOLDER --max-time 10m     # the next call resumes
 
 FOLDER holds MNIST's train-images-idx3-ubyte and t10k-images-idx3-ubyte, plain or .gz; nothing is downloaded. The
-sequences are drawn by the rules of Srivastava et al. 2015 (moving_mnist/sequences.py), 10 frames in and 10 out: fresh
-ones of the training digits for every batch, the same for every system, and 10,000 of the test digits. Digits that are
-held out of training give the learning curve. Defaults are those of `convlstm train`.
+sequences are drawn by the rules of Srivastava et al. 2015 (moving_mnist/sequences.py), 10 frames in and 10 out: new
+sequences of the training digits for every batch, the same for every system, and 10,000 of the test digits. Digits that
+are held out of training give the learning curve. The defaults are those of `convlstm train`.
 
-With --minutes the steps of all systems are timed in turn, and each is then trained for the number of steps that fit,
-so that a machine which slows down halfway favours nobody. Ctrl-C, SIGTERM and --max-time save and end with exit code
-130, and the same options go on: on a CPU to the very weights that one long call gives. The output folder has each
-system's state (.pt), learning curve (-curve.jsonl) and scores by sequence (-test.npz), what was planned (plan.json),
-and some forecasts (test.png).
-Results go to stdout, all else to stderr.
+With --minutes the steps of all systems are timed in turn, and each system is then trained for the number of steps that
+fit, so that a machine that slows down halfway favours none. Ctrl-C, SIGTERM and --max-time save and end with exit code
+130; a call with the same options resumes, on a CPU to exactly the weights of one long call. The output folder holds
+each system's state (.pt), learning curve (-curve.jsonl) and scores by sequence (-test.npz), the plan (plan.json), and
+some forecasts (test.png). Results go to stdout, everything else to stderr.
 """
 
 import argparse
@@ -28,11 +27,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from moving_mnist import digits, settings, systems, tables, testing, training
-from moving_mnist.settings import Settings
-from moving_mnist.training import Say, ShouldStop, Source, Training
-from speed import machine
 
+from bench import machine
+from bench.terminal import say
 from convlstm_cli.cli.console import stop_on_signals
 from convlstm_cli.compute import device, memory
 from convlstm_cli.compute.versions import versions
@@ -42,6 +39,9 @@ from convlstm_cli.nn.gates import why_no_kernel
 from convlstm_cli.reporting import pictures
 from convlstm_cli.settings import parse_duration
 from convlstm_cli.training.presets import PRESETS
+from moving_mnist import digits, settings, systems, tables, testing, training
+from moving_mnist.settings import Settings
+from moving_mnist.training import Say, ShouldStop, Source, Training
 
 SHOWN = 4
 """Test sequences in the picture."""
@@ -49,7 +49,7 @@ SHOWN = 4
 
 def main() -> int:
     options = parser().parse_args()
-    memory.keep_freed_memory()  # as `convlstm train` does; every system gains from it
+    memory.keep_freed_memory()  # as `convlstm train` does; every system benefits
     try:
         limit = math.inf if options.max_time is None else parse_duration("--max-time", options.max_time)
         end = time.monotonic() + limit
@@ -59,7 +59,7 @@ def main() -> int:
         if options.json is not None:
             write_text(options.json, json.dumps(results, indent=2, allow_nan=False) + "\n")
     except Interrupted as stopped:
-        say(f"{stopped}; the same options go on")
+        say(f"{stopped}; the same options resume")
         return stopped.exit_code
     except ConvLSTMError as error:
         say(f"error: {error}")
@@ -69,17 +69,19 @@ def main() -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """The options; what they mean is checked in `settings.of_options`."""
+    """The options; `settings.of_options` checks their values."""
     made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--mnist", type=Path, default=Path("mnist"), metavar="FOLDER", help="the digits")
     made.add_argument("--output", "-o", type=Path, default=Path("runs/moving-mnist"), metavar="FOLDER")
     made.add_argument("--systems", default=",".join(settings.SYSTEMS), help="ours,plain or one of them")
     length = made.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=20.0, help="training of each system")
-    length.add_argument("--epochs", type=int, help=f"so many times {settings.EPOCH} sequences instead")
-    length.add_argument("--steps", type=int, help="so many steps instead")
-    made.add_argument("--max-time", metavar="10m", help="of this call, after which it saves and ends")
-    made.add_argument("--preset", choices=list(PRESETS), default="small", help="this and the next six: as in training")
+    length.add_argument("--minutes", type=float, default=20.0, help="training time of each system")
+    length.add_argument("--epochs", type=int, help=f"epochs of {settings.EPOCH} sequences instead")
+    length.add_argument("--steps", type=int, help="optimiser steps instead")
+    made.add_argument("--max-time", metavar="10m", help="time limit of this call, which then saves and ends")
+    made.add_argument(
+        "--preset", choices=list(PRESETS), default="small", help="this and the next six: as in convlstm train"
+    )
     made.add_argument("--hidden", metavar="64,64")
     made.add_argument("--kernel-size", type=int)
     made.add_argument("--patch-size", type=int)
@@ -89,18 +91,20 @@ def parser() -> argparse.ArgumentParser:
     several: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
     made.add_argument("--model-option", **several, help="any other field of ForecasterConfig, such as head=sigmoid")
     made.add_argument("--train-option", **several, help="any other field of TrainConfig, such as learning_rate=1e-3")
-    made.add_argument("--plain-head", choices=("sigmoid", "linear"), default="sigmoid", help="of the plain network")
+    made.add_argument(
+        "--plain-head", choices=("sigmoid", "linear"), default="sigmoid", help="head of the plain network"
+    )
     made.add_argument("--test-sequences", type=int, default=10_000)
     made.add_argument("--validation-sequences", type=int, default=500)
     made.add_argument("--curve", type=int, default=10, help="points of the learning curve; 0 for none")
-    made.add_argument("--json", type=Path, metavar="FILE", help="everything as JSON")
+    made.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
     return made
 
 
 def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[str, Any]:
-    """Plans, trains and tests, from wherever an earlier call stopped.
+    """Plans, trains and tests, and resumes where an earlier call stopped.
 
-    Raises Interrupted, after saving, when `should_stop` says so.
+    Raises Interrupted, after saving, when `should_stop` returns True.
     """
     chosen = settings.of_options(options)
     mnist = digits.read(options.mnist)
@@ -138,9 +142,9 @@ def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[
 def plan(
     folder: Path, chosen: Settings, digest: int, source: Source, should_stop: ShouldStop, say: Say
 ) -> dict[str, Any]:
-    """The settings, the steps of each system and their timing: an earlier call's, or new ones.
+    """The settings, and the number of steps of each system with their timing, from an earlier call where there is one.
 
-    Raises UsageError if the folder was begun with other settings.
+    Raises UsageError if the folder holds a benchmark with other settings.
     """
     path = folder / "plan.json"
     flat = chosen.flat(digest)
@@ -158,7 +162,7 @@ def plan(
 
 
 def describe_machine(chosen: Settings) -> dict[str, Any]:
-    """What the numbers were computed on."""
+    """The machine, the device and the versions."""
     compute = device.choose(chosen.train.device, chosen.train.precision)
     where = str(compute)
     if compute.device.type == "cuda":
@@ -173,7 +177,7 @@ def describe_machine(chosen: Settings) -> dict[str, Any]:
 
 
 def write_pictures(path: Path, forecasts: Mapping[str, testing.Forecast], source: Source) -> None:
-    """The first test sequences, each as strips of input, truth and forecasts."""
+    """Writes the first test sequences as strips of input, truth and forecasts."""
     frames, truth = source.test(0)[:SHOWN].tensor_split([source.input_frames], dim=1)
     made = {name: forecast(frames) for name, forecast in forecasts.items()}
     strips = []
@@ -182,11 +186,6 @@ def write_pictures(path: Path, forecasts: Mapping[str, testing.Forecast], source
         rows |= {name: found[index] for name, found in made.items() if name != testing.COPY}
         strips.append(pictures.strip(rows))
     pictures.write_image(path, np.concatenate(strips))
-
-
-def say(text: str) -> None:
-    """Progress, which is no result."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,11 @@
-"""Where a minute of `convlstm train` goes: decoding, loading, the step and its parts, validation, writing.
+"""Where the time of `convlstm train` goes: decoding, loading, the step and its parts, validation, writing.
 
 .venv/bin/python scripts/benchmark_pipeline.py
 .venv/bin/python scripts/benchmark_pipeline.py MY_VIDEOS --rounds 20 --json
 
-The network and the training are the defaults of `convlstm train`. Two things should hold, and are said at the end: the
-loader alone gives at least five times the clips that the model learns from in the same time, and the step as the
-loop makes it takes at most 1.1 times a bare step: forward, loss and backward of the same network on a fixed batch,
-measured in turn with it.
+The network and the training have the defaults of `convlstm train`. The last lines report two targets: the loader alone
+gives at least five times the clips that training consumes in the same time; and a step of the training loop takes at
+most 1.1 times a bare step (forward, loss and backward of the same network on a fixed batch), measured in turn with it.
 """
 
 import argparse
@@ -24,13 +23,14 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor
 
+from bench.terminal import say, target
 from convlstm_cli.compute import device, memory
 from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.evaluation import evaluate_clips
 
-# The loop's own helpers, so that what is measured is what training does.
+# The training loop's own helpers, so that the measured code is the code that trains.
 from convlstm_cli.train import State, _write_sample, batches
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.schedule import Budget
@@ -82,7 +82,7 @@ def parse() -> argparse.Namespace:
 
 
 def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: int, place: Path) -> dict[str, Any]:
-    """All times, in ms; `place` is a folder for what is written."""
+    """All times in ms; files are written to `place`."""
     data, decode, index = read(folder, model, place / "cache")
     model = ForecasterConfig(**asdict(model) | {"channels": data.channels})
     compute = device.choose(config.device, config.precision)
@@ -150,7 +150,7 @@ def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: i
 
 
 def read(folder: str, model: ForecasterConfig, cache: Path) -> tuple[VideoData, float, float]:
-    """The videos, and the seconds of decoding them and of finding them decoded, in a cache of their own."""
+    """The videos, the seconds of decoding them into a new cache, and those of reading that cache."""
     config = DataConfig((folder,), height=model.height, width=model.width)
     before = os.environ.get("CONVLSTM_CACHE")
     os.environ["CONVLSTM_CACHE"] = str(cache)
@@ -158,7 +158,7 @@ def read(folder: str, model: ForecasterConfig, cache: Path) -> tuple[VideoData, 
         say(f"decoding {folder}")
         _, cold = timed(lambda: prepare(config, model.input_frames, model.horizon))
         data, warm = timed(lambda: prepare(config, model.input_frames, model.horizon))
-    finally:  # compiled kernels are in the usual one
+    finally:  # the usual cache holds the compiled kernels
         if before is None:
             del os.environ["CONVLSTM_CACHE"]
         else:
@@ -174,11 +174,11 @@ def steps(
     step: TrainStep,
     rounds: int,
 ) -> dict[str, list[float]]:
-    """Seconds of the parts of the loop's step, and of a bare step on a fixed batch, in turn."""
+    """Seconds of the parts of a step of the training loop, and of a bare step on a fixed batch, measured in turn."""
     network = initial_network(model, config.seed).to(compute.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     loaded = [batch for batch, _ in batches(data.clips("train"), config, State())]
-    # Full ones only: the last of an epoch may hold fewer clips.
+    # Full batches only: the last one of an epoch may hold fewer clips.
     full = [batch for batch in loaded if len(batch) == len(loaded[0])]
     budget = Budget(config, len(full))
     frames, truth = to_float(full[0], compute.device).tensor_split([model.input_frames], dim=1)
@@ -196,13 +196,13 @@ def steps(
 
     def bare(_: int) -> dict[str, float]:
         loss, forwards = timed(forward)
-        _, backwards = timed(loss.backward)  # type: ignore[no-untyped-call]
+        _, backwards = timed(loss.backward)
         return {"forward": forwards, "backward": backwards}
 
     times: dict[str, list[float]] = {name: [] for name in ("to_float", "step", "forward", "backward")}
     for number in range(-2, rounds):
         say(f"step {number + 1} of {rounds}" if number >= 0 else "warming up")
-        # Each is first every other time, since a step leaves the caches and the processor's clock to the next.
+        # The order alternates, since each step leaves its caches and the processor's clock to the next one.
         for work in (in_the_loop, bare) if number % 2 else (bare, in_the_loop):
             for name, spent in work(number).items():
                 if number >= 0:
@@ -211,7 +211,7 @@ def steps(
 
 
 def timed(work: Callable[[], T]) -> tuple[T, float]:
-    """What it gives, and its seconds, with all that an accelerator still has to do."""
+    """The result of `work` and its seconds, including work that is queued on an accelerator."""
     began = time.perf_counter()
     result = work()
     if torch.accelerator.is_available():
@@ -220,7 +220,7 @@ def timed(work: Callable[[], T]) -> tuple[T, float]:
 
 
 def show(results: dict[str, Any]) -> None:
-    """The results as text."""
+    """Prints the results as text."""
     clips = results["clips"]
     print(f"{results['videos']} videos, {clips['train']} training and {clips['validation']} validation clips", end="; ")
     print(f"{results['compute']}, torch {results['torch']}, {results['threads']} threads")
@@ -235,19 +235,9 @@ def show(results: dict[str, Any]) -> None:
         f"\nloader alone {rates['loader']:.0f} clips/s, step {rates['step']:.1f} clips/s: {rates['ratio']:.0f} times",
         end="",
     )
-    print(f" ({verdict(rates['ratio'] >= LOADER_TARGET)}: at least {LOADER_TARGET:.0f})")
+    print(f" ({target(rates['ratio'] >= LOADER_TARGET, f'at least {LOADER_TARGET:.0f}')})")
     print(f"step of the loop / bare step {ratio['median']:.3f} ({ratio['min']:.3f} to {ratio['max']:.3f})", end="")
-    print(f" ({verdict(ratio['median'] <= STEP_TARGET)}: at most {STEP_TARGET})")
-
-
-def verdict(holds: bool) -> str:
-    """Of a target."""
-    return "as it should be" if holds else "NOT as it should be"
-
-
-def say(text: str) -> None:
-    """Progress, which is no result."""
-    print(text, file=sys.stderr, flush=True)
+    print(f" ({target(ratio['median'] <= STEP_TARGET, f'at most {STEP_TARGET}')})")
 
 
 if __name__ == "__main__":

@@ -1,15 +1,13 @@
-"""What a training recipe is worth: trains each of some recipes on each of some folders, and keeps what it gave.
+"""Test error of training recipes: trains each recipe on a folder and appends its scores to a table.
 
 .venv/bin/python scripts/benchmark_recipe.py sample_data --trials default,residual --max-steps 300
 .venv/bin/python scripts/benchmark_recipe.py RADAR --options "--size 96" --max-time 5m --trials all
 .venv/bin/python scripts/benchmark_recipe.py --mnist MNIST_FOLDER --trials default --table mine.csv
 
-A recipe is a set of options of `convlstm train` beside its defaults; TRIALS has those that were tried. What is compared
-is the error on the test videos, against copying the last frame and against optical flow; the validation videos choose
-the epoch. --mnist draws Moving MNIST into a folder of arrays first. Each result is a row of --table, a CSV file that
-is appended to; scripts/recipe_trials.csv has what we tried, with one thread each beside other work on two cores, so
-that times in it are long. scripts/recipe_prototypes.csv has what came before: heads and ways to find motion that are
-not in the code any more, each trained for the steps that it says (one thread, 64x64 but for the radar, seed 0).
+A recipe is a set of options of `convlstm train` that differ from its defaults; TRIALS lists them. The table compares
+the error on the test videos with copying the last frame and with optical flow; the validation videos choose the epoch.
+--mnist first draws Moving MNIST into a folder of arrays. Each result is appended as a row to --table, a CSV file.
+scripts/README.md describes the recorded tables, recipe_trials.csv and recipe_prototypes.csv.
 """
 
 import argparse
@@ -26,7 +24,7 @@ from moving_mnist.folder import draw_moving_mnist
 
 TRIALS = {
     "default": "",
-    # What the head gives, and what the forecaster reads
+    # Head and forecaster
     "residual": "--head residual --loss mse",
     "sigmoid": "--head sigmoid",
     "unconditioned": "--forecaster unconditioned",
@@ -71,11 +69,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", nargs="?", type=Path, help="videos")
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's IDX files, for Moving MNIST")
-    parser.add_argument("--name", help="of the data in the table; the folder's if not given")
-    parser.add_argument("--options", default="", help="of every trial, such as --options '--size 96'")
-    parser.add_argument("--trials", default="default", help="names in TRIALS with ';' between them, or all")
-    parser.add_argument("--max-time", help="of each training")
-    parser.add_argument("--max-steps", help="of each training")
+    parser.add_argument("--name", help="name of the data in the table; the folder's if not given")
+    parser.add_argument("--options", default="", help="options of every trial, such as --options '--size 96'")
+    parser.add_argument("--trials", default="default", help="names in TRIALS, separated by ';', or all")
+    parser.add_argument("--max-time", help="time limit of each training")
+    parser.add_argument("--max-steps", help="optimiser steps of each training")
     parser.add_argument("--table", type=Path, default=Path("recipe_trials.csv"))
     given = parser.parse_args()
     if (given.folder is None) == (given.mnist is None):
@@ -112,7 +110,7 @@ def main() -> int:
 
 
 def outcome(run: Path) -> dict[str, Any]:
-    """What a finished run gave."""
+    """The scores of a finished run, as columns of the table."""
     test = json.loads((run / "test.json").read_text(encoding="utf-8"))
     rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     inspected = subprocess.run(
@@ -125,7 +123,7 @@ def outcome(run: Path) -> dict[str, Any]:
     copying = test["persistence"]
 
     def ratio(one: dict[str, Any], other: dict[str, Any]) -> float:
-        return round(one["mean"]["mse"] / other["mean"]["mse"], 4)
+        return round(float(one["mean"]["mse"] / other["mean"]["mse"]), 4)
 
     return {
         "steps": rows[-1]["steps"],
@@ -144,7 +142,7 @@ def outcome(run: Path) -> dict[str, Any]:
 
 
 def append(table: Path, row: dict[str, Any]) -> None:
-    """Adds a row, and the heading to a new file."""
+    """Appends a row to the table, and writes the heading of a new one."""
     new = not table.exists()
     with table.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")

@@ -1,18 +1,18 @@
-"""Whether the tool keeps its measure when the material grows: memory, start-up, loading, and long videos.
+"""Whether memory, start-up and loading stay within their targets as folders and videos grow.
 
 .venv/bin/python scripts/benchmark_scale.py                  # all four, under eight minutes on 2 quiet cores
 .venv/bin/python scripts/benchmark_scale.py --only startup   # or train, loader, predict
-.venv/bin/python scripts/benchmark_scale.py --scale tiny     # that it runs, in a minute; the numbers mean nothing
+.venv/bin/python scripts/benchmark_scale.py --scale tiny     # tests the script in a minute; its numbers mean nothing
 
-train    peak memory of `train` with 1, 10 and 100 times the videos: flat within 10 %
-startup  from the start of a second `train` on 10,000 videos, which are in the cache, to its first step: 5 seconds more
-         than importing torch
+train    peak memory of `train` with 1, 10 and 100 times the videos: constant within 10 %
+startup  seconds from the start of a second `train` on 10,000 cached videos to its first step: at most 5 more than
+         importing torch takes
 loader   clips per second of the loader alone: at least 5 times those of training, for the default network and for
          --preset base, both at 64x64
-predict  peak memory of `predict` from 100 and from 10,000 frames, of as many frames, and of as many that are known and
-         scored: flat within 10 %
+predict  peak memory of `predict` for inputs of 100 and of 10,000 frames, for forecasts of as many frames, and for
+         forecasts of as many known frames, which are scored: constant within 10 %
 
-Every measurement is a process of its own; peaks are those of the whole process, torch and all.
+Each measurement runs in a process of its own. Peaks are those of the whole process, torch included.
 """
 
 import argparse
@@ -29,16 +29,19 @@ from pathlib import Path
 
 import numpy as np
 
-# No torch here: on Linux a process begins with the peak of the one that started it.
+from bench.machine import peak_mb
+from bench.terminal import say, target
+
+# No torch here: on Linux a process starts with the peak memory of the process that started it.
 
 FLAT, STARTUP_SECONDS, LOADER_RATIO = 1.10, 5.0, 5.0
-"""What should hold."""
+"""The targets."""
 
 KNOWN = 20
-"""Frames that a forecast is made from."""
+"""Input frames of a forecast."""
 
 TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames", "4", "--frames", "3", "--device=cpu"]
-"""A network so small that growth of anything else would show."""
+"""A network so small that the growth of anything else shows."""
 
 FIRST_STEP = """
 import os, sys
@@ -48,7 +51,7 @@ train.TrainStep.differentiate = lambda *_, **__: os._exit(0)
 sys.argv = ["convlstm", "train", *sys.argv[1:]]
 cli.main()
 """
-"""Ends with success where training is about to make its first step."""
+"""A program that exits with 0 right before the first optimiser step of a training."""
 
 LOADER_AND_STEP = """
 import dataclasses, json, sys, time
@@ -79,7 +82,7 @@ def load(most):
             break
     return count / (time.perf_counter() - began), batch
 
-load(config.batch_size)  # what is imported late
+load(config.batch_size)  # lazy imports
 rate, _ = load(2000)
 _, batch = load(config.batch_size)
 step, frames = TrainStep(model, config, compute, None), to_float(batch, compute.device)
@@ -94,18 +97,18 @@ print(json.dumps({"loader": rate, "training": learnt}))
 
 @dataclasses.dataclass(frozen=True)
 class Scale:
-    """How much is made and measured."""
+    """The amounts of data that the measurements use."""
 
     videos: int
-    """Of the smallest training."""
+    """Videos of the smallest training."""
     growth: tuple[int, ...]
     many: int
-    """Videos of the start-up."""
+    """Videos of the start-up measurement."""
     repeats: int
     size: int
     """Side of the frames that the loader gives."""
     rounds: int
-    """Steps of training beside the loader."""
+    """Training steps that are timed beside the loader."""
     short: int
     long: int
     """Frames of a forecast."""
@@ -119,13 +122,13 @@ SCALES = {
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """One line of the result."""
+    """One target and its measurement."""
 
     what: str
     measured: dict[str, float]
     unit: str
     value: float
-    """What has to keep within the limit."""
+    """The number that is held to the limit."""
     limit: float
     at_most: bool = True
 
@@ -135,8 +138,8 @@ class Claim:
 
     def __str__(self) -> str:
         measured = ", ".join(f"{label} {found:.4g} {self.unit}" for label, found in self.measured.items())
-        told = f"{'as it should be' if self.holds else 'NOT as it should be'}: at {'most' if self.at_most else 'least'}"
-        return f"{self.what:18s} {measured}: {self.value:.2f} ({told} {self.limit:g})"
+        verdict = target(self.holds, f"at {'most' if self.at_most else 'least'} {self.limit:g}")
+        return f"{self.what:18s} {measured}: {self.value:.2f} ({verdict})"
 
 
 def main() -> int:
@@ -147,7 +150,7 @@ def main() -> int:
         "predict": predict,
     }
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=rows, help="one of them; all if not given")
+    parser.add_argument("--only", choices=rows, help="a single measurement; all if not given")
     parser.add_argument("--scale", choices=SCALES, default="full")
     parser.add_argument("--json", action="store_true", help="everything as JSON")
     options = parser.parse_args()
@@ -167,7 +170,7 @@ def main() -> int:
 
 
 def train(scale: Scale, place: Path) -> list[Claim]:
-    """Peak memory of training by how much material there is."""
+    """Peak memory of training by number of videos."""
 
     def peak(name: str, videos: int, *options: object) -> int:
         say(f"train: {videos} videos")
@@ -180,7 +183,7 @@ def train(scale: Scale, place: Path) -> list[Claim]:
 
 
 def startup(scale: Scale, place: Path) -> list[Claim]:
-    """Seconds to the first step of a second run, beyond importing torch."""
+    """Seconds to the first step of a second run, less those of importing torch."""
     folder = place / "videos"
     make_videos(folder, scale.many, frames=8, size=16)
 
@@ -199,7 +202,7 @@ def startup(scale: Scale, place: Path) -> list[Claim]:
 
 
 def loader(scale: Scale, place: Path) -> list[Claim]:
-    """Clips per second of the loader beside those of training, by preset."""
+    """Clips per second of the loader and of training, for two presets."""
     folder, claims = place / "videos", []
     make_videos(folder, 30, frames=100, size=scale.size)
     for preset in ("small", "base"):
@@ -212,7 +215,7 @@ def loader(scale: Scale, place: Path) -> list[Claim]:
 
 
 def predict(scale: Scale, place: Path) -> list[Claim]:
-    """Peak memory of a forecast by how long the input is, the forecast, and a forecast that is scored."""
+    """Peak memory of a forecast by the length of the input, of the forecast, and of a scored forecast."""
     make_videos(place / "videos", 3, frames=20, size=32)
     convlstm("train", place / "videos", *TINY, "--max-steps", 1, "-q", "-o", place / "run")
     lengths = scale.short, scale.long
@@ -235,41 +238,41 @@ def predict(scale: Scale, place: Path) -> list[Claim]:
 
 
 def flat(what: str, peaks: dict[str, float]) -> Claim:
-    """That no peak is much above the first."""
+    """The claim that no peak is much above the first."""
     return Claim(what, peaks, "MB", max(peaks.values()) / next(iter(peaks.values())), FLAT)
 
 
 def convlstm(*arguments: object) -> int:
-    """Peak of a command in MB."""
+    """Runs a convlstm command; its peak memory in MB."""
     child = subprocess.Popen([sys.executable, "-m", "convlstm_cli", *map(str, arguments)], stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(child.pid, 0)
     child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode:
         raise SystemExit(f"convlstm {arguments[0]} ended with {child.returncode}")
-    return round(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 2**20)
+    return round(peak_mb(usage.ru_maxrss))
 
 
 def timed(command: list[object]) -> float:
-    """Seconds of a process."""
+    """Runs a process; its seconds."""
     began = time.perf_counter()
     run(command)
     return time.perf_counter() - began
 
 
 def run(command: list[object]) -> str:
-    """What a process prints."""
+    """Runs a process; its stdout."""
     return subprocess.run(list(map(str, command)), check=True, stdout=subprocess.PIPE, text=True).stdout
 
 
 def make_videos(folder: Path, count: int, frames: int, size: int) -> None:
-    """Arrays of squares that move, each on a way of its own."""
+    """Writes arrays of moving squares, each with a motion of its own."""
     folder.mkdir()
     for number in range(count):
         make_video(folder / f"{number:05d}.npy", frames, size, seed=number)
 
 
 def make_video(path: Path, frames: int, size: int, seed: int) -> None:
-    """A grey array (frames, size, size) of a square that moves and comes in again on the other side."""
+    """Writes a grey array (frames, size, size) of a square that moves and wraps around at the edges."""
     rng = np.random.default_rng(seed)
     row, column = rng.integers(0, size, 2)
     down, right = rng.choice([-2, -1, 1, 2], 2)
@@ -278,11 +281,6 @@ def make_video(path: Path, frames: int, size: int, seed: int) -> None:
     for t, frame in enumerate(video):
         frame[np.ix_((row + down * t + side) % size, (column + right * t + side) % size)] = 200
     np.save(path, video)
-
-
-def say(text: str) -> None:
-    """Progress, which is no result."""
-    print(text, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How fast ConvLSTM layers are: ours, the plain PyTorch cell, Keras, and others, beside the convolutions alone.
+"""Speed and memory of ConvLSTM layers: ours, the plain PyTorch cell, Keras and others, beside the convolutions alone.
 
 .venv/bin/python scripts/benchmark_speed.py
 .venv/bin/python scripts/benchmark_speed.py --quick --shapes a --plot speed.png
@@ -9,12 +9,12 @@ colour frames. train is forward and backward to the weights, without an optimise
 gradients. The loss is the mean of the squares of all hidden states of the last stack. The floor is every convolution
 that a step needs, called alone in the faster of the two orders of memory, times the number of steps.
 
-Every system runs in a process of its own, and all but one are stopped at any time. They take turns, round by round, so
-that ratios are of times next to each other: `x floor` and `x ours` are medians over rounds, with the least and
-greatest `x ours`. Memory is that of a process that has only trained; the growth is over what it had before its first
-step, in which jit compilers are included. A system that takes more than ten seconds for a step is measured in two
-rounds only. It installs nothing: a system that cannot be imported is not there, and one
-that fails is named at the end. Results go to stdout, all else to stderr. Needs Linux or macOS.
+Every system runs in a process of its own; all processes but one are stopped at any time. The systems take turns, round
+by round, so that each ratio compares times that lie next to each other: `x floor` and `x ours` are medians over rounds,
+with the least and greatest `x ours`. Memory is the peak of a process that has only trained; its growth counts from
+before the first step and includes jit compilers. A system whose step takes more than ten seconds is measured in two
+rounds only. The script installs nothing: systems that cannot be imported are omitted, and those that fail are named at
+the end. Results go to stdout, everything else to stderr. Needs Linux or macOS.
 """
 
 import argparse
@@ -27,8 +27,10 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from speed import machine, plot, systems, tables
-from speed.measure import Group, floor_rounds, ratios, say
+from bench import machine
+from bench.terminal import say
+from speed import plot, systems, tables
+from speed.measure import Group, floor_rounds, ratios
 from speed.processes import Failed, Worker, end_on_terminate
 from speed.shapes import GROWTH_SIZE, GROWTH_STEPS, SHAPES, Shape, tiny
 from speed.systems import System
@@ -68,7 +70,7 @@ def main() -> int:
         measure_growth(chosen, options, common, results)
 
     for failure in failures:
-        say(f"left out: {failure['system']} {failure['shape']}: {failure['reason']}".replace("  ", " "))
+        say(f"omitted: {failure['system']} {failure['shape']}: {failure['reason']}".replace("  ", " "))
     if options.json:
         print(json.dumps(results, indent=2, allow_nan=False))
     else:
@@ -88,7 +90,7 @@ def parse() -> argparse.Namespace:
         "--systems", default="*", help="only those that match one of these patterns, such as ours,keras*"
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is autocast")
-    parser.add_argument("--threads", type=int, help="cores of every process; all if not given")
+    parser.add_argument("--threads", type=int, help="cores for every process; all if not given")
     parser.add_argument(
         "--allocator",
         choices=("keep", "default"),
@@ -104,13 +106,15 @@ def parse() -> argparse.Namespace:
         help="a PyTorch class: (input_dim, hidden_dim, kernel_size, num_layers, ...) over (B, T, C, H, W), or "
         "a cell (in_channel, num_hidden, height, width, filter_size, stride, layer_norm) called as cell(x, h, c)",
     )
-    parser.add_argument("--no-kernel", action="store_true", help="ours also without its compiled kernel")
-    parser.add_argument("--no-growth", dest="growth", action="store_false", help="no table of growth with T and H*W")
-    parser.add_argument("--convolutions", action="store_true", help="only a table of single convolutions")
+    parser.add_argument("--no-kernel", action="store_true", help="measure ours without its compiled kernel, too")
+    parser.add_argument(
+        "--no-growth", dest="growth", action="store_false", help="omit the table of growth with T and H*W"
+    )
+    parser.add_argument("--convolutions", action="store_true", help="measure single convolutions only")
     parser.add_argument("--quick", action="store_true", help="two rounds and no growth")
     parser.add_argument("--scale", choices=("full", "tiny"), default="full", help="tiny tests the script, not speed")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="a picture of the ratios to the floor")
-    parser.add_argument("--json", action="store_true", help="everything as JSON")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="write a chart of the ratios to the floor")
+    parser.add_argument("--json", action="store_true", help="print everything as JSON")
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.growth = 2, False
@@ -127,12 +131,12 @@ def parse() -> argparse.Namespace:
 
 
 def names_of(known: Sequence[str] | dict[str, Shape]) -> Any:
-    """A parser of names with commas."""
+    """A parser of comma-separated names."""
 
     def parse(text: str) -> list[str]:
         wanted = text.split(",")
         if unknown := set(wanted) - set(known):
-            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose of {','.join(known)}")
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: choose from {','.join(known)}")
         return [name for name in known if name in wanted]
 
     return parse
@@ -157,7 +161,7 @@ def measure_shape(
     common: dict[str, Any],
     results: dict[str, Any],
 ) -> None:
-    """Adds to the results what a shape gives."""
+    """Adds the measurements of one shape to the results."""
     say(f"{shape.name}: {shape}")
     with Group(measured, [shape], common) as group:
         for mode in options.mode:  # train is first: afterwards the memory is that of training only
@@ -178,7 +182,7 @@ def measure_shape(
 def measure_growth(
     measured: Sequence[System], options: argparse.Namespace, common: dict[str, Any], results: dict[str, Any]
 ) -> None:
-    """Adds to the results how the time of a training step grows with the sequence and with the image."""
+    """Adds the growth of the training step's time with the sequence and with the image to the results."""
     series = {"step": GROWTH_STEPS, "pixel": GROWTH_SIZE}
     if options.scale == "tiny":
         series = {unit: {n: tiny(shape) for n, shape in points.items()} for unit, points in series.items()}
@@ -200,7 +204,7 @@ def measure_growth(
 
 
 def record(results: dict[str, Any], group: Group, measured: Sequence[System]) -> None:
-    """Adds to the results which systems a group had, and which failed."""
+    """Adds the systems and failures of a group to the results."""
     results["failures"] += group.failures
     for system in measured:
         if system.name in group.about:
@@ -209,7 +213,7 @@ def record(results: dict[str, Any], group: Group, measured: Sequence[System]) ->
 
 
 def convolutions(floor: System, common: dict[str, Any], options: argparse.Namespace) -> int:
-    """Only the table of single convolutions."""
+    """Measures and prints single convolutions only; returns the exit code."""
     try:
         worker = Worker(floor.python, floor.request | common, {})
     except Failed as why:
@@ -231,14 +235,14 @@ def convolutions(floor: System, common: dict[str, Any], options: argparse.Namesp
         print(heading(machine.describe(), common))
         print(f"\n{tables.convolution_table(rows)}\n")
         print(
-            "ours: nn/convolution.py. What it does once for a sequence, packing its weight and bringing the sum of the"
+            "ours: nn/convolution.py. These times exclude its work per sequence: packing the weight, and reordering the"
         )
-        print("weight gradients into order, is not in these times. error: the largest, relative to the largest value.")
+        print("sum of the weight gradients. error: the largest, relative to the largest value.")
     return 0
 
 
 def heading(about: dict[str, Any], settings: dict[str, Any]) -> str:
-    """Where the numbers come from."""
+    """The machine and the settings of the measurement."""
     instructions = ", ".join(about["instructions"]) or "no known vector instructions"
     threads = settings["threads"] or "all"
     return (
@@ -248,7 +252,7 @@ def heading(about: dict[str, Any], settings: dict[str, Any]) -> str:
 
 
 def show(results: dict[str, Any]) -> None:
-    """The tables."""
+    """Prints the tables."""
     print(heading(results["machine"], results["settings"]), f"{results['settings']['rounds']} rounds", sep=", ")
     for name, shape in results["shapes"].items():
         for mode in MODES:
@@ -265,7 +269,7 @@ def show(results: dict[str, Any]) -> None:
         versions = ", ".join(f"{key} {value}" for key, value in about.items() if key != "note")
         print(f"  {name}: {versions}{'; ' if about['note'] else ''}{about['note']}")
     for failure in results["failures"]:
-        print(f"  left out: {failure['system']} {failure['shape']}: {failure['reason']}")
+        print(f"  omitted: {failure['system']} {failure['shape']}: {failure['reason']}")
 
 
 if __name__ == "__main__":

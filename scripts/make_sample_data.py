@@ -1,7 +1,6 @@
-"""Makes the videos of sample_data/: bouncing digits, and fields of rain as a radar would see them.
+"""Makes the videos of sample_data/: bouncing digits, and fields of rain as a weather radar shows them.
 
-The seed decides every frame. The files differ from run to run in one place: Matroska and WebM carry a random
-identifier.
+The seed determines every frame.
 """
 
 import argparse
@@ -20,11 +19,11 @@ SIZE = 64
 FRAMES = 40
 FPS = 10.0
 KINDS = ("mkv", "mp4", "webm", "avi", "gif", "npy", "images")
-"""Files that the clips take turns to be."""
+"""The file formats, which the clips of a family take in turn."""
 CLIPS = 14
 
 Image = NDArray[np.float32]
-"""(SIZE, SIZE), 0...1."""
+"""(SIZE, SIZE), values in [0, 1]."""
 
 
 def main() -> None:
@@ -44,7 +43,7 @@ def main() -> None:
 
 
 def digits(random: np.random.Generator) -> Iterator[Image]:
-    """Two digits of constant speed that bounce off the walls and pass through each other."""
+    """Two digits at constant speed that bounce off the walls and pass through each other."""
     glyphs = [_glyph(str(digit), random) for digit in random.choice(10, 2, replace=False)]
     limits = np.array([[SIZE - side for side in glyph.shape] for glyph in glyphs])  # (2, y x)
     positions = random.uniform(0, limits)
@@ -54,7 +53,7 @@ def digits(random: np.random.Generator) -> Iterator[Image]:
     for _ in range(FRAMES):
         frame = np.zeros((SIZE, SIZE), np.float32)
         for glyph, (y, x) in zip(glyphs, positions, strict=True):
-            # Moved by fractions of a pixel, so that slow and slanted motion is as smooth as it would be on film.
+            # Digits move by fractions of a pixel, so that slow and slanted motion is smooth.
             shift = np.array([[1, 0, x], [0, 1, y]], np.float32)
             np.maximum(frame, cv2.warpAffine(glyph, shift, (SIZE, SIZE)), out=frame)
         yield frame
@@ -65,7 +64,7 @@ def digits(random: np.random.Generator) -> Iterator[Image]:
 
 
 def _glyph(text: str, random: np.random.Generator) -> Image:
-    """A digit, cut out tightly."""
+    """A digit, cropped to its bounding box."""
     font, scale, thickness = cv2.FONT_HERSHEY_SIMPLEX, float(random.uniform(1.0, 1.25)), 3
     (width, height), baseline = cv2.getTextSize(text, font, scale, thickness)
     image = np.zeros((height + baseline + 2 * thickness, width + 2 * thickness), np.uint8)
@@ -75,8 +74,8 @@ def _glyph(text: str, random: np.random.Generator) -> Image:
 
 
 def rain(random: np.random.Generator) -> Iterator[Image]:
-    """Showers that drift and turn with the wind, and each of which grows and fades."""
-    # A wide field, so that new showers come in where old ones leave.
+    """Showers that drift and turn with the wind; each one grows and fades."""
+    # The field is wider than the frame, so that new showers enter where old ones leave.
     wide = 3 * SIZE
     angle, speed = random.uniform(0, 2 * np.pi), random.uniform(2.0, 3.0)
     drift = speed * np.array([np.cos(angle), np.sin(angle)])  # pixels a frame, x y
@@ -98,7 +97,7 @@ def rain(random: np.random.Generator) -> Iterator[Image]:
             along = (columns - x) * np.cos(heading) + (rows - y) * np.sin(heading)
             across = (rows - y) * np.cos(heading) - (columns - x) * np.sin(heading)
             echo += weight * np.exp(-((along / (radius * longer)) ** 2) - (across / radius) ** 2)
-        # A radar shows decibels: below a threshold nothing, above it the logarithm.
+        # A radar shows decibels: nothing below a threshold, the logarithm above it.
         decibels = np.log(np.maximum(echo, 0.15) / 0.15) / np.log(2.0 / 0.15)
         yield np.clip(decibels, 0, 1).astype(np.float32)
         centres = centres @ rotation.T + drift
@@ -106,7 +105,7 @@ def rain(random: np.random.Generator) -> Iterator[Image]:
 
 
 def write(folder: Path, name: str, kind: str, frames: Iterator[Image]) -> None:
-    """Writes a clip as one of KINDS."""
+    """Writes a clip in one of the formats KINDS."""
     pixels = [np.rint(frame * 255).astype(np.uint8)[:, :, None] for frame in frames]
     if kind == "avi":
         _write_avi(folder / f"{name}.avi", pixels)
@@ -118,7 +117,7 @@ def write(folder: Path, name: str, kind: str, frames: Iterator[Image]) -> None:
 
 
 def _write_avi(path: Path, pixels: list[NDArray[np.uint8]]) -> None:
-    """Motion JPEG, as many cameras write it; the tool itself only reads it."""
+    """Writes Motion JPEG, a common camera format that the tool reads but does not write."""
     with silence():
         video = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), FPS, (SIZE, SIZE))
     for frame in pixels:

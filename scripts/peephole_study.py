@@ -1,12 +1,12 @@
-"""Do peepholes help a ConvLSTM? Trains none, channel and full, seed by seed, on Moving MNIST and on weather radar.
+"""Do peepholes help a ConvLSTM? Compares none, channel and full on Moving MNIST and on weather radar.
 
 .venv/bin/python scripts/peephole_study.py --mnist MNIST_FOLDER --radar RADAR_FOLDER
 .venv/bin/python scripts/peephole_study.py --mnist MNIST_FOLDER --preset paper --mnist-steps 20000    # for a GPU
 
-A comparison by `convlstm compare` for each data set, in --output/moving-mnist and --output/radar, whose reports have
-everything; what is printed are their main tables and verdicts, as Markdown. Called again it goes on where it was
-stopped, and adds seeds where --seeds is higher than before. --mnist is a folder with MNIST's IDX files, --radar any
-folder of videos. --print only prints what there is.
+The script runs one `convlstm compare` for each data set, in --output/moving-mnist and --output/radar, whose reports
+have all results, and prints their main tables and verdicts as Markdown. A second call resumes an interrupted
+comparison, and adds seeds where --seeds is higher than before. --mnist is a folder with MNIST's IDX files, --radar any
+folder of videos. With --print the script trains nothing and prints finished comparisons.
 """
 
 import argparse
@@ -19,22 +19,22 @@ from typing import Any
 from moving_mnist.folder import draw_moving_mnist
 
 SEQUENCES = 400
-"""Of Moving MNIST; 60 of them test."""
+"""Sequences of Moving MNIST; 60 of them are for testing."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mnist", type=Path, metavar="FOLDER", help="MNIST's IDX files, for Moving MNIST")
     parser.add_argument("--radar", type=Path, metavar="FOLDER", help="radar composites: videos or image folders")
-    parser.add_argument("--output", type=Path, default=Path("runs/peephole-study"), help="where everything goes")
+    parser.add_argument("--output", type=Path, default=Path("runs/peephole-study"), help="folder of the comparisons")
     parser.add_argument("--seeds", type=int, default=8)
     parser.add_argument("--mnist-steps", type=int, default=300, help="optimiser steps of each training")
     parser.add_argument("--radar-steps", type=int, default=90, help="optimiser steps of each training")
     parser.add_argument(
-        "--preset", default="small", help="of convlstm: small fits a CPU, paper is the published network"
+        "--preset", default="small", help="preset of convlstm: small suits a CPU, paper is the published network"
     )
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time")
-    parser.add_argument("--print", action="store_true", help="train nothing, print the tables of what is finished")
+    parser.add_argument("--print", action="store_true", help="train nothing; print the tables of finished comparisons")
     given = parser.parse_args()
     if given.mnist is None and given.radar is None and not given.print:
         parser.error("give --mnist, --radar or both")
@@ -54,7 +54,7 @@ def main() -> int:
         command = [sys.executable, "-m", "convlstm_cli", "compare", "-o", str(comparison), "--seeds", str(given.seeds)]
         command += ["--jobs", str(given.jobs)]
         begun = (comparison / "comparison.json").exists()
-        # What a comparison is made of is decided when it begins.
+        # The data and options of a comparison are fixed when it starts.
         new = [str(folder), *options, "--preset", given.preset]
         done = subprocess.run([*command, *(["--resume"] if begun else new)], stdout=sys.stderr, check=False)
         if done.returncode:

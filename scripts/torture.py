@@ -1,16 +1,17 @@
-"""Kills train, predict and compare again and again, goes on with them, and compares with what nobody disturbed.
+"""Kills train, predict and compare repeatedly, resumes them, and compares the files with those of undisturbed runs.
 
 .venv/bin/python scripts/torture.py                         # 50 kills of each; a few minutes
 .venv/bin/python scripts/torture.py train --kills 200 --seed 1
 
-Each is SIGKILL, which nothing can catch: at a random moment; just before a random operation on files (opening for a
-write, locking, syncing, renaming, removing); in the middle of a write, where a part of the file has come to disk; or as
-soon as a partial file is seen. After each kill everything that is there has to be whole. Then the same command is
-called again, and killed again, until it is done; then its files have to be those of the undisturbed command, weights
-bit for bit, and no partial file or lock may be left. One line for each command; exit 1 if anything was not so.
+Each kill is a SIGKILL, which no process can catch. It comes at a random moment; right before a random operation on
+files (opening for writing, locking, syncing, renaming, removing); in the middle of a write, when a part of the file is
+on disk; or as soon as a partial file exists. After each kill every file must be complete. The same command then starts
+again, and is killed again, until it ends. Its files must then equal those of the undisturbed command, weights bit for
+bit, and no partial file or lock may remain. The script prints one line for each command and exits with 1 if a check
+failed.
 
-Commands run in forks of this process, since starting torch takes longer than all they do. The undisturbed ones run as
-a user starts them, in processes of their own, so that what is compared also shows that forks do the same.
+Commands run in forks of this process, because importing torch takes longer than their work. The undisturbed commands
+run in processes of their own, as a user starts them, so the comparison also shows that forks behave the same.
 """
 
 import argparse
@@ -30,7 +31,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 os.environ["OMP_NUM_THREADS"] = "1"  # before torch is imported: threads would not come along into a fork
 
@@ -43,6 +44,9 @@ from PIL import Image
 from convlstm_cli.cli.app import main as convlstm
 from convlstm_cli.video.cache import Entry, data_file
 
+if TYPE_CHECKING:
+    from _typeshed import HasFileno
+
 NETWORK = "--size 32 --hidden 4 --kernel-size 3 --input-frames 4 --frames 3"
 TINY = f"{NETWORK} --stride 4 --batch-size 4 --epoch-steps 2 --device cpu --save-every 0.05"
 TRAIN = f"train ../videos -o run --resume {TINY} --epochs 3 --patience 0"
@@ -51,7 +55,7 @@ COMPARE = f"compare ../videos -o comparison --resume {TINY} --arms none,channel 
 COMMANDS = {"train": TRAIN, "predict": PREDICT, "compare": COMPARE}
 KINDS = ("moment", "operation", "write", "partial")
 TIMED = re.compile(r"seconds|_ms|memory|per_second|time")
-"""Names of what no two runs have in common."""
+"""Names of values that differ between any two runs."""
 VIDEOS = (".webm", ".mp4", ".mkv", ".gif")
 HIDDEN = re.compile(r"^\.(partial-|replaced-|lock)")
 
@@ -59,8 +63,8 @@ HIDDEN = re.compile(r"^\.(partial-|replaced-|lock)")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("commands", nargs="*", metavar="train|predict|compare", help="all if none is given")
-    parser.add_argument("--kills", type=int, default=50, help="of each command")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--kills", type=int, default=50, help="kills of each command")
+    parser.add_argument("--seed", type=int, default=0, help="seed of the random moments")
     given = parser.parse_args()
     if unknown := sorted(set(given.commands) - set(COMMANDS)):
         parser.error(f"no command {unknown[0]!r}; there are {', '.join(COMMANDS)}")
@@ -92,14 +96,14 @@ def make_videos(folder: Path) -> None:
 
 
 class Torture:
-    """All kills of one command."""
+    """The kills of one command, and what they broke."""
 
     def __init__(self, command: str, work: Path, rng: random.Random) -> None:
         self.command, self.rng, self.work = command, rng, work
         self.arguments = COMMANDS[command].split()
         self.kinds: Counter[str] = Counter()
         self.runs = self.left_behind = 0
-        self.seconds = math.inf  # of the quickest call that nobody disturbed
+        self.seconds = math.inf  # of the fastest undisturbed call
         self.violations: list[str] = []
         self.log = work / "log.txt"
         if command == "predict" and not (work / "trained").exists():
@@ -110,11 +114,11 @@ class Torture:
         self.expected = fingerprints(self.reference)
 
     def run(self, kills: int) -> None:
-        """Kills until it was done so often, then lets the last one end."""
+        """Kills the command `kills` times, then lets the last call end."""
         folder = self._fresh()
         self._call(folder, None)
         operations, writes = (int(number) for number in (self.work / "counted").read_text().split())
-        self._check_end(folder, "a fork that nobody disturbed")
+        self._check_end(folder, "an undisturbed fork")
         folder = self._fresh()
         while self.kinds.total() < kills:
             kind = KINDS[self.kinds.total() % len(KINDS)]
@@ -124,15 +128,15 @@ class Torture:
             if self._call(folder, (kind, number, moment)):
                 self.kinds[kind] += 1
                 self._check_whole(folder, where)
-            else:  # it was done before
+            else:  # the command ended before the kill
                 self._check_end(folder, where)
-                # A forecast that is there already is replaced, which has a moment of its own.
+                # Replacing an existing forecast is a case of its own.
                 folder = folder if self.command == "predict" and self.rng.random() < 0.7 else self._fresh()
         if not self._call(folder, None):
             self._check_end(folder, "the end")
 
     def line(self) -> str:
-        """What was done and found."""
+        """One line that reports the kills and the violations."""
         kinds = (
             f"{self.kinds['moment']} at random moments, {self.kinds['operation']} before operations on files, "
             f"{self.kinds['write']} inside writes, {self.kinds['partial']} at the sight of a partial file"
@@ -143,7 +147,7 @@ class Torture:
         )
 
     def _fresh(self) -> Path:
-        """A new place to work in, with the kernels that are compiled already."""
+        """A new working folder that holds the compiled kernels."""
         self.runs += 1
         folder = self.work / f"{self.command}-{self.runs}"
         kernels = self.reference / "cache" / "kernels"
@@ -153,7 +157,7 @@ class Torture:
         return folder
 
     def _call(self, folder: Path, kill: tuple[str, int, float] | None) -> bool:
-        """Calls the command in a fork; whether it was killed."""
+        """Calls the command in a fork. Returns whether it was killed."""
         fresh = {path.name for path in folder.iterdir()} <= {"cache"}
         began = time.monotonic()
         pid = os.fork()
@@ -171,8 +175,8 @@ class Torture:
         if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
             return True
         if status:
-            told = self.log.read_text(errors="replace").strip().splitlines()
-            self.violations.append(f"failed with {os.waitstatus_to_exitcode(status)}: {' / '.join(told[-5:])}")
+            lines = self.log.read_text(errors="replace").strip().splitlines()
+            self.violations.append(f"failed with {os.waitstatus_to_exitcode(status)}: {' / '.join(lines[-5:])}")
         return False
 
     def _child(self, folder: Path, kill: tuple[str, int, float] | None) -> None:
@@ -194,21 +198,21 @@ class Torture:
             os._exit(status)
 
     def _check_whole(self, folder: Path, where: str) -> None:
-        """Whatever a kill leaves is whole, and what is finished is right."""
+        """Every file that a kill leaves is complete, and finished files have the expected content."""
         found = fingerprints(folder, after=where)
         self.left_behind += any(HIDDEN.match(path.name) for path in folder.rglob(".*"))
         for name, value in found.items():
             if value == "broken":
                 self.violations.append(f"{where}: {name} is not whole")
             elif self.command == "predict" and value != self.expected.get(name):
-                self.violations.append(f"{where}: {name} is another than expected")
+                self.violations.append(f"{where}: {name} has unexpected content")
             elif name.endswith("metrics.jsonl") and value != self.expected[name][: len(value)]:
-                self.violations.append(f"{where}: {name} misses or doubles a line")
+                self.violations.append(f"{where}: {name} lacks or repeats a line")
         if self.command == "predict":
             for forecast in (path for path in folder.glob("out/*") if not path.name.startswith(".")):
                 prefix = f"out/{forecast.name}/"
                 if missing := [name for name in self.expected if name.startswith(prefix) and name not in found]:
-                    self.violations.append(f"{where}: {forecast.name} is there without {missing[0]}")
+                    self.violations.append(f"{where}: {forecast.name} exists without {missing[0]}")
 
     def _check_end(self, folder: Path, where: str) -> None:
         """The files are those of the undisturbed command."""
@@ -217,14 +221,14 @@ class Torture:
             if name not in found:
                 self.violations.append(f"{where}: {name} is missing")
             elif name not in self.expected:
-                self.violations.append(f"{where}: {name} is too much")
+                self.violations.append(f"{where}: {name} is unexpected")
             elif found[name] != self.expected[name]:
                 self.violations.append(f"{where}: {name} differs")
-        self.violations += [f"{where}: {p} was left" for p in folder.rglob(".*") if "kernels" not in p.parts]
+        self.violations += [f"{where}: {p} remains" for p in folder.rglob(".*") if "kernels" not in p.parts]
 
 
 def undisturbed(folder: Path, arguments: list[str]) -> None:
-    """Runs a command as a user does."""
+    """Runs a command in a process of its own, as a user does."""
     folder.mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "convlstm_cli", *arguments],
@@ -235,14 +239,14 @@ def undisturbed(folder: Path, arguments: list[str]) -> None:
         check=False,
     )
     if done.returncode:
-        sys.exit(f"{' '.join(arguments)} failed with nobody disturbing it: {done.stderr}")
+        sys.exit(f"{' '.join(arguments)} failed without being killed: {done.stderr}")
 
 
 def watch_operations(folder: Path, kill: tuple[str, int, float] | None) -> list[int]:
-    """Kills this process just before an operation on files below a folder, or inside a write; counts both.
+    """Kills this process right before an operation on files below a folder, or inside a write; counts both.
 
-    Python tells of operations before they are made (audit events), but not of os.fsync, which is replaced: it stands
-    where a file is written and not yet renamed. A write that was cut off is made by cutting the file there.
+    Python announces operations before they happen as audit events, except os.fsync, which is replaced here: it is
+    called when a file is written and not yet renamed. Truncating the file at that point simulates an interrupted write.
     """
     counted = [0, 0]
     kind, number, share = kill or ("", 0, 0.0)
@@ -264,7 +268,8 @@ def watch_operations(folder: Path, kill: tuple[str, int, float] | None) -> list[
 
     synced = os.fsync
 
-    def sync(descriptor: int) -> None:
+    def sync(fd: "int | HasFileno") -> None:
+        descriptor = fd if isinstance(fd, int) else fd.fileno()
         if kind == "write" and counted[1] == number:
             if stat.S_ISREG(os.fstat(descriptor).st_mode):
                 os.ftruncate(descriptor, int(os.fstat(descriptor).st_size * (share % 1.0)))
@@ -279,20 +284,14 @@ def watch_operations(folder: Path, kill: tuple[str, int, float] | None) -> list[
 
 
 def fingerprints(folder: Path, after: str = "") -> dict[str, Any]:
-    """What each visible file below a folder holds, by name, or `broken`: in a fork, which may start threads."""
+    """The content of each visible file below a folder, by name, or `broken`; a fork reads, as it may start threads."""
     receive, send = os.pipe()
     pid = os.fork()
     if not pid:
         try:
             os.close(receive)
-            found = {
-                path.relative_to(folder).as_posix(): fingerprint(path)
-                for path in sorted(folder.rglob("*"))
-                if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-                if "kernels" not in path.parts
-            }
             with os.fdopen(send, "w") as file:
-                json.dump(found, file)
+                json.dump(visible_fingerprints(folder), file)
         finally:
             os._exit(0)
     os.close(send)
@@ -300,13 +299,23 @@ def fingerprints(folder: Path, after: str = "") -> dict[str, Any]:
         text = file.read()
     os.waitpid(pid, 0)
     if not text:
-        sys.exit(f"looking at {folder} failed {after}")
+        sys.exit(f"reading {folder} failed {after}")
     found: dict[str, Any] = json.loads(text)
     return found
 
 
+def visible_fingerprints(folder: Path) -> dict[str, Any]:
+    """The fingerprint of every file that is neither hidden nor a compiled kernel, by its path below the folder."""
+    return {
+        path.relative_to(folder).as_posix(): fingerprint(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if "kernels" not in path.parts
+    }
+
+
 def fingerprint(path: Path) -> Any:
-    """What has to be the same in two runs of a file, or `broken`."""
+    """The part of a file's content that is equal in any two runs, or `broken`."""
     readers: dict[str, Callable[[Path], Any]] = {
         ".json": read_json,
         ".jsonl": lambda path: [without_times(json.loads(line)) for line in path.read_text().splitlines()],
@@ -320,7 +329,7 @@ def fingerprint(path: Path) -> Any:
     }
     read = frames_of if path.suffix in VIDEOS else readers.get(path.suffix)
     if read is None:
-        return "of a kind that nobody expected"
+        return "of an unexpected kind"
     try:
         content = read(path)
     except Exception:
@@ -338,7 +347,7 @@ def read_json(path: Path) -> Any:
 
 
 def without_times(content: Any) -> Any:
-    """JSON without what no two runs have in common."""
+    """JSON without the values that differ between any two runs."""
     if isinstance(content, dict):
         return {key: without_times(value) for key, value in content.items() if not TIMED.search(key)}
     return [without_times(value) for value in content] if isinstance(content, list) else content

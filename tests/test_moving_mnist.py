@@ -1,4 +1,4 @@
-"""The Moving MNIST benchmark: the authors' rules, plans, stopping and going on, and what is said at the end."""
+"""The Moving MNIST benchmark: the authors' rules, plans, interruption and resumption, and the printed report."""
 
 import gzip
 import json
@@ -30,7 +30,7 @@ SMALL = ["--hidden", "2", "--patch-size", "16", "--batch-size", "2", "--validati
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Little work between one question whether to stop and the next."""
+    """Makes the work between two checks of `should_stop` short."""
     monkeypatch.setattr(training, "CHUNK", 2)
     monkeypatch.setattr(testing, "CHUNK", 2)
     monkeypatch.setattr(training, "ROUNDS", 1)
@@ -52,7 +52,7 @@ def mnist(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def call(mnist: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
-    """Runs the benchmark on them; `stop_after` is how often it asks whether to stop before it is told to."""
+    """Runs the benchmark on made-up digits; `should_stop` returns True after `stop_after` calls."""
 
     def run(*options: str, output: str = "out", stop_after: float = math.inf) -> dict[str, Any]:
         asked = 0
@@ -73,7 +73,7 @@ def idx(images: np.ndarray) -> bytes:
 
 
 def test_a_digit_moves_by_the_rules() -> None:
-    """Right into the wall from 0.95 of the box; up into it from 0.13; both are put onto it and turn back."""
+    """One digit moves right from 0.95 of the box, one up from 0.13; both meet a wall and turn back."""
     start, angle = np.array([[0.5, 0.95], [0.13, 0.5]]), np.array([0.0, -np.pi / 2])
     right, up = sequences.corners(start, angle, 4, 36).tolist()
     assert right == [[18, 36], [18, 32], [18, 28], [18, 25]]  # 1.0, 0.9, 0.8, 0.7 of 36, cut
@@ -112,7 +112,7 @@ def test_many_sequences_are_what_a_loop_over_one_digit_after_the_other_gives() -
 
 
 def test_the_original_sequence_comes_out_frame_by_frame() -> None:
-    """Start and direction were found by trying; whole pixels leave a little room for them."""
+    """Start and direction were found by search; whole pixels determine them up to a small range."""
     folder = os.environ.get("CONVLSTM_MNIST")
     if folder is None:
         pytest.skip("CONVLSTM_MNIST names no folder with MNIST and moving_mnist_original_one_sequence_rebuilt.npy")
@@ -224,7 +224,7 @@ def test_many_short_calls_give_what_one_gives(call: Callable[..., dict[str, Any]
     stops = 0
     with pytest.raises(Interrupted, match="timed"):
         call("--steps", "3", stop_after=0)
-    # Each call may ask twice without being stopped, so that it makes some headway: a step, a validation, some tests.
+    # Each call may check twice before it stops, so that it makes progress: a step, a validation, some tests.
     while stops < 100:
         try:
             pieces = call("--steps", "3", stop_after=2 if (tmp_path / "out/plan.json").exists() else 4)
@@ -248,7 +248,7 @@ def test_many_short_calls_give_what_one_gives(call: Callable[..., dict[str, Any]
 
 
 def assert_same(one: Any, other: Any) -> None:
-    """Bit for bit, whatever is nested."""
+    """Asserts equality bit for bit in nested content."""
     if isinstance(one, dict):
         assert one.keys() == other.keys()
         for key in one:
@@ -262,8 +262,8 @@ def assert_same(one: Any, other: Any) -> None:
 
 def test_other_options_do_not_go_on(call: Callable[..., dict[str, Any]], mnist: Path) -> None:
     call("--steps", "1", "--test-sequences", "1")
-    call("--steps", "1", "--test-sequences", "2", "--train-option", "save_every=1s")  # nothing that was learnt differs
-    with pytest.raises(ConvLSTMError, match=r"--train-option seed is 5, .*out was begun with 0"):
+    call("--steps", "1", "--test-sequences", "2", "--train-option", "save_every=1s")  # does not change the weights
+    with pytest.raises(ConvLSTMError, match=r"--train-option seed is 5, .*out was started with 0"):
         call("--steps", "1", "--seed", "5")
     with pytest.raises(ConvLSTMError, match="--steps is 2"):
         call("--steps", "2")

@@ -1,4 +1,4 @@
-"""The Slurm scripts, run where there is no Slurm: what they would start is printed by programs of the same names."""
+"""The Slurm scripts, run without Slurm: programs of the same names print the commands that they would start."""
 
 import os
 import shutil
@@ -58,11 +58,11 @@ def test_one_torchrun_on_each_node_goes_on_with_the_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", ["train", "predict"])
-def test_what_is_started_is_understood(command: str) -> None:
-    """The options exist: help is given instead of a complaint about one of them."""
+def test_the_started_commands_have_valid_options(command: str) -> None:
+    """The options exist: the command shows its help instead of an error about one of them."""
     line = {"train": ["videos", "-o", "x", "--resume", "-v"], "predict": ["videos", "-m", "x", "-o", "y", "-v"]}
-    told = CliRunner().invoke(app, [command, *line[command], "--help"])
-    assert told.exit_code == 0
+    shown = CliRunner().invoke(app, [command, *line[command], "--help"])
+    assert shown.exit_code == 0
 
 
 def test_slurm_is_asked_for_what_the_scripts_need() -> None:

@@ -1,4 +1,4 @@
-"""The handwritten digits of MNIST, from the files that everyone has."""
+"""The handwritten digits of MNIST, read from its IDX files."""
 
 import gzip
 import math
@@ -16,14 +16,14 @@ Digits = npt.NDArray[np.uint8]
 
 TRAIN, TEST = "train-images-idx3-ubyte", "t10k-images-idx3-ubyte"
 MAGIC = 2051
-"""Of an IDX file of unsigned bytes with three dimensions."""
+"""The first number of an IDX file of unsigned bytes with three dimensions."""
 HELD_OUT = 60
-"""One in so many of the training digits is kept for validation: 1,000 of MNIST's 60,000."""
+"""One in HELD_OUT training digits is kept for validation: 1,000 of MNIST's 60,000."""
 
 
 @dataclass(frozen=True)
 class Mnist:
-    """Digits for training, validation and test; no digit is in two of them."""
+    """Digits for training, validation and test; the three share none."""
 
     train: Digits
     validation: Digits
@@ -31,15 +31,15 @@ class Mnist:
 
     @property
     def digest(self) -> int:
-        """Tells other digits apart."""
+        """A checksum of all digits."""
         return zlib.crc32(self.test.tobytes(), zlib.crc32(self.validation.tobytes(), zlib.crc32(self.train.tobytes())))
 
 
 def read(folder: Path) -> Mnist:
-    """The digits of a folder with the two IDX files of MNIST's images, plain or .gz.
+    """Reads the two IDX files of MNIST's images, plain or .gz, from a folder.
 
-    The last training digits are held out for validation, so that nothing is ever chosen by the test digits.
-    Raises InputError where a file is missing, damaged or no such file.
+    The last training digits are held out for validation, so that the test digits choose nothing.
+    Raises InputError where a file is missing, damaged or of another kind.
     """
     train, test = (_read_images(folder, name) for name in (TRAIN, TEST))
     kept = len(train) - math.ceil(len(train) / HELD_OUT)

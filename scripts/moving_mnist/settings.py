@@ -1,4 +1,4 @@
-"""What is trained how, and from the command line to there."""
+"""The settings of the Moving MNIST benchmark, parsed from its command line."""
 
 import argparse
 import types
@@ -18,7 +18,7 @@ Config = TypeVar("Config", ForecasterConfig, TrainConfig)
 SYSTEMS = ("ours", "plain")
 INPUT_FRAMES, HORIZON = 10, 10
 EPOCH = 10_000
-"""Sequences that everybody calls an epoch, since there are as many in the usual training sets."""
+"""Sequences of one epoch, the size of the usual training set."""
 
 Kind = Literal["model", "train"]
 
@@ -26,30 +26,30 @@ PLANNED: dict[Kind, set[str]] = {
     "model": {"height", "width", "channels", "input_frames", "horizon"},
     "train": {"epochs", "epoch_steps", "max_time", "max_steps", "patience"},
 }
-"""Fields that this benchmark sets, or has no use for."""
+"""Fields that this benchmark sets or does not use."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that the trained networks depend on."""
+    """Everything that the trained networks depend on."""
 
     systems: tuple[str, ...]
     model: ForecasterConfig
     train: TrainConfig
-    """Of ours; the plain network has its batch size, seed and device."""
+    """The training of ours; the plain network shares its batch size, seed and device."""
     plain_head: Literal["sigmoid", "linear"]
     minutes: float | None
-    """For each system; None where `steps` is given."""
+    """Training time of each system; None where `steps` is given."""
     steps: int | None
     curve: int
     """Points of the learning curve."""
     validation_sequences: int
 
     def flat(self, digest: int) -> dict[str, Any]:
-        """By name, as JSON holds them, with what tells other digits apart."""
+        """The settings by name, as JSON holds them, with the checksum of the digits."""
         named = {f"--model-option {name}": value for name, value in free("model", self.model).items()}
         named |= {f"--train-option {name}": value for name, value in free("train", self.train).items()}
-        del named["--train-option save_every"]  # changes nothing of what comes out
+        del named["--train-option save_every"]  # has no effect on the results
         for name in ("systems", "plain_head", "minutes", "steps", "curve", "validation_sequences"):
             named["--" + name.replace("_", "-")] = getattr(self, name)
         plain = {name: list(value) if isinstance(value, tuple) else value for name, value in named.items()}
@@ -57,15 +57,15 @@ class Settings:
 
 
 def free(kind: Kind, config: ForecasterConfig | TrainConfig) -> dict[str, Any]:
-    """The fields that options set."""
+    """The fields that options may set."""
     return {name: value for name, value in asdict(config).items() if name not in PLANNED[kind]}
 
 
 def of_options(options: argparse.Namespace) -> Settings:
-    """Raises UsageError for what makes no sense."""
+    """The settings of parsed options. Raises UsageError for invalid ones."""
     systems = tuple(options.systems.split(","))
     if not set(systems) <= set(SYSTEMS) or len(set(systems)) < len(systems):
-        raise UsageError(f"--systems is {options.systems!r}; choose of {','.join(SYSTEMS)}.")
+        raise UsageError(f"--systems is {options.systems!r}; choose from {','.join(SYSTEMS)}.")
     given = _merged(ForecasterConfig, options, ("hidden", "kernel_size", "patch_size"), options.model_option, "model")
     model = ForecasterConfig(CANVAS, CANVAS, 1, input_frames=INPUT_FRAMES, horizon=HORIZON, **given)
     train = TrainConfig(
@@ -102,19 +102,19 @@ def of_options(options: argparse.Namespace) -> Settings:
 
 
 def check_unchanged(now: Mapping[str, Any], before: Mapping[str, Any], place: str) -> None:
-    """Raises UsageError that names the first of the settings that differs."""
+    """Raises a UsageError that names the first setting that differs."""
     for name in (*now, *(name for name in before if name not in now)):
         if now.get(name) != before.get(name):
             raise UsageError(
-                f"{name} is {now.get(name)}, and {place} was begun with {before.get(name)}; "
-                "give the options that it was begun with to go on, or another --output."
+                f"{name} is {now.get(name)}, but {place} was started with {before.get(name)}; "
+                "resume with the original options, or choose another --output."
             )
 
 
 def _merged(
     config: type[Config], options: argparse.Namespace, own: Sequence[str], given: Sequence[str], kind: Kind
 ) -> dict[str, Any]:
-    """Values of a dataclass's fields: from options of their own, from NAME=VALUE, and else from the preset."""
+    """Values of a dataclass's fields, from their own options, from NAME=VALUE, or else from the preset."""
     texts = {name: str(getattr(options, name)) for name in own if getattr(options, name) is not None}
     for pair in given:
         name, equals, text = pair.partition("=")
@@ -130,13 +130,13 @@ def _merged(
     for name, text in (preset | texts).items():
         if name in PLANNED[kind] or name not in known:
             names = ", ".join(name for name in known if name not in PLANNED[kind])
-            raise UsageError(f"--{kind}-option names {name!r}; choose of {names}.")
+            raise UsageError(f"--{kind}-option names {name!r}; choose from {names}.")
         values[name] = _value(f"--{kind}-option {name}", text, hints[name], known[name].metadata.get("parse"))
     return values
 
 
 def _value(flag: str, text: str, hint: Any, parse: Any) -> Any:
-    """A field's value from its text. Raises UsageError that names `flag`."""
+    """A field's value, parsed from text. Raises a UsageError that names `flag`."""
     choices = get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
     if type(None) in choices and text == "none":
         return None

@@ -1,4 +1,4 @@
-"""What is compared: ours with its recipe, and the plain PyTorch ConvLSTM trained as people train it."""
+"""The compared systems: ours with its training recipe, and the plain PyTorch ConvLSTM with the usual one."""
 
 from dataclasses import replace
 from typing import Any, Protocol
@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bench.plain import PlainCell
 from convlstm_cli.compute import device
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
@@ -24,28 +25,28 @@ class System(Protocol):
     parameters: int
 
     def step(self, clips: Tensor, number: int) -> float:
-        """Learns from clips (B, T, C, H, W) in [0, 1] on the system's device, as step `number` from 0; their loss."""
+        """One optimiser step, `number` counted from 0, on clips (B, T, C, H, W) in [0, 1] on the device; its loss."""
 
     def rate(self, number: int) -> float:
-        """The learning rate of this step."""
+        """The learning rate of step `number`."""
 
     def forecast(self, frames: Tensor) -> Tensor:
         """The frames after (B, T, C, H, W), as (B, horizon, C, H, W) in [0, 1]."""
 
     def state_dict(self) -> dict[str, Any]:
-        """All that the next steps depend on."""
+        """Everything that the following steps depend on."""
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Takes what `state_dict` gave."""
+        """Restores a state that `state_dict` returned."""
 
 
 def make(name: str, settings: Settings, steps: int) -> System:
-    """The system as it begins a training of so many steps."""
+    """The system at the start of a training of `steps` steps."""
     return Ours(settings, steps) if name == "ours" else Plain(settings)
 
 
 def describe(settings: Settings) -> dict[str, str]:
-    """What each of the systems is."""
+    """One line of description for each system."""
     options = free("model", settings.model) | free("train", settings.train)
     lines = {
         "ours": "EncoderForecaster and TrainStep of this package with "
@@ -62,7 +63,7 @@ def _text(value: object) -> str:
 
 
 class Ours:
-    """What `convlstm train` makes of a batch, with the learning rate over a known number of steps."""
+    """The optimiser step of `convlstm train`, with its learning rate schedule over a known number of steps."""
 
     def __init__(self, settings: Settings, steps: int) -> None:
         self._compute = device.choose(settings.train.device, settings.train.precision)
@@ -90,7 +91,7 @@ class Ours:
 
 
 class Plain:
-    """The plain network with MSE and Adam at a constant learning rate, and nothing else."""
+    """The plain network, trained with MSE and Adam at a constant learning rate."""
 
     def __init__(self, settings: Settings) -> None:
         compute = device.choose(settings.train.device, "fp32")
@@ -124,25 +125,10 @@ class Plain:
         self._optimizer.load_state_dict(state["optimizer"])
 
 
-class PlainCell(nn.Module):
-    """The cell that most people copy, written once more: one convolution over x and h together."""
-
-    def __init__(self, fan_in: int, hidden: int, kernel: int) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.conv = nn.Conv2d(fan_in + hidden, 4 * hidden, kernel, padding=kernel // 2)
-
-    def forward(self, x: Tensor | None, h: Tensor, c: Tensor) -> tuple[Tensor, Tensor]:
-        gates = self.conv(h if x is None else torch.cat((x, h), dim=1))
-        i, f, o, g = torch.split(gates, self.hidden, dim=1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
-
-
 class PlainForecaster(nn.Module):
-    """Cells in a loop over time, in the paper's two stacks: as many, and as wide, as ours has layers.
+    """Plain cells in a loop over time, in the paper's two stacks, with as many layers and channels as ours.
 
-    With `unconditioned` and `sigmoid`, no peepholes and the same weights, ours computes the same.
+    With `--forecaster unconditioned`, `--head sigmoid`, no peepholes and equal weights, ours computes the same.
     """
 
     def __init__(self, config: ForecasterConfig, head: str) -> None:
@@ -178,5 +164,5 @@ class PlainForecaster(nn.Module):
 
 
 def count(network: nn.Module) -> int:
-    """Trained values."""
+    """The number of trained parameters."""
     return sum(parameter.numel() for parameter in network.parameters())

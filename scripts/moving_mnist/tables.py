@@ -1,9 +1,8 @@
-"""Results as text."""
+"""Results of the Moving MNIST benchmark as tables and notes."""
 
 from typing import Any
 
-from speed.tables import aligned
-
+from bench.terminal import aligned
 from moving_mnist.testing import NEAREST
 
 PUBLISHED = (
@@ -11,20 +10,20 @@ PUBLISHED = (
     ("OpenSTL ConvLSTM-S, 2000 epochs", 22.41, None, None),
     ("OpenSTL, its best recurrent model", 14.07, None, None),
 )
-"""Name, MSE, MAE, SSIM; of the usual file of 10,000 test sequences."""
+"""Name, MSE, MAE and SSIM on the usual file of 10,000 test sequences."""
 SHI_PARAMETERS, SHI_CROSS_ENTROPY = 7_585_296, 3670.85
-"""Of their network of 128, 64 and 64 channels, in their table 1."""
+"""Table 1 of Shi et al. 2015: the network of 128, 64 and 64 channels."""
 
 
 def show(results: dict[str, Any]) -> str:
-    """All of it."""
+    """The complete report."""
     parts = [heading(results), main_table(results), lead_table(results)]
     parts += [ratio_line(results["ratio"])] if results["ratio"] else []
     return "\n\n".join([*parts, notes(results)])
 
 
 def heading(results: dict[str, Any]) -> str:
-    """Where the numbers come from."""
+    """The machine, the settings and the systems."""
     machine, settings = results["machine"], results["settings"]
     seconds = ", ".join(f"{name} {value * 1e3:.0f} ms" for name, value in results["step_seconds"].items())
     return "\n".join(
@@ -39,7 +38,7 @@ def heading(results: dict[str, Any]) -> str:
 
 
 def main_table(results: dict[str, Any]) -> str:
-    """A row for each system, and what is published."""
+    """One row per system, and the published results."""
     lines = [["", "parameters", "steps", "minutes", "MSE", "MAE", "SSIM", "PSNR", "cross-entropy"]]
     for name, row in results["systems"].items():
         training = ["-", "-", "-"]
@@ -64,31 +63,31 @@ def lead_table(results: dict[str, Any]) -> str:
 
 
 def ratio_line(ratio: dict[str, float]) -> str:
-    """Ours against the plain network."""
+    """The MSE of ours over that of the plain network, with its interval."""
     return (
         f"MSE of ours / plain: {ratio['ratio']:.3f}; 95 % of a paired bootstrap over the test sequences: "
-        f"{ratio['low']:.3f} to {ratio['high']:.3f}.\nThat is one training of each: other seeds may differ by more."
+        f"{ratio['low']:.3f} to {ratio['high']:.3f}.\nEach system was trained once; other seeds may differ by more."
     )
 
 
 def notes(results: dict[str, Any]) -> str:
-    """What a reader must know to compare."""
+    """How the numbers are defined, and how they compare with published ones."""
     intervals = ", ".join(
         f"{name} {row['mse_interval'][0]:.2f} to {row['mse_interval'][1]:.2f}"
         for name, row in results["systems"].items()
     )
     return "\n".join(
         [
-            "MSE and MAE are sums over the 4096 pixels of a frame, values in [0, 1], mean over frames and sequences,",
-            "as published. 95 % of a bootstrap over test sequences for the MSE:",
+            "MSE and MAE are sums over the 4096 pixels of a frame (values in [0, 1]), averaged over frames and",
+            "sequences, as published. 95 % bootstrap intervals of the MSE over test sequences:",
             f"{intervals}.",
-            "SSIM is that of convlstm_cli.metrics (torchmetrics, 11x11 Gaussian window); published values come from",
-            "skimage and differ in the third digit. PSNR is that of the mean MSE.",
-            f"cross-entropy is the sum over a sequence's forecast frames, forecasts kept {NEAREST:g} from 0 and 1.",
-            "steps and minutes are of training alone: batches and steps, without timing, validation and test.",
-            "Tested are the last weights (ours: their moving average); validation chooses nothing.",
-            "published: not measured here. OpenSTL tests on the usual file of 10,000 sequences, whose seed is unknown:",
-            "here they are drawn by the same rules from the same digits. Shi et al. train and test on 10,000 and 3,000",
-            "sequences of 500 digits of MNIST, at 3 to 5 pixels a frame, with cross-entropy as the loss.",
+            "SSIM is that of convlstm_cli.scoring.metrics (torchmetrics, 11x11 Gaussian window); published values come",
+            "from skimage and differ in the third digit. PSNR is that of the mean MSE.",
+            f"cross-entropy is summed over a sequence's forecast frames; forecasts stay {NEAREST:g} away from 0 and 1.",
+            "steps and minutes count training alone, without timing, validation and test.",
+            "The last weights are tested (ours: their moving average); validation chooses nothing.",
+            "published: not measured here. OpenSTL tests on the usual file of 10,000 sequences, whose seed is unknown;",
+            "here sequences are drawn by the same rules from the same digits. Shi et al. train on 10,000 and test on",
+            "3,000 sequences of 500 digits of MNIST, at 3 to 5 pixels a frame, with cross-entropy as the loss.",
         ]
     )

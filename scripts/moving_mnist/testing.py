@@ -1,4 +1,4 @@
-"""Scores of trained systems, sequence by sequence, and what is said from them."""
+"""Scores of trained systems on the test sequences, and their summary."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -24,21 +24,21 @@ Rows = dict[str, npt.NDArray[np.float64]]
 
 PIXELS = CANVAS * CANVAS
 NEAREST = 1e-3
-"""Forecasts are kept this far from 0 and 1 for the cross-entropy, which a single wrong 0 would make infinite."""
+"""Forecasts are clipped to this distance from 0 and 1 for the cross-entropy, which a wrong 0 would make infinite."""
 RESAMPLES = 2000
 
 
 def copying(horizon: int) -> Forecast:
-    """The forecast that everything has to beat: the last frame again."""
+    """The persistence forecast, which repeats the last frame."""
     return lambda frames: persistence(frames, horizon)
 
 
 def test(
     name: str, forecast: Forecast, source: Source, count: int, folder: Path, should_stop: ShouldStop, say: Say
 ) -> Rows:
-    """Scores of the first `count` test sequences; what is known of them is kept in a file.
+    """Scores of the first `count` test sequences; scores that an earlier call saved are reused.
 
-    Raises Interrupted, after saving, when `should_stop` says so.
+    Raises Interrupted, after saving, when `should_stop` returns True.
     """
     path = _path(folder, name)
     rows = _load(path)
@@ -60,12 +60,12 @@ def test(
 
 
 def forget(folder: Path, name: str) -> None:
-    """Deletes what is known of a system, whose training is to go on."""
+    """Deletes the saved scores of a system, because its training continues."""
     _path(folder, name).unlink(missing_ok=True)
 
 
 def summary(rows: Rows) -> dict[str, Any]:
-    """Means over sequences, as JSON holds them; MSE and MAE are sums over the pixels of a frame."""
+    """Means over sequences, as JSON holds them; MSE and MAE are summed over the pixels of a frame."""
     by_lead = {key: rows[key].mean(axis=0) for key in ("mse", "mae", "ssim")}
     return {
         "mse": float(by_lead["mse"].mean() * PIXELS),
@@ -79,14 +79,14 @@ def summary(rows: Rows) -> dict[str, Any]:
 
 
 def ratio(ours: Rows, theirs: Rows) -> dict[str, float]:
-    """Our MSE over theirs, with the 95 % interval of a bootstrap over sequences, which both forecast."""
+    """Our MSE over theirs, with the 95 % interval of a paired bootstrap over sequences."""
     a, b = ours["mse"].mean(axis=1), theirs["mse"].mean(axis=1)
     low, high = _interval(a, b)
     return {"ratio": float(a.mean() / b.mean()), "low": low, "high": high}
 
 
 def _interval(a: npt.NDArray[np.float64], b: npt.NDArray[np.float64] | None = None) -> tuple[float, float]:
-    """Of the mean of `a`, or of its ratio to the mean of `b`."""
+    """The bootstrap interval of the mean of `a`, or of its ratio to the mean of `b`."""
     random = np.random.default_rng(0)
     found = []
     for _ in range(RESAMPLES):
@@ -119,9 +119,10 @@ def _load(path: Path) -> Rows:
         with np.load(path) as saved:
             return dict(saved)
     except (OSError, ValueError, KeyError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); delete it, and the test is made again.") from error
+        raise RunError(f"{path}: cannot be read ({error}); delete it to repeat the test.") from error
 
 
 def _save(path: Path, rows: Mapping[str, npt.NDArray[np.float64]]) -> None:
+    arrays: dict[str, Any] = dict(rows)
     with replacing(path) as partial:
-        np.savez(partial, **rows)
+        np.savez(partial, **arrays)

@@ -1,4 +1,4 @@
-"""Timing, planning and training, each system for the number of steps that fits, in as many calls as it takes."""
+"""Timing, planning and resumable training of the compared systems."""
 
 import json
 import math
@@ -23,19 +23,19 @@ from moving_mnist.settings import Settings
 from moving_mnist.systems import System, make
 
 TRAIN, VALIDATION, TEST = 0, 1, 2
-"""What sequences are for: part of what they are drawn by."""
+"""The purpose of a sequence, a part of its random key."""
 CHUNK = 50
-"""Sequences of validation and test that are drawn, and forecast, at a time."""
+"""Validation and test sequences that are drawn and forecast at a time."""
 WARM_UP, ROUNDS = 2, 10
 SPEAK_EVERY = 30.0
-"""Seconds between words on where training or test is."""
+"""Seconds between two reports of progress."""
 
 Say = Callable[[str], None]
 ShouldStop = Callable[[], bool]
 
 
 class Source:
-    """Sequences, each a function of the seed and its number alone, on the device."""
+    """Sequences on the device; each depends on the seed and its number only."""
 
     def __init__(self, mnist: Mnist, settings: Settings) -> None:
         self._mnist = mnist
@@ -49,11 +49,11 @@ class Source:
         return self._draw(self._mnist.train, self._batch_size, (self._seed, TRAIN, number))
 
     def validation(self, chunk: int) -> Tensor:
-        """CHUNK sequences of the digits that are held out, the same with any seed."""
+        """CHUNK sequences of the held-out digits, the same for any seed."""
         return self._draw(self._mnist.validation, CHUNK, (0, VALIDATION, chunk))
 
     def test(self, chunk: int) -> Tensor:
-        """CHUNK sequences of the test digits, the same with any seed."""
+        """CHUNK sequences of the test digits, the same for any seed."""
         return self._draw(self._mnist.test, CHUNK, (0, TEST, chunk))
 
     def _draw(self, digits: Digits, count: int, key: tuple[int, ...]) -> Tensor:
@@ -61,26 +61,26 @@ class Source:
 
 
 def time_steps(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, list[float]]:
-    """Seconds of training steps, batches included, of all systems in turn; what they learn is thrown away."""
+    """Seconds of training steps, batches included, of all systems in turn; the trained weights are discarded."""
     say(f"timing {WARM_UP + ROUNDS} steps of each system in turn")
     made = {name: make(name, settings, WARM_UP + ROUNDS) for name in settings.systems}
     seconds: dict[str, list[float]] = {name: [] for name in made}
     for number in range(WARM_UP + ROUNDS):
-        # Each is first every other time, since a step leaves the caches and the processor's clock to the next.
+        # The order alternates, since each step leaves its caches and the processor's clock to the next one.
         for name in list(made) if number % 2 else list(made)[::-1]:
             began = time.perf_counter()
             made[name].step(source.batch(number), number)
             if number >= WARM_UP:
                 seconds[name].append(time.perf_counter() - began)
         if should_stop():
-            raise Interrupted("stopped while the steps were timed, and nothing is kept")
+            raise Interrupted("stopped while the steps were timed; nothing was saved")
     return seconds
 
 
 def plan(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, Any]:
-    """The steps of every system, and the timing that they come from.
+    """The number of steps of every system, and the timing that it follows from.
 
-    Raises Interrupted when `should_stop` says so.
+    Raises Interrupted when `should_stop` returns True.
     """
     timed = time_steps(source, settings, should_stop, say)
     middle = {name: statistics.median(seconds) for name, seconds in timed.items()}
@@ -91,7 +91,7 @@ def plan(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) 
 
 
 class Training:
-    """One system's training, kept in a file."""
+    """One system's training, saved in a file."""
 
     def __init__(self, name: str, settings: Settings, source: Source, steps: int, folder: Path) -> None:
         self.name, self.steps = name, steps
@@ -104,11 +104,11 @@ class Training:
 
     @property
     def ended(self) -> bool:
-        """Whether nothing is left to do."""
+        """Whether the training is complete."""
         return bool(self.state["steps"] == self.steps) and not self._point_is_due
 
     def run(self, should_stop: ShouldStop, say: Say) -> None:
-        """Goes on to the end. Raises Interrupted, after saving, when `should_stop` says so."""
+        """Trains to the end. Raises Interrupted, after saving, when `should_stop` returns True."""
         state, settings, source = self.state, self._settings, self._source
         say(f"{self.name}: {self.steps} steps, {state['steps']} of them done")
         saved = spoke = time.monotonic()
@@ -124,7 +124,7 @@ class Training:
             if not math.isfinite(loss):
                 raise ConvLSTMError(
                     f"{self.name}: the loss or its gradient is not finite at step {number + 1}; "
-                    "begin again in another --output, with a lower learning rate."
+                    "start again in another --output, with a lower learning rate."
                 )
             state["steps"] += 1
             state["loss_sum"] += loss
@@ -177,7 +177,7 @@ class Training:
             frames, truth = clips.tensor_split([self._source.input_frames], dim=1)
             error = self.system.forecast(frames) - truth
             squared.append(error.square().sum(dim=(2, 3, 4)).mean(dim=1).cpu().numpy())  # (B,) of a frame
-            self._stop_if_asked(should_stop)  # the next call begins this validation again
+            self._stop_if_asked(should_stop)  # the next call repeats this validation
         point = {
             "system": self.name,
             "steps": state["steps"],

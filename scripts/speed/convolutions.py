@@ -1,6 +1,6 @@
-"""A table of single convolutions: oneDNN's in both orders of memory, and those of convlstm_cli/nn/convolution.py.
+"""Times of single convolutions: oneDNN's in both memory orders, and those of convlstm_cli/nn/convolution.py.
 
-It is what `recurrence._channels_last` and `Convolution` were decided by.
+The choices in `Convolution`, and of the memory order in nn/recurrence.py, rest on this table.
 """
 
 import statistics
@@ -14,11 +14,11 @@ from speed.floor import ORDERS, convolutions
 from speed.shapes import SHAPES, tiny
 
 SIZES = (8, 16, 24, 32, 48, 64)
-"""Image sizes around the one from which on channels_last is chosen."""
+"""Image sizes around the threshold from which channels_last is chosen."""
 
 
 def cases(*, small: bool) -> list[tuple[int, int, int, int, int]]:
-    """(batch, in, out, kernel, size) of all convolutions of the shapes, and one at many sizes."""
+    """(batch, in, out, kernel, size) of every convolution of the shapes, and of one at several sizes."""
     found = []
     for shape in SHAPES.values():
         scaled = tiny(shape) if small else shape
@@ -31,7 +31,7 @@ def cases(*, small: bool) -> list[tuple[int, int, int, int, int]]:
 
 
 def table(rounds: int, *, tiny: bool) -> list[dict[str, Any]]:
-    """A row for each convolution: median ms of every way to compute it, and errors of the weight gradients."""
+    """One row per convolution: median ms of every method, and relative errors of the weight gradients."""
     return [_row(*case, rounds) for case in cases(small=tiny)]
 
 
@@ -50,7 +50,7 @@ def _row(batch: int, fan_in: int, out: int, kernel: int, size: int, rounds: int)
     for order, memory in ORDERS.items():
         frames, back = x.contiguous(memory_format=memory), gradient.contiguous(memory_format=memory)
         last = order == "channels_last"
-        ours = Convolution(weight, padding, torch.float32, channels_last=last)
+        ours = Convolution(weight, padding, torch.float32, (size, size), channels_last=last)
 
         calls[f"our forward {order}"] = lambda ours=ours, frames=frames: ours.output(frames)
         calls[f"our data {order}"] = lambda ours=ours, frames=frames, back=back: ours.input_gradient(back, frames.shape)
@@ -58,7 +58,7 @@ def _row(batch: int, fan_in: int, out: int, kernel: int, size: int, rounds: int)
         first = ours.weight_gradient()
         assert first is not None
         errors[f"our weight {order}"] = _error(first, exact)
-        # Onto the sum, as in the steps of a sequence.
+        # Adds to the sum, as the steps of a sequence do.
         calls[f"our weight {order}"] = lambda ours=ours, frames=frames, back=back: ours.add_weight_gradient(
             back, frames
         )
@@ -86,5 +86,5 @@ def _row(batch: int, fan_in: int, out: int, kernel: int, size: int, rounds: int)
 
 
 def _error(found: torch.Tensor, exact: torch.Tensor) -> float:
-    """Largest error, relative to the largest value."""
+    """The largest error, relative to the largest value."""
     return float((found.double() - exact).abs().max() / exact.abs().max())

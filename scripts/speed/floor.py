@@ -1,11 +1,12 @@
-"""The floor: the convolutions of a shape and nothing else, by the library, in both orders of memory.
+"""The floor of every time: the library's convolutions of a shape and nothing else, in both memory orders.
 
-What is measured is one call of each; a step of the network needs T of each. The first step of a layer that starts
-from zeros needs no state convolution, which the floor counts nevertheless, as most systems compute it.
+One call of each convolution is measured; a step of the network needs T calls. The first time step of a layer with a
+zero initial state needs no state convolution; the floor counts it nevertheless, since most systems compute it.
 """
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from speed.shapes import Layer, Shape
-from speed.worker import Step
+from speed.step import Step
 
 ORDERS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -50,12 +51,12 @@ class Floor:
 
 
 def make(request: dict[str, Any]) -> Floor:
-    """The floor, as a system."""
+    """The floor, measured as if it were a system."""
     return Floor(request)
 
 
 def convolutions(batch: int, fan_in: int, out: int, kernel: int, size: int, dtype: torch.dtype) -> Calls:
-    """A convolution that keeps the size and its two gradients, each in both orders: `forward contiguous` and so on."""
+    """A size-preserving convolution and its two gradients, each in both memory orders, such as `forward contiguous`."""
     calls: Calls = {}
     padding = [kernel // 2] * 2
     x = torch.randn(batch, fan_in, size, size, dtype=dtype)
@@ -71,10 +72,10 @@ def convolutions(batch: int, fan_in: int, out: int, kernel: int, size: int, dtyp
         return found
 
     for order, memory in ORDERS.items():
-        ordered = tuple(tensor.contiguous(memory_format=memory) for tensor in (x, weight, gradient))
-        calls[f"forward {order}"] = lambda o=ordered: F.conv2d(o[0], o[1], padding=padding)  # type: ignore[misc]
-        calls[f"data {order}"] = lambda o=ordered: backward(*o, 0)  # type: ignore[misc]
-        calls[f"weight {order}"] = lambda o=ordered: backward(*o, 1)  # type: ignore[misc]
+        a, w, g = (tensor.contiguous(memory_format=memory) for tensor in (x, weight, gradient))
+        calls[f"forward {order}"] = partial(F.conv2d, a, w, padding=padding)
+        calls[f"data {order}"] = partial(backward, a, w, g, 0)
+        calls[f"weight {order}"] = partial(backward, a, w, g, 1)
     return calls
 
 

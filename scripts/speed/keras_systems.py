@@ -1,4 +1,4 @@
-"""Keras 3's ConvLSTM2D on its backends, each with a train step in the backend's own way."""
+"""Keras 3's ConvLSTM2D on its backends, with the train step that is customary for each backend."""
 
 import os
 from typing import Any
@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from speed.shapes import Layer, Shape
-from speed.worker import Step
+from speed.step import Step
 
 
 class KerasSystem:
-    """Keras in this process; its backend is decided before it is imported."""
+    """Keras in this process. The backend must be set before Keras is imported."""
 
     def __init__(self, backend: str, order: str) -> None:
         """`order` is Keras' data format: channels_last, its default, or channels_first."""
@@ -25,7 +25,7 @@ class KerasSystem:
         draw = np.random.default_rng(0)
         inputs = [draw.random(tensor.shape, dtype=np.float32) for tensor in model.inputs]
         for array in inputs[1:]:
-            array[...] = 0.0  # what the first layer of a forecaster reads
+            array[...] = 0.0  # the input of the forecaster's first layer
         return {"tensorflow": _tensorflow, "torch": _torch, "jax": _jax}[self._backend](model, inputs)
 
     def _model(self, shape: Shape) -> Any:
@@ -88,14 +88,14 @@ def _tensorflow(model: Any, arrays: list[Any]) -> dict[str, Step]:
 
     inputs = [tf.constant(array) for array in arrays]
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def gradients() -> Any:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.square(model(inputs, training=True)))
-        # Given back, or TensorFlow would leave out what nobody asks for.
+        # Returned, because TensorFlow does not compute results that nobody reads.
         return loss, tape.gradient(loss, model.trainable_variables)
 
-    @tf.function
+    @tf.function  # type: ignore[untyped-decorator]
     def forward() -> Any:
         return model(inputs, training=False)
 
@@ -112,7 +112,7 @@ def _torch(model: Any, arrays: list[Any]) -> dict[str, Step]:
             variable.value.grad = None
         loss = model(inputs, training=True).square().mean()
         loss.backward()
-        return loss.item()
+        return float(loss)
 
     def infer() -> float:
         with torch.no_grad():

@@ -1,12 +1,12 @@
-"""Rounds in which the systems take turns, and what the times of a round say of each other."""
+"""Measurement rounds in which the systems take turns, and the ratios of their times."""
 
 import contextlib
 import statistics
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from bench.terminal import say
 from speed.processes import Failed, Worker
 from speed.shapes import Shape
 from speed.systems import System
@@ -14,14 +14,14 @@ from speed.systems import System
 CPU_ONLY = {"CUDA_VISIBLE_DEVICES": "", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 SLOW_SECONDS, SLOW_ROUNDS = 10.0, 2
-"""A system whose steps take longer than this is measured in so many rounds only."""
+"""A system whose step takes longer than SLOW_SECONDS is measured in SLOW_ROUNDS rounds only."""
 
 Rounds = dict[str, list[float]]
 """Seconds of each round, by system."""
 
 
 class Group:
-    """Workers that have built the same networks. A context manager, which ends them."""
+    """Worker processes that have built the same networks; a context manager that ends them."""
 
     def __init__(self, systems: Sequence[System], shapes: Sequence[Shape], common: dict[str, Any]) -> None:
         self._stack = contextlib.ExitStack()
@@ -53,9 +53,9 @@ class Group:
             self._ask(system.name, shape, {"do": "build", "shape": asdict(shape)})
 
     def rounds(self, shapes: Sequence[Shape], mode: str, count: int) -> tuple[list[Rounds], list[dict[str, float]]]:
-        """Seconds of every system in each shape, and those of the parts of the floor, after a round that warms up.
+        """Seconds of every system in each shape, and of the parts of the floor, after one warm-up round.
 
-        A system that failed in one of them is in none, and a very slow one is only in the first rounds.
+        A system that fails in one shape is omitted from all; a very slow one takes part in the first rounds only.
         """
         seconds: list[Rounds] = [{name: [] for name in self._workers} for _ in shapes]
         parts: list[dict[str, float]] = []
@@ -75,12 +75,12 @@ class Group:
         return [{name: of_systems[name] for name in left} for of_systems in seconds], parts
 
     def memory(self, shape: Shape) -> dict[str, dict[str, float]]:
-        """Peak and growth of every process, in MB."""
+        """Peak memory of every process and its growth, in MB."""
         replies = {name: self._ask(name, shape, {"do": "memory", "shape": shape.name}) for name in list(self._workers)}
         return {name: reply for name, reply in replies.items() if reply is not None}
 
     def _ask(self, name: str, shape: Shape, message: dict[str, Any]) -> dict[str, Any] | None:
-        """The answer; None, and the worker is out, if it failed."""
+        """The worker's answer; None, and the worker is removed, if it fails."""
         worker = self._workers.get(name)
         if worker is None:
             return None
@@ -93,7 +93,7 @@ class Group:
 
     def _failed(self, system: str, shape: str, why: Failed) -> None:
         self.failures.append({"system": system, "shape": shape, "reason": str(why)})
-        say(f"  {system} is left out of {shape}: {why}")
+        say(f"  {system} is omitted from {shape}: {why}")
 
 
 def floor_rounds(parts: Sequence[dict[str, float]], steps: int) -> tuple[list[float], dict[str, float]]:
@@ -113,11 +113,6 @@ def floor_rounds(parts: Sequence[dict[str, float]], steps: int) -> tuple[list[fl
 
 
 def ratios(times: Sequence[float], base: Sequence[float]) -> dict[str, float]:
-    """Of two systems in the rounds that both were in: median, least and greatest."""
+    """The ratio of two systems' times over the rounds that both took part in: median, least and greatest."""
     found = [a / b for a, b in zip(times, base, strict=False)]
     return {"median": statistics.median(found), "min": min(found), "max": max(found)}
-
-
-def say(text: str) -> None:
-    """Progress, which is no result."""
-    print(text, file=sys.stderr, flush=True)

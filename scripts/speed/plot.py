@@ -1,15 +1,15 @@
-"""Results as a picture."""
+"""Results as a bar chart."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 MOST = 5.0
-"""Longer bars are cut off here, so that the others can be told apart; their label says how long they are."""
+"""Longer bars end here, so that the others stay distinguishable; their labels give the full value."""
 
 
 def bars(rows: Sequence[dict[str, Any]], titles: dict[str, str], path: Path) -> None:
-    """How many times the floor every system takes: a row of panels for each mode, a panel for each shape."""
+    """Draws every system's time over that of the floor: one row of panels per mode, one panel per shape."""
     import matplotlib as mpl
 
     mpl.use("Agg")

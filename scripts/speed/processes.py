@@ -1,4 +1,4 @@
-"""Worker processes that take turns: all but the one that is asked are stopped, so that none disturbs another."""
+"""Worker processes that take turns: all but one are stopped, so that none disturbs the measurement of another."""
 
 import contextlib
 import json
@@ -14,19 +14,19 @@ from typing import Any
 
 SCRIPTS = Path(__file__).parent.parent
 PATIENCE = 900.0
-"""Seconds after which a worker that does not answer counts as failed."""
+"""Seconds without an answer after which a worker counts as failed."""
 
 
 class Failed(Exception):
-    """Why a worker cannot measure, in one line."""
+    """A worker cannot measure; the message gives the reason in one line."""
 
 
 class Worker:
-    """One system in a process of its own, speaking lines of JSON. Close it whatever happens."""
+    """One system in a process of its own, which exchanges lines of JSON. The caller must close it."""
 
     def __init__(self, python: str, request: dict[str, Any], environment: dict[str, str]) -> None:
         """Starts the process and stops it once it has imported its system. Raises Failed."""
-        self._told = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in `close`
+        self._messages = tempfile.TemporaryFile("w+", errors="replace")  # noqa: SIM115 - closed in `close`
         self._unread = b""
         paths = [str(SCRIPTS), str(SCRIPTS.parent), os.environ.get("PYTHONPATH", "")]
         try:
@@ -34,12 +34,12 @@ class Worker:
                 [python, "-m", "speed.worker", json.dumps(request)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
-                stderr=self._told,
+                stderr=self._messages,
                 env=os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | environment,
                 start_new_session=True,  # Ctrl-C is for the parent, which ends its workers itself
             )
         except OSError as error:
-            self._told.close()
+            self._messages.close()
             raise Failed(f"{python}: {error.strerror}") from error
         try:
             self.about = self._answer()
@@ -48,7 +48,7 @@ class Worker:
             raise
 
     def ask(self, message: dict[str, Any]) -> dict[str, Any]:
-        """Lets the worker go on until it has answered. Raises Failed."""
+        """Resumes the worker until it has answered. Raises Failed."""
         assert self._process.stdin is not None
         self._signal(signal.SIGCONT)
         try:
@@ -59,17 +59,17 @@ class Worker:
         return self._answer()
 
     def close(self) -> None:
-        """Ends the process and all that it started."""
+        """Ends the process and its children."""
         self._signal(signal.SIGKILL)
         self._process.wait()
         for pipe in (self._process.stdin, self._process.stdout):
             assert pipe is not None
-            with contextlib.suppress(BrokenPipeError):  # what it had not read when it ended
+            with contextlib.suppress(BrokenPipeError):  # data that the process had not read when it ended
                 pipe.close()
-        self._told.close()
+        self._messages.close()
 
     def _answer(self) -> dict[str, Any]:
-        """The next line, after which the worker is stopped."""
+        """Reads the next answer and stops the worker."""
         assert self._process.stdout is not None
         descriptor = self._process.stdout.fileno()
         end = time.monotonic() + PATIENCE
@@ -89,19 +89,19 @@ class Worker:
         return answer
 
     def _signal(self, number: signal.Signals) -> None:
-        with contextlib.suppress(ProcessLookupError):  # it has ended by itself
+        with contextlib.suppress(ProcessLookupError):  # it has already ended
             os.killpg(self._process.pid, number)
 
     def _why_ended(self) -> str:
         status = self._process.wait()
-        self._told.seek(0)
-        lines = self._told.read().strip().splitlines()
+        self._messages.seek(0)
+        lines = self._messages.read().strip().splitlines()
         how = signal.Signals(-status).name if status < 0 else f"exit code {status}"
         return f"ended with {how}: {lines[-1] if lines else 'no message'}"
 
 
 def installed(python: str, modules: tuple[str, ...]) -> set[str]:
-    """Which of the modules an interpreter can import, without importing them. Raises Failed."""
+    """The modules that an interpreter could import; imports none. Raises Failed."""
     code = "import sys; from importlib.util import find_spec; print(*(m for m in sys.argv[1:] if find_spec(m)))"
     try:
         done = subprocess.run([python, "-c", code, *modules], capture_output=True, text=True, check=True, timeout=60)

@@ -1,4 +1,4 @@
-"""What is measured: the networks, their inputs, and smaller ones for tests. Needs nothing but Python."""
+"""The measured networks and their inputs, and smaller ones for tests. Needs nothing but Python."""
 
 from dataclasses import dataclass, replace
 from typing import Any
@@ -12,7 +12,7 @@ class Layer:
     """Channels of its input; 0 for none."""
     hidden: int
     first: bool
-    """Whether its input is the data, to which no gradient is needed."""
+    """Whether its input is the data, which needs no gradient."""
 
 
 @dataclass(frozen=True)
@@ -25,20 +25,20 @@ class Shape:
     channels: int
     batch: int
     hidden: tuple[int, ...]
-    """Of each layer."""
+    """Hidden channels of each layer."""
     kernel: int
     steps: int
     forecaster: bool = False
-    """Whether as many layers follow that start from the states of the first ones, for as many steps again."""
+    """Whether a second stack of as many layers follows, which starts from the encoder's states, for `steps` steps."""
 
     @classmethod
     def read(cls, record: dict[str, Any]) -> "Shape":
-        """From what JSON makes of `asdict`."""
+        """The shape of a record that `asdict` and JSON made."""
         return cls(**record | {"hidden": tuple(record["hidden"])})
 
     @property
     def encoder(self) -> list[Layer]:
-        """Layers that start from zeros."""
+        """The layers whose initial states are zero."""
         fans_in = (self.channels, *self.hidden)
         return [Layer(a, b, i == 0) for i, (a, b) in enumerate(zip(fans_in, self.hidden, strict=False))]
 
@@ -65,13 +65,13 @@ SHAPES = {
 }
 
 GROWTH_STEPS = {t: Shape(f"T{t}", 32, 1, 4, (32,), 3, t) for t in (10, 20, 40, 80)}
-"""One layer over more and more steps."""
+"""One layer over sequences of increasing length."""
 GROWTH_SIZE = {side: Shape(f"S{side}", side, 1, 4, (32,), 3, 10) for side in (32, 64, 128)}
-"""One layer over larger and larger images."""
+"""One layer over images of increasing size."""
 
 
 def tiny(shape: Shape) -> Shape:
-    """The same network so small that a test can run it."""
+    """The same network, small enough for a test."""
     return replace(
         shape,
         size=max(4, shape.size // 8),

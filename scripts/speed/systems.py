@@ -1,4 +1,4 @@
-"""Which systems there are to measure, in the order of the tables."""
+"""The systems that can be measured, in the order of the tables."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -11,23 +11,23 @@ BACKENDS = ("torch", "jax", "tensorflow")
 
 @dataclass(frozen=True)
 class System:
-    """How a system is started."""
+    """How to start a system's worker process."""
 
     name: str
     request: dict[str, Any]
-    """What its worker is told."""
+    """The worker's request, see worker.py."""
     python: str
-    """The interpreter that can import it."""
+    """The Python interpreter that can import the system."""
     environment: dict[str, str] = field(default_factory=dict)
     note: str = ""
-    """What a reader of its numbers must know."""
+    """A remark that belongs to its numbers."""
 
 
 ZEROS = "the first forecaster layer reads one channel of zeros, because every layer must have an input"
 
 
 def of_torch(python: str, *, kernel_off: bool) -> list[System]:
-    """Ours and the plain cell."""
+    """Our layer with each kind of peephole, and the plain cell."""
     ours = [
         System("ours", {"kind": "ours", "peephole": "none"}, python),
         System("ours, channel", {"kind": "ours", "peephole": "channel"}, python, note="with one peephole per channel"),
@@ -37,12 +37,12 @@ def of_torch(python: str, *, kernel_off: bool) -> list[System]:
         off = {"CONVLSTM_KERNEL": "off"}
         note = "without the compiled kernel"
         ours.append(System("ours, no kernel", {"kind": "ours", "peephole": "none"}, python, off, note))
-    note = "the plain PyTorch cell as this script states it; --peer measures a real file"
+    note = "the plain PyTorch cell of bench/plain.py; --peer measures a file of your own"
     return [*ours, System("plain", {"kind": "plain"}, python, note=note)]
 
 
 def of_files(python: str, peers: Sequence[str]) -> list[System]:
-    """The classes of `NAME=FILE.py:CLASS`. Raises ValueError for other words."""
+    """The classes that texts `NAME=FILE.py:CLASS` name. Raises ValueError for any other text."""
     found = []
     for peer in peers:
         name, _, rest = peer.partition("=")
@@ -54,9 +54,9 @@ def of_files(python: str, peers: Sequence[str]) -> list[System]:
 
 
 def of_keras(pythons: dict[str, str], failures: list[dict[str, str]]) -> list[System]:
-    """Keras on every backend that the interpreters can import, by the interpreter's name, "" for this one.
+    """Keras on every backend that the interpreters can import; `pythons` maps names to paths, "" is this interpreter.
 
-    On torch also with channels first, which is not Keras' default but torch's.
+    On torch Keras runs with channels first, too, which is torch's default but not Keras'.
     """
     found = []
     for interpreter, python in pythons.items():

@@ -1,11 +1,13 @@
-"""Results as text."""
+"""Results of the speed benchmark as tables."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from bench.terminal import aligned
+
 
 def speed_table(rows: Sequence[dict[str, Any]]) -> str:
-    """The systems in one shape and mode."""
+    """One row per system, for one shape and mode."""
     memory = any("peak_mb" in row for row in rows)
     header = ["", "ms", "x floor", "x ours", "min", "max", *(["peak MB", "growth MB"] if memory else [])]
     lines = [header]
@@ -20,7 +22,7 @@ def speed_table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def growth_table(rows: Sequence[dict[str, Any]], unit: str) -> str:
-    """Time per unit at each point relative to the first one."""
+    """Time per unit at each point, relative to the first point."""
     points = list(rows[0]["relative"])
     lines = [[f"per {unit}", *points]]
     lines += [[row["system"], *(_number(row["relative"].get(point)) for point in points)] for row in rows]
@@ -28,7 +30,7 @@ def growth_table(rows: Sequence[dict[str, Any]], unit: str) -> str:
 
 
 def convolution_table(rows: Sequence[dict[str, Any]]) -> str:
-    """Three tables: forward, data gradient, weight gradient with its errors."""
+    """Three tables: forward, data gradient, and weight gradient with its errors."""
     tables = []
     for direction, title in (("forward", "forward"), ("data", "data gradient"), ("weight", "weight gradient")):
         columns = [f"{whose}{direction} {order}" for whose in ("", "our ") for order in ("contiguous", "channels_last")]
@@ -42,17 +44,6 @@ def convolution_table(rows: Sequence[dict[str, Any]]) -> str:
             lines.append([name, *numbers, *(f"{row['errors'][column]:.1e}" for column in errors)])
         tables.append(aligned(lines))
     return "\n\n".join(tables)
-
-
-def aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Columns of one width each, the first to the left and numbers to the right."""
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "\n".join(
-        "  ".join(
-            [line[0].ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True))]
-        )
-        for line in lines
-    )
 
 
 def _number(value: float | None, digits: int = 2) -> str:

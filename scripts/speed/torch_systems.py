@@ -1,4 +1,4 @@
-"""The systems that are PyTorch modules: ours, the plain cell, and classes from files."""
+"""The PyTorch systems: our layer, the plain cell, and classes from files."""
 
 import contextlib
 import importlib.util
@@ -10,19 +10,19 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from bench.plain import PlainCell, State
 from speed.shapes import Layer, Shape
-from speed.worker import Step
+from speed.step import Step
 
-State = tuple[Tensor, Tensor]
 MakeLayer = Callable[[Layer, Shape], nn.Module]
-"""Makes a module called with (x, state, steps), x (B, T, C, H, W) or None, that gives (outputs, last state)."""
+"""Makes a module that maps (x, state, steps), x (B, T, C, H, W) or None, to (outputs, last state)."""
 
 
 class TorchSystem:
-    """A network of some class's layers."""
+    """A network whose layers a function makes."""
 
     def __init__(self, make: MakeLayer, request: dict[str, Any], about: dict[str, str], *, inputs: bool) -> None:
-        """`inputs` says that every layer must have an input, so that the first one of a forecaster reads zeros."""
+        """`inputs`: every layer needs an input, so that the first layer of a forecaster reads zeros."""
         if request["threads"] is not None:
             torch.set_num_threads(request["threads"])
         self._make, self._inputs = make, inputs
@@ -41,7 +41,7 @@ class TorchSystem:
             with self._precision():
                 loss = network(x).float().square().mean()
             loss.backward()
-            return loss.item()
+            return float(loss)
 
         def infer() -> float:
             with torch.inference_mode(), self._precision():
@@ -56,7 +56,7 @@ class TorchSystem:
 
 
 class Network(nn.Module):
-    """The layers of a shape: an encoder and, for a forecaster, layers that start from its states."""
+    """The layers of a shape: an encoder and, for a forecaster, a second stack that starts from its states."""
 
     def __init__(self, make: MakeLayer, shape: Shape, *, inputs: bool) -> None:
         super().__init__()
@@ -104,23 +104,8 @@ def ours(request: dict[str, Any]) -> TorchSystem:
     return TorchSystem(make, request, {"convlstm": __version__, "kernel": kernel}, inputs=False)
 
 
-class PlainCell(nn.Module):
-    """The usual ConvLSTM cell, written once more for this script: one convolution over x and h together."""
-
-    def __init__(self, fan_in: int, hidden: int, kernel: int) -> None:
-        super().__init__()
-        self.hidden = hidden
-        self.conv = nn.Conv2d(fan_in + hidden, 4 * hidden, kernel, padding=kernel // 2)
-
-    def forward(self, x: Tensor | None, h: Tensor, c: Tensor) -> State:
-        gates = self.conv(h if x is None else torch.cat((x, h), dim=1))
-        i, f, o, g = torch.split(gates, self.hidden, dim=1)
-        c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
-        return torch.sigmoid(o) * torch.tanh(c), c
-
-
 class Unrolled(nn.Module):
-    """A cell called as cell(x_t, h, c), in the loop that everyone writes around it."""
+    """The usual loop over time around a cell that is called as cell(x_t, h, c)."""
 
     def __init__(self, cell: nn.Module, hidden: int) -> None:
         super().__init__()
@@ -140,7 +125,7 @@ class Unrolled(nn.Module):
 
 
 def plain(request: dict[str, Any]) -> TorchSystem:
-    """The plain cell in its loop, channels first, as autograd differentiates it."""
+    """The plain cell in its loop over time, channels first, differentiated by autograd."""
 
     def make(layer: Layer, shape: Shape) -> nn.Module:
         return Unrolled(PlainCell(layer.fan_in, layer.hidden, shape.kernel), layer.hidden)
@@ -149,9 +134,9 @@ def plain(request: dict[str, Any]) -> TorchSystem:
 
 
 class Whole(nn.Module):
-    """A class that runs whole sequences, called as in (B, T, C, H, W) to (outputs of layers, states of layers).
+    """A class that maps whole sequences (B, T, C, H, W) to (outputs of layers, states of layers).
 
-    It takes no state, so a layer that starts from one is the class's own cell in our loop.
+    It accepts no initial state, so a layer that starts from one runs the class's own cell in our loop.
     """
 
     def __init__(self, made: nn.Module, hidden: int) -> None:
@@ -163,7 +148,7 @@ class Whole(nn.Module):
             outputs, states = self.made(x)
             h, c = states[-1]
             return outputs[-1], (h, c)
-        (cell,) = self.made.cell_list
+        (cell,) = self.made.get_submodule("cell_list").children()
         h, c = state
         hidden_states = []
         for t in range(steps):
@@ -173,7 +158,7 @@ class Whole(nn.Module):
 
 
 def from_file(request: dict[str, Any]) -> TorchSystem:
-    """A class from a file, in one of two common shapes, which the names of its arguments tell apart."""
+    """A class from a file with one of two common signatures, distinguished by their argument names."""
     path = Path(request["file"])
     spec = importlib.util.spec_from_file_location(path.stem, path)
     if spec is None or spec.loader is None:

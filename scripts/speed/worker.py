@@ -1,13 +1,12 @@
-"""The process of one system: `python -m speed.worker REQUEST`, then a line of JSON for each line of JSON.
+"""The process that measures one system: `python -m speed.worker REQUEST` answers each line of JSON with one line.
 
 {"do": "build", "shape": {...}}                     makes a network and its input
-{"do": "run", "shape": NAME, "mode": "train"}       one step, and its seconds
-{"do": "memory", "shape": NAME}                     peak in MB so far, and its growth since the network was made
-{"do": "convolutions", "rounds": N, "tiny": false}  the table of convolutions
+{"do": "run", "shape": NAME, "mode": "train"}       runs one step and reports its seconds
+{"do": "memory", "shape": NAME}                     peak memory in MB, and its growth since the network was made
+{"do": "convolutions", "rounds": N, "tiny": false}  the table of single convolutions
 """
 
 import ctypes
-import importlib
 import json
 import math
 import os
@@ -16,35 +15,15 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
+from bench.machine import peak_mb
 from speed.shapes import Shape
-
-Step = Callable[[], Any]
-"""One step, done when it returns: its loss, or what its parts took."""
-
-
-class System(Protocol):
-    """Something that is measured."""
-
-    about: dict[str, str]
-    """Versions, and what else decides on its speed."""
-
-    def build(self, shape: Shape) -> dict[str, Step]:
-        """The steps "train" and "infer" of a new network."""
-
-
-MAKERS = {
-    "ours": "speed.torch_systems:ours",
-    "plain": "speed.torch_systems:plain",
-    "file": "speed.torch_systems:from_file",
-    "keras": "speed.keras_systems:make",
-    "floor": "speed.floor:make",
-}
+from speed.step import Measured, Step
 
 
 def main() -> None:
-    # Libraries print; only answers may go where the parent reads.
+    # Libraries print to stdout as well; the parent reads answers only.
     answers = os.fdopen(os.dup(1), "w", buffering=1)
     os.dup2(2, 1)
     request = json.loads(sys.argv[1])
@@ -59,15 +38,16 @@ def main() -> None:
         answers.write(json.dumps(content) + "\n")
         return "error" not in content
 
-    systems: list[System] = []
+    systems: list[Measured] = []
 
     def start() -> dict[str, Any]:
         if request["threads"] is not None:
             _limit_threads(request["threads"])
         if request["allocator"] == "keep":
-            importlib.import_module("convlstm_cli.memory").keep_freed_memory()
-        module, function = MAKERS[request["kind"]].split(":")
-        systems.append(getattr(importlib.import_module(module), function)(request))
+            from convlstm_cli.compute.memory import keep_freed_memory
+
+            keep_freed_memory()
+        systems.append(make(request))
         return systems[0].about
 
     if not answer(start):
@@ -78,10 +58,26 @@ def main() -> None:
         answer(lambda message=message: getattr(handler, message["do"])(message))  # type: ignore[misc]
 
 
-class Handler:
-    """Does what the parent asks for."""
+def make(request: dict[str, Any]) -> Measured:
+    """The system of a request. Imports only what that system needs, since each one has libraries of its own."""
+    kind = request["kind"]
+    if kind == "keras":
+        from speed import keras_systems
 
-    def __init__(self, system: System) -> None:
+        return keras_systems.make(request)
+    if kind == "floor":
+        from speed import floor
+
+        return floor.make(request)
+    from speed import torch_systems
+
+    return {"ours": torch_systems.ours, "plain": torch_systems.plain, "file": torch_systems.from_file}[kind](request)
+
+
+class Handler:
+    """Carries out the parent's messages; each method is the message of its name."""
+
+    def __init__(self, system: Measured) -> None:
         self._system = system
         self._steps: dict[str, dict[str, Step]] = {}
         self._before: dict[str, float] = {}
@@ -108,13 +104,13 @@ class Handler:
         return {"peak_mb": peak, "growth_mb": peak - self._before[message["shape"]]}
 
     def convolutions(self, message: dict[str, Any]) -> dict[str, Any]:
-        module = importlib.import_module("speed.convolutions")
-        return {"rows": module.table(message["rounds"], tiny=message["tiny"])}
+        from speed import convolutions
+
+        return {"rows": convolutions.table(message["rounds"], tiny=message["tiny"])}
 
 
 def _peak_mb() -> float:
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, KB on Linux
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return peak_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 
 def _resident_mb() -> float:
@@ -126,14 +122,14 @@ def _resident_mb() -> float:
 
 
 def _limit_threads(threads: int) -> None:
-    """For every library alike, before it is imported: most count the cores that they may use."""
+    """Limits the threads of every library, before it is imported: most start one for each core that they may use."""
     os.environ["OMP_NUM_THREADS"] = str(threads)
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
 
 
 def _end_with_parent() -> None:
-    """A parent that is killed outright cannot end a worker that it has stopped; Linux can."""
+    """Ends this process when its parent ends: a killed parent cannot end a worker that it has stopped; Linux can."""
     if sys.platform == "linux":
         pr_set_pdeathsig = 1
         ctypes.CDLL(None).prctl(pr_set_pdeathsig, signal.SIGKILL)

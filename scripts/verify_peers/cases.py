@@ -1,4 +1,4 @@
-"""What every peer computes: the cases, their random numbers, and the record of a result. Needs numpy alone.
+"""The cases that every peer computes, their random numbers, and the record of a result. Needs numpy only.
 
 A case is one cell with its options, random weights, a sequence of ten steps, an initial state, and random
 numbers `dy` and `dc` that make a loss of all outputs and the last cell state: sum(y * dy) + sum(c * dc). All
@@ -19,7 +19,7 @@ BATCH, STEPS, IN, HIDDEN = 2, 10, 2, 3
 STATE_SIZE = (2, 3)
 PRECISIONS = ("float32", "float64")
 
-# What of a Keras get_config() decides on what is computed; the rest is of no use without Keras.
+# The entries of a Keras get_config() that affect the computation.
 CELL_OPTIONS = ("activation", "recurrent_activation", "use_bias")
 IMAGE_OPTIONS = (*CELL_OPTIONS, "padding", "strides", "dilation_rate", "data_format")
 
@@ -27,15 +27,15 @@ IMAGE_OPTIONS = (*CELL_OPTIONS, "padding", "strides", "dilation_rate", "data_for
 @dataclass(frozen=True)
 class Case:
     name: str
-    """Also the name of its record."""
+    """The name of the case and of its record."""
     system: str
-    """As the table names it."""
+    """The system's name in the table."""
     interop: str
-    """Suffix of the functions in convlstm_cli/nn/interop.py: from_..., to_...."""
+    """Suffix of the functions from_... and to_... in convlstm_cli/nn/interop.py."""
     peephole: str = "none"
     kernel: tuple[int, int] = (1, 1)
     options: Mapping[str, Any] = field(default_factory=dict)
-    """Options that the peer's cell is made with."""
+    """Options for the constructor of the peer's cell."""
 
 
 KERAS3 = [
@@ -95,7 +95,7 @@ NDRPLZ = [Case("ndrplz", "ndrplz ConvLSTM_pytorch, 2 layers (its equations)", "n
 def draw(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
     """Random float16 arrays of these shapes, the same in every process.
 
-    Weights are drawn wide enough for the gates to move and a hard sigmoid to reach both its flat sides.
+    Weights are wide enough for the gates to vary and for a hard sigmoid to reach both of its flat sides.
     """
     random = np.random.default_rng(zlib.crc32(case.name.encode()))
     return {
@@ -142,10 +142,9 @@ def record(
     computed: Mapping[str, np.ndarray],
     config: Mapping[str, Any],
 ) -> None:
-    """Writes what was drawn, what the peer computed from it, and `config`, which the interop function takes.
+    """Writes the drawn arrays, the peer's results, and `config`, which the interop function takes.
 
-    `computed` has the outputs y, the last states h and c, and a `grad/NAME` for every array that was drawn
-    except dy and dc.
+    `computed` has the outputs y, the last states h and c, and a `grad/NAME` for every drawn array except dy and dc.
     """
     missing = {
         "y",
@@ -155,4 +154,5 @@ def record(
     } ^ computed.keys()
     assert not missing, missing
     about = json.dumps({**asdict(case), "precision": precision, "version": version, "config": dict(config)})
-    np.savez_compressed(folder / f"{case.name}.{precision}.npz", about=np.array(about), **drawn, **computed)
+    arrays: dict[str, Any] = {"about": np.array(about), **drawn, **computed}
+    np.savez_compressed(folder / f"{case.name}.{precision}.npz", **arrays)

@@ -1,6 +1,6 @@
 """tf.keras.experimental.PeepholeLSTMCell, from the last Keras that has it, 2.8. Usage: keras28.py FOLDER"""
 
-# ruff: noqa: E402  Keras is imported after what it needs is back
+# ruff: noqa: E402  Keras is imported after the missing names are restored
 
 import collections
 import inspect
@@ -9,9 +9,9 @@ from pathlib import Path
 
 from tensorflow.python.util import tf_export
 
-# Keras 2.8 is older than Python 3.11 and TensorFlow 2.15, and needs something of each that is gone by now:
-# a tuple type, and an argument of a decorator that only registers names.
-inspect.ArgSpec = collections.namedtuple("ArgSpec", "args varargs keywords defaults")  # type: ignore[attr-defined]
+# Keras 2.8 is older than Python 3.11 and TensorFlow 2.15, and needs one removed name of each: a tuple type, and an
+# argument of a decorator that only registers names.
+vars(inspect)["ArgSpec"] = collections.namedtuple("ArgSpec", "args varargs keywords defaults")
 _export = tf_export.keras_export
 tf_export.keras_export = lambda *names, metaclass=None, **options: _export(*names, **options)  # noqa: ARG005
 

@@ -1,6 +1,6 @@
 """The equations of ndrplz/ConvLSTM_pytorch, independent of convlstm_cli. Usage: ndrplz.py FOLDER
 
-Its repository has no release to install, so this states what its cell computes: one convolution over x and h
+Its repository has no release to install, so this file restates its cell: one convolution over x and h
 concatenated, gates i, f, o, g, zero initial state, and the parameter names cell_list.N.conv.weight and .bias.
 """
 
@@ -29,13 +29,12 @@ class Cell(nn.Module):
 class Network(nn.Module):
     def __init__(self, kernel: tuple[int, int]) -> None:
         super().__init__()
-        self.cell_list = nn.ModuleList(
-            Cell(below, hidden, kernel) for below, hidden in zip([IN, *HIDDENS], HIDDENS, strict=False)
-        )
+        cells = [Cell(below, hidden, kernel) for below, hidden in zip([IN, *HIDDENS], HIDDENS, strict=False)]
+        self.cell_list = nn.ModuleList(cells)
 
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        for cell in self.cell_list:
-            h = c = x.new_zeros(x.shape[0], cell.hidden, *x.shape[-2:])
+        for cell, hidden in zip(self.cell_list, HIDDENS, strict=True):
+            h = c = x.new_zeros(x.shape[0], hidden, *x.shape[-2:])
             outputs = []
             for t in range(x.shape[1]):
                 h, c = cell(x[:, t], h, c)
@@ -53,7 +52,7 @@ def run(case: Case, precision: str, folder: Path) -> None:
 
     inputs = {name: torch.tensor(array.astype(precision)) for name, array in drawn.items()}
     network.load_state_dict({name: inputs[f"weight/{name}"] for name, _ in network.named_parameters()})
-    leaves = {f"weight/{name}": parameter for name, parameter in network.named_parameters()}
+    leaves: dict[str, Tensor] = {f"weight/{name}": parameter for name, parameter in network.named_parameters()}
     leaves["x"] = inputs["x"].requires_grad_()
     y, h, c = network(inputs["x"])
     gradients = torch.autograd.grad((y * inputs["dy"]).sum() + (c * inputs["dc"]).sum(), list(leaves.values()))

@@ -1,4 +1,4 @@
-"""A small model with a model inside, saved as Keras saves it; the same code for Keras 2 and 3."""
+"""A small nested model, saved by Keras; the same code for Keras 2 and 3."""
 
 from pathlib import Path
 from types import ModuleType
@@ -7,7 +7,7 @@ import numpy as np
 
 
 def save(keras: ModuleType, folder: Path, name: str) -> None:
-    """Writes NAME.keras, and NAME.npz with an input x and what the model makes of it, y."""
+    """Writes NAME.keras, and NAME.npz with an input x and the model's output y."""
     inner = keras.Sequential(
         [
             keras.Input((None, 5, 6, 3)),

@@ -1,4 +1,4 @@
-"""Prints how far ours is from each recorded peer; exits 1 if one is too far. Usage: table.py FOLDER
+"""Prints the errors of our cell against each recorded peer; exits with 1 if one is too large. Usage: table.py FOLDER
 
 Runs where convlstm_cli is installed, with tests/nn on the module path.
 """

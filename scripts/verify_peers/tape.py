@@ -1,4 +1,4 @@
-"""A TensorFlow cell over a whole sequence, forward and backward, into a record."""
+"""Runs a TensorFlow cell over a whole sequence, forward and backward, and records the results."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -12,18 +12,18 @@ Forward = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor
 
 
 class Peer(NamedTuple):
-    """One real cell, built."""
+    """One real cell, ready to run."""
 
     forward: Forward
-    """x, h0 and c0 to the outputs y and the last h and c."""
+    """Maps x, h0 and c0 to the outputs y and the last h and c."""
     variables: dict[str, tf.Variable]
     config: dict[str, Any]
-    """What the interop function is told."""
+    """The configuration for the interop function."""
     version: str
 
 
 def unroll(step: Callable[..., tuple[tf.Tensor, list[tf.Tensor]]]) -> Forward:
-    """A whole sequence out of a cell's single step."""
+    """The forward pass over a whole sequence, from a cell's single step."""
 
     def forward(x: tf.Tensor, h: tf.Tensor, c: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         outputs = []

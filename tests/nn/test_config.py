@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import FrozenInstanceError, asdict, replace
+from typing import Any
 
 import pytest
 from hypothesis import given

@@ -1,13 +1,14 @@
-"""The machine that numbers come from."""
+"""The machine that measured numbers come from, and the memory of its processes. Needs nothing but Python."""
 
 import os
 import platform
+import sys
 from pathlib import Path
 from typing import Any
 
 
 def describe() -> dict[str, Any]:
-    """Model of the processor, cores that may be used, memory, system."""
+    """The processor's model and vector instructions, usable cores, memory in GB, and the operating system."""
     return {
         "cpu": _cpuinfo().get("model name") or platform.processor() or platform.machine(),
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
@@ -18,8 +19,13 @@ def describe() -> dict[str, Any]:
 
 
 def has_bfloat16() -> bool:
-    """Whether the processor computes with bfloat16 by itself; elsewhere it is emulated, and slow."""
+    """Whether the processor has bfloat16 arithmetic; elsewhere bfloat16 is emulated, which is slow."""
     return any(flag in ("avx512_bf16", "amx_bf16") for flag in _flags())
+
+
+def peak_mb(max_resident: int) -> float:
+    """`ru_maxrss` of a resource usage in MB (2**20 bytes); the system counts bytes on macOS and KB on Linux."""
+    return max_resident * (1 if sys.platform == "darwin" else 1024) / 2**20
 
 
 def _flags() -> list[str]:
@@ -27,7 +33,7 @@ def _flags() -> list[str]:
 
 
 def _cpuinfo() -> dict[str, str]:
-    """Of the first processor; nothing but on Linux."""
+    """The fields of the first processor in /proc/cpuinfo; empty where there is no such file."""
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

@@ -1,0 +1,1 @@
+"""What several benchmarks share: the machine, the terminal, drawn Moving MNIST folders and the plain PyTorch cell."""
