@@ -1,4 +1,4 @@
-"""A model's forecasts of known frames, scored beside the baselines that it has to beat."""
+"""`evaluate`: scores runs on held-out frames, beside the baselines that they have to beat."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -23,11 +23,11 @@ from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.video.clips import ClipDataset
 
 PICTURED = 3
-"""Clips that are shown as the worst, and as the best."""
+"""Number of clips that are shown as the worst, and as the best."""
 PICTURED_FRAMES = 20
-"""Frames of a row that are shown at most."""
+"""Most frames of a row that are shown."""
 PICTURED_SIDE = 128
-"""Longest side in pixels of a shown frame; larger ones are shrunk."""
+"""Longest side of a shown frame in pixels; larger frames are shrunk."""
 
 
 def evaluate(
@@ -36,21 +36,21 @@ def evaluate(
     config: EvaluateConfig | None = None,
     progress: Progress | None = None,
 ) -> EvaluationReport:
-    """Scores a run, or the mean of several runs' forecasts, beside every baseline, at the size that the runs work at.
+    """Scores a run, or the mean of several runs' forecasts, beside every baseline, at the runs' frame size.
 
-    Memory grows with the number of clips by a few numbers for each lead time only.
+    Each clip takes a few numbers of memory for each lead time.
 
     Args:
         runs: one run, or the members of an ensemble.
-        folders: where the videos are: every frame is scored that no run was trained on nor chose its best epoch by.
-            Without any, the test videos of the first run are.
-        config: which clips, which metrics.
-        progress: is told what happens; None is silence.
+        folders: folders or files of videos. Scored are their frames that no run was trained on or chose its best epoch
+            by. Without folders, the test videos of the first run are scored.
+        config: which clips, which metrics; None for the defaults.
+        progress: receives progress and notes; None is silent.
 
     Raises:
-        UsageError: runs that do not go together, or a device that is not there.
-        RunError: a run without usable weights.
-        InputError: videos that cannot be used, or none that may be scored.
+        UsageError: the runs cannot form an ensemble, or the device does not exist.
+        RunError: a run has no usable weights.
+        InputError: videos cannot be used, or none may be scored.
     """
     config, progress = config or EvaluateConfig(), progress or Progress()
     if len(runs) != 1:
@@ -73,25 +73,25 @@ def evaluate(
         baselines=BASELINES,
         thresholds=config.thresholds,
     )
-    worst, best = _extremes(evaluation)
+    worst, best = _shown(models, clips, evaluation, compute)
     names = [name for name, _ in clips.clips]
-    report = EvaluationReport(
+    scored = set(names)
+    progress.finished()
+    return EvaluationReport(
         runs=tuple(runs),
         folders=tuple(map(str, folders)),
         config=config,
         compute=compute,
         input_frames=input_frames,
         frame_shape=(models[0].config.channels, models[0].config.height, models[0].config.width),
-        videos=tuple(video for video in held_out.library.videos if video.name in set(names)),
+        videos=tuple(video for video in held_out.library.videos if video.name in scored),
         left_out=held_out.left_out,
         clips=tuple(clips.clips),
         evaluation=evaluation,
         skills=bootstrap.skills(evaluation.model, evaluation.baselines, names),
-        worst=tuple(_show(position, models, clips, evaluation, compute) for position in worst),
-        best=tuple(_show(position, models, clips, evaluation, compute) for position in best),
+        worst=worst,
+        best=best,
     )
-    progress.finished()
-    return report
 
 
 def _clips(
@@ -118,11 +118,23 @@ def _clips(
     return clips
 
 
+def _shown(
+    models: Sequence[EncoderForecaster], clips: ClipDataset, evaluation: Evaluation, compute: Compute
+) -> tuple[tuple[ShownClip, ...], tuple[ShownClip, ...]]:
+    """The worst clips and the best ones, with their forecasts."""
+    worst, best = (
+        tuple(_show(position, models, clips, evaluation, compute) for position in positions)
+        for positions in _extremes(evaluation)
+    )
+    return worst, best
+
+
 def _extremes(evaluation: Evaluation) -> tuple[list[int], list[int]]:
-    """Positions of the worst clips and of the best ones by MSE relative to persistence, the utmost first."""
+    """Positions of the worst and of the best clips by MSE relative to persistence, the most extreme first."""
     mse = evaluation.model.per_clip("mse").mean(axis=1)
     copying = evaluation.persistence.per_clip("mse").mean(axis=1)
-    # The smallest normal number makes a still clip the worst, unless the forecast is exact on it too.
+    # Without motion persistence is exact; the smallest normal number then makes the clip the worst, unless the forecast
+    # is exact too.
     order = np.argsort(mse / np.maximum(copying, np.finfo(np.float64).tiny), kind="stable").tolist()
     count = min(PICTURED, max(1, len(order) // 2))
     return order[: -count - 1 : -1], order[:count]
@@ -137,7 +149,7 @@ def _show(
     horizon = truth.shape[1]
     forecast = forecast_members(models, frames, horizon, compute).mean(dim=0)
     rows = {"input": frames[:, -PICTURED_FRAMES:], "truth": truth, "model": forecast}
-    rows |= {name: baseline(frames, horizon) for name, baseline in BASELINES.items()}
+    rows |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
     return ShownClip(
         name,
         start + 1,

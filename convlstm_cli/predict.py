@@ -31,11 +31,12 @@ from convlstm_cli.forecasting.tiling import Tiling, forecast_tiles
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting import pictures
-from convlstm_cli.reporting.spread import COLOUR_MAP, SpreadMaps
+from convlstm_cli.reporting.spread_maps import COLOUR_MAP, SpreadMaps
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import persistence
 from convlstm_cli.scoring.evaluation import Evaluation
-from convlstm_cli.scoring.metrics import finite, mean, score, spread_skill
+from convlstm_cli.scoring.metrics import finite, mean, spread_skill
+from convlstm_cli.scoring.scores import score
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import MIN_SIDE, FrameGeometry
 from convlstm_cli.video.library import find_videos

@@ -25,11 +25,11 @@ from convlstm_cli.forecasting.inference import forecast_clip, to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress, StepReport
-from convlstm_cli.reporting import pictures, report
+from convlstm_cli.reporting import pictures, run_page
 from convlstm_cli.runs.run import SAMPLES, Run
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
 from convlstm_cli.scoring.evaluation import COPYING, Evaluation, evaluate_clips
-from convlstm_cli.scoring.metrics import Scores
+from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.training import memory as fitting
 from convlstm_cli.training.augmentation import augment
 from convlstm_cli.training.config import TrainConfig
@@ -382,7 +382,7 @@ class _Training:
                 "test.json",
                 {"best_epoch": state.best_epoch, "stopped": reason, "seconds": seconds, **test.to_dict()},
             )
-            report.write_run_report(self.run)
+            run_page.write_run_report(self.run)
         self.progress.finished()
         typical = statistics.median(self.step_seconds) if self.step_seconds else None
         return TrainResult(self.run, state.epoch, state.steps, seconds, typical, reason, test)

@@ -8,7 +8,7 @@ import torch
 from helpers import moving_square
 from torch import Tensor
 
-from convlstm_cli.reporting.report import ComparedClip
+from convlstm_cli.reporting.comparison_page import ComparedClip
 
 PEEPHOLES = {"none": 0, "channel": 576, "full": 196_608}
 LAYERS = ("encoder 0", "encoder 1", "forecaster 0", "forecaster 1")

@@ -20,7 +20,7 @@ from typer.testing import CliRunner, Result
 
 from convlstm_cli.cli.app import app
 from convlstm_cli.files import printable
-from convlstm_cli.reporting import report, scorecard
+from convlstm_cli.reporting import run_page, scorecard
 from convlstm_cli.video.reader import open_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and signals of POSIX")
@@ -146,7 +146,7 @@ def test_each_is_predicted_or_refused(place: Path, odd: list[Odd]) -> None:
 
 
 def test_each_is_trained_on_or_refused(place: Path, odd: list[Odd], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(report, "write_run_report", lambda _run: None)  # knows no video, and takes most of the time
+    monkeypatch.setattr(run_page, "write_run_report", lambda _run: None)  # knows no video, and takes most of the time
     for number, each in enumerate(odd):
         output = place / "runs" / str(number)
         result = call(place, "train", each.path, *SMALL, *CLIP, *BUDGET, "-q", "-o", output)

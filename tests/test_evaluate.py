@@ -1,7 +1,6 @@
 import dataclasses
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,70 +8,20 @@ import pytest
 import torch
 from helpers import moving_square
 
-from convlstm_cli.compute.device import Compute, choose
+from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.evaluate import evaluate
-from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip, to_float
-from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.forecasting.inference import forecast_clip
+from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.config import EvaluateConfig
-from convlstm_cli.scoring.evaluation import evaluate_clips
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
-
-
-def test_an_untrained_residual_forecaster_is_persistence(make_folder: Callable[..., Path]) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
-    model = EncoderForecaster(replace(MODEL, forecaster="unconditioned", head="residual"))
-    evaluation = evaluate_clips(model, data.clips("test"), choose("cpu"), batch_size=2)
-    assert evaluation.model.mse == evaluation.persistence.mse
-    assert evaluation.skill == 0.0
-    assert evaluation.model.clips == len(data.clips("test"))
-
-
-def test_persistence_is_scored_against_the_right_frames(make_folder: Callable[..., Path]) -> None:
-    data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
-    clips = torch.stack([data.clips("test")[i] for i in range(len(data.clips("test")))]).double() / 255
-    expected = (clips[:, 3:4] - clips[:, 4:]).square().mean(dim=(0, 2, 3, 4))
-    scores = evaluate_clips(EncoderForecaster(MODEL), data.clips("test"), choose("cpu"), batch_size=3).persistence
-    assert scores.mse == pytest.approx(expected.tolist(), rel=1e-5)
-
-
-def test_forecasting_leaves_the_mode_alone_and_stays_in_range() -> None:
-    network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.conv.weight, std=5.0)
-    forecast = forecast_clip(network, torch.rand(1, 4, 1, 32, 32), 9, choose("cpu"))
-    assert network.training
-    assert forecast.shape == (1, 9, 1, 32, 32)
-    assert forecast.min() >= 0.0
-    assert forecast.max() <= 1.0
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_pieces_are_those_of_the_clip_and_leave_their_reader_alone(dtype: torch.dtype) -> None:
-    network = EncoderForecaster(MODEL).train()
-    torch.nn.init.normal_(network.head.conv.weight)
-    clip, compute = torch.rand(1, 4, 1, 32, 32), Compute(torch.device("cpu"), dtype)
-    pieces = []
-    for piece in forecast_chunks(network, clip, 9, 4, compute):
-        assert network.training
-        assert torch.is_grad_enabled()
-        assert not torch.is_inference_mode_enabled()
-        assert not torch.is_autocast_enabled("cpu")
-        pieces.append(piece)
-    assert [piece.shape[1] for piece in pieces] == [4, 4, 1]
-    assert all(piece.dtype == torch.float32 for piece in pieces)
-    torch.testing.assert_close(torch.cat(pieces, dim=1), forecast_clip(network, clip, 9, compute))
-
-
-def test_bytes_become_the_unit_interval() -> None:
-    frames = to_float(torch.tensor([0, 51, 255], dtype=torch.uint8), torch.device("cpu"))
-    assert frames.tolist() == pytest.approx([0.0, 0.2, 1.0])
 
 
 @pytest.fixture
@@ -95,7 +44,8 @@ def test_training_scores_its_test_beside_every_baseline(run: Run) -> None:
 def test_an_evaluation_without_folders_is_that_of_training_and_so_is_one_of_its_folder(run: Run) -> None:
     test = run.read_test()
     assert test is not None
-    for folders in ([], run.config["data"]["settings"]["folders"]):
+    known: list[str] = run.config["data"]["settings"]["folders"]
+    for folders in ([], known):
         report = evaluate([run], folders, EvaluateConfig(device="cpu", batch_size=3))
         found = report.to_dict()
         for name in ("model", *BASELINES):

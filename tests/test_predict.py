@@ -23,7 +23,7 @@ from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import CHUNK, STRIP_FRAMES, Forecast, predict
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.metrics import score
+from convlstm_cli.scoring.scores import score
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.reader import open_video

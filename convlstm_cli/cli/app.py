@@ -387,7 +387,7 @@ def evaluate(
     report = evaluation.evaluate(runs, folders, config, progress)
     folder = output or scorecard.free_folder(run)
     scorecard.write_scorecard(report, folder)
-    console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report.to_dict()))
+    console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
     progress.note(
         f"wrote {folder} (evaluation.json, scores.csv, report.html, by_lead_time.png, worst.png, best.png)\n"
         f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "

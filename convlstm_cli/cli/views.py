@@ -1,5 +1,7 @@
 """Results as tables and lines for the terminal; `console.py` prints them."""
 
+import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -7,21 +9,20 @@ from rich.markup import escape
 from rich.table import Table
 
 from convlstm_cli.files import printable
-from convlstm_cli.reporting.wording import (
-    IN_WORDS,
-    MORE_METRICS,
-    decimals,
-    evaluation_verdict,
-    ranges,
-    worse_leads,
-)
+from convlstm_cli.reporting.numbers import interval, number, percent, size
+from convlstm_cli.reporting.styles import system_headings
+from convlstm_cli.reporting.wording import decimals, evaluation_verdict, ranges, worse_leads
+from convlstm_cli.scoring import bootstrap
+from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.evaluation import recorded_systems
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
+from convlstm_cli.scoring.result import EvaluationReport
+from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 
 if TYPE_CHECKING:
     from convlstm_cli.export import Export
     from convlstm_cli.predict import Forecast
 
-BASELINES = {"persistence": "copying", "linear_trend": "trend", "optical_flow": "flow"}
-"""What the baselines are called above columns."""
 LEADS = 20
 """Lead times that an evaluation's tables show at most."""
 
@@ -30,9 +31,11 @@ View = tuple[RenderableType, ...]
 
 def test_view(test: dict[str, Any]) -> View:
     """Scores on the test videos by lead time, beside every baseline that there is."""
-    columns = _systems(test)
-    both = {name: columns[name] for name in ("forecast", "copying")}
-    return _score_table(columns, "mse"), "", _score_table(both, "psnr", "ssim"), *_verdicts(test)
+    systems = recorded_systems(test)
+    columns = _columns(systems)
+    both = dict(list(columns.items())[:2])
+    others = [metric for metric in METRICS.values() if metric.brief and metric.name != "mse"]
+    return _score_table(columns, METRICS["mse"]), "", _score_table(both, *others), *_verdicts(systems)
 
 
 def forecast_line(forecast: "Forecast") -> str:
@@ -40,11 +43,12 @@ def forecast_line(forecast: "Forecast") -> str:
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.scores is None:
         return line
-    known = len(forecast.scores["model"]["by_lead_time"]["mse"])
-    size = "native" if forecast.native_size else "the model's"
-    line = f"{line}\n  of the {known} that are known, at {size} size: {_verdicts(forecast.scores)[0]}"
+    systems = recorded_systems(forecast.scores)
+    known = len(systems["model"].mse)
+    which = "native" if forecast.native_size else "the model's"
+    line = f"{line}\n  of the {known} that are known, at {which} size: {_verdicts(systems)[0]}"
     if "spread_skill" in forecast.scores:
-        ratio = _number(forecast.scores["spread_skill"]["mean"], 2)
+        ratio = number(forecast.scores["spread_skill"]["mean"], 2, "∞")
         line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
     return line
 
@@ -57,31 +61,31 @@ def export_view(export: "Export") -> View:
     )
 
 
-def evaluation_view(result: dict[str, Any]) -> View:
+def evaluation_view(report: EvaluationReport) -> View:
     """Scores by lead time beside every baseline, skills with their intervals, and what they say in words."""
-    columns = _systems(result)
-    leads = _shown_leads(len(result["model"]["by_lead_time"]["mse"]))
-    scored = len(result["videos"])
-    clips = f"{result['clips']} clip{'s' * (result['clips'] != 1)} of {scored} video{'s' * (scored != 1)}"
-    lines = [
-        f"{clips}, at {result['height']}x{result['width']} pixels in {'grey' if result['channels'] == 1 else 'colour'}"
-    ]
+    columns = _columns(report.evaluation.pooled())
+    leads = _shown_leads(report.evaluation.model.lead_times)
+    scored, clips = len(report.videos), len(report.clips)
+    channels, height, width = report.frame_shape
+    line = (
+        f"{clips} clip{'s' * (clips != 1)} of {scored} video{'s' * (scored != 1)}, at {height}x{width} pixels in "
+        f"{'grey' if channels == 1 else 'colour'}"
+    )
     tables: list[RenderableType] = []
-    for metrics in (("mse", "mse_sum"), ("mae", "psnr"), ("ssim", "sharpness")):
-        tables += [_score_table(columns, *metrics, leads=leads), ""]
-    for position in range(len(result["settings"]["thresholds"])):
-        events = {name: scores["events"][position] for name, scores in columns.items()}
-        tables += [_event_table(events, leads), ""]
-    if result["spread_skill"] is not None:
-        tables += [_spread_table(result["spread_skill"], leads), ""]
-    return *lines, "", *tables, _skill_table(result), "", *evaluation_verdict(result), "", *_definitions(result)
+    shown = [metric for metric in METRICS.values() if metric.tabulated]
+    for first in range(0, len(shown), 2):  # two metrics side by side fit a terminal
+        tables += [_score_table(columns, *shown[first : first + 2], leads=leads), ""]
+    for at_threshold in zip(*(scores.events for scores in columns.values()), strict=True):
+        tables += [_event_table(dict(zip(columns, at_threshold, strict=True)), leads), ""]
+    if (ratios := report.spread_ratios) is not None:
+        tables += [_spread_table(ratios, len(report.runs), leads), ""]
+    return line, "", *tables, _skill_table(report), "", *evaluation_verdict(report), "", *_definitions(report)
 
 
-def _systems(result: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The scores of the model and of every baseline that there is, by the headings of their columns."""
-    return {"forecast": result["model"]} | {
-        heading: result[name] for name, heading in BASELINES.items() if name in result
-    }
+def _columns(systems: Mapping[str, PooledScores]) -> dict[str, PooledScores]:
+    """Scores by the headings of their columns."""
+    headings = system_headings()
+    return {headings[name]: scores for name, scores in systems.items()}
 
 
 def _shown_leads(leads: int) -> list[int]:
@@ -90,58 +94,61 @@ def _shown_leads(leads: int) -> list[int]:
     return sorted({round(step * (leads - 1) / max(1, shown - 1)) for step in range(shown)})
 
 
-def _event_table(events: dict[str, dict[str, Any]], leads: list[int]) -> Table:
-    """CSI by lead time, and all three scores over all of them, of reaching one threshold."""
-    threshold = next(iter(events.values()))["threshold"]
-    table = _table(f"at least\n{threshold:g}", *(f"CSI\n{name}" for name in events))
+def _event_table(events: Mapping[str, PooledEvents], leads: list[int]) -> Table:
+    """Scores of reaching one threshold: by lead time those that are tabulated, and all over all lead times."""
+    threshold = next(iter(events.values())).threshold
+    shown = [metric for metric in EVENT_METRICS.values() if metric.tabulated]
+    heads = (f"{metric.heading}\n{name}" for metric in shown for name in events)
+    table = _table(f"at least\n{threshold:g}", *heads)
     for lead in leads:
-        values = (scores["by_lead_time"]["csi"][lead] for scores in events.values())
-        table.add_row(str(lead + 1), *(_number(value, 3, missing="-") for value in values))
-    for metric in ("csi", "pod", "far"):
-        values = (scores["mean"][metric] for scores in events.values())
-        table.add_row(f"all {metric.upper()}", *(_number(value, 3, missing="-") for value in values), style="bold")
+        values = (
+            number(scores.by_lead_time[metric.name][lead], metric.decimals, metric.missing)
+            for metric in shown
+            for scores in events.values()
+        )
+        table.add_row(str(lead + 1), *values)
+    for metric in EVENT_METRICS.values():
+        means = (number(scores.mean[metric.name], metric.decimals, metric.missing) for scores in events.values())
+        table.add_row(f"all {metric.heading}", *means, style="bold")
     return table
 
 
-def _spread_table(spread: dict[str, Any], leads: list[int]) -> Table:
-    """How far an ensemble's members lie apart, beside how wrong their mean is."""
-    table = _table(
-        "frames\nahead", f"spread of {spread['members']} members over error\n(1 is reliable, less overconfident)"
-    )
+def _spread_table(ratios: list[float], members: int, leads: list[int]) -> Table:
+    """The spread of an ensemble's members over the error of their mean."""
+    table = _table("frames\nahead", f"spread of {members} members over error\n(1 is reliable, less overconfident)")
     for lead in leads:
-        table.add_row(str(lead + 1), _number(spread["by_lead_time"][lead], 2, missing="-"))
+        table.add_row(str(lead + 1), number(ratios[lead], 2))
     return table
 
 
-def _skill_table(result: dict[str, Any]) -> Table:
+def _skill_table(report: EvaluationReport) -> Table:
     """Skill against each baseline with its interval, and where the forecast is worse."""
-    level = f"{result['interval']['level']:.0%} interval"
-    table = _table("against", "skill", level, "MSE in times of it", "worse at lead times")
-    for name, skill in result["skill_against"].items():
-        ends = skill["interval"]
-        mse, reference = result["model"]["mean"]["mse"], result[name]["mean"]["mse"]
+    table = _table("against", "skill", f"{bootstrap.LEVEL:.0%} interval", "MSE in times of it", "worse at lead times")
+    model = report.evaluation.model
+    for name, skill in report.skills.items():
+        baseline = report.evaluation.baselines[name]
         table.add_row(
-            IN_WORDS[name],
-            _number(skill["mean"], 3, missing="-∞"),
-            "none" if ends is None else " to ".join(_number(end, 3, missing="-∞") for end in ends),
-            f"{mse / reference:.3f}" if reference else "",
-            ranges(worse_leads(result, name)) or "none",
+            BASELINES[name].phrase,
+            number(skill.mean, 3, "−∞"),
+            "none" if skill.interval is None else interval(skill.interval, number, 3, "−∞"),
+            number(model.mean_mse / baseline.mean_mse, 3) if baseline.mean_mse else "",
+            ranges(worse_leads(model.mse, baseline.mse)) or "none",
         )
     return table
 
 
-def _definitions(result: dict[str, Any]) -> list[str]:
+def _definitions(report: EvaluationReport) -> list[str]:
     """What the columns are, in lines that fit a terminal."""
-    values = result["channels"] * result["height"] * result["width"]
+    values = math.prod(report.frame_shape)
     lines = [
         "Values lie in [0, 1]. MSE and MAE are means over pixels and channels; MSE sum is over the",
         f"{values} values of a frame, as papers on video prediction print it. PSNR is of the mean MSE.",
         "SSIM: Wang et al. 2004, as torchmetrics has it: Gaussian window 11x11, σ = 1.5, data range 1.",
         "Sharpness: mean gradient of the forecast over that of the truth; blur lowers it, noise raises it.",
         "Skill is 1 - MSE / MSE of the baseline; its interval is a bootstrap over videos "
-        f"({result['interval']['resamples']} draws).",
+        f"({bootstrap.RESAMPLES} draws).",
     ]
-    if result["settings"]["thresholds"]:
+    if report.config.thresholds:
         lines.append("CSI, POD and FAR are of values at or above the threshold, counts pooled over clips.")
     return lines
 
@@ -149,19 +156,20 @@ def _definitions(result: dict[str, Any]) -> list[str]:
 def comparison_view(summary: dict[str, Any]) -> View:
     """The verdict, the differences it rests on, the arms with their costs, and the MSE by lead time."""
     arms = summary["arms"]
-    copying = summary["baselines"]["persistence"]
-    columns = {arm["name"]: arm["scores"] for arm in arms} | {"copying": copying}
+    copying = PooledScores.from_dict(summary["baselines"]["persistence"])
+    columns = {arm["name"]: PooledScores.from_dict(arm["scores"]) for arm in arms}
+    columns[BASELINES["persistence"].heading] = copying
     costs = _table("arm", "parameters", "step", "steps", "test MSE", "of copying", "of its seeds")
-    digits = decimals("mse", columns)
+    digits = decimals(METRICS["mse"], columns.values())
     for arm in arms:
-        mse, reference = arm["scores"]["mean"]["mse"], copying["mean"]["mse"]
+        mse, reference = columns[arm["name"]].mean_mse, copying.mean_mse
         of_seeds = [run["mse"] for run in arm["runs"]]
         costs.add_row(
             escape(arm["name"]),
             f"{arm['parameters']:,}",
             "-" if arm["step_seconds"] is None else f"{arm['step_seconds'] * 1e3:.0f} ms",
             str(arm["steps"]),
-            _number(mse, digits),
+            number(mse, digits),
             f"{mse / reference:.3f}" if reference else "",
             f"{min(of_seeds):.{digits}f} to {max(of_seeds):.{digits}f}" if len(of_seeds) > 1 else "one seed",
         )
@@ -171,7 +179,7 @@ def comparison_view(summary: dict[str, Any]) -> View:
         f"seeds {', '.join(map(str, summary['seeds']))}, {summary['horizon']} lead times"
     ]
     leads = _shown_leads(summary["horizon"])
-    tables = [_score_table(columns, "mse", leads=leads), "", costs, "", _difference_table(summary)]
+    tables = [_score_table(columns, METRICS["mse"], leads=leads), "", costs, "", _difference_table(summary)]
     warnings = [f"Note: {warning}" for warning in summary["warnings"]]
     return *lines, "", *tables, "", *summary["verdict"], *warnings, *_anatomy_lines(summary)
 
@@ -184,18 +192,14 @@ def _difference_table(summary: dict[str, Any]) -> Table:
         ends = difference["relative_interval"]
         table.add_row(
             escape(name),
-            _percent(difference["relative"]),
-            "none" if ends is None else f"{_percent(ends[0])} to {_percent(ends[1])}",
-            _number(difference["p"], 3, missing="-"),
-            _number(difference["p_holm"], 3, missing="-"),
-            _number(difference["effect_size"], 2, missing="-"),
+            percent(difference["relative"]),
+            "none" if ends is None else interval(ends, percent),
+            number(difference["p"], 3),
+            number(difference["p_holm"], 3),
+            number(difference["effect_size"], 2),
             f"{difference['seeds_better']} of {difference['seeds']}",
         )
     return table
-
-
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{100 * share:+.2f} %"
 
 
 def _anatomy_lines(summary: dict[str, Any]) -> list[str]:
@@ -215,7 +219,7 @@ def plan_view(plan: dict[str, Any]) -> View:
         {
             "a batch": f"{batch} clips of {frames} frames, {channels} x {height} x {width}",
             "parameters": f"{plan['parameters']:,}",
-            "expected memory": f"{_size(plan['expected_memory'])} for a training step, beside the libraries",
+            "expected memory": f"{size(plan['expected_memory'])} for a training step, beside the libraries",
         }
     )
     return *data_view(plan), "", facts, "", "nothing was trained (--dry-run)"
@@ -225,9 +229,9 @@ def data_view(data: dict[str, Any]) -> View:
     """Videos, clips and problems of a folder."""
     table = _table("video", "frames", "size", "fps", "colour", left=1)
     for video in data["videos"]:
-        size = f"{video['source_width']}x{video['source_height']}"
+        frame = f"{video['source_width']}x{video['source_height']}"
         fps = "" if video["fps"] is None else f"{video['fps']:g}"
-        table.add_row(escape(video["name"]), str(video["frames"]), size, fps, "grey" if video["grey"] else "rgb")
+        table.add_row(escape(video["name"]), str(video["frames"]), frame, fps, "grey" if video["grey"] else "rgb")
     clips = ", ".join(f"{count} {subset}" for subset, count in data["clips"].items())
     lines = [f"{len(data['videos'])} usable videos, {data['frames']} frames; clips: {clips}; split {data['split']}"]
     lines += [f"not used: {problem['path']}: {problem['reason']}" for problem in data["problems"]]
@@ -274,36 +278,39 @@ def facts_table(facts: dict[str, Any]) -> Table:
     return table
 
 
-def _score_table(columns: dict[str, dict[str, Any]], *metrics: str, leads: list[int] | None = None) -> Table:
-    """Metrics by lead time, side by side for each entry as `Scores.to_dict` gives it; `leads` (from 0) are shown."""
+def _score_table(columns: Mapping[str, PooledScores], *metrics: Metric, leads: list[int] | None = None) -> Table:
+    """Metrics by lead time, side by side for each column; only `leads` (from 0) are shown where they are given."""
     cells = [(metric, scores) for metric in metrics for scores in columns.values()]
-    heads = (f"{MORE_METRICS[metric][0]}\n{name}" for metric in metrics for name in columns)
+    heads = (f"{metric.heading}\n{name}" for metric in metrics for name in columns)
     table = _table("frames\nahead", *heads)
-    leads = leads or list(range(len(next(iter(columns.values()))["by_lead_time"]["mse"])))
-    digits = {metric: decimals(metric, columns) for metric in metrics}
+    leads = leads or list(range(len(next(iter(columns.values())).mse)))
+    digits = {metric.name: decimals(metric, columns.values()) for metric in metrics}
 
-    def cell(value: float | None, metric: str) -> str:
-        return _number(value, digits[metric], missing="∞" if metric == "psnr" else "-")
+    def cell(value: float | None, metric: Metric) -> str:
+        return number(value, digits[metric.name], metric.missing)
 
     for lead in leads:
-        table.add_row(str(lead + 1), *(cell(scores["by_lead_time"][metric][lead], metric) for metric, scores in cells))
-    table.add_row("mean", *(cell(scores["mean"][metric], metric) for metric, scores in cells), style="bold")
+        values = (cell(scores.by_lead_time[metric.name][lead], metric) for metric, scores in cells)
+        table.add_row(str(lead + 1), *values)
+    table.add_row("mean", *(cell(scores.mean[metric.name], metric) for metric, scores in cells), style="bold")
     return table
 
 
-def _verdicts(scores: dict[str, Any]) -> list[str]:
+def _verdicts(systems: Mapping[str, PooledScores]) -> list[str]:
     """The model's MSE beside that of every baseline that there is, copying the last frame first."""
-    mse = scores["model"]["mean"]["mse"]
+    mse = systems["model"].mean_mse
     lines = []
-    for name, words in IN_WORDS.items():
-        if name not in scores:
+    for name, baseline in BASELINES.items():
+        if name not in systems:
             continue
-        reference = scores[name]["mean"]["mse"]
+        reference = systems[name].mean_mse
         if reference:
             worse = ": WORSE than that" if mse > reference else ""
-            lines.append(f"MSE {mse:.5f}, {mse / reference:.2f} times that of {words} ({reference:.5f}){worse}")
+            lines.append(
+                f"MSE {mse:.5f}, {mse / reference:.2f} times that of {baseline.phrase} ({reference:.5f}){worse}"
+            )
         else:
-            lines.append(f"MSE {mse:.5f}; {words} is exact here.")
+            lines.append(f"MSE {mse:.5f}; {baseline.phrase} is exact here.")
     return lines
 
 
@@ -312,11 +319,3 @@ def _table(*headings: str, left: int = 1) -> Table:
     for index, heading in enumerate(headings):
         table.add_column(heading, justify="left" if index < left else "right")
     return table
-
-
-def _number(value: float | None, digits: int, *, missing: str = "∞") -> str:
-    return missing if value is None else f"{value:.{digits}f}"
-
-
-def _size(size: int) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -17,7 +17,8 @@ from convlstm_cli.nn.cell import CellValues
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.probe import watching
 from convlstm_cli.scoring.evaluation import evaluate_clips
-from convlstm_cli.scoring.metrics import Scores, finite, mean
+from convlstm_cli.scoring.metrics import finite, mean
+from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.video.clips import ClipDataset
 
 CLOSED = 0.1

@@ -23,14 +23,16 @@ from convlstm_cli.forecasting.inference import forecast_members, to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
 from convlstm_cli.progress import Progress
+from convlstm_cli.reporting.comparison_page import ComparedClip, write_comparison_report
 from convlstm_cli.reporting.pictures import thumbnail
-from convlstm_cli.reporting.report import FILM_LABELS, ComparedClip, write_comparison_report
+from convlstm_cli.reporting.styles import system_headings, system_labels
 from convlstm_cli.runs.comparisons import SUMMARY
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.bootstrap import difference_interval
 from convlstm_cli.scoring.evaluation import COPYING, evaluate_clips
-from convlstm_cli.scoring.metrics import DEFINITIONS, Scores, finite
+from convlstm_cli.scoring.metrics import definitions, finite
+from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.training.memory import training_memory
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.clips import ClipDataset
@@ -142,7 +144,7 @@ def judge(
         "verdict": verdict(reference, differences, _in_words(case.arms), extended=case.extended),
         "anatomy": found,
         "warnings": [*case.warnings, *_warnings(case, scores, baselines)],
-        "definitions": DEFINITIONS,
+        "definitions": definitions(),
         "compute": {"device": str(compute.device), "precision": compute.precision},
         "versions": versions(),
     }
@@ -158,7 +160,7 @@ def judge(
 
 def unique_names(names: Sequence[str]) -> list[str]:
     """Names for arms, numbered where one is taken; those of other rows of a picture are."""
-    taken = {"input", "truth", "model", *BASELINES, *FILM_LABELS.values()}
+    taken = {"input", "truth", "model", *BASELINES, *system_headings().values(), *system_labels().values()}
     unique = []
     for name in names:
         numbered = (f"{name}-{number}" for number in itertools.count(2))
@@ -333,6 +335,6 @@ def _compared_clip(position: int, case: Case, networks: dict[str, EncoderForecas
     frames, truth = to_float(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
     horizon = truth.shape[1]
     rows = {"input": frames, "truth": truth}
-    rows |= {name: BASELINES[name](frames, horizon) for name in SHOWN_BASELINES}
+    rows |= {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
     rows |= {name: forecast_members([network], frames, horizon, compute)[0] for name, network in networks.items()}
     return ComparedClip(video, start + 1, {name: thumbnail(row[0], PICTURED_SIDE) for name, row in rows.items()})

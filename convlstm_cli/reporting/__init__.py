@@ -1,4 +1,4 @@
-"""Reports: HTML pages, charts, films, strips, and the words that results are told in.
+"""Reports: HTML pages, charts, films, strips, and the sentences that state results.
 
-Owns what a result looks like; measures nothing.
+Owns how a result looks; measures nothing.
 May import scoring/ and everything below it."""

@@ -1,7 +1,4 @@
-"""Charts as SVG text that stands inside a page and takes the colour of its ink from there.
-
-None has a legend: the page shows one for all of them.
-"""
+"""Charts as SVG text for a page, in the page's own ink. The page shows one legend for all of them."""
 
 import contextlib
 import hashlib
@@ -21,76 +18,57 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
 from convlstm_cli.reporting.pictures import Image
-from convlstm_cli.scoring.baselines import NAMES
+from convlstm_cli.reporting.styles import Style
 
-INK = "#7f8c9b"  # readable on white and on black, for files that do not know what they stand on
-LABELS = {"model": "forecast", **NAMES}
+INK = "#7f8c9b"
+"""Colour of axes and text, readable on white and on black; a page replaces it by its own."""
 WIDTH = 3.6
-"""Inches of a chart of lines, which a page shows two in a row or, on a phone, one."""
+"""Width in inches of a chart of lines; a page shows two in a row or, on a phone, one."""
 NARROW = 3.1
-"""Inches of a chart of bars, which a page shows three in a row."""
+"""Width in inches of a chart of bars; a page shows three in a row."""
 ROW = 0.15
-"""Inches of a bar."""
+"""Height of a bar in inches."""
 LETTERS = 16
-"""Of a name on an axis before it is broken."""
+"""Length of a name on an axis before it is wrapped."""
 DECADES = 5.0
 """Largest over least value of a learning curve above which its axis is logarithmic."""
 MARKED = 30
-"""Values of a line that get a marker each, at most."""
+"""Most values of a line that get a marker each."""
 COLOUR_MAP = "RdBu_r"
-"""Diverging, and told apart by the colour-blind."""
+"""Diverging, and readable by the colour-blind."""
 
 
-@dataclass(frozen=True)
-class Style:
-    """How one system looks in every chart."""
-
-    colour: str
-    dashes: tuple[float, ...] = ()
-    """Lengths of strokes and gaps in points; none is a solid line."""
-    marker: str = "o"
-
-
-# About as far from white as from black, told apart by the colour-blind, and by their strokes and markers too.
-STYLES = {
-    "model": Style("#2f7ed8"),
-    "persistence": Style("#868e98", (5, 2), "x"),
-    "linear_trend": Style("#a3812f", (6, 2, 1, 2), "+"),
-    "optical_flow": Style("#8f7cc0", (1.5, 1.5), "1"),
-}
-_ARMS = (
-    Style("#2f7ed8", marker="o"),
-    Style("#dd5a1c", marker="s"),
-    Style("#119a6d", marker="^"),
-    Style("#c2549a", marker="D"),
-    Style("#94881f", marker="v"),
-)
-
-
-def arm_styles(names: Sequence[str]) -> dict[str, Style]:
-    """How the arms of a comparison look, in their order."""
-    return {name: _ARMS[position % len(_ARMS)] for position, name in enumerate(names)}
+Ends = Sequence[float | None]
+"""Low and high of an interval; None where an end is infinite."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """Values over lead times or steps; a gap where there is no number."""
+    """Values over lead times or steps; None leaves a gap."""
 
     values: Sequence[float | None]
     style: Style
     at: Sequence[float] | None = None
-    """Where they stand; 1, 2 and so on if None."""
-    interval: Sequence[Sequence[float] | None] | None = None
+    """Positions on the x axis; 1, 2 and so on if None."""
+    interval: Sequence[Ends | None] | None = None
     """Low and high of each value."""
     solid: Sequence[bool] | None = None
-    """Whose marker is filled; all if None."""
+    """Whether the marker of each value is filled; None for the plain markers of a line."""
     width: float = 1.5
 
 
 def line_chart(
     alt: str, lines: Sequence[Line], x_label: str, y_label: str, *, zero: str = "", percent: bool = False
 ) -> str:
-    """Lines, each with its interval shaded. `zero`: "bottom" begins the axis there, "line" draws one."""
+    """Lines, each with its interval shaded.
+
+    Args:
+        alt: what the chart shows, for those who cannot see it.
+        lines: from the back to the front.
+        x_label, y_label: of the axes.
+        zero: "bottom" begins the y axis at 0, "line" draws a line there.
+        percent: whether the values are shares.
+    """
     with _drawing():
         figure, axes = _figure(2.45, x_label, y_label)
         for order, line in enumerate(lines, start=3):
@@ -124,7 +102,7 @@ def curves_chart(alt: str, lines: Sequence[Line], x_label: str, y_label: str) ->
 
 
 def forest_chart(alt: str, rows: Mapping[str, Line], x_label: str) -> str:
-    """A row for each entry: its one value as a share with its interval, and a line at zero."""
+    """A row for each entry, with its one value as a share, its interval, and a line at zero."""
     with _drawing():
         names = [textwrap.fill(name, LETTERS) for name in rows]
         lines = sum(name.count("\n") + 1 for name in names)
@@ -134,11 +112,12 @@ def forest_chart(alt: str, rows: Mapping[str, Line], x_label: str) -> str:
             [value] = row.values
             [ends] = row.interval or [None]
             if ends is not None:
-                axes.plot(ends, [position] * 2, color=row.style.colour, linewidth=2.2, solid_capstyle="butt")
+                low, high = np.asarray(ends, np.float64)
+                axes.plot([low, high], [position] * 2, color=row.style.colour, linewidth=2.2, solid_capstyle="butt")
             if value is not None:
                 axes.plot([value], [position], color=row.style.colour, marker=row.style.marker, markersize=6)
         _name_rows(axes, names, 0.6)
-        # Room on both sides, so that the zero line never is the frame.
+        # Room on both sides keeps the zero line off the frame.
         widest = max(abs(end) for end in axes.get_xlim())
         low, high = axes.get_xlim()
         axes.set_xlim(min(low, -0.2 * widest), max(high, 0.2 * widest))
@@ -149,14 +128,14 @@ def forest_chart(alt: str, rows: Mapping[str, Line], x_label: str) -> str:
 
 @dataclass(frozen=True)
 class Bars:
-    """One system's entry in each row of a chart of bars; None where it has none."""
+    """The entries of one system in the rows of a chart of bars; None where a row has none."""
 
     style: Style
     rows: Sequence[Any]
 
 
 def dotted_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str) -> str:
-    """Bars of shares: each entry is the mean, and the values of single runs, which are its dots."""
+    """Bars of shares. An entry is a mean, drawn as a bar, and the values of single runs, drawn as dots."""
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
         for place, thick, style, (mean, dots) in _entries(bars):
@@ -169,9 +148,9 @@ def dotted_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: 
 
 
 def two_sided_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str, reach: float) -> str:
-    """Bars of shares to both sides of zero: each entry is the left one and the right one, both positive.
+    """Bars of shares to both sides of zero. An entry is the left and the right share, both positive.
 
-    `reach` is the largest of all that stand side by side, so that they share their scale.
+    `reach` is the largest share of all charts in a row, which gives them one scale.
     """
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
@@ -185,9 +164,9 @@ def two_sided_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_labe
 
 
 def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label: str, reach: float) -> str:
-    """Distributions: each entry has the values of the quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1.
+    """Distributions. An entry has the quantiles 0, 0.05, 0.25, 0.5, 0.75, 0.95 and 1.
 
-    `reach` is as that of `two_sided_bars`.
+    `reach` is the largest absolute value of all charts in a row, which gives them one scale.
     """
     with _drawing():
         figure, axes = _grouped(labels, len(bars), x_label)
@@ -203,18 +182,9 @@ def quantile_bars(alt: str, labels: Sequence[str], bars: Sequence[Bars], x_label
 
 
 def heat_map(values: Sequence[Sequence[float]], limit: float) -> Image:
-    """(H, W) from -limit to limit as a picture (H, W, 3)."""
+    """Values (H, W) from -limit to limit as a picture (H, W, 3)."""
     shares = np.clip(np.asarray(values, np.float64) / (2 * limit) + 0.5, 0.0, 1.0)
     return np.asarray(matplotlib.colormaps[COLOUR_MAP](shares, bytes=True)[..., :3], np.uint8)
-
-
-def swatch(style: Style) -> str:
-    """A piece of a system's line, for a legend."""
-    dashes = f' stroke-dasharray="{" ".join(f"{length:g}" for length in style.dashes)}"' if style.dashes else ""
-    return (
-        f'<svg class="swatch" viewBox="0 0 22 6" aria-hidden="true">'
-        f'<path d="M0 3H22" stroke="{style.colour}" stroke-width="{2 if dashes else 4}"{dashes} /></svg>'
-    )
 
 
 @contextlib.contextmanager
@@ -222,17 +192,17 @@ def _drawing() -> Iterator[None]:
     ink = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
     settings: Any = {
         **dict.fromkeys(ink, INK),
-        "font.family": "DejaVu Sans",  # measured with, and wider than what most systems show
+        "font.family": "DejaVu Sans",  # measures text, and is wider than the fonts that most systems show
         "font.size": 8.5,
         "axes.linewidth": 0.7,
         "axes.spines.top": False,
         "axes.spines.right": False,
-        "text.parse_math": False,  # a name with dollar signs is a name
+        "text.parse_math": False,  # names may have dollar signs
         "svg.fonttype": "none",
         "svg.hashsalt": "convlstm",
     }
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph")  # browsers have the letters that the font lacks
+        warnings.filterwarnings("ignore", "Glyph")  # browsers have the glyphs that the font lacks
         yield
 
 
@@ -254,12 +224,12 @@ _PERCENT = FuncFormatter(_percent)
 def _draw_line(axes: Axes, line: Line, order: int) -> None:
     at = list(line.at or range(1, len(line.values) + 1))
     values = [np.nan if value is None else value for value in line.values]
-    marked = len(values) <= (MARKED if line.width >= 1 else 1)  # thin lines stand in crowds
     if line.interval is not None:
         low, high = np.array([ends or (None, None) for ends in line.interval], np.float64).T  # None is NaN there
         if len(values) == 1:
             axes.vlines(at, low, high, color=line.style.colour, alpha=0.5)
         axes.fill_between(at, low, high, color=line.style.colour, alpha=0.18, linewidth=0, zorder=order - 1)
+    marked = len(values) <= MARKED and line.width >= 1  # thin lines are many
     axes.plot(
         at,
         values,
@@ -270,22 +240,46 @@ def _draw_line(axes: Axes, line: Line, order: int) -> None:
         markersize=3,
         zorder=order,
     )
-    if line.solid is not None:
+    if line.solid is None:
+        _mark(axes, line.style, at, values, _alone(values), order)
+    else:
         for solid in (False, True):
             chosen = [index for index, each in enumerate(line.solid) if each == solid]
-            axes.plot(
-                [at[index] for index in chosen],
-                [values[index] for index in chosen],
-                line.style.marker,
-                color=line.style.colour,
-                markerfacecolor=line.style.colour if solid else "none",
-                markersize=4.5,
-                zorder=order,
-            )
+            _mark(axes, line.style, at, values, chosen, order, solid=solid)
+
+
+def _mark(
+    axes: Axes,
+    style: Style,
+    at: Sequence[float],
+    values: Sequence[float],
+    chosen: Sequence[int],
+    order: int,
+    *,
+    solid: bool = True,
+) -> None:
+    """Draws the markers of the values at the chosen positions."""
+    if not chosen:
+        return
+    axes.plot(
+        [at[index] for index in chosen],
+        [values[index] for index in chosen],
+        style.marker,
+        color=style.colour,
+        markerfacecolor=style.colour if solid else "none",
+        markersize=4.5,
+        zorder=order,
+    )
+
+
+def _alone(values: Sequence[float]) -> list[int]:
+    """Positions of the values without a neighbour, which a line alone does not show."""
+    known = [False, *np.isfinite(values).tolist(), False]
+    return [index for index in range(len(values)) if known[index : index + 3] == [False, True, False]]
 
 
 def _grouped(labels: Sequence[str], series: int, x_label: str) -> tuple[Figure, Axes]:
-    """Axes with a row for each label, of as many bars as there are series."""
+    """Axes with a row for each label, each with room for a bar of every series."""
     figure, axes = _figure(0.55 + len(labels) * (ROW * series + 0.1), x_label, "", NARROW)
     _name_rows(axes, labels, 0.5)
     for border in range(1, len(labels)):
@@ -294,7 +288,7 @@ def _grouped(labels: Sequence[str], series: int, x_label: str) -> tuple[Figure, 
 
 
 def _entries(bars: Sequence[Bars]) -> Iterator[tuple[float, float, Style, Any]]:
-    """Every entry that there is, with its place, its thickness and its style."""
+    """Every entry with its place, its thickness and its style."""
     share = 0.8 / max(1, len(bars))
     for index, each in enumerate(bars):
         for row, entry in enumerate(each.rows):
@@ -303,7 +297,7 @@ def _entries(bars: Sequence[Bars]) -> Iterator[tuple[float, float, Style, Any]]:
 
 
 def _name_rows(axes: Axes, names: Sequence[str], margin: float) -> None:
-    """The first row above all others."""
+    """Labels the rows, the first at the top."""
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 1 + margin, -margin)
     axes.tick_params(axis="y", length=0)
@@ -311,13 +305,13 @@ def _name_rows(axes: Axes, names: Sequence[str], margin: float) -> None:
 
 
 def _svg(figure: Figure, alt: str) -> str:
-    """A figure as an element of a page: scalable, with the ink of the page, and with names of its own."""
+    """A figure as an SVG element that scales, takes the page's ink, and has ids that no other chart has."""
     file = io.StringIO()
     figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = file.getvalue()
     text = text[text.index("<svg") :]
     text = re.sub(r"<!--.*?-->|<style.*?</style>|<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
-    prefix = "c" + hashlib.sha256((alt + text).encode()).hexdigest()[:10]  # ids count for the whole page
+    prefix = "c" + hashlib.sha256((alt + text).encode()).hexdigest()[:10]  # ids are global in a page
     used = set(re.findall(r'(?:xlink:href="|url\()#([\w-]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda found: f' id="{prefix}-{found[1]}"' if found[1] in used else "", text)
     text = re.sub(r'(xlink:href="|url\()#', rf"\g<1>#{prefix}-", text)

@@ -1,4 +1,4 @@
-"""Clips as films: rows of frames that a page plays in step, without a video format or a script."""
+"""Films: rows of frames that a page plays in step, without a video format or a script."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,16 +9,17 @@ from torch import Tensor
 from convlstm_cli.reporting.pictures import data_uri, encode, thumbnail, to_image
 
 SIDE = 96
-"""Longest side in pixels of a frame; larger ones are shrunk."""
+"""Longest side of a frame in pixels; larger frames are shrunk."""
 SHOWN_SIDE = 128
-"""Longest side in a page, about: small frames are enlarged by whole numbers."""
+"""Approximate longest side in a page: small frames are enlarged by whole numbers."""
 FRAMES = 40
-"""Of the input, the last ones, and of the forecast, the first ones, at most."""
+"""Most frames of the input (its last ones) and of a forecast (its first ones)."""
 FRAME_SECONDS = 0.25
+"""How long a frame is shown."""
 LOSSLESS_BYTES = 32_000
-"""Of a row of frames; noise makes more, and a page of many clips too large."""
+"""Size of a row of frames above which it is compressed with loss: noise would make a page too large."""
 QUALITY = 90
-"""Of what is compressed with loss, from 1 to 100."""
+"""Quality of lossy compression, from 1 to 100."""
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,12 @@ class Panel:
 
     label: str
     address: str
-    """Its frames beside each other, as a data URI."""
+    """Its frames side by side, as a data URI."""
 
 
 @dataclass(frozen=True)
 class Film:
-    """The input, once, and panels that go on from it."""
+    """The input, and panels that continue it."""
 
     title: str
     seen: int
@@ -40,19 +41,19 @@ class Film:
     ahead: int
     """Frames of every panel."""
     width: int
-    """Of a frame as it is shown, in pixels."""
+    """Width of a shown frame in pixels; `height` likewise."""
     height: int
     input_address: str
     panels: tuple[Panel, ...]
 
     @property
     def frames(self) -> int:
-        """Of the whole film."""
+        """Frames of the whole film."""
         return self.seen + self.ahead
 
     @property
     def seconds(self) -> float:
-        """How long it plays."""
+        """Duration of the film."""
         return self.frames * FRAME_SECONDS
 
     @property
@@ -62,7 +63,7 @@ class Film:
 
 
 def film(title: str, rows: Mapping[str, Tensor], labels: Mapping[str, str]) -> Film:
-    """A film of rows (T, C, H, W) in [0, 1], one of them `input`; a panel is called by its label or else its name."""
+    """Makes a film from rows (T, C, H, W) in [0, 1], one of them `input`; `labels` may replace the names of rows."""
     rows = {name: thumbnail(frames, SIDE) for name, frames in rows.items()}
     seen = rows.pop("input")[-FRAMES:]
     ahead = {name: frames[:FRAMES] for name, frames in rows.items()}
@@ -80,7 +81,7 @@ def film(title: str, rows: Mapping[str, Tensor], labels: Mapping[str, str]) -> F
 
 
 def _address(frames: Tensor) -> str:
-    """The frames beside each other, without loss unless that takes too many bytes."""
+    """The frames side by side as a data URI, lossless up to `LOSSLESS_BYTES`."""
     picture = np.hstack([to_image(frame) for frame in frames])
     encoded = encode(picture, ".webp")
     if len(encoded) > LOSSLESS_BYTES:

@@ -19,13 +19,13 @@ Image = npt.NDArray[np.uint8]
 def write_strip(path: Path, rows: Mapping[str, Tensor]) -> None:
     """Writes a PNG with one labelled row of frames for each entry, (T, C, H, W) in [0, 1].
 
-    A row called `input` is numbered up to 0, the last frame seen; the others count lead times from 1.
+    The frames of a row named `input` are numbered up to 0, the last input frame; other rows count lead times from 1.
     """
     write_image(path, strip(rows))
 
 
 def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
-    """The picture that `write_strip` writes: (H, W, 3) RGB; with a line of text above it if there is a `title`."""
+    """The picture that `write_strip` writes, (H, W, 3) RGB, below a line of text where there is a `title`."""
     gap, header = 4, 18
     first = next(iter(rows.values()))
     height, width = first.shape[-2:]
@@ -45,27 +45,27 @@ def strip(rows: Mapping[str, Tensor], title: str = "") -> Image:
             picture[top : top + height, left : left + width] = tile
     if title:
         line = np.full((32, picture.shape[1], 3), 24, np.uint8)
-        _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV's letters are ASCII
+        _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV draws ASCII only
         picture = np.vstack((line, picture))
     return picture
 
 
 def thumbnail(frames: Tensor, side: int) -> Tensor:
-    """A copy of (T, C, H, W) on the CPU, made smaller where a side is longer than `side` pixels."""
+    """A copy of frames (T, C, H, W) on the CPU, shrunk where a side is longer than `side` pixels."""
     longest = max(frames.shape[-2:])
     if longest <= side:
-        return frames.detach().to("cpu", copy=True)  # a view would keep all that was computed with it
+        return frames.detach().to("cpu", copy=True)  # a view would keep the whole batch in memory
     height, width = (max(1, round(each * side / longest)) for each in frames.shape[-2:])
     return F.interpolate(frames, (height, width), mode="area").cpu()
 
 
 def to_image(frame: Tensor) -> Image:
-    """(C, H, W) in [0, 1] to (H, W, 3) RGB uint8."""
+    """Converts (C, H, W) in [0, 1] to (H, W, 3) RGB uint8."""
     return to_channels(to_frame(frame), 3)
 
 
 def to_frame(pixels: Tensor) -> Frame:
-    """(C, H, W) in [0, 1] to (H, W, C) uint8."""
+    """Converts (C, H, W) in [0, 1] to (H, W, C) uint8."""
     return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
 
 
@@ -76,14 +76,14 @@ def write_image(path: Path, picture: Image) -> None:
 
 
 def encode(picture: Image, suffix: str = ".png", *, quality: int | None = None) -> bytes:
-    """(H, W, 3) RGB as the bytes of a `.png` or `.webp` file; of WebP without loss unless there is a `quality`."""
-    options = [cv2.IMWRITE_WEBP_QUALITY, quality or 101] if suffix == ".webp" else []  # above 100 is without loss
+    """Encodes (H, W, 3) RGB as a `.png` or `.webp` file; WebP is lossless unless a `quality` is given."""
+    options = [cv2.IMWRITE_WEBP_QUALITY, quality or 101] if suffix == ".webp" else []  # above 100 is lossless
     _, encoded = cv2.imencode(suffix, cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
     return bytes(encoded)
 
 
 def data_uri(kind: str, encoded: bytes) -> str:
-    """An encoded picture as an address that holds it."""
+    """An encoded picture as a data URI."""
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
 
 

@@ -1,4 +1,4 @@
 """Scores: metrics, baselines, held-out frames and the bootstrap.
 
-Owns what is measured of a forecast, as dataclasses.
+Owns how good a forecast is, as dataclasses.
 May import forecasting/ and everything below it."""

@@ -1,11 +1,11 @@
-"""Forecasts that need no training: what a model has to beat.
+"""Baselines: forecasts that need no training, which a model has to beat.
 
-Each takes frames (B, T, C, H, W) in [0, 1] with any T from 1, and a horizon, and gives (B, horizon, C, H, W) in
-[0, 1] on the same device. Of a single frame, which shows no change, each copies it.
+A baseline is one entry of `BASELINES`, which evaluations, JSON, tables, charts, reports and sentences read.
 """
 
 import itertools
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,41 +13,57 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.nn.motion import Advection
+from convlstm_cli.registry import Registry
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.opencv import cv2
 
-Baseline = Callable[[Tensor, int], Tensor]
-
 PAIRS = 3
-"""Pairs of successive frames, the last ones, whose motion is averaged."""
+"""Pairs of successive frames, at the end of the input, whose motion is averaged."""
 LEAST_SIDE = 12
 """Pixels that OpenCV's DIS needs; smaller frames are extended by their edges."""
 
 
+@dataclass(frozen=True)
+class Baseline:
+    """A baseline, and what it is called."""
+
+    name: str
+    """In files."""
+    label: str
+    """In legends of charts."""
+    phrase: str
+    """In sentences."""
+    heading: str
+    """Above columns of tables and above frames: one short word."""
+    forecast: Callable[[Tensor, int], Tensor]
+    """Maps frames (B, T, C, H, W) in [0, 1], T at least 1, and a horizon to (B, horizon, C, H, W) in [0, 1] on the
+    same device. A single frame shows no change and is copied."""
+
+
 def persistence(frames: Tensor, horizon: int) -> Tensor:
-    """Copies the last frame, without using more memory."""
+    """Copies the last frame: a view of it, which takes no memory."""
     return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
 
 
 def linear_trend(frames: Tensor, horizon: int) -> Tensor:
-    """Goes on with the straight line that fits each pixel's values best (ordinary least squares over all frames)."""
+    """Continues the straight line that fits each pixel's values best (ordinary least squares over all frames)."""
     times = torch.arange(frames.shape[1], dtype=torch.float64)
     ahead = times[-1] + torch.arange(1, horizon + 1)
     centred = times - times.mean()
-    slope = centred / centred.square().sum().clamp(min=1e-12)  # of one frame 0, as `centred` is
+    slope = centred / centred.square().sum().clamp(min=1e-12)  # 0 for a single frame, as `centred` is
     weights = 1 / len(times) + (ahead - times.mean())[:, None] * slope  # (horizon, T); each row has sum 1
     line = torch.einsum("lt,btchw->blchw", weights.to(frames), frames)
     return line.clamp(0.0, 1.0)
 
 
 def optical_flow(frames: Tensor, horizon: int) -> Tensor:
-    """Moves the last frame on along the motion of the last frames, which is taken to stay as it is at each place.
+    """Moves the last frame along the motion of the last frames, which is assumed constant at each place.
 
     The motion is dense optical flow of the luminance (DIS, Kroeger et al. 2016), averaged over the last `PAIRS`
     pairs. The frame is moved by semi-Lagrangian backward advection (Germann and Zawadzki 2002), as `Dense` of
     rainymotion (Ayzel et al. 2019) and pysteps' extrapolation do: every position is traced back along the motion,
-    with the midpoint rule, and the last frame read there once, so that interpolation blurs only once. What comes
-    in from outside is the frame's edge repeated.
+    with the midpoint rule, and the last frame is read there, so that interpolation blurs only once. Content that
+    enters from outside is the frame's edge repeated.
     """
     if frames.shape[1] == 1:
         return persistence(frames, horizon)
@@ -57,23 +73,19 @@ def optical_flow(frames: Tensor, horizon: int) -> Tensor:
     return forecast.clamp(0.0, 1.0).to(frames)
 
 
-BASELINES: dict[str, Baseline] = {
-    "persistence": persistence,
-    "linear_trend": linear_trend,
-    "optical_flow": optical_flow,
-}
-"""All of them, by the names that files of scores use."""
-
-NAMES = {
-    "persistence": "copying the last frame",
-    "linear_trend": "linear trend",
-    "optical_flow": "optical flow",
-}
-"""What they are called in sentences and pictures."""
+BASELINES = Registry(
+    "baseline",
+    (
+        Baseline("persistence", "copying the last frame", "copying the last frame", "copying", persistence),
+        Baseline("linear_trend", "linear trend", "the linear trend", "trend", linear_trend),
+        Baseline("optical_flow", "optical flow", "optical flow", "flow", optical_flow),
+    ),
+)
+"""All baselines. Persistence is the one that a network is scored against while it is trained."""
 
 
 def _motion(clip: Tensor) -> Tensor:
-    """(2, H, W) float64: how far to the right and down a clip's (T, C, H, W) content moves in a frame, in pixels."""
+    """Motion of a clip (T, C, H, W), to the right and downwards, in pixels a frame: (2, H, W) float64."""
     pixels: Frame = (clip.float() * 255).round().byte().permute(0, 2, 3, 1).numpy()
     grey = to_channels(pixels, 1)[..., 0]  # (T, H, W)
     height, width = grey.shape[1:]
@@ -81,7 +93,7 @@ def _motion(clip: Tensor) -> Tensor:
     grey = np.pad(grey, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")
     dis: Any = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     dis.setFinestScale(0)  # whole pixels: the preset's half loses small things
-    # From each frame back to the one before, since the motion is needed at the places where things are now.
+    # Flow from each frame back to the one before, since the motion is needed at the places where things are now.
     back = [torch.from_numpy(dis.calc(now, before, None)) for before, now in itertools.pairwise(grey)]
     mean = torch.stack(back).double().mean(dim=0)  # (H, W, 2)
     return -mean[:height, :width].permute(2, 0, 1)

@@ -1,4 +1,4 @@
-"""Skill and differences, with an interval that says how far other videos might have moved them."""
+"""Bootstrap intervals over videos: of the skill against each baseline, and of the difference of two arms."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,11 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.scoring.metrics import Scores, finite
+from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.scores import Scores
 
 RESAMPLES = 2000
+"""Draws of a bootstrap."""
 LEVEL = 0.95
+"""Share of the draws that an interval holds."""
 SEED = 0
+"""Seed of the draws."""
 
 Interval = tuple[float, float]
 
@@ -23,7 +27,7 @@ class Skill:
     """Over all lead times."""
     by_lead_time: list[float]
     interval: Interval | None
-    """Of `mean`; None where there are fewer than two videos."""
+    """Interval of `mean`; None where there are fewer than two videos."""
     interval_by_lead_time: list[Interval] | None
 
     def to_dict(self) -> dict[str, object]:
@@ -44,16 +48,24 @@ def skills(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> dict[str, Skill]:
-    """The model's skill against each baseline; `videos` names the video of each clip.
+    """The model's skill against each baseline, with its interval.
 
-    The interval is the percentile bootstrap's, at `LEVEL`: as many videos as there are are drawn with replacement,
-    all their clips pooled, and the skill computed anew. Whole videos are drawn because clips of one are alike, which
-    would make an interval from clips too short. The same draws serve every baseline.
+    The interval is that of the percentile bootstrap at `LEVEL` (Efron & Tibshirani 1993): videos are drawn with
+    replacement, as many as there are, their clips are pooled, and the skill is computed again. Whole videos are drawn
+    because clips of one video are alike, which would make an interval from clips too short. All baselines share the
+    draws. The percentiles of a skill are skills, so the interval stays below 1.
+
+    Args:
+        model: scores of the forecasts.
+        baselines: scores of the same clips by the names of `BASELINES`.
+        videos: name of the video of each clip.
+        resamples: number of draws.
+        seed: of the draws.
     """
     systems = {"": model, **baselines}
     number = {name: position for position, name in enumerate(dict.fromkeys(videos))}
     of_clip = np.array([number[name] for name in videos])
-    # The sum of each video's clips: (videos, systems, lead times). Counts of clips cancel in the skill.
+    # The sums over the clips of each video: (videos, systems, lead times). The numbers of clips cancel in the skill.
     sums = np.zeros((len(number), len(systems), len(model.mse)))
     for position, scores in enumerate(systems.values()):
         np.add.at(sums[:, position], of_clip, scores.per_clip("mse"))
@@ -83,10 +95,10 @@ def difference_interval(
     resamples: int = RESAMPLES,
     seed: int = SEED,
 ) -> Interval | None:
-    """How far other videos might have moved the relative difference in MSE of two arms, with these very trainings.
+    """Interval of the relative difference in MSE of two arms over other videos, for these trainings.
 
-    The percentile bootstrap's interval, at `LEVEL`, over videos within seeds: the same draws of videos for each seed
-    and for both arms, which share them. The luck of trainings is not in it; in that of `significance.py` is both.
+    The percentile bootstrap at `LEVEL` draws videos within seeds; all seeds and both arms share the draws. The interval
+    leaves out how trainings differ by chance; a comparison's significance test holds both.
 
     Args:
         arm, reference: MSE, (seeds, clips, lead times); entries of the same place belong together.
@@ -98,7 +110,7 @@ def difference_interval(
     count = int(of_clip.max()) + 1
     if count < 2:
         return None
-    # The sum of each video's clips, over seeds and lead times: (videos, 2). Counts of clips cancel in the ratio.
+    # The sums over the clips of each video, seeds and lead times: (videos, 2). Numbers of clips cancel in the ratio.
     sums = np.zeros((count, 2))
     np.add.at(sums, of_clip, np.stack((arm.sum(axis=(0, 2)), reference.sum(axis=(0, 2))), axis=1))
     draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), size=resamples) @ sums
@@ -117,6 +129,6 @@ def _skill(sums: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _interval(values: NDArray[np.float64]) -> Interval:
-    # Values that were drawn, since between infinite ones there is nothing.
+    # Drawn values only, because interpolation between infinite ones gives NaN.
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2], method="inverted_cdf")
     return float(low), float(high)

@@ -1,4 +1,4 @@
-"""Which clips a run is scored on, and by what. Imports no torch."""
+"""Settings of an evaluation. Imports no torch."""
 
 from dataclasses import dataclass
 
@@ -7,7 +7,7 @@ from convlstm_cli.settings import Precision, check_choice, option
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
-    """`0.2,0.5` as (0.2, 0.5). Raises UsageError that names `flag`."""
+    """Parses `0.2,0.5` as (0.2, 0.5). Raises UsageError that names `flag`."""
     try:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
@@ -16,7 +16,7 @@ def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
 
 @dataclass(frozen=True)
 class EvaluateConfig:
-    """On which clips a run is scored, and by what."""
+    """Which clips a run is scored on, and by which metrics."""
 
     frames: int | None = option(None, "Lead times to score, any number; as many as in training if not given.")
     stride: int | None = option(

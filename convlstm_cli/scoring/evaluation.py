@@ -1,4 +1,4 @@
-"""Scores of a network's forecasts of clips, beside those of baselines on the same clips."""
+"""Forecasts clips with a network and scores it beside baselines on the same clips."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,9 +9,15 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.forecasting.inference import forecast_members, to_float
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.scoring.baselines import Baseline, persistence
-from convlstm_cli.scoring.metrics import Scores, Spread, finite, skill
+from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.metrics import finite, skill
+from convlstm_cli.scoring.scores import PooledScores, Scores, Spread
 from convlstm_cli.video.clips import ClipDataset
+
+MODEL = "model"
+"""Name of the network's scores in files, beside those of the baselines."""
+COPYING: Mapping[str, Baseline] = {"persistence": BASELINES["persistence"]}
+"""The baseline that every evaluation has."""
 
 
 @dataclass
@@ -34,16 +40,30 @@ class Evaluation:
         """1 - MSE / MSE of persistence, over all lead times."""
         return skill(self.model.mean_mse, self.persistence.mean_mse)
 
+    @property
+    def systems(self) -> dict[str, Scores]:
+        """Scores of the model and of every baseline, by their names in files."""
+        return {MODEL: self.model, **self.baselines}
+
+    def pooled(self) -> dict[str, PooledScores]:
+        """Scores of the model and of every baseline, pooled over clips."""
+        return {name: scores.pooled() for name, scores in self.systems.items()}
+
     def to_dict(self) -> dict[str, object]:
         """All scores and the skill, as JSON holds them."""
         return {
             "skill": finite(self.skill),
-            "model": self.model.to_dict(),
-            **{name: scores.to_dict() for name, scores in self.baselines.items()},
+            **{name: scores.to_dict() for name, scores in self.pooled().items()},
         }
 
 
-COPYING: Mapping[str, Baseline] = {"persistence": persistence}
+def recorded_systems(content: Mapping[str, object]) -> dict[str, PooledScores]:
+    """The scores in what `Evaluation.to_dict` gave, by the names of their systems, the model first.
+
+    `content` has been validated. Files of before a baseline existed lack it.
+    """
+    found = {name: content[name] for name in (MODEL, *BASELINES) if name in content}
+    return {name: PooledScores.from_dict(scores) for name, scores in found.items() if isinstance(scores, Mapping)}
 
 
 def evaluate_clips(
@@ -59,14 +79,22 @@ def evaluate_clips(
     input_frames: int | None = None,
     ranks: Ranks = ALONE,
 ) -> Evaluation:
-    """Forecasts every clip from its first `input_frames` frames and scores the rest.
+    """Forecasts every clip from its first `input_frames` frames and scores the other frames.
 
-    A model is given as many of the `input_frames` as it was trained with, the last ones; None takes the most that one
-    was. Of several models, an ensemble, the mean of the forecasts is scored. `on_batch` is called after each batch with
-    the number of clips done and their total; what it raises ends the evaluation. `known` are the scores of
-    persistence on these very clips, if they were taken before. `baselines` are scored beside the model, and
-    persistence has to be one of them. Of several processes (of one model, not of an ensemble) each scores its share of
-    the clips, and all get the scores of all clips; `on_batch` is told this process's clips times their number.
+    Args:
+        model: a network, or several, an ensemble, of whose forecasts the mean is scored. Each reads as many of the
+            `input_frames` as it was trained with, the last ones.
+        clips: are scored, all of them.
+        compute: device and precision.
+        batch_size: clips that are forecast at a time.
+        on_batch: is called after each batch with the number of clips done, by all processes together, and their total.
+            An exception that it raises ends the evaluation.
+        known: scores of persistence on these clips, where they have been measured before.
+        baselines: are scored beside the model; persistence must be one of them.
+        thresholds: of the event metrics, in [0, 1].
+        input_frames: frames of a clip that are read; None for the most that a network was trained with.
+        ranks: the processes that share the work, of one network only. Each scores its share of the clips, and all
+            return the scores of all clips.
     """
     models = [model] if isinstance(model, EncoderForecaster) else list(model)
     input_frames = input_frames or max(member.config.input_frames for member in models)
@@ -75,8 +103,7 @@ def evaluate_clips(
         {name: Scores(thresholds) for name in baselines},
         Spread(len(models)) if len(models) > 1 else None,
     )
-    if known is not None:
-        evaluation.baselines["persistence"] = known
+    measured = {name: each for name, each in baselines.items() if name != "persistence" or known is None}
     done = 0
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
         frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
@@ -84,17 +111,22 @@ def evaluate_clips(
         evaluation.model.add(members.mean(dim=0), truth)
         if evaluation.spread is not None:
             evaluation.spread.add(members)
-        for name, baseline in baselines.items():
-            if name != "persistence" or known is None:
-                evaluation.baselines[name].add(baseline(frames, truth.shape[1]), truth)
+        for name, baseline in measured.items():
+            evaluation.baselines[name].add(baseline.forecast(frames, truth.shape[1]), truth)
         done += len(batch) * ranks.world
         if on_batch is not None:
             on_batch(min(done, len(clips)), len(clips))
     if ranks.world > 1:
-        assert evaluation.spread is None
-        parts = ranks.gather((evaluation.model, evaluation.baselines))
-        evaluation.model = Scores.in_turn([model for model, _ in parts])
-        for name in baselines:
-            if name != "persistence" or known is None:
-                evaluation.baselines[name] = Scores.in_turn([others[name] for _, others in parts])
+        _gather(evaluation, measured, ranks)
+    if known is not None:
+        evaluation.baselines["persistence"] = known
     return evaluation
+
+
+def _gather(evaluation: Evaluation, baselines: Mapping[str, Baseline], ranks: Ranks) -> None:
+    """Puts the scores of all processes into the evaluation of each, in the order of the clips."""
+    assert evaluation.spread is None
+    parts = ranks.gather((evaluation.model, {name: evaluation.baselines[name] for name in baselines}))
+    evaluation.model = Scores.in_turn([model for model, _ in parts])
+    for name in baselines:
+        evaluation.baselines[name] = Scores.in_turn([others[name] for _, others in parts])

@@ -1,4 +1,4 @@
-"""Which frames a run may be scored on: none that trained it or chose its best epoch."""
+"""Held-out frames: those that a run neither was trained on nor chose its best epoch by."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,25 +11,25 @@ from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
 
 Stretch = tuple[int, int]
-"""Position of a first frame, from 0, and the one after the last."""
+"""Position of the first frame, from 0, and that after the last."""
 
 
 @dataclass(frozen=True)
 class HeldOut:
-    """Frames that no run was trained on."""
+    """Frames that a set of runs may be scored on."""
 
     library: Library
     segments: tuple[Segment, ...]
     left_out: tuple[str, ...]
-    """Videos of which nothing is left."""
+    """Videos without such a frame."""
     cut: tuple[str, ...]
-    """Videos of which only a part is left."""
+    """Videos with such frames and others."""
 
 
 def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
     """The test frames of the first run that no other run was trained on.
 
-    Raises InputError where a video of the first run's split is gone or shows other frames.
+    Raises InputError where a video of the first run's split is missing or shows other frames, or no frame is left.
     """
     model = runs[0].model_config
     data = restore(runs[0].config["data"], model.input_frames, model.horizon, progress.indexing, ("test",))
@@ -44,11 +44,11 @@ def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
 
 
 def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: int, progress: Progress) -> HeldOut:
-    """All frames below the folders but those that a run was trained on or chose its epoch by.
+    """All frames below the folders, except those that a run was trained on or chose its best epoch by.
 
-    A video of a run is known by its path or by its frames, under any name: of it the frames of the test are left.
-    A copy that decodes to other frames (compressed again, or cut) is not known. Videos that cannot be used or are
-    shorter than `clip_frames` are told as notes. Raises InputError where nothing is left.
+    A video of a run is recognised by its path or, under any name, by its frames; only its test frames are left. A copy
+    that decodes to other frames (compressed again, or cut) is not recognised. Videos that cannot be used or are shorter
+    than `clip_frames` become notes to `progress`. Raises InputError where no frame is left.
     """
     library = index(folders, runs[0].geometry, min_frames=clip_frames, on_progress=progress.indexing)
     for problem in library.problems:
@@ -91,12 +91,12 @@ def _held_out(runs: Sequence[Run], library: Library, videos: Sequence[Video]) ->
 
 
 def _allowed(run: Run, video: Video, digest: str) -> list[Stretch]:
-    """All of a video that the run does not know; of others the test's frames."""
+    """The whole video where the run does not know it, otherwise its test frames."""
     path = str(video.path.resolve())
     split = run.config["data"]["split"]
     entries = [(subset, entry) for subset in SUBSETS for entry in split[subset]]
     known = [known for known in entries if known[1]["digest"] == digest]
-    # A path whose frames have changed since still holds the old ones perhaps, as a recording that goes on does.
+    # A file whose frames have changed may still hold the old ones, as a growing recording does.
     known = known or [known for known in entries if known[1]["path"] == path]
     if not known:
         return [(0, video.frames)]
@@ -104,6 +104,6 @@ def _allowed(run: Run, video: Video, digest: str) -> list[Stretch]:
 
 
 def _both(some: list[Stretch], others: list[Stretch]) -> list[Stretch]:
-    """The frames that lie in both."""
+    """The frames that are in both lists."""
     pairs = ((max(a, c), min(b, d)) for a, b in some for c, d in others)
     return [(start, stop) for start, stop in pairs if start < stop]

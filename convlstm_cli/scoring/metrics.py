@@ -1,11 +1,12 @@
-"""How good a forecast is, by lead time.
+"""The metrics: what each keeps of a clip, how clips are pooled, and what tables, charts and files call it.
 
-Scores are kept for every clip, as a few numbers for each lead time, and pooled when they are read: any division
-into batches gives the same, and clips can be drawn again for a bootstrap. `DEFINITIONS` says what each metric is.
+A metric is one entry of `METRICS`, or of `EVENT_METRICS` if it counts how often values reach a threshold. JSON, tables,
+charts, reports and intervals read these two registries, and nothing else lists the names.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -13,235 +14,110 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
+from convlstm_cli.registry import Registry
+
 Rows = NDArray[np.float64]
 """(clips, lead times)."""
+Bounds = tuple[float, float]
+"""Least and largest value that a metric can take; infinite where there is none."""
 
-DEFINITIONS = {
-    "mse": "squared error, mean over clips, channels and pixels; values in [0, 1]",
-    "mse_sum": "squared error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
-    "mae": "absolute error, mean over clips, channels and pixels; values in [0, 1]",
-    "mae_sum": "absolute error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
-    "psnr": "10 log10(1 / MSE) in dB, of the MSE pooled over clips; null where the forecast is exact",
-    "ssim": "Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5, K1 = 0.01, K2 = 0.03, "
-    "data range 1; mean over frames",
-    "sharpness": "mean length of the gradient (differences of neighbouring pixels) of the forecast over that of the "
-    "truth: 1 is as sharp, below 1 is blur (noise counts as sharp); null where the truth is flat",
-    "csi": "critical success index, hits / (hits + misses + false alarms), of values at or above the threshold; "
-    "counts pooled over clips, null where undefined",
-    "pod": "probability of detection, hits / (hits + misses), pooled likewise",
-    "far": "false alarm ratio, false alarms / (hits + false alarms), pooled likewise",
-    "mean": "all lead times pooled as clips are",
-}
-
-_COLUMNS = ("mse", "mae", "ssim", "gradient", "true_gradient")
-_EVENTS = ("hits", "misses", "false_alarms")
+UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
-class Scores:
-    """Scores of clips, one entry per lead time (the first is one frame ahead).
+@dataclass(frozen=True)
+class Column:
+    """A number that is kept of every clip at every lead time. Metrics may share one."""
 
-    `thresholds`, in [0, 1], are those of CSI, POD and FAR.
-    """
+    name: str
+    measure: Callable[[Tensor, Tensor], Tensor]
+    """Maps forecast and truth, both (B, T, C, H, W) float32 in [0, 1], to (B, T). A column of an event metric gets
+    booleans instead: which values reach the threshold."""
 
-    def __init__(self, thresholds: Sequence[float] = ()) -> None:
-        self.thresholds = tuple(thresholds)
-        self.frame_values = 0
-        """Values of a frame: channels x height x width."""
-        self._batches: list[dict[str, Rows]] = []
 
-    def add(self, forecast: Tensor, truth: Tensor) -> None:
-        """Counts a batch in; both are (B, T, C, H, W) in [0, 1], on any device, with the same T every time."""
-        self.frame_values = truth[0, 0].numel()
-        self._batches.append(_measure(forecast.float(), truth.float(), self.thresholds))
+@dataclass(frozen=True)
+class Kept:
+    """What is kept of some clips, for metrics to pool."""
 
-    def extend(self, later: "Scores") -> None:
-        """Appends the scores of the same clips at the lead times that follow."""
-        self.frame_values = later.frame_values
-        mine, others = self._table(), later._table()
-        self._batches = [
-            {name: np.concatenate((mine[name], rows), axis=1) if mine else rows for name, rows in others.items()}
-        ]
+    columns: Mapping[str, Rows]
+    frame_values: int
+    """Values of a frame: channels x height x width."""
 
-    @classmethod
-    def pool(cls, parts: Sequence["Scores"]) -> "Scores":
-        """All clips of several scores of the same lead times as one."""
-        pooled = cls(parts[0].thresholds)
-        pooled.frame_values = parts[0].frame_values
-        pooled._batches = [batch for part in parts for batch in part._batches]
-        return pooled
-
-    @classmethod
-    def in_turn(cls, parts: Sequence["Scores"]) -> "Scores":
-        """Scores of clips that were dealt out in turn, in their order again: the first clip of each part, and so on."""
-        filled = [part for part in parts if part.clips]
-        dealt = cls.pool(filled)
-        [table] = dealt._batches = [{name: rows.copy() for name, rows in dealt._table().items()}]
-        for name, rows in table.items():
-            for position, part in enumerate(filled):
-                rows[position :: len(parts)] = part.per_clip(name)
-        return dealt
-
-    @property
-    def clips(self) -> int:
-        """Number of clips."""
-        return sum(len(batch["mse"]) for batch in self._batches)
-
-    @property
-    def lead_times(self) -> int:
-        """Number of lead times, 0 before the first batch."""
-        return self._table()["mse"].shape[1] if self._batches else 0
-
-    def per_clip(self, name: str) -> Rows:
-        """`mse`, `mae`, `ssim`, `gradient` or `true_gradient` of each clip at each lead time."""
-        return self._table()[name]
-
-    def counts(self, threshold: float) -> dict[str, Rows]:
-        """Hits, misses and false alarms of each clip at each lead time, in values of a frame."""
-        position = self.thresholds.index(threshold)
-        return {name: self._table()[f"{name}_{position}"] for name in _EVENTS}
-
-    @property
-    def mse(self) -> list[float]:
-        """Mean squared error by lead time."""
-        return self._by_lead("mse")
-
-    @property
-    def mae(self) -> list[float]:
-        """Mean absolute error by lead time."""
-        return self._by_lead("mae")
-
-    @property
-    def psnr(self) -> list[float]:
-        """Peak signal-to-noise ratio by lead time in dB; infinite where the forecast is exact."""
-        return [psnr(value) for value in self.mse]
-
-    @property
-    def ssim(self) -> list[float]:
-        """Structural similarity by lead time."""
-        return self._by_lead("ssim")
-
-    @property
-    def sharpness(self) -> list[float]:
-        """Gradients of the forecast over those of the truth by lead time; NaN where the truth has none."""
-        return _ratios(self.per_clip("gradient").sum(axis=0), self.per_clip("true_gradient").sum(axis=0))
-
-    @property
-    def mean_mse(self) -> float:
-        """Mean squared error over all lead times."""
-        return mean(self.mse)
-
-    def to_dict(self) -> dict[str, object]:
-        """All scores by lead time and their means, as JSON holds them (null where there is no number)."""
-        by_lead = {
-            "mse": self.mse,
-            "mse_sum": [value * self.frame_values for value in self.mse],
-            "mae": self.mae,
-            "mae_sum": [value * self.frame_values for value in self.mae],
-            "psnr": self.psnr,
-            "ssim": self.ssim,
-            "sharpness": self.sharpness,
-        }
-        means = {name: mean(values) for name, values in by_lead.items()}
-        means["psnr"] = psnr(self.mean_mse)
-        gradients = (self.per_clip(name).sum(keepdims=True) for name in ("gradient", "true_gradient"))
-        [means["sharpness"]] = _ratios(*gradients)
-        content: dict[str, object] = {"clips": self.clips, **_as_json(by_lead, means)}
-        if self.thresholds:
-            content["events"] = [self._events(threshold) for threshold in self.thresholds]
-        return content
-
-    def _events(self, threshold: float) -> dict[str, object]:
-        counts = self.counts(threshold)
-        by_lead = _event_scores(**{name: rows.sum(axis=0) for name, rows in counts.items()})
-        pooled = _event_scores(**{name: rows.sum(keepdims=True).ravel() for name, rows in counts.items()})
-        return {"threshold": threshold, **_as_json(by_lead, {name: value for name, [value] in pooled.items()})}
-
-    def _by_lead(self, name: str) -> list[float]:
-        means: list[float] = self.per_clip(name).mean(axis=0).tolist()
+    def means(self, column: str) -> list[float]:
+        """Mean over the clips, by lead time."""
+        means: list[float] = self.columns[column].mean(axis=0).tolist()
         return means
 
-    def _table(self) -> dict[str, Rows]:
-        """All batches as one; empty before the first."""
-        if len(self._batches) > 1:
-            names = self._batches[0]
-            self._batches = [{name: np.concatenate([batch[name] for batch in self._batches]) for name in names}]
-        return self._batches[0] if self._batches else {}
+    def total(self, columns: Sequence[str]) -> Rows:
+        """The sum of several columns, clip by clip."""
+        return np.asarray(np.sum([self.columns[name] for name in columns], axis=0))
 
 
-class Spread:
-    """How far the members of an ensemble lie apart, by lead time."""
+@dataclass(frozen=True)
+class Pooling:
+    """How what is kept of clips becomes a metric; NaN where it is undefined."""
 
-    def __init__(self, members: int) -> None:
-        self.members = members
-        self._clips = 0
-        self._variance: Rows = np.zeros(0)
-
-    def add(self, forecasts: Tensor) -> None:
-        """Counts a batch in: (M, B, T, C, H, W)."""
-        variance = forecasts.float().var(dim=0, correction=1).mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
-        self._variance = self._variance + variance if self._clips else variance
-        self._clips += forecasts.shape[1]
-
-    def ratios(self, mse: Sequence[float]) -> list[float]:
-        """The spread-skill ratio by lead time, given the MSE of the ensemble's mean."""
-        variance = (self._variance / self._clips).tolist()
-        return [spread_skill(one, error, self.members) for one, error in zip(variance, mse, strict=True)]
+    by_lead_time: Callable[[Kept], list[float]]
+    overall: Callable[[Kept], float]
+    """Over all lead times."""
 
 
-def _measure(forecast: Tensor, truth: Tensor, thresholds: tuple[float, ...]) -> dict[str, Rows]:
-    """What is kept of a batch, each (B, T)."""
-    error = forecast - truth
-    similarity = structural_similarity_index_measure(
-        forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
-    )
-    assert isinstance(similarity, Tensor)
-    kept = {
-        "mse": error.square().mean(dim=(2, 3, 4)),
-        "mae": error.abs().mean(dim=(2, 3, 4)),
-        "ssim": similarity.view(truth.shape[:2]),
-        "gradient": _gradient(forecast),
-        "true_gradient": _gradient(truth),
-    }
-    assert tuple(kept) == _COLUMNS
-    for position, threshold in enumerate(thresholds):
-        expected, happened = forecast >= threshold, truth >= threshold
-        events = (expected & happened, ~expected & happened, expected & ~happened)
-        for name, event in zip(_EVENTS, events, strict=True):
-            kept[f"{name}_{position}"] = event.sum(dim=(2, 3, 4))
-    # float64 on the CPU, because MPS has none. Copied, since what torch allocates, kept for long between large tensors
-    # that come and go, leaves holes in the memory that nothing fits into: 36 KB a clip.
-    return {name: values.cpu().double().numpy().copy() for name, values in kept.items()}
+def averaged(column: str) -> Pooling:
+    """The mean over clips, and over lead times."""
+    return Pooling(lambda kept: kept.means(column), lambda kept: mean(kept.means(column)))
 
 
-def _gradient(frames: Tensor) -> Tensor:
-    """Mean length of the gradient of each frame: (B, T, C, H, W) to (B, T)."""
-    right = frames[..., :-1, 1:] - frames[..., :-1, :-1]
-    down = frames[..., 1:, :-1] - frames[..., :-1, :-1]
-    return (right.square() + down.square()).sqrt().mean(dim=(2, 3, 4))
+def summed(column: str) -> Pooling:
+    """The sum over the values of a frame of what the column has the mean of; the mean over clips and lead times."""
+
+    def sums(kept: Kept) -> list[float]:
+        return [value * kept.frame_values for value in kept.means(column)]
+
+    return Pooling(sums, lambda kept: mean(sums(kept)))
 
 
-def _event_scores(hits: Rows, misses: Rows, false_alarms: Rows) -> dict[str, list[float]]:
-    return {
-        "csi": _ratios(hits, hits + misses + false_alarms),
-        "pod": _ratios(hits, hits + misses),
-        "far": _ratios(false_alarms, hits + false_alarms),
-    }
+def quotient(above: Sequence[str], below: Sequence[str]) -> Pooling:
+    """The sum of the columns `above` over that of `below`, each summed over clips and lead times first."""
+
+    def by_lead_time(kept: Kept) -> list[float]:
+        pairs = zip(kept.total(above).sum(axis=0), kept.total(below).sum(axis=0), strict=True)
+        return [_ratio(over, under) for over, under in pairs]
+
+    def overall(kept: Kept) -> float:
+        return _ratio(kept.total(above).sum(), kept.total(below).sum())
+
+    return Pooling(by_lead_time, overall)
 
 
-def _ratios(above: Rows, below: Rows) -> list[float]:
-    """Quotients, NaN where there is nothing to divide by."""
-    return [a / b if b > 0 else math.nan for a, b in zip(above.ravel(), below.ravel(), strict=True)]
+@dataclass(frozen=True)
+class Metric:
+    """A metric: how it is measured, and how it is shown."""
 
-
-def _as_json(by_lead: dict[str, list[float]], means: dict[str, float]) -> dict[str, object]:
-    return {
-        "by_lead_time": {name: [finite(value) for value in values] for name, values in by_lead.items()},
-        "mean": {name: finite(value) for name, value in means.items()},
-    }
+    name: str
+    """In files."""
+    heading: str
+    """Above columns and beside axes."""
+    decimals: int
+    definition: str
+    """One sentence: formula, what it is a mean of, range, source."""
+    columns: tuple[Column, ...]
+    pooling: Pooling
+    bounds: Bounds = UNBOUNDED
+    """Intervals end within them, and a chart's axis begins at a lower bound of 0."""
+    smaller_is_better: bool = False
+    missing: str = "-"
+    """What a table shows where there is no finite value."""
+    tabulated: bool = True
+    """Whether tables show it, by lead time; otherwise it is in files, and in the totals of an event metric."""
+    brief: bool = False
+    """Whether the short summaries show it too: after a training, and of a comparison."""
+    panel: str = ""
+    """Title of its chart by lead time; empty for none."""
+    ideal: float | None = None
+    """Value that its chart marks with a line."""
 
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error of values in [0, 1]."""
+    """Peak signal-to-noise ratio in dB of a mean squared error of values in [0, 1]; infinite where that is 0."""
     return -10.0 * math.log10(mse) if mse > 0 else math.inf
 
 
@@ -272,7 +148,7 @@ def spread_skill(variance: float, mse: float, members: int) -> float:
     return math.inf if variance > 0 else math.nan
 
 
-def mean(values: list[float]) -> float:
+def mean(values: Sequence[float]) -> float:
     """Arithmetic mean."""
     return math.fsum(values) / len(values)
 
@@ -282,9 +158,203 @@ def finite(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def score(forecast: Tensor, truth: Tensor) -> Scores:
-    """Scores of one batch (B, T, C, H, W)."""
-    scores = Scores()
-    with torch.no_grad():
-        scores.add(forecast, truth)
-    return scores
+def _ratio(above: float, below: float) -> float:
+    return above / below if below > 0 else math.nan
+
+
+def _squared_error(forecast: Tensor, truth: Tensor) -> Tensor:
+    return (forecast - truth).square().mean(dim=(2, 3, 4))
+
+
+def _absolute_error(forecast: Tensor, truth: Tensor) -> Tensor:
+    return (forecast - truth).abs().mean(dim=(2, 3, 4))
+
+
+def _structural_similarity(forecast: Tensor, truth: Tensor) -> Tensor:
+    found = structural_similarity_index_measure(
+        forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
+    )
+    assert isinstance(found, Tensor)
+    return found.view(truth.shape[:2])
+
+
+def _gradient(frames: Tensor) -> Tensor:
+    """Mean length of the gradient of each frame: (B, T, C, H, W) to (B, T)."""
+    right = frames[..., :-1, 1:] - frames[..., :-1, :-1]
+    down = frames[..., 1:, :-1] - frames[..., :-1, :-1]
+    return (right.square() + down.square()).sqrt().mean(dim=(2, 3, 4))
+
+
+def _count(events: Tensor) -> Tensor:
+    return events.sum(dim=(2, 3, 4))
+
+
+_MSE = Column("mse", _squared_error)
+_MAE = Column("mae", _absolute_error)
+_GRADIENTS = (
+    Column("gradient", lambda forecast, _: _gradient(forecast)),
+    Column("true_gradient", lambda _, truth: _gradient(truth)),
+)
+_EVENTS = (
+    Column("hits", lambda expected, happened: _count(expected & happened)),
+    Column("misses", lambda expected, happened: _count(~expected & happened)),
+    Column("false_alarms", lambda expected, happened: _count(expected & ~happened)),
+)
+
+METRICS = Registry(
+    "metric",
+    (
+        Metric(
+            "mse",
+            "MSE",
+            5,
+            "squared error, mean over clips, channels and pixels; values in [0, 1]",
+            (_MSE,),
+            averaged("mse"),
+            bounds=(0.0, 1.0),
+            smaller_is_better=True,
+            brief=True,
+            panel="MSE per pixel",
+        ),
+        Metric(
+            "mse_sum",
+            "MSE sum",
+            1,
+            "squared error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+            (_MSE,),
+            summed("mse"),
+            bounds=(0.0, math.inf),
+            smaller_is_better=True,
+        ),
+        Metric(
+            "mae",
+            "MAE",
+            5,
+            "absolute error, mean over clips, channels and pixels; values in [0, 1]",
+            (_MAE,),
+            averaged("mae"),
+            bounds=(0.0, 1.0),
+            smaller_is_better=True,
+        ),
+        Metric(
+            "mae_sum",
+            "MAE sum",
+            1,
+            "absolute error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+            (_MAE,),
+            summed("mae"),
+            bounds=(0.0, math.inf),
+            smaller_is_better=True,
+            tabulated=False,
+        ),
+        Metric(
+            "psnr",
+            "PSNR dB",
+            2,
+            "10 log10(1 / MSE) in dB, of the MSE pooled over clips; null where the forecast is exact",
+            (_MSE,),
+            Pooling(lambda kept: [psnr(mse) for mse in kept.means("mse")], lambda kept: psnr(mean(kept.means("mse")))),
+            bounds=(0.0, math.inf),
+            missing="∞",
+            brief=True,
+        ),
+        Metric(
+            "ssim",
+            "SSIM",
+            3,
+            "Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5, K1 = 0.01, K2 = 0.03, "
+            "data range 1; mean over frames",
+            (Column("ssim", _structural_similarity),),
+            averaged("ssim"),
+            bounds=(-1.0, 1.0),
+            brief=True,
+            panel="SSIM",
+        ),
+        Metric(
+            "sharpness",
+            "sharpness",
+            3,
+            "mean length of the gradient (differences of neighbouring pixels) of the forecast over that of the "
+            "truth: 1 is as sharp, below 1 is blur (noise counts as sharp); null where the truth is flat",
+            _GRADIENTS,
+            quotient(("gradient",), ("true_gradient",)),
+            bounds=(0.0, math.inf),
+            panel="sharpness (1 as the truth, below blur)",
+            ideal=1.0,
+        ),
+    ),
+)
+"""Metrics of a forecast, in the order in which files and tables show them."""
+
+EVENT_METRICS = Registry(
+    "event metric",
+    (
+        Metric(
+            "csi",
+            "CSI",
+            3,
+            "critical success index, hits / (hits + misses + false alarms), of values at or above the threshold; "
+            "counts pooled over clips, null where undefined",
+            _EVENTS,
+            quotient(("hits",), ("hits", "misses", "false_alarms")),
+            bounds=(0.0, 1.0),
+        ),
+        Metric(
+            "pod",
+            "POD",
+            3,
+            "probability of detection, hits / (hits + misses), pooled likewise",
+            _EVENTS,
+            quotient(("hits",), ("hits", "misses")),
+            bounds=(0.0, 1.0),
+            tabulated=False,
+        ),
+        Metric(
+            "far",
+            "FAR",
+            3,
+            "false alarm ratio, false alarms / (hits + false alarms), pooled likewise",
+            _EVENTS,
+            quotient(("false_alarms",), ("hits", "false_alarms")),
+            bounds=(0.0, 1.0),
+            smaller_is_better=True,
+            tabulated=False,
+        ),
+    ),
+)
+"""Metrics of reaching a threshold, of each of `EvaluateConfig.thresholds`."""
+
+
+def columns_of(metrics: Mapping[str, Metric]) -> dict[str, Column]:
+    """The columns that metrics are made from, by name, each once."""
+    return {column.name: column for metric in metrics.values() for column in metric.columns}
+
+
+def definitions() -> dict[str, str]:
+    """The definition of every metric by its name, and of the means of files."""
+    metrics = {**METRICS, **EVENT_METRICS}
+    return {name: metric.definition for name, metric in metrics.items()} | {
+        "mean": "all lead times pooled as clips are"
+    }
+
+
+@torch.no_grad()
+def measure(forecast: Tensor, truth: Tensor, thresholds: Sequence[float] = ()) -> dict[str, Rows]:
+    """All columns of a batch, each (B, T), from forecast and truth (B, T, C, H, W) in [0, 1] on any device.
+
+    The columns of the event metrics are named after the position of their threshold: `hits_0`.
+    """
+    forecast, truth = forecast.float(), truth.float()
+    kept = {name: column.measure(forecast, truth) for name, column in columns_of(METRICS).items()}
+    for position, threshold in enumerate(thresholds):
+        expected, happened = forecast >= threshold, truth >= threshold
+        for name, column in columns_of(EVENT_METRICS).items():
+            kept[event_column(name, position)] = column.measure(expected, happened)
+    # float64 on the CPU, because MPS has none. Copied, since what torch allocates, kept for long between large tensors
+    # that come and go, leaves holes in the memory that nothing fits into: 36 KB a clip.
+    return {name: values.cpu().double().numpy().copy() for name, values in kept.items()}
+
+
+def event_column(name: str, position: int) -> str:
+    """The name of an event metric's column for the threshold at a position."""
+    return f"{name}_{position}"

@@ -1,4 +1,4 @@
-"""What an evaluation finds, from where it is measured to where it is printed or written."""
+"""The results of an evaluation, from where they are measured to where they are printed or written."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -12,13 +12,13 @@ from convlstm_cli.scoring import bootstrap
 from convlstm_cli.scoring.bootstrap import Skill
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
-from convlstm_cli.scoring.metrics import DEFINITIONS, finite
+from convlstm_cli.scoring.metrics import definitions, finite
 from convlstm_cli.video.library import Video
 
 
 @dataclass(frozen=True)
 class ShownClip:
-    """A clip with its forecasts, to be looked at."""
+    """A clip with its forecasts, for pictures."""
 
     video: str
     first_frame: int
@@ -26,10 +26,10 @@ class ShownClip:
     mse: float
     persistence_mse: float
     rows: dict[str, Tensor]
-    """input, truth, model and each baseline: (T, C, H, W) in [0, 1] on the CPU, at most `PICTURED_FRAMES` each."""
+    """`input`, `truth`, `model` and each baseline by its name: (T, C, H, W) in [0, 1] on the CPU."""
 
     def to_dict(self) -> dict[str, object]:
-        """All but the pictures, as JSON holds it."""
+        """Everything but the pictures, as JSON holds it."""
         return {
             "video": self.video,
             "first_frame": self.first_frame,
@@ -40,30 +40,30 @@ class ShownClip:
 
 @dataclass(frozen=True)
 class EvaluationReport:
-    """What an evaluation found."""
+    """The results of `evaluate`."""
 
     runs: tuple[Run, ...]
     folders: tuple[str, ...]
-    """Where the videos were looked for; none for the run's own test videos."""
+    """Folders whose videos were scored; empty for the test videos of the first run."""
     config: EvaluateConfig
-    """With `frames` and `stride` resolved."""
+    """The settings, with `frames` and `stride` resolved."""
     compute: Compute
     input_frames: int
     frame_shape: tuple[int, int, int]
-    """Channels, height and width that everything was scored at."""
+    """Channels, height and width of the scored frames."""
     videos: tuple[Video, ...]
-    """Those with a clip that was scored."""
+    """Videos with a clip that was scored."""
     left_out: tuple[str, ...]
     """Videos that were not scored, because a run was trained on them or chose its best epoch by them."""
     clips: tuple[tuple[str, int], ...]
     """Name of the video and position of the first frame, from 0, of each clip, in the order of the scores."""
     evaluation: Evaluation
     skills: dict[str, Skill]
-    """Against each baseline."""
+    """Skill against each baseline, by its name."""
     worst: tuple[ShownClip, ...]
-    """Of the clips, those with the highest MSE relative to persistence, the worst first."""
+    """Clips with the highest MSE relative to persistence, the worst first."""
     best: tuple[ShownClip, ...]
-    """Those with the lowest, the best first."""
+    """Clips with the lowest MSE relative to persistence, the best first."""
 
     @property
     def no_interval(self) -> str | None:
@@ -72,11 +72,20 @@ class EvaluationReport:
             return None
         return "a single video was scored, and an interval needs at least two to draw from"
 
-    def to_dict(self) -> dict[str, Any]:
-        """As evaluation.json holds it."""
-        channels, height, width = self.frame_shape
-        clips = [name for name, _ in self.clips]
+    @property
+    def spread_ratios(self) -> list[float] | None:
+        """The spread-skill ratio of an ensemble by lead time, infinite or NaN where undefined; None for one run."""
         spread = self.evaluation.spread
+        return None if spread is None else spread.ratios(self.evaluation.model.mse)
+
+    def clips_of(self, video: Video) -> int:
+        """Number of scored clips of a video."""
+        return sum(name == video.name for name, _ in self.clips)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of evaluation.json."""
+        channels, height, width = self.frame_shape
+        ratios = self.spread_ratios
         return {
             "runs": [str(run.folder) for run in self.runs],
             "folders": list(self.folders),
@@ -87,11 +96,10 @@ class EvaluationReport:
             "width": width,
             "channels": channels,
             "videos": [
-                {"video": video.name, "path": str(video.path), "clips": clips.count(video.name)}
-                for video in self.videos
+                {"video": video.name, "path": str(video.path), "clips": self.clips_of(video)} for video in self.videos
             ],
             "left_out": list(self.left_out),
-            "clips": len(clips),
+            "clips": len(self.clips),
             **self.evaluation.to_dict(),
             "skill_against": {name: found.to_dict() for name, found in self.skills.items()},
             "interval": {
@@ -102,14 +110,11 @@ class EvaluationReport:
                 "missing": self.no_interval,
             },
             "spread_skill": None
-            if spread is None
-            else {
-                "members": spread.members,
-                "by_lead_time": [finite(ratio) for ratio in spread.ratios(self.evaluation.model.mse)],
-            },
+            if ratios is None
+            else {"members": len(self.runs), "by_lead_time": [finite(ratio) for ratio in ratios]},
             "worst": [clip.to_dict() for clip in self.worst],
             "best": [clip.to_dict() for clip in self.best],
-            "definitions": DEFINITIONS,
+            "definitions": definitions(),
             "compute": {"device": str(self.compute.device), "precision": self.compute.precision},
             "versions": versions(),
         }

@@ -11,7 +11,7 @@ from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.errors import MemoryShort, UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
-from convlstm_cli.reporting.wording import size
+from convlstm_cli.reporting.numbers import size
 from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
 from convlstm_cli.video.geometry import MIN_SIDE
 

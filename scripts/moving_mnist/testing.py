@@ -13,7 +13,8 @@ from torch import Tensor
 from convlstm_cli.errors import Interrupted, RunError
 from convlstm_cli.files import replacing
 from convlstm_cli.scoring.baselines import persistence
-from convlstm_cli.scoring.metrics import finite, psnr, score
+from convlstm_cli.scoring.metrics import finite, psnr
+from convlstm_cli.scoring.scores import score
 from moving_mnist.sequences import CANVAS
 from moving_mnist.training import CHUNK, SPEAK_EVERY, Say, ShouldStop, Source
 
@@ -101,9 +102,7 @@ def _rows(forecast: Tensor, truth: Tensor) -> Rows:
     sure = forecast.clamp(NEAREST, 1.0 - NEAREST)
     entropy = torch.nn.functional.binary_cross_entropy(sure, truth, reduction="none").sum(dim=(1, 2, 3, 4))
     return {
-        "mse": np.array([s.mse for s in scores]),
-        "mae": np.array([s.mae for s in scores]),
-        "ssim": np.array([s.ssim for s in scores]),
+        **{metric: np.array([s.by_lead_time(metric) for s in scores]) for metric in ("mse", "mae", "ssim")},
         "cross_entropy": entropy.cpu().double().numpy(),
     }
 

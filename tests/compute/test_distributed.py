@@ -17,7 +17,7 @@ from convlstm_cli.compute.distributed import ALONE, Ranks, is_lost
 from convlstm_cli.errors import ElsewhereError, InputError, LostError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.metrics import Scores
+from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig

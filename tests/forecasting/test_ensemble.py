@@ -14,7 +14,7 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import check_members, lockstep, open_members
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import Forecast, predict
-from convlstm_cli.reporting.spread import NOT_FORECAST, SCALES
+from convlstm_cli.reporting.spread_maps import NOT_FORECAST, SCALES
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.metrics import spread_skill
 from convlstm_cli.video.opencv import cv2

@@ -12,7 +12,8 @@ from made_up import made_up_clip, made_up_summary
 
 from convlstm_cli.evaluate import evaluate
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.reporting.report import write_comparison_report, write_evaluation_report
+from convlstm_cli.reporting.comparison_page import write_comparison_report
+from convlstm_cli.reporting.evaluation_page import write_evaluation_report
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
@@ -104,5 +105,5 @@ def test_a_run_and_an_evaluation_fit_a_phone(make_folder: Callable[..., Path], t
     run = train(data, model, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run").run
     check((run.folder / "report.html").read_text(encoding="utf-8"), tmp_path)
     report = evaluate([run], config=EvaluateConfig(device="cpu", thresholds=(0.2,)))
-    path = write_evaluation_report(tmp_path, report.to_dict(), report.worst, report.best)
+    path = write_evaluation_report(tmp_path, report)
     assert check(path.read_text(encoding="utf-8"), tmp_path)["shown"] == "lead time +3"

@@ -2,18 +2,11 @@ import json
 
 import numpy as np
 import pytest
-import torch
+from made_up_evaluation import scores_of
 
 from convlstm_cli.scoring.bootstrap import difference_interval, skills
-from convlstm_cli.scoring.metrics import Scores, skill
-
-
-def scores_of(mse: np.ndarray) -> Scores:
-    """Scores with these MSE, (clips, lead times)."""
-    errors = torch.from_numpy(np.sqrt(mse)).float()[..., None, None, None].expand(-1, -1, 1, 11, 11)
-    scores = Scores()
-    scores.add(errors, torch.zeros_like(errors))
-    return scores
+from convlstm_cli.scoring.metrics import skill
+from convlstm_cli.scoring.scores import Scores
 
 
 def drawn(videos: int, seed: int) -> tuple[Scores, Scores, list[str]]:

@@ -1,54 +1,13 @@
-import json
 import math
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
-from convlstm_cli.scoring.metrics import Scores, Spread, psnr, score, skill
-
-
-def test_scores_are_by_lead_time() -> None:
-    truth = torch.rand(2, 3, 1, 16, 16)
-    forecast = truth.clone()
-    forecast[:, 1] += 0.1
-    scores = score(forecast, truth)
-    assert scores.mse == pytest.approx([0.0, 0.01, 0.0], abs=1e-6)
-    assert scores.mae == pytest.approx([0.0, 0.1, 0.0], abs=1e-6)
-    assert scores.psnr[1] == pytest.approx(20.0, abs=1e-3)
-    assert math.isinf(scores.psnr[0])
-    assert scores.ssim[0] == pytest.approx(1.0)
-    assert scores.ssim[1] < 1.0
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_any_division_into_batches_gives_the_same(sizes: list[int]) -> None:
-    generator = torch.Generator().manual_seed(0)
-    forecast, truth = torch.rand(2, sum(sizes), 2, 3, 16, 16, generator=generator)
-    parts = Scores()
-    for a, b in zip(forecast.split(sizes), truth.split(sizes), strict=True):
-        parts.add(a, b)
-    whole = score(forecast, truth)
-    assert parts.clips == whole.clips == sum(sizes)
-    for name in ("mse", "mae", "ssim"):
-        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-5)
-
-
-@settings(deadline=None, max_examples=20)
-@given(st.lists(st.integers(1, 4), min_size=1, max_size=4))
-def test_any_division_into_stretches_of_lead_times_gives_the_same(stretches: list[int]) -> None:
-    generator = torch.Generator().manual_seed(0)
-    forecast, truth = torch.rand(2, 2, sum(stretches), 3, 16, 16, generator=generator)
-    parts = Scores()
-    for a, b in zip(forecast.split(stretches, dim=1), truth.split(stretches, dim=1), strict=True):
-        parts.extend(score(a, b))
-    whole = score(forecast, truth)
-    assert parts.clips == whole.clips == 2
-    for name in ("mse", "mae", "ssim"):
-        assert getattr(parts, name) == pytest.approx(getattr(whole, name), rel=1e-5)
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, definitions, psnr, skill
+from convlstm_cli.scoring.scores import Scores, score
 
 
 def test_ssim_is_the_definition_that_is_documented() -> None:
@@ -63,10 +22,9 @@ def test_ssim_is_the_definition_that_is_documented() -> None:
     expected = (2 * mx * my + 0.01**2) * (2 * cov + 0.03**2)
     expected /= (mx**2 + my**2 + 0.01**2) * (vx + vy + 0.03**2)
     # A picture made of the window and its mirror images has this window at its centre only.
-    from torchmetrics.functional.image import structural_similarity_index_measure
-
     big_x, big_y = (torch.tensor(np.pad(image, 5, mode="reflect"))[None, None] for image in (x, y))
     _, full = structural_similarity_index_measure(big_x, big_y, data_range=1.0, return_full_image=True)
+    assert isinstance(full, Tensor)
     assert full[0, 0, 10, 10].item() == pytest.approx(expected, abs=1e-6)
 
 
@@ -78,92 +36,33 @@ def test_psnr_and_skill() -> None:
     assert skill(1.0, 0.0) == -math.inf
 
 
-def test_an_exact_forecast_is_still_json() -> None:
-    frames = torch.zeros(1, 2, 1, 16, 16)
-    text = json.dumps(score(frames, frames).to_dict(), allow_nan=False)
-    assert json.loads(text)["mean"]["psnr"] is None
-
-
-def test_sums_are_means_times_the_values_of_a_frame() -> None:
-    forecast, truth = torch.rand(2, 3, 2, 3, 16, 20).double()
-    result = score(forecast, truth).to_dict()
-    by_lead, means = result["by_lead_time"], result["mean"]
-    squared = (forecast - truth).square().sum(dim=(2, 3, 4)).mean(dim=0)
-    absolute = (forecast - truth).abs().sum(dim=(2, 3, 4)).mean(dim=0)
-    assert by_lead["mse_sum"] == pytest.approx(squared.tolist(), rel=1e-5)
-    assert by_lead["mae_sum"] == pytest.approx(absolute.tolist(), rel=1e-5)
-    assert by_lead["mse_sum"] == pytest.approx([value * 3 * 16 * 20 for value in by_lead["mse"]])
-    assert means["mse_sum"] == pytest.approx(float(squared.mean()), rel=1e-5)
-
-
-def test_sharpness_is_the_ratio_of_mean_gradients() -> None:
-    forecast, truth = np.random.default_rng(0).random((2, 2, 3, 1, 16, 16))
-    scores = score(torch.from_numpy(forecast), torch.from_numpy(truth))
-
-    def gradient(frames: np.ndarray) -> np.ndarray:
-        right, down = np.diff(frames, axis=-1)[..., :-1, :], np.diff(frames, axis=-2)[..., :-1]
-        return np.hypot(right, down).mean(axis=(2, 3, 4)).sum(axis=0)
-
-    assert scores.sharpness == pytest.approx((gradient(forecast) / gradient(truth)).tolist(), rel=1e-5)
-    flat = torch.zeros(1, 1, 1, 16, 16)
-    assert score(torch.rand(1, 1, 1, 16, 16), flat).to_dict()["mean"]["sharpness"] is None
-    pooled = score(torch.from_numpy(forecast), torch.from_numpy(truth)).to_dict()["mean"]["sharpness"]
-    assert pooled == pytest.approx(gradient(forecast).sum() / gradient(truth).sum(), rel=1e-5)
-
-
-def test_events_are_counted_by_hand() -> None:
-    """Of 8 x 32 values: 3 hits, 1 miss, 2 false alarms, at a threshold that some values just reach."""
-    forecast, truth = torch.zeros(2, 1, 2, 1, 16, 16)
-    truth[0, 0, 0, 0, :4] = 51 / 255  # 0.2
-    forecast[0, 0, 0, 0, 1:4] = 0.9
-    forecast[0, 0, 0, 1, :2] = torch.tensor(51, dtype=torch.uint8).float() / 255
-    scores = Scores((0.2, 0.95))
+def test_every_metric_is_within_its_bounds_and_defined() -> None:
+    """Of forecasts that are exact, near, unlike the truth and its opposite."""
+    truth = torch.rand(4, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    forecast = torch.stack((truth[0], truth[1] * 0.99, torch.rand_like(truth[2]), 1 - truth[3]))
+    scores = Scores((0.5,))
     scores.add(forecast, truth)
-    assert {name: rows.tolist() for name, rows in scores.counts(0.2).items()} == {
-        "hits": [[3.0, 0.0]],
-        "misses": [[1.0, 0.0]],
-        "false_alarms": [[2.0, 0.0]],
-    }
-    low, high = scores.to_dict()["events"]
-    assert low["threshold"] == 0.2
-    assert low["by_lead_time"] == {"csi": [0.5, None], "pod": [0.75, None], "far": [0.4, None]}
-    assert low["mean"] == {"csi": 0.5, "pod": 0.75, "far": 0.4}
-    assert high["mean"] == {"csi": None, "pod": None, "far": None}
+    pooled = scores.pooled()
+    for registry, values in ((METRICS, pooled.mean), (EVENT_METRICS, pooled.events[0].mean)):
+        assert list(values) == list(registry)
+        for name, metric in registry.items():
+            value = values[name]
+            assert value is not None
+            assert metric.bounds[0] <= value <= metric.bounds[1]
+    assert list(definitions()) == [*METRICS, *EVENT_METRICS, "mean"]
 
 
-@settings(deadline=None, max_examples=10)
-@given(st.lists(st.integers(1, 3), min_size=1, max_size=4))
-def test_events_and_clips_do_not_depend_on_batches(sizes: list[int]) -> None:
-    forecast, truth = torch.rand(2, sum(sizes), 2, 1, 16, 16, generator=torch.Generator().manual_seed(0))
-    parts, whole = Scores((0.5,)), Scores((0.5,))
-    for a, b in zip(forecast.split(sizes), truth.split(sizes), strict=True):
-        parts.add(a, b)
-    whole.add(forecast, truth)
-    assert parts.to_dict()["events"] == whole.to_dict()["events"]
-    for name in ("mse", "mae", "ssim", "gradient", "true_gradient"):
-        np.testing.assert_allclose(parts.per_clip(name), whole.per_clip(name), rtol=1e-5)
+@pytest.mark.parametrize("metric", METRICS.values(), ids=METRICS)
+def test_smaller_is_better_for_errors_and_only_for_them(metric: Metric) -> None:
+    """Blur and noise make each metric worse, except that noise counts as sharp."""
+    truth = torch.rand(2, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
+    near, far = (truth + strength * (truth.mean() - truth) for strength in (0.1, 0.6))
+    better, worse = (score(forecast, truth).overall(metric.name) for forecast in (near, far))
+    assert (better < worse) == metric.smaller_is_better
 
 
-def test_the_scores_of_a_clip_are_those_of_the_clip_alone() -> None:
-    forecast, truth = torch.rand(2, 3, 2, 1, 16, 16)
-    rows = score(forecast, truth).per_clip("mse")
-    assert rows[1] == pytest.approx(score(forecast[1:2], truth[1:2]).mse)
-
-
-def test_spread_over_error_is_the_formula() -> None:
-    members, truth = torch.rand(4, 3, 2, 1, 16, 16).double(), torch.rand(3, 2, 1, 16, 16).double()
-    spread = Spread(4)
-    spread.add(members[:, :2])
-    spread.add(members[:, 2:])
-    mse = (members.mean(dim=0) - truth).square().mean(dim=(0, 2, 3, 4))
-    variance = members.var(dim=0, correction=1).mean(dim=(0, 2, 3, 4))
-    assert spread.ratios(mse.tolist()) == pytest.approx((variance * 5 / 4 / mse).sqrt().tolist(), rel=1e-5)
-
-
-def test_members_drawn_as_the_truth_is_are_reliable() -> None:
-    """Fortin et al. 2014: for any number of members, which their factor is for."""
-    drawn = torch.randn(4, 200, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0)).double()
-    spread = Spread(3)
-    spread.add(drawn[1:])
-    [ratio] = spread.ratios([float((drawn[1:].mean(dim=0) - drawn[0]).square().mean())])
-    assert ratio == pytest.approx(1.0, abs=0.02)
+def test_a_column_that_metrics_share_is_measured_once() -> None:
+    assert list(columns_of(METRICS)) == ["mse", "mae", "ssim", "gradient", "true_gradient"]
+    shared = [column for metric in METRICS.values() for column in metric.columns if column.name == "mse"]
+    assert len(shared) == 3
+    assert len(set(map(id, shared))) == 1

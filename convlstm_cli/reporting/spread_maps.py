@@ -1,4 +1,4 @@
-"""The spread of an ensemble on disk: one picture for each lead time, all on one scale, and the numbers on request."""
+"""Pictures of the spread of an ensemble, one for each lead time on one scale, and its numbers on request."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -17,40 +17,43 @@ from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.writer import open_writer
 
 FOLDER = "spread"
-"""Of the pictures, below that of the forecast."""
+"""Folder of the pictures, below that of the forecast."""
 NUMBERS = "spread.npy"
+"""File of the numbers, beside that folder."""
 LEGEND = "legend.svg"
-"""No format that an image sequence is read from, so that the folder stays one."""
+"""Not a format of image sequences, so that the folder can be read as one."""
 COLOUR_MAP = "magma"
-"""Perceptually uniform, from black; has no grey, which is left for what is not forecast."""
+"""Perceptually uniform, from black. It has no grey, which marks pixels that are not forecast."""
 NOT_FORECAST = 128
+"""Grey of the pixels that are not forecast."""
 SCALES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""What the brightest colour can stand for. Steps, so that the pictures of similar forecasts compare."""
+"""Standard deviations that the brightest colour can stand for; steps make pictures of similar forecasts comparable."""
 SATURATED = 0.001
-"""Share of the pixels that may lie beyond the scale, so that a few of them do not darken all others."""
+"""Share of the pixels that may lie beyond the scale, so that outliers do not darken the other pixels."""
 BINS = 1000
+"""Bins of the histogram, over [0, 1], that the scale is chosen by."""
 
 
 class SpreadMaps:
-    """Takes the spread of a forecast as it is computed; then writes its pictures.
+    """Collects the spread of a forecast while it is computed, then writes its pictures.
 
-    One scale for all pictures can be known only when all is computed, so the numbers wait in a file: spread.npy,
-    float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixel values at the network's size. A fixed
-    scale would need no waiting, and would be black for good forecasts or saturated for bad ones: their spreads differ
-    by a factor of a hundred.
+    The pictures share one scale, which is known only when the whole forecast has been computed. Until then the numbers
+    are in a file: spread.npy, float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixel values in
+    [0, 1] at the network's size. A fixed scale would be black for good forecasts or saturated for bad ones, because
+    their spreads differ by a factor of a hundred.
     """
 
     def __init__(self, folder: Path, frames: int) -> None:
-        """For a forecast of so many frames; nothing is written before the first `add`."""
+        """Prepares for a forecast of `frames` frames in `folder`; the first `add` writes the first file."""
         self._path = folder / NUMBERS
         self._pictures = folder / FOLDER
         self._frames = frames
         self._counts = np.zeros(BINS, np.int64)
         self.by_lead_time: list[float] = []
-        """Root mean square of the spread over each frame so far."""
+        """Root mean square of the spread over each frame that was added."""
 
     def add(self, spread: Tensor) -> None:
-        """The lead times that follow, (1, n, C, H, W)."""
+        """Appends the spread at the lead times that follow, (1, n, C, H, W)."""
         for frame in spread[0].permute(0, 2, 3, 1).cpu().numpy():  # (H, W, C)
             with self._path.open("ab") as file:
                 if not self.by_lead_time:
@@ -62,16 +65,17 @@ class SpreadMaps:
             self.by_lead_time.append(float(np.sqrt(np.square(frame, dtype=np.float64).mean())))
 
     def write(self, to_written: Callable[[Frame], tuple[Frame, npt.NDArray[np.bool_]]], *, keep: bool) -> float:
-        """Writes the pictures and their legend; removes the numbers unless they are to be kept.
+        """Writes the pictures and their legend, and removes the numbers unless `keep`.
 
         Args:
-            to_written: brings a grey frame of the network's size to the written one, and says where that is forecast.
-            keep: whether spread.npy is asked for.
+            to_written: maps a grey frame of the network's size (H, W, 1) to the written one, and to the mask (H, W) of
+                its pixels that are forecast.
+            keep: whether spread.npy stays.
 
         Returns the spread that the brightest colour stands for.
         """
         numbers = np.load(self._path, mmap_mode="r")
-        beyond = self._counts[::-1].cumsum()[::-1]  # pixels in each bin and above
+        beyond = self._counts[::-1].cumsum()[::-1]  # pixels in each bin or above it
         highest = np.count_nonzero(beyond > SATURATED * self._counts.sum()) / BINS
         scale = next((step for step in SCALES if step >= highest), SCALES[-1])
         colours = _colours()
@@ -84,7 +88,7 @@ class SpreadMaps:
                 writer.write(picture)
         _write_legend(self._pictures / LEGEND, scale)
         if not keep:
-            del numbers, frame  # Windows removes no file that is mapped
+            del numbers, frame  # Windows cannot remove a mapped file
             self._path.unlink()
         return scale
 

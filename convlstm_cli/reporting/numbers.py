@@ -1,0 +1,68 @@
+"""Numbers as people read them, in terminal and reports: decimals, percentages, bytes, seconds, p values."""
+
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+
+def number(value: float | None, digits: int = 5, missing: str = "-") -> str:
+    """A decimal number with a true minus sign; `missing` for None, NaN and infinity."""
+    return missing if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def percent(value: float | None, digits: int = 2) -> str:
+    """A share as a signed percentage."""
+    return "-" if value is None else f"{100 * value:+.{digits}f} %".replace("-", "−")
+
+
+def share(value: float | None, digits: int = 1) -> str:
+    """A share as a percentage without a sign."""
+    return "-" if value is None else f"{100 * value:.{digits}f} %"
+
+
+def interval(ends: Sequence[float | None] | None, form: Callable[..., str] = number, *args: Any) -> str:
+    """Both ends of an interval, formatted by `form`."""
+    return "no interval" if ends is None else f"{form(ends[0], *args)} to {form(ends[1], *args)}"
+
+
+def chance(value: float | None) -> str:
+    """A p value; small ones as a bound."""
+    if value is None:
+        return "-"
+    return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def duration(value: float | None) -> str:
+    """Seconds as milliseconds, seconds or minutes."""
+    if value is None:
+        return "-"
+    if value < 1:
+        return f"{1000 * value:.0f} ms"
+    return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
+
+
+def total(rows: Iterable[Mapping[str, float | None]], key: str) -> float | None:
+    """The sum of one key over rows; None where a row lacks a value."""
+    values = [row[key] for row in rows]
+    return None if None in values else sum(value for value in values if value is not None)
+
+
+def size(value: float | None) -> str:
+    """Bytes as MB or GB (powers of ten)."""
+    if value is None:
+        return "-"
+    return f"{value / 1e9:.1f} GB" if value >= 1e9 else f"{value / 1e6:.1f} MB"
+
+
+FILTERS: dict[str, Callable[..., Any]] = {
+    "number": number,
+    "percent": percent,
+    "share": share,
+    "percents": lambda ends: interval(ends, percent),
+    "ends": lambda ends, *form: interval(ends, number, *form),
+    "total": total,
+    "chance": chance,
+    "size": size,
+    "duration": duration,
+}
+"""Filters of the templates."""

@@ -1,0 +1,87 @@
+"""An evaluation made up for tests of what shows it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from convlstm_cli.compute.device import choose
+from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.bootstrap import Interval, Skill
+from convlstm_cli.scoring.config import EvaluateConfig
+from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.scoring.metrics import Rows, skill
+from convlstm_cli.scoring.result import EvaluationReport, ShownClip
+from convlstm_cli.scoring.scores import Scores, Spread
+from convlstm_cli.video.library import Video
+
+OPTICAL_FLOW_MSE = 0.01
+"""At every lead time. That of the other baselines is twice as large."""
+
+
+def scores_of(mse: Rows, thresholds: Sequence[float] = ()) -> Scores:
+    """Scores with these MSE, (clips, lead times)."""
+    errors = torch.from_numpy(np.sqrt(mse)).float()[..., None, None, None].expand(-1, -1, 1, 11, 11)
+    scores = Scores(thresholds)
+    scores.add(errors, torch.zeros_like(errors))
+    return scores
+
+
+def made_up_report(
+    mse: Sequence[float],
+    videos: int = 30,
+    interval: Interval | None = (0.2, 0.4),
+    spread: Sequence[float] | None = None,
+) -> EvaluationReport:
+    """An evaluation with one clip for each video, all with the same MSE by lead time.
+
+    `interval` is that of every skill; `spread` is the variance of an ensemble of three by lead time.
+    """
+
+    def scores(values: Sequence[float]) -> Scores:
+        return scores_of(np.tile(np.array(values), (videos, 1)), (0.2,))
+
+    leads = len(mse)
+    of_baselines = {
+        name: scores([OPTICAL_FLOW_MSE * (1 if name == "optical_flow" else 2)] * leads) for name in BASELINES
+    }
+    model = scores(mse)
+    names = [f"video{number}" for number in range(videos)]
+    return EvaluationReport(
+        runs=tuple(Run(Path(f"run{number}"), {}) for number in range(1 if spread is None else 3)),
+        folders=(),
+        config=EvaluateConfig(frames=leads, stride=leads, thresholds=(0.2,)),
+        compute=choose("cpu"),
+        input_frames=4,
+        frame_shape=(3, 32, 32),
+        videos=tuple(Video(name, Path(name), 40, 32, 32, None, False, None) for name in names),
+        left_out=(),
+        clips=tuple((name, 0) for name in names),
+        evaluation=Evaluation(model, of_baselines, None if spread is None else _spread(spread)),
+        skills={
+            name: Skill(
+                skill(model.mean_mse, reference.mean_mse),
+                [skill(ours, theirs) for ours, theirs in zip(mse, reference.mse, strict=True)],
+                interval,
+                None if interval is None else [interval] * leads,
+            )
+            for name, reference in of_baselines.items()
+        },
+        worst=(_shown("bad.mkv", 11),),
+        best=(_shown("good.mkv", 1),),
+    )
+
+
+def _spread(variance: Sequence[float]) -> Spread:
+    """An ensemble of three members with this unbiased variance by lead time."""
+    deviation = torch.tensor(variance).sqrt()[:, None, None, None].expand(-1, 1, 11, 11)
+    spread = Spread(3)
+    spread.add(torch.stack((deviation, torch.zeros_like(deviation), -deviation))[:, None])
+    return spread
+
+
+def _shown(video: str, first_frame: int) -> ShownClip:
+    rows = {name: torch.rand(2, 1, 16, 16) for name in ("input", "truth", "model", *BASELINES)}
+    return ShownClip(video, first_frame, 0.005, 0.02, rows)
