@@ -82,7 +82,17 @@ def check_absent(path: Path) -> None:
 
 def numbered(folder: Path, stem: str) -> Path:
     """A path in a folder that is not taken: STEM-1, STEM-2 and so on."""
-    return next(path for number in itertools.count(1) if not (path := folder / f"{stem}-{number}").exists())
+    return folder / _first_free(stem, 1, lambda name: (folder / name).exists())
+
+
+def unique(name: str, is_taken: Callable[[str], bool]) -> str:
+    """The name itself if it is free, else NAME-2, NAME-3 and so on."""
+    return _first_free(name, 2, is_taken) if is_taken(name) else name
+
+
+def _first_free(name: str, first: int, is_taken: Callable[[str], bool]) -> str:
+    numbers = (f"{name}-{number}" for number in itertools.count(first))
+    return next(candidate for candidate in numbers if not is_taken(candidate))
 
 
 def printable(name: str) -> str:

@@ -20,7 +20,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
-from convlstm_cli.files import replacing, replacing_folder, sweep
+from convlstm_cli.files import replacing, replacing_folder, sweep, unique
 from convlstm_cli.forecasting import finished, tiling
 from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
 from convlstm_cli.forecasting.ensemble import check_members, lockstep
@@ -374,11 +374,8 @@ def _output_names(sources: list[Path]) -> dict[Path, str]:
         # OpenCV opens UTF-8 names only, and a system allows 255 bytes, of which numbers and suffixes take some.
         name = "".join(letter if letter.isprintable() else "_" for letter in name)
         name = name.encode()[:LONGEST_NAME].decode(errors="ignore")
-        unique, number = name, 2
-        while unique.casefold() in taken:
-            unique, number = f"{name}-{number}", number + 1
-        taken.add(unique.casefold())
-        names[source] = unique
+        names[source] = unique(name, lambda candidate: candidate.casefold() in taken)
+        taken.add(names[source].casefold())
     return names
 
 

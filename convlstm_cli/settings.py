@@ -5,8 +5,8 @@ option's choices come from the registry beside it. Imports no torch and no OpenC
 """
 
 import re
-from collections.abc import Callable, Collection
-from dataclasses import field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import field, fields
 from typing import Any, Literal, TypeVar, get_args
 
 from convlstm_cli.errors import UsageError
@@ -35,6 +35,28 @@ def option(
     """
     metadata = {"help": text, "flag": flag, "alias": alias, "parse": parse, "choices": choices}
     return field(default=default, metadata=metadata)
+
+
+def flag_of(config: type, name: str) -> str:
+    """The command-line option that sets a field of a config dataclass, such as `--frames` for `horizon`."""
+    [metadata] = [field.metadata for field in fields(config) if field.name == name]
+    return metadata.get("flag") or f"--{name.replace('_', '-')}"
+
+
+def check_unchanged(config: type, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
+    """Raises UsageError, which names the option, where a value that is asked for differs from the one on record.
+
+    Args:
+        config: the dataclass whose fields these are.
+        asked: values that were given explicitly, by the names of the fields.
+        recorded: all values, as JSON holds them.
+    """
+    for name, value in asked.items():
+        if (list(value) if isinstance(value, tuple) else value) != recorded.get(name):
+            raise UsageError(
+                f"{flag_of(config, name)} is {value} and this run was begun with {recorded.get(name)}; leave it out to "
+                "go on, or start a new run with another -o."
+            )
 
 
 def check_choice(option: str, value: object, choices: Any) -> None:

@@ -1,14 +1,16 @@
-"""A comparison made up for tests of what shows it: the dict that summary.json holds, and clips."""
+"""A comparison made up for tests of what shows it: its summary, and clips."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import numpy as np
 import torch
 from helpers import moving_square
 from torch import Tensor
 
 from convlstm_cli.reporting.comparison_page import ComparedClip
+from convlstm_cli.scoring.comparison_result import ComparisonSummary
 
 PEEPHOLES = {"none": 0, "channel": 576, "full": 196_608}
 LAYERS = ("encoder 0", "encoder 1", "forecaster 0", "forecaster 1")
@@ -22,10 +24,11 @@ def made_up_summary(
     videos: int = 9,
     intervals: bool = True,
     **changes: Any,
-) -> dict[str, Any]:
+) -> ComparisonSummary:
     """A summary of arms of which the first is the reference and each later one is a little better.
 
-    `intervals` false is what a single seed on a single video gives: none anywhere.
+    `intervals` false is what a single seed on a single video gives: none anywhere. `changes` are other values of single
+    fields.
     """
     rng = np.random.default_rng(0)
     quality = {name: 1.0 - 0.03 * position for position, name in enumerate(arms)}
@@ -86,7 +89,7 @@ def made_up_summary(
         "versions": {"convlstm": "0.1.0", "torch": "2.13.0"},
         "definitions": {"mse": "squared error, mean over clips, channels and pixels", "closed": "below 0.1"},
     }
-    return summary | changes
+    return msgspec.convert(summary | changes, ComparisonSummary)
 
 
 def made_up_clip(
@@ -151,6 +154,7 @@ def _run(name: str, seed: int, quality: float, rng: np.random.Generator) -> dict
     ]
     return {
         "seed": seed,
+        "pair": seed,
         "folder": f"seed-{seed}/{name}",
         "best_epoch": 10,
         "steps": 300,
@@ -205,6 +209,7 @@ def _anatomy(
                         "mean": float(weights.mean()),
                         "std": float(weights.std()),
                         "rms": float(np.sqrt(np.square(weights).mean())),
+                        "initial_rms": 0.0,
                         "quantiles": {f"{share:g}": float(np.quantile(weights, share)) for share in QUANTILES},
                         "histogram": {"edges": edges.tolist(), "counts": counts.tolist()},
                         "map": ring.tolist() if kinds[arm] == "full" else None,
@@ -224,6 +229,7 @@ def _anatomy(
             for depth, layer in enumerate(LAYERS)
             for gate in "ifo"
         ],
+        "saturation_clips": 18,
         "peepholes": peepholes,
         "knock_out": [
             {
@@ -236,4 +242,7 @@ def _anatomy(
             for arm in peepholed
             for gate, rise in (("i", 0.02), ("f", 0.09), ("o", -0.004), ("all", 0.15))
         ],
+        "closed_below": 0.1,
+        "open_above": 0.9,
+        "conclusions": ["W_cf is used most."] if peepholed else [],
     }

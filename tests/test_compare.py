@@ -7,20 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
-from convlstm_cli import compare as comparison
-from convlstm_cli.compare import compare, peephole_arms, recorded_arms, resume
+from convlstm_cli.compare import Asked, compare, peephole_arms, recorded_arms, resume
+from convlstm_cli.comparing import planning
 from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.errors import Interrupted, OutputError, UsageError
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.comparison_result import ComparisonSummary, read_summary
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.recorded import train_config
-from convlstm_cli.training.step import initial_network
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
@@ -36,13 +34,13 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
 
 def compared(
     data: VideoData, folder: Path, config: CompareConfig = PAIR, training: TrainConfig = TRAINING, **more: Any
-) -> dict[str, Any]:
+) -> ComparisonSummary:
     return compare(data, peephole_arms(config.arms, MODEL, training), config, folder, **more)
 
 
-def without_times(summary: dict[str, Any]) -> dict[str, Any]:
+def without_times(summary: ComparisonSummary) -> dict[str, Any]:
     """What must not depend on when and where a comparison was made."""
-    kept = json.loads(json.dumps(summary))
+    kept: dict[str, Any] = summary.to_dict()
     del kept["folder"]
     for arm in kept["arms"]:
         del arm["step_seconds"]
@@ -54,46 +52,49 @@ def without_times(summary: dict[str, Any]) -> dict[str, Any]:
 def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
     summary = compared(data, folder, CompareConfig(seeds=2))
-    assert summary == json.loads((folder / "summary.json").read_text(encoding="utf-8"))
-    assert summary["kind"] == "trained"
-    assert summary["reference"] == "none"
-    assert list(summary["differences"]) == ["channel", "full"]
-    assert summary["seeds"] == [0, 1]
-    none, channel, full = summary["arms"]
-    assert [arm["name"] for arm in summary["arms"]] == ["none", "channel", "full"]
-    assert {arm["steps"] for arm in summary["arms"]} == {3}
+    written = read_summary(folder)
+    assert written is not None
+    assert written.to_dict() == json.loads((folder / "summary.json").read_text(encoding="utf-8"))
+    assert summary.to_dict() == written.to_dict()
+    assert summary.kind == "trained"
+    assert summary.reference == "none"
+    assert list(summary.differences) == ["channel", "full"]
+    assert summary.seeds == [0, 1]
+    none, channel, full = summary.arms
+    assert [arm.name for arm in summary.arms] == ["none", "channel", "full"]
+    assert {arm.steps for arm in summary.arms} == {3}
     layers = 2  # one of the encoder, one of the forecaster; four channels and three peepholes each
-    assert channel["parameters"] - none["parameters"] == layers * 4 * 3
-    assert full["parameters"] - none["parameters"] == layers * 4 * 3 * 8 * 8
-    assert none["memory"] < channel["memory"] < full["memory"]
-    assert all(arm["step_seconds"] > 0 for arm in summary["arms"])
-    assert channel["differs"] == {"peephole": "channel"}
-    assert [run["folder"] for run in full["runs"]] == ["seed-0/full", "seed-1/full"]
-    assert [row["steps"] for row in full["runs"][0]["history"]] == [3]
-    assert {row["arm"] for row in summary["anatomy"]["knock_out"]} == {"channel", "full"}
-    assert summary["verdict"]
-    assert summary["anatomy"]["conclusions"]
+    assert channel.parameters - none.parameters == layers * 4 * 3
+    assert full.parameters - none.parameters == layers * 4 * 3 * 8 * 8
+    assert none.memory < channel.memory < full.memory
+    assert all(arm.step_seconds is not None and arm.step_seconds > 0 for arm in summary.arms)
+    assert channel.differs == {"peephole": "channel"}
+    assert [run.folder for run in full.runs] == ["seed-0/full", "seed-1/full"]
+    assert [row.steps for row in full.runs[0].history] == [3]
+    assert {row.arm for row in summary.anatomy.knock_out} == {"channel", "full"}
+    assert summary.verdict
+    assert summary.anatomy.conclusions
     assert (folder / "report.html").stat().st_size > 10_000
 
-    clips, leads = summary["clips"], 3
-    assert sum(video["clips"] for video in summary["videos"]) == clips
+    clips, leads = summary.clips, 3
+    assert sum(video.clips for video in summary.videos) == clips
     with (folder / "metrics.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == clips * leads * (3 * 2 + 3)
     mine = [float(row["mse"]) for row in rows if row["system"] == "channel"]
-    assert sum(mine) / len(mine) == pytest.approx(channel["scores"]["mean"]["mse"])
+    assert sum(mine) / len(mine) == pytest.approx(channel.scores.mean_mse)
     reference = [float(row["mse"]) for row in rows if row["system"] == "none"]
-    assert summary["differences"]["channel"]["mean"] == pytest.approx((sum(mine) - sum(reference)) / len(mine))
+    assert summary.differences["channel"].mean == pytest.approx((sum(mine) - sum(reference)) / len(mine))
 
 
 def test_the_scores_are_those_of_the_tested_runs(data: VideoData, tmp_path: Path) -> None:
     summary = compared(data, tmp_path / "out")
-    for arm in summary["arms"]:
-        for run in arm["runs"]:
-            test = json.loads((tmp_path / "out" / run["folder"] / "test.json").read_text(encoding="utf-8"))
-            assert run["mse"] == pytest.approx(test["model"]["mean"]["mse"], rel=1e-6)
-            assert run["best_epoch"] == test["best_epoch"]
-    assert summary["baselines"]["optical_flow"] == test["optical_flow"]
+    for arm in summary.arms:
+        for run in arm.runs:
+            test = json.loads((tmp_path / "out" / run.folder / "test.json").read_text(encoding="utf-8"))
+            assert run.mse == pytest.approx(test["model"]["mean"]["mse"], rel=1e-6)
+            assert run.best_epoch == test["best_epoch"]
+    assert summary.baselines["optical_flow"].to_dict() == test["optical_flow"]
 
 
 def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(data: VideoData, tmp_path: Path) -> None:
@@ -115,7 +116,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(data: VideoData, tmp
     for patience in (7, 11, 17, 10_000):
         calls = 0
         with contextlib.suppress(Interrupted):
-            summary = resume(Plan.read(folder), data, should_stop=every(patience))
+            summary = resume(Plan.read(folder), should_stop=every(patience))
     assert without_times(summary) == without_times(whole)
 
 
@@ -123,40 +124,31 @@ def test_seeds_can_be_added_and_what_is_trained_stays(data: VideoData, tmp_path:
     folder = tmp_path / "out"
     compared(data, folder, dataclasses.replace(PAIR, seeds=1))
     before = {path: path.stat().st_mtime_ns for path in folder.glob("seed-*/**/*")}
-    plan = Plan.read(folder).with_seeds(2)
-    summary = resume(plan, data)
-    assert summary["seeds"] == [0, 1]
+    summary = resume(Plan.read(folder), Asked(compare={"seeds": 2}))
+    assert summary.seeds == [0, 1]
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert Plan.read(folder).extended
-    assert any("added" in line for line in summary["verdict"])
+    assert any("added" in line for line in summary.verdict)
     at_once = compared(data, tmp_path / "at_once")
-    assert summary["arms"][1]["scores"] == at_once["arms"][1]["scores"]
-    with pytest.raises(UsageError, match="--seeds is 1"):
-        plan.with_seeds(1)
+    assert summary.arms[1].scores == at_once.arms[1].scores
+    for asked, words in ((Asked(compare={"seeds": 1}), "--seeds is 1"), (Asked(model={"horizon": 9}), "--frames is 9")):
+        with pytest.raises(UsageError, match=words):
+            resume(Plan.read(folder), asked)
 
 
 def test_parameters_can_be_matched(data: VideoData, tmp_path: Path) -> None:
     config = CompareConfig(("none", "full"), seeds=1, match="params")
-    none, full = compared(data, tmp_path / "out", config)["arms"]
-    assert none["parameters"] == pytest.approx(full["parameters"], rel=0.1)
-    assert none["hidden"] > full["hidden"] == [4]
-    assert none["differs"]["hidden"] == none["hidden"]
+    none, full = compared(data, tmp_path / "out", config).arms
+    assert none.parameters == pytest.approx(full.parameters, rel=0.1)
+    assert none.hidden > full.hidden == [4]
+    assert none.differs["hidden"] == none.hidden
 
 
 def test_time_can_be_matched(data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(comparison, "time_steps", lambda *_: [1.0, 2.0])
+    monkeypatch.setattr(planning, "time_steps", lambda *_: [1.0, 2.0])
     summary = compared(data, tmp_path / "out", dataclasses.replace(PAIR, match="time", seeds=1))
-    assert [arm["steps"] for arm in summary["arms"]] == [6, 3]
-    assert summary["match"] == "time"
-
-
-def test_without_a_limit_the_whole_takes_its_default_time(
-    data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(comparison, "time_steps", lambda *_: [1.0, 1.0])
-    monkeypatch.setattr(comparison, "DEFAULT_TIME", 10.0)
-    summary = compared(data, tmp_path / "out", training=dataclasses.replace(TRAINING, max_steps=None))
-    assert {arm["steps"] for arm in summary["arms"]} == {2}  # 4 trainings of 2.5 s, validation in them
+    assert [arm.steps for arm in summary.arms] == [6, 3]
+    assert summary.match == "time"
 
 
 def test_recorded_configurations_are_trained_anew(data: VideoData, tmp_path: Path) -> None:
@@ -165,24 +157,11 @@ def test_recorded_configurations_are_trained_anew(data: VideoData, tmp_path: Pat
     arms = recorded_arms(runs, TrainConfig(max_steps=2, seed=1, device="cpu"))
     assert [arm.name for arm in arms] == ["a", "truth-2"]  # a row of the pictures is called truth
     summary = compare(data, arms, CompareConfig(("a", "truth"), seeds=1), tmp_path / "out")
-    assert summary["seeds"] == [1]
-    assert summary["arms"][1]["differs"] == {"learning_rate": 1e-4}
-    assert {arm["steps"] for arm in summary["arms"]} == {2}
+    assert summary.seeds == [1]
+    assert summary.arms[1].differs == {"learning_rate": 1e-4}
+    assert {arm.steps for arm in summary.arms} == {2}
     again = Run.open(tmp_path / "out/seed-1/truth-2")
     assert train_config(again).learning_rate == 1e-4
-    other = Run(tmp_path, {**runs[0].config, "model": dataclasses.asdict(dataclasses.replace(MODEL, horizon=2))})
-    with pytest.raises(UsageError, match=r"horizon 3 and .* 2"):
-        recorded_arms([runs[0], other], TRAINING)
-
-
-def test_arms_that_are_alike_are_refused(data: VideoData, tmp_path: Path) -> None:
-    arms = peephole_arms(("none", "none"), MODEL, TRAINING)
-    with pytest.raises(UsageError, match="alike"):
-        compare(data, arms, PAIR, tmp_path / "out")
-    with pytest.raises(UsageError, match="two"):
-        CompareConfig(("none", "none"))
-    with pytest.raises(UsageError, match="--arms is 'some'"):
-        peephole_arms(("none", "some"), MODEL, TRAINING)
 
 
 def test_an_existing_folder_is_not_touched(data: VideoData, tmp_path: Path) -> None:
@@ -190,13 +169,3 @@ def test_an_existing_folder_is_not_touched(data: VideoData, tmp_path: Path) -> N
     (tmp_path / "out/mine.txt").touch()
     with pytest.raises(OutputError, match="out"):
         compared(data, tmp_path / "out")
-
-
-def test_zero_peepholes_start_as_the_plain_network() -> None:
-    frames = torch.rand(2, 4, 1, 32, 32)
-    none = initial_network(dataclasses.replace(MODEL, peephole="none"), 0)
-    channel = initial_network(MODEL, 1)
-    torch.nn.init.normal_(none.head.conv.weight)
-    channel.load_state_dict({**channel.state_dict(), **none.state_dict()})
-    assert torch.equal(none(frames), channel(frames))
-    assert parameter_count(none.config) < parameter_count(channel.config)

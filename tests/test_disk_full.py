@@ -84,8 +84,8 @@ OPEN, RENAME = ("open", errno.ENOSPC), ("os.rename", errno.EROFS)
 def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without what takes long and writes nothing: drawing charts, measuring memory and time."""
     monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
-    monkeypatch.setattr("convlstm_cli.comparing.judge.training_memory", lambda *_: 1)
-    monkeypatch.setattr("convlstm_cli.compare.time_steps", lambda _, arms, *__: [0.1] * len(arms))
+    monkeypatch.setattr("convlstm_cli.comparing.arm_summary.training_memory", lambda *_: 1)
+    monkeypatch.setattr("convlstm_cli.comparing.planning.time_steps", lambda _, arms, *__: [0.1] * len(arms))
 
 
 @pytest.fixture

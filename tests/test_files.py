@@ -14,6 +14,7 @@ from convlstm_cli.files import (
     PARTIAL,
     REPLACED,
     creating_folder,
+    numbered,
     printable,
     replacing,
     replacing_folder,
@@ -21,6 +22,7 @@ from convlstm_cli.files import (
     resolved,
     shown,
     sweep,
+    unique,
     write_text,
 )
 
@@ -299,3 +301,11 @@ def test_a_path_is_resolved_as_the_library_does(tmp_path: Path, monkeypatch: pyt
     )
     for path in map(Path, names):
         assert resolved(path) == path.resolve()
+
+
+def test_taken_names_are_numbered(tmp_path: Path) -> None:
+    taken = {"a", "a-2", "b-2"}
+    assert [unique(name, taken.__contains__) for name in ("a", "b", "c")] == ["a-3", "b", "c"]
+    (tmp_path / "run-1").mkdir()
+    assert numbered(tmp_path, "run") == tmp_path / "run-2"
+    assert numbered(tmp_path, "other") == tmp_path / "other-1"

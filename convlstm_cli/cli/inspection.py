@@ -6,12 +6,12 @@ from typing import Any
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
-from convlstm_cli.errors import RunError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.runs import comparisons
-from convlstm_cli.runs.record import parse, read_text
+from convlstm_cli.runs.comparisons import UnfinishedComparison
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.comparison_result import ComparisonSummary, read_summary
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
@@ -64,30 +64,15 @@ def inspect_run(run: Run) -> dict[str, Any]:
     }
 
 
-def inspect_comparison(folder: Path) -> dict[str, Any]:
-    """What a comparison found, as its summary.json holds it; of an unfinished one, how many runs have begun and ended.
+def inspect_comparison(folder: Path) -> ComparisonSummary | UnfinishedComparison:
+    """What a comparison found; of one that is not finished, how many of its runs have begun and ended.
 
     Raises RunError where a file of it is damaged.
     """
-    record = comparisons.read_record(folder)
-    begun = comparisons.run_folders(folder)
-    summary = folder / comparisons.SUMMARY
-    if summary.is_file():
-        try:
-            found = parse(read_text(summary))
-        except (OSError, ValueError) as error:
-            raise RunError(f"{summary}: cannot be read ({error}); convlstm compare --resume writes it anew.") from error
-        if not isinstance(found, dict) or "verdict" not in found:
-            raise RunError(f"{summary}: is damaged; convlstm compare --resume writes it anew.")
-        if found.get("seeds") == record.get("seeds"):  # else more were added since, and are not all trained
-            return found
-    return {
-        "comparison": str(folder),
-        "kind": record.get("kind"),
-        "runs": sum(map(len, record["runs"].values())),
-        "begun": len(begun),
-        "finished": sum((run / "test.json").is_file() for run in begun),
-    }
+    state, summary = comparisons.unfinished(folder), read_summary(folder)
+    if summary is not None and summary.seeds == comparisons.read_record(folder).get("seeds"):
+        return summary
+    return state  # there is no summary yet, or seeds were added since, which are not all trained
 
 
 def plan(

@@ -1,5 +1,6 @@
 """Results as tables and lines for the terminal; `console.py` prints them."""
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,8 @@ from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 if TYPE_CHECKING:
     from convlstm_cli.export import Export
     from convlstm_cli.predict import Forecast
+    from convlstm_cli.runs.comparisons import UnfinishedComparison
+    from convlstm_cli.scoring.comparison_result import ComparisonSummary
 
 LEADS = 20
 """Lead times that an evaluation's tables show at most."""
@@ -153,63 +156,65 @@ def _definitions(report: EvaluationReport) -> list[str]:
     return lines
 
 
-def comparison_view(summary: dict[str, Any]) -> View:
+def comparison_view(summary: "ComparisonSummary") -> View:
     """The verdict, the differences it rests on, the arms with their costs, and the MSE by lead time."""
-    arms = summary["arms"]
-    copying = PooledScores.from_dict(summary["baselines"]["persistence"])
-    columns = {arm["name"]: PooledScores.from_dict(arm["scores"]) for arm in arms}
-    columns[BASELINES["persistence"].heading] = copying
-    costs = _table("arm", "parameters", "step", "steps", "test MSE", "of copying", "of its seeds")
-    digits = decimals(METRICS["mse"], columns.values())
-    for arm in arms:
-        mse, reference = columns[arm["name"]].mean_mse, copying.mean_mse
-        of_seeds = [run["mse"] for run in arm["runs"]]
-        costs.add_row(
-            escape(arm["name"]),
-            f"{arm['parameters']:,}",
-            "-" if arm["step_seconds"] is None else f"{arm['step_seconds'] * 1e3:.0f} ms",
-            str(arm["steps"]),
-            number(mse, digits),
-            f"{mse / reference:.3f}" if reference else "",
-            f"{min(of_seeds):.{digits}f} to {max(of_seeds):.{digits}f}" if len(of_seeds) > 1 else "one seed",
-        )
-    scored = len(summary["videos"])
-    lines = [
-        f"{summary['clips']} test clip{'s' * (summary['clips'] != 1)} of {scored} video{'s' * (scored != 1)}, "
-        f"seeds {', '.join(map(str, summary['seeds']))}, {summary['horizon']} lead times"
-    ]
-    leads = _shown_leads(summary["horizon"])
-    tables = [_score_table(columns, METRICS["mse"], leads=leads), "", costs, "", _difference_table(summary)]
-    warnings = [f"Note: {warning}" for warning in summary["warnings"]]
-    return *lines, "", *tables, "", *summary["verdict"], *warnings, *_anatomy_lines(summary)
-
-
-def _difference_table(summary: dict[str, Any]) -> Table:
-    table = _table(
-        f"against {escape(summary['reference'])}", "difference", "95% interval", "p", "p (Holm)", "d", "seeds better"
+    scored = len(summary.videos)
+    line = (
+        f"{summary.clips} test clip{'s' * (summary.clips != 1)} of {scored} video{'s' * (scored != 1)}, "
+        f"seeds {', '.join(map(str, summary.seeds))}, {summary.horizon} lead times"
     )
-    for name, difference in summary["differences"].items():
-        ends = difference["relative_interval"]
+    columns = {arm.name: arm.scores for arm in summary.arms}
+    columns[BASELINES["persistence"].heading] = summary.baselines["persistence"]
+    leads = _shown_leads(summary.horizon)
+    costs = _cost_table(summary, decimals(METRICS["mse"], columns.values()))
+    tables: list[RenderableType] = [_score_table(columns, METRICS["mse"], leads=leads), "", costs, ""]
+    warnings = [f"Note: {warning}" for warning in summary.warnings]
+    sentences = [*summary.verdict, *warnings, *summary.anatomy.conclusions]
+    return line, "", *tables, _difference_table(summary), "", *sentences
+
+
+def _cost_table(summary: "ComparisonSummary", digits: int) -> Table:
+    """What each arm costs and reaches."""
+    table = _table("arm", "parameters", "step", "steps", "test MSE", "of copying", "of its seeds")
+    reference = summary.baselines["persistence"].mean_mse
+    for arm in summary.arms:
+        of_seeds = [run.mse for run in arm.runs]
         table.add_row(
-            escape(name),
-            percent(difference["relative"]),
-            "none" if ends is None else interval(ends, percent),
-            number(difference["p"], 3),
-            number(difference["p_holm"], 3),
-            number(difference["effect_size"], 2),
-            f"{difference['seeds_better']} of {difference['seeds']}",
+            escape(arm.name),
+            f"{arm.parameters:,}",
+            "-" if arm.step_seconds is None else f"{arm.step_seconds * 1e3:.0f} ms",
+            str(arm.steps),
+            number(arm.scores.mean_mse, digits),
+            f"{arm.scores.mean_mse / reference:.3f}" if reference else "",
+            f"{min(of_seeds):.{digits}f} to {max(of_seeds):.{digits}f}" if len(of_seeds) > 1 else "one seed",
         )
     return table
 
 
-def _anatomy_lines(summary: dict[str, Any]) -> list[str]:
-    return list((summary["anatomy"] or {}).get("conclusions", ()))
+def _difference_table(summary: "ComparisonSummary") -> Table:
+    """How each arm differs from the reference over all lead times."""
+    table = _table(
+        f"against {escape(summary.reference)}", "difference", "95% interval", "p", "p (Holm)", "d", "seeds better"
+    )
+    for name, difference in summary.differences.items():
+        ends = difference.relative_interval
+        table.add_row(
+            escape(name),
+            percent(difference.relative),
+            "none" if ends is None else interval(ends, percent),
+            number(difference.p, 3),
+            number(difference.p_holm, 3),
+            number(difference.effect_size, 2),
+            f"{difference.seeds_better} of {difference.seeds}",
+        )
+    return table
 
 
-def unfinished_view(found: dict[str, Any]) -> View:
+def unfinished_view(found: "UnfinishedComparison") -> View:
     """How far a comparison is."""
-    facts = {name: found[name] for name in ("comparison", "runs", "begun", "finished")}
-    return facts_table(facts), "", f"not finished; go on with convlstm compare -o {found['comparison']} --resume"
+    facts = dataclasses.asdict(found)
+    del facts["kind"]
+    return facts_table(facts), "", f"not finished; go on with convlstm compare -o {found.comparison} --resume"
 
 
 def plan_view(plan: dict[str, Any]) -> View:

@@ -1,4 +1,4 @@
-"""Comparisons: arms, trials, matching, statistics, the verdict, and what peepholes learned.
+"""Comparisons: which arms, matched how, trained seed by seed, and judged by scores, statistics and knock-outs.
 
-Owns comparison.json's plan and the judgement written to summary.json.
+Owns the plan in comparison.json, and makes the result that scoring/comparison_result.py describes.
 May import train.py and everything below it; never compare.py or cli/."""

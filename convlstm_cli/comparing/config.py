@@ -15,21 +15,23 @@ class CompareConfig:
 
     arms: tuple[str, ...] = option(
         ("none", "channel", "full"),
-        "What to compare, with commas, the first being what the others are compared with: kinds of peephole (none, "
-        "channel, full), or run folders, whose recorded networks and trainings are trained anew.",
+        "What to compare, separated by commas; the others are compared with the first. Kinds of peephole (none, "
+        "channel, full), or run folders, whose recorded networks are trained again with their recorded settings.",
         parse=parse_names,
     )
-    seeds: int = option(3, "Trainings of each arm, with --seed and the seeds that follow it.")
+    seeds: int = option(3, "Trainings of each arm: with --seed, and with the seeds that follow it.")
     match: Match = option(
         "steps",
-        "What the arms have equal: optimiser steps; time (as many steps as fit into the time of the slowest arm's); or "
-        "params (steps, and the arms with fewer parameters are widened).",
+        "What is equal for all arms: optimiser steps; time (each arm has as many steps as fit into the time of the "
+        "slowest arm's); or params (steps, and the networks with fewer parameters are widened).",
     )
     jobs: int | None = option(
-        None, "Trainings at a time, each in a process with its share of the cores; 1, or one for each of --devices."
+        None, "Trainings at a time, each in a process with its share of the cores; 1, or one per entry of --devices."
     )
     devices: tuple[str, ...] = option(
-        (), "Devices to spread the trainings over, such as cuda:0,cuda:1; --device if not given.", parse=parse_names
+        (),
+        "Devices over which the trainings are spread, such as cuda:0,cuda:1; --device if not given.",
+        parse=parse_names,
     )
 
     def __post_init__(self) -> None:
@@ -44,5 +46,5 @@ class CompareConfig:
             raise UsageError(f"--jobs is {self.jobs}; it must be at least 1.")
 
     def at_once(self, trainings: int) -> int:
-        """How many of so many trainings go on at a time."""
+        """How many of this number of trainings run at a time."""
         return max(1, min(self.jobs or len(self.devices), trainings))

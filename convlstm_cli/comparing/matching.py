@@ -23,13 +23,13 @@ from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.data import VideoData
 
 TIMED_STEPS = 10
-"""Steps of each arm that are timed, in turn, after one that is not."""
+"""Steps of each arm that are timed, in turn, after a first one that is not."""
 CLOSE = 0.01
-"""Parameter counts that differ by a smaller share are left as they are: one channel more would change them by more."""
+"""A network whose parameter count is closer than this share is not widened: one channel would change it by more."""
 ROUGH = 0.1
-"""Parameter counts that differ by a larger share are not called matched."""
+"""Largest share by which the parameter counts of matched networks differ."""
 WIDEST = 16.0
-"""Times its width that an arm is widened at most."""
+"""Largest factor by which a network is widened."""
 
 
 def match_parameters(models: Sequence[ForecasterConfig]) -> list[ForecasterConfig]:
@@ -70,10 +70,11 @@ def _scaled(model: ForecasterConfig, factor: float) -> ForecasterConfig:
 
 
 def initial_weights(arms: Sequence[Arm], arm: Arm, seed: int) -> dict[str, Tensor]:
-    """An arm's initial weights for a seed: wherever it has a weight of the same name and shape, those of the first
-    arm's network without peepholes, which are the ones that `train` would draw for it.
+    """An arm's initial weights for a seed.
 
-    Copied, because drawing peepholes moves the random numbers on for everything that is drawn after them.
+    Weights that the first arm's network without peepholes has too (the same name and shape) get the values that `train`
+    draws for that network; the others are drawn for this arm. They are copied because drawing peepholes moves the
+    random numbers on for everything that is drawn after them.
     """
     shared = initial_network(replace(arms[0].model, peephole="none"), seed).state_dict()
     own = initial_network(arm.model, seed).state_dict()
@@ -89,9 +90,9 @@ def time_steps(
 ) -> list[float]:
     """Seconds of an optimiser step of each arm, timed in turn.
 
-    The first arm's is the median of its steps, the others' are that times the median of their ratios to the first
-    arm's step beside them: a machine that slows down for a while changes both times and not the ratio. Raises
-    Interrupted when asked to stop.
+    For the first arm it is the median of its steps. For the others it is that median times the median ratio of their
+    step to the first arm's step beside it: a machine that slows down for a while changes both times and not the ratio.
+    Raises Interrupted when asked to stop.
     """
     clips = data.clips("train")
     steps = []
@@ -114,10 +115,13 @@ def time_steps(
 
 
 def with_steps(arms: Sequence[Arm], seconds: Sequence[float], config: CompareConfig, data: VideoData) -> list[Arm]:
-    """The arms with their limits turned into a number of optimiser steps, and without an early end.
+    """The arms with their limits turned into a number of optimiser steps, and without early stopping.
 
-    `seconds` are those of a step of each arm. A limit of steps or epochs is that of the slowest arm, where time is
-    matched. A limit of time is that of the whole comparison, validation counted in.
+    A limit of steps or epochs holds for each training; where time is matched, for those of the slowest arm. A limit of
+    time holds for the whole comparison, its validation included.
+
+    Args:
+        seconds: time of an optimiser step of each arm.
     """
     clips, validation = data.clips("train"), len(data.clips("validation"))
     trainings = len(arms) * config.seeds

@@ -4,9 +4,9 @@
     seed-0/none/ ...    a run folder for each training of each arm
     summary.json        what was found
     metrics.csv         a row for each seed, arm, clip and lead time
-    report.html         all of it, to look at
+    report.html         all of it as a page
 
-Of recorded runs it holds no run folders: comparison.json says where they are.
+A comparison of existing runs holds no run folders: comparison.json says where they are.
 """
 
 import json
@@ -27,12 +27,12 @@ from convlstm_cli.video.config import DataConfig
 
 @dataclass(frozen=True)
 class Arm:
-    """One thing that is compared: a network and how it is trained, seed after seed."""
+    """One thing that is compared: a network and its training, repeated with every seed."""
 
     name: str
     model: ForecasterConfig
     training: TrainConfig
-    """Its only limit is `max_steps`, once the arms are matched."""
+    """In a plan its only limit is `max_steps`."""
     step_seconds: float | None = None
     """Median time of an optimiser step, measured in turn with the other arms."""
 
@@ -44,7 +44,7 @@ class Arm:
 
 @dataclass(frozen=True)
 class Trial:
-    """One training: of an arm, with a seed."""
+    """One training: an arm with a seed."""
 
     arm: Arm
     seed: int
@@ -55,7 +55,7 @@ class Trial:
 
 @dataclass(frozen=True)
 class Plan:
-    """What comparison.json says of a comparison that trains."""
+    """What comparison.json holds about a comparison that trains."""
 
     folder: Path
     arms: tuple[Arm, ...]
@@ -64,9 +64,9 @@ class Plan:
     data: dict[str, Any]
     """`VideoData.to_dict`."""
     settings: dict[str, dict[str, Any]]
-    """As they were asked for: `data`, `model`, `training` and `compare`."""
+    """What was asked for, before anything was matched: `data`, `model`, `training` and `compare`."""
     extended: bool = False
-    """Seeds were added when a result was known already, so its p values are smaller than they should be."""
+    """Whether seeds were added after a result was known, which makes the p values smaller than they should be."""
 
     def write(self) -> None:
         """Writes comparison.json. Raises OutputError where the system refuses."""
@@ -86,12 +86,10 @@ class Plan:
 
     @classmethod
     def read(cls, folder: Path) -> "Plan":
-        """Reads comparison.json. Raises RunError if it is damaged, or of runs that existed before."""
+        """Reads comparison.json. Raises RunError if it is damaged, or of a comparison of existing runs."""
         record = read_record(folder)
         if record.get("kind") != "trained":
-            raise RunError(
-                f"{folder}: compares runs that were there before, so there is nothing to train or go on with."
-            )
+            raise RunError(f"{folder}: compares existing runs, so there is nothing to train or to go on with.")
         # Damage is found here, not in the middle of a command.
         with damaged(folder / RECORD, "restore it from a copy"):
             arms = check(record["arms"], tuple[Arm, ...], "arms")
@@ -119,8 +117,8 @@ class Plan:
                 "training": asdict(build(TrainConfig, settings["training"])),
                 "compare": asdict(build(CompareConfig, settings["compare"])),
             }
-            settings, told = json.loads(json.dumps([settings, asdict(data)]))
-            return cls(folder, arms, seeds, told, settings, check(record["extended"], bool, "extended"))
+            settings, recorded = json.loads(json.dumps([settings, asdict(data)]))
+            return cls(folder, arms, seeds, recorded, settings, check(record["extended"], bool, "extended"))
 
     @property
     def compare(self) -> CompareConfig:
@@ -128,7 +126,7 @@ class Plan:
         return CompareConfig(**self.settings["compare"])
 
     def trials(self) -> Iterator[Trial]:
-        """Seed by seed, so that what an interruption leaves are whole pairs."""
+        """All trainings, seed by seed, so that an interruption leaves whole pairs."""
         for seed in self.seeds:
             for arm in self.arms:
                 yield Trial(arm, seed)

@@ -1,17 +1,21 @@
-"""Runs that are trained, compared on the test videos that they share."""
+"""Compares existing runs, without training them again, on the test videos that they share."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from convlstm_cli.comparing.judge import Case, TrainedArm, judge, settings_of, unique_names
+from convlstm_cli.comparing.case import Case
+from convlstm_cli.comparing.judge import judge
+from convlstm_cli.comparing.pairing import pair_runs
 from convlstm_cli.compute import device
-from convlstm_cli.errors import InputError, OutputError, UsageError
-from convlstm_cli.files import creating_folder
+from convlstm_cli.errors import InputError
+from convlstm_cli.files import check_absent, creating_folder
 from convlstm_cli.progress import Progress
+from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.comparisons import write_recorded
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.comparison_result import ComparisonSummary
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.clips import ClipDataset
@@ -25,8 +29,8 @@ def compare_runs(
     *,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> dict[str, Any]:
-    """Compares runs that are trained, on the test videos that they share.
+) -> ComparisonSummary:
+    """Compares existing runs on the test videos that they share.
 
     Runs that differ in nothing but the seed are one arm, and arms are paired seed by seed. The first run's arm is
     what the others are compared with. Of `config` the batch size, device and precision count.
@@ -41,10 +45,35 @@ def compare_runs(
         Interrupted: when asked to stop; nothing is kept.
     """
     config, progress = config or EvaluateConfig(), progress or Progress()
-    if folder.exists():
-        raise OutputError(f"{folder}: is there already; choose another -o.")
-    arms, warnings = _group(runs)
-    _check_like_tests(runs)
+    check_absent(folder)
+    arms, warnings = pair_runs(runs)
+    _check_tests(runs)
+    input_frames, clips = _shared_clips(runs, progress)
+    seeds = tuple(train_config(run).seed for run in arms[0].runs)
+    with creating_folder(folder) as partial:
+        write_recorded(partial, {arm.name: arm.runs for arm in arms}, seeds)
+        case = Case(
+            folder=partial,
+            final_folder=folder,
+            arms=tuple(arms),
+            seeds=seeds,
+            clips=clips,
+            input_frames=input_frames,
+            batch_size=config.batch_size,
+            kind="recorded",
+            match=None,
+            settings=_settings(runs),
+            warnings=tuple(warnings),
+        )
+        compute = device.choose(config.device, config.precision)
+        return judge(case, compute, progress, should_stop, "call the same command again")
+
+
+def _shared_clips(runs: Sequence[Run], progress: Progress) -> tuple[int, ClipDataset]:
+    """The most input frames that a run reads, and the test clips of as many lead times as every run forecasts.
+
+    Raises InputError where the test videos are too short for one.
+    """
     models = [run.model_config for run in runs]
     input_frames, horizon = max(m.input_frames for m in models), min(m.horizon for m in models)
     if horizon != max(m.horizon for m in models):
@@ -58,88 +87,25 @@ def compare_runs(
             f"{runs[0].folder}: its test videos hold no clip of {input_frames + horizon} frames; compare runs that "
             "read and forecast fewer frames."
         )
-    seeds = tuple(train_config(run).seed for run in arms[0].runs)
-    about = {
-        "folder": str(folder),
-        "kind": "recorded",
-        "match": None,
-        "settings": {
-            "data": runs[0].config["data"]["settings"],
-            "model": asdict(models[0]),
-            "training": asdict(train_config(runs[0])),
-            "compare": {"runs": [str(run.folder) for run in runs]},
-        },
+    return input_frames, clips
+
+
+def _settings(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
+    """Those of the first run, and which runs are compared."""
+    return {
+        "data": runs[0].config["data"]["settings"],
+        "model": asdict(runs[0].model_config),
+        "training": asdict(train_config(runs[0])),
+        "compare": {"runs": [str(run.folder) for run in runs]},
     }
-    again = "call the same command again"
-    with creating_folder(folder) as partial:
-        write_recorded(partial, {arm.name: arm.runs for arm in arms}, seeds)
-        case = Case(
-            folder=partial,
-            arms=tuple(arms),
-            seeds=seeds,
-            clips=clips,
-            input_frames=input_frames,
-            batch_size=config.batch_size,
-            about=about,
-            warnings=tuple(warnings),
-        )
-        return judge(case, device.choose(config.device, config.precision), progress, should_stop, again)
 
 
-def _group(runs: Sequence[Run]) -> tuple[list[TrainedArm], list[str]]:
-    """The arms that the runs are of, their runs in the order of their seeds, and what is unlike between them."""
-    groups: dict[str, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(repr(sorted(settings_of(run).items())), []).append(run)
-    warnings = []
-    if len(groups) == 1:
-        groups = {str(number): [run] for number, run in enumerate(runs)}
-        warnings.append("The runs differ in nothing but the seed, so any difference between them is luck.")
-    of_arms = [sorted(group, key=lambda run: train_config(run).seed) for group in groups.values()]
-    if len(of_arms) < 2:
-        raise UsageError("a comparison needs at least two runs; name more.")
-    if len({len(group) for group in of_arms}) > 1:
-        counts = "; ".join(f"{len(group)} like {group[0].folder}" for group in of_arms)
-        raise UsageError(f"the runs make no pairs: there are {counts}. Name as many of each, one for each seed.")
-    for group in of_arms:
-        seeds = [train_config(run).seed for run in group]
-        if len(set(seeds)) < len(seeds):
-            raise UsageError(f"{group[0].folder}: another run is like it, with the same seed; name each once.")
-    kinds: list[str] = [group[0].model_config.peephole for group in of_arms]
-    names = kinds if len(set(kinds)) == len(kinds) else [group[0].name for group in of_arms]
-    arms = [TrainedArm(name, tuple(group)) for name, group in zip(unique_names(names), of_arms, strict=True)]
-    return arms, [*warnings, *_unlike(arms)]
-
-
-def _unlike(arms: Sequence[TrainedArm]) -> Iterable[str]:
-    """Where arms had other chances than each other."""
-    seeds = {arm.name: [train_config(run).seed for run in arm.runs] for arm in arms}
-    if len({tuple(of_arm) for of_arm in seeds.values()}) > 1:
-        told = "; ".join(f"{name} has {', '.join(map(str, of_arm))}" for name, of_arm in seeds.items())
-        yield f"The seeds differ ({told}), so that pairs share neither initial values nor the order of the clips."
-    steps = {arm.name: [_steps(run) for run in arm.runs] for arm in arms}
-    if len({tuple(of_arm) for of_arm in steps.values()}) > 1:
-        told = "; ".join(f"{name} {', '.join(map(str, of_arm))}" for name, of_arm in steps.items())
-        yield f"The budgets differ (optimiser steps: {told}), so that a difference may come from longer training."
-    if any(run.read_test() is None for arm in arms for run in arm.runs):
-        yield "Not all of the trainings are finished."
-
-
-def _steps(run: Run) -> int:
-    history = run.read_metrics()
-    return int(history[-1]["steps"]) if history else 0
-
-
-def _check_like_tests(runs: Sequence[Run]) -> None:
-    """Raises InputError unless all runs were tested on the same frames, seen in the same way."""
+def _check_tests(runs: Sequence[Run]) -> None:
+    """Raises InputError unless all runs were tested on the same frames, brought to the same size in the same way."""
+    if (difference := first_difference(runs, ("--size", "--fit", "frames in"))) is not None:
+        raise InputError(f"{difference}, so their errors are not of the same pixels; compare runs that agree in it.")
     first = runs[0]
     for other in runs[1:]:
-        for what, value in _view(first).items():
-            if _view(other)[what] != value:
-                raise InputError(
-                    f"{other.folder}: has {what} {_view(other)[what]} and {first.folder} {value}, so their errors are "
-                    "not of the same pixels; compare runs that agree in it."
-                )
         ours, others = _test_frames(first), _test_frames(other)
         if unlike := sorted({(ours | others)[key] for key in ours.keys() ^ others.keys()}):
             raise InputError(
@@ -149,16 +115,7 @@ def _check_like_tests(runs: Sequence[Run]) -> None:
 
 
 def _test_frames(run: Run) -> dict[tuple[object, ...], str]:
-    """Names of the test videos by what is tested of them."""
+    """Names of the test videos by which frames of them are tested."""
     return {
         (part["digest"], part["start"], part["stop"]): part["video"] for part in run.config["data"]["split"]["test"]
-    }
-
-
-def _view(run: Run) -> dict[str, object]:
-    geometry = run.geometry
-    return {
-        "--size": f"{geometry.height}x{geometry.width}",
-        "--fit": geometry.fit,
-        "colour": "grey" if run.model_config.channels == 1 else "rgb",
     }

@@ -1,10 +1,11 @@
-"""What a comparison says, in sentences that claim no more than was tested."""
+"""The verdict of a comparison, in sentences that claim no more than was tested."""
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from convlstm_cli.comparing.permutation import fewest_seeds
-from convlstm_cli.comparing.significance import ALPHA, MOST_SEEDS, Difference, LeadDifference
+from convlstm_cli.comparing.statistics.permutation import fewest_seeds
+from convlstm_cli.comparing.statistics.significance import ALPHA, MOST_SEEDS
 from convlstm_cli.reporting.wording import ranges
+from convlstm_cli.scoring.comparison_result import Difference, LeadDifference
 
 
 def verdict(
@@ -17,12 +18,12 @@ def verdict(
     """Sentences about every arm against the reference, first a headline for each arm.
 
     Args:
-        differences: of `significance.compare_arms`.
+        differences: `significance.compare_arms` of the arms, by their names.
         descriptions: arms in words, as "one peephole weight per channel"; an arm without is called by its name.
         extended: whether seeds were added after a result had been seen.
     """
     words = {name: (descriptions or {}).get(name, name) for name in (reference, *differences)}
-    # The smallest of so many p values is adjusted by their number.
+    # Holm's method multiplies the smallest p value by the number of arms.
     level = ALPHA / max(len(differences), 1)
     headlines = [_headline(words[name], words[reference], found, level) for name, found in differences.items()]
     details = [line for name, found in differences.items() for line in _details(words[name], words[reference], found)]
@@ -38,7 +39,7 @@ def p_value(p: float) -> str:
     """ "p = 0.012"."""
     if p < 0.001:
         return "p < 0.001"
-    # No rounding to 0.05 itself, which would leave open on which side it is.
+    # Three digits near 0.05, so that rounding does not hide on which side of it the value lies.
     return f"p = {p:.3g}" if 0.045 < p < 0.055 else f"p = {p:.2g}"
 
 
@@ -88,7 +89,7 @@ def _details(arm: str, reference: str, found: Difference) -> Iterator[str]:
 
 
 def _scope(differences: Sequence[Difference], extended: bool) -> Iterator[str]:
-    """What the claims cover, and what they trust."""
+    """What the claims are about, and what they assume."""
     seeds, videos = differences[0].seeds, differences[0].videos
     if seeds > 1 and videos > 1:
         yield f"This is about other seeds, and other videos like these {videos}."
@@ -101,8 +102,8 @@ def _scope(differences: Sequence[Difference], extended: bool) -> Iterator[str]:
     normal = fewest_seeds(videos=1, level=ALPHA)
     if (seeds < normal or 1 < videos < normal) and any(found.outcome != "undetectable" for found in differences):
         yield (
-            f"With fewer than {normal} seeds or videos a verdict trusts that their luck is spread roughly like a "
-            "normal distribution."
+            f"With fewer than {normal} seeds or videos a verdict assumes that their luck is distributed roughly "
+            "normally."
         )
     if len(differences) > 1 and seeds > 1:
         yield f"The p values are adjusted for {len(differences)} arms (Holm 1979), the intervals are not."
@@ -144,7 +145,7 @@ def _range(low: float, high: float) -> str:
 
 
 def _number(relative: float) -> str:
-    """In percent, two digits at least where they say something."""
+    """A share in percent, with at least two significant digits below 1 %."""
     value = 100 * relative
     if value > 10_000:
         return "more than 10000"
@@ -161,5 +162,5 @@ def _count(number: int, thing: str) -> str:
 
 
 def _start(words: str) -> str:
-    """As a sentence begins."""
+    """The words with a capital, as a sentence begins."""
     return words[:1].upper() + words[1:]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.comparisons import is_comparison, run_folders
 from convlstm_cli.runs.run import Run
 
@@ -35,23 +36,9 @@ def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
             f"the ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
             "such as trainings with different --seed."
         )
-    first = runs[0]
-    for other in runs[1:]:
-        for (what, value), (_, others) in zip(_kind(first, native_size), _kind(other, native_size), strict=True):
-            if value != others:
-                raise UsageError(
-                    f"no ensemble: {first.folder} works {what} {value} and {other.folder} {what} {others}; "
-                    "name runs that agree in it."
-                )
-
-
-def _kind(run: Run, native_size: bool) -> list[tuple[str, str]]:
-    """What the members of an ensemble must agree in."""
-    geometry = run.geometry
-    kind = [("on frames in", "grey" if run.model_config.channels == 1 else "colour")]
-    if not native_size:
-        kind += [("on frames of", f"{geometry.height}x{geometry.width}"), ("with --fit", geometry.fit)]
-    return kind
+    traits = ("frames in",) if native_size else ("frames in", "--size", "--fit")
+    if (difference := first_difference(runs, traits)) is not None:
+        raise UsageError(f"no ensemble: {difference}; name runs that agree in it.")
 
 
 def lockstep(streams: Sequence[Iterator[Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:

@@ -1,7 +1,7 @@
 """Numbers as people read them, in terminal and reports: decimals, percentages, bytes, seconds, p values."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 
@@ -41,12 +41,6 @@ def duration(value: float | None) -> str:
     return f"{value:.1f} s" if value < 120 else f"{value / 60:.1f} min"
 
 
-def total(rows: Iterable[Mapping[str, float | None]], key: str) -> float | None:
-    """The sum of one key over rows; None where a row lacks a value."""
-    values = [row[key] for row in rows]
-    return None if None in values else sum(value for value in values if value is not None)
-
-
 def size(value: float | None) -> str:
     """Bytes as MB or GB (powers of ten)."""
     if value is None:
@@ -60,7 +54,6 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "share": share,
     "percents": lambda ends: interval(ends, percent),
     "ends": lambda ends, *form: interval(ends, number, *form),
-    "total": total,
     "chance": chance,
     "size": size,
     "duration": duration,

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ SUMMARY = "summary.json"
 
 
 def write_recorded(folder: Path, arms: Mapping[str, Sequence[Run]], seeds: Sequence[int]) -> None:
-    """Writes the comparison.json of runs that were there before."""
+    """Writes the comparison.json of a comparison of existing runs."""
     content = {
         "kind": "recorded",
         "seeds": list(seeds),
@@ -47,7 +48,7 @@ def read_record(folder: Path) -> dict[str, Any]:
 def run_folders(folder: Path) -> list[Path]:
     """The runs of a comparison that have begun, arm by arm.
 
-    Raises RunError where comparison.json is damaged, or a run that was there before is gone.
+    Raises RunError where comparison.json is damaged, or an existing run that it compares is gone.
     """
     record = read_record(folder)
     with damaged(folder / RECORD, "restore it from a copy"):
@@ -62,6 +63,32 @@ def run_folders(folder: Path) -> list[Path]:
         gone = next(path for path in named if path not in begun)
         raise RunError(f"{folder}: compares {gone}, which is gone; put it back, or name the runs that are left.")
     return begun
+
+
+@dataclass(frozen=True)
+class UnfinishedComparison:
+    """How far a comparison is that has no result yet."""
+
+    comparison: str
+    """Its folder."""
+    kind: str | None
+    """`trained` or `recorded`."""
+    runs: int
+    """Runs that it will have."""
+    begun: int
+    finished: int
+
+
+def unfinished(folder: Path) -> UnfinishedComparison:
+    """How far a comparison is. Raises RunError where comparison.json is damaged, or an existing run is gone."""
+    record, begun = read_record(folder), run_folders(folder)
+    return UnfinishedComparison(
+        comparison=str(folder),
+        kind=record.get("kind"),
+        runs=sum(map(len, record["runs"].values())),
+        begun=len(begun),
+        finished=sum((run / "test.json").is_file() for run in begun),
+    )
 
 
 def newest() -> Path:

@@ -7,7 +7,7 @@ from pathlib import Path
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import cache_folder, printable, sweep
+from convlstm_cli.files import cache_folder, printable, sweep, unique
 from convlstm_cli.video.cache import Entry, decode_once, map_frames
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
@@ -168,7 +168,7 @@ def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
         for path in _walk(root, seen, given=True) if root.is_dir() else [_existing(root)]:
             relative = path.relative_to(root)
             name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
-            found[_unique(printable(name), found)] = path
+            found[unique(printable(name), found.__contains__)] = path
     return list(found.items())
 
 
@@ -200,14 +200,6 @@ def _existing(path: Path) -> Path:
     with reading(path):
         path.lstat()
     return path
-
-
-def _unique(name: str, taken: Mapping[str, Path]) -> str:
-    """The name, numbered if it is taken."""
-    unique, number = name, 2
-    while unique in taken:
-        unique, number = f"{name}-{number}", number + 1
-    return unique
 
 
 def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str:

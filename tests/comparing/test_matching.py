@@ -72,7 +72,7 @@ def test_a_difference_smaller_than_a_channel_is_left() -> None:
 def test_parameters_that_no_width_matches_are_refused() -> None:
     """A channel more or less is too much for so few."""
     narrow = dataclasses.replace(MODEL, hidden=(1,))
-    models = [dataclasses.replace(narrow, peephole=kind) for kind in ("none", "full")]  # type: ignore[arg-type]
+    models = [dataclasses.replace(narrow, peephole=kind) for kind in ("none", "full")]
     with pytest.raises(UsageError, match=r"--match params: of .* the network with peephole none comes no closer"):
         match_parameters(models)
 
@@ -120,3 +120,13 @@ def test_steps_are_timed_on_the_very_trainings(data: VideoData) -> None:
     seconds = time_steps(data, timed, 0)
     assert len(seconds) == 3
     assert min(seconds) > 0
+
+
+def test_zero_peepholes_start_as_the_plain_network() -> None:
+    frames = torch.rand(2, 4, 1, 32, 32)
+    none = initial_network(dataclasses.replace(MODEL, peephole="none"), 0)
+    channel = initial_network(MODEL, 1)
+    torch.nn.init.normal_(none.head.conv.weight)
+    channel.load_state_dict({**channel.state_dict(), **none.state_dict()})
+    assert torch.equal(none(frames), channel(frames))
+    assert parameter_count(none.config) < parameter_count(channel.config)

@@ -5,13 +5,21 @@ from pathlib import Path
 
 import pytest
 from helpers import data_record
+from made_up import made_up_summary
 
 from convlstm_cli.cli.inspection import inspect_comparison
 from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.comparing.plan import Arm, Plan
 from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.nn import ForecasterConfig
-from convlstm_cli.runs.comparisons import is_comparison, newest, read_record, run_folders, write_recorded
+from convlstm_cli.runs.comparisons import (
+    UnfinishedComparison,
+    is_comparison,
+    newest,
+    read_record,
+    run_folders,
+    write_recorded,
+)
 from convlstm_cli.runs.run import Run
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
@@ -60,8 +68,7 @@ def test_only_runs_that_have_begun_are_named(tmp_path: Path) -> None:
     assert run_folders(tmp_path) == [begun[1], begun[0]]  # arm by arm
     with pytest.raises(RunError, match=r"is a comparison; name one of its runs: .*full"):
         Run.open(tmp_path)
-    found = inspect_comparison(tmp_path)
-    assert (found["runs"], found["begun"], found["finished"]) == (4, 2, 1)
+    assert inspect_comparison(tmp_path) == UnfinishedComparison(str(tmp_path), "trained", runs=4, begun=2, finished=1)
 
 
 def test_seeds_added_after_a_result_are_remembered(tmp_path: Path) -> None:
@@ -82,7 +89,7 @@ def test_seeds_added_after_a_result_are_remembered(tmp_path: Path) -> None:
         ("{", "cannot be read"),
         ("[]", "damaged"),
         ('{"kind": "trained"}', "no 'arms'"),
-        ('{"kind": "recorded"}', "before"),
+        ('{"kind": "recorded"}', "existing runs"),
     ],
 )
 def test_damage_is_one_message(text: str, words: str, tmp_path: Path) -> None:
@@ -116,10 +123,13 @@ def test_missing_settings_are_one_message(part: str, tmp_path: Path) -> None:
 
 def test_a_summary_of_fewer_seeds_than_are_wanted_now_is_not_the_result(tmp_path: Path) -> None:
     plan = plan_in(tmp_path)
-    (tmp_path / "summary.json").write_text('{"verdict": ["as it was"], "seeds": [3, 4]}')
-    assert inspect_comparison(tmp_path)["verdict"] == ["as it was"]
+    summary = dataclasses.replace(made_up_summary(), seeds=[3, 4])
+    (tmp_path / "summary.json").write_text(json.dumps(summary.to_dict()))
+    assert inspect_comparison(tmp_path) == summary
     plan.with_seeds(3).write()
-    assert inspect_comparison(tmp_path)["runs"] == 6
+    found = inspect_comparison(tmp_path)
+    assert isinstance(found, UnfinishedComparison)
+    assert found.runs == 6
     for damaged in ("{}", "[]", "{"):
         (tmp_path / "summary.json").write_text(damaged)
         with pytest.raises(RunError, match=r"summary\.json"):

@@ -1,70 +1,26 @@
 import contextlib
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from made_plans import CPU, MODEL, TRAINING, Heard, assert_same, plan_of, weights
 
-from convlstm_cli.comparing.config import CompareConfig
-from convlstm_cli.comparing.plan import Arm, Plan
-from convlstm_cli.comparing.trials import is_finished, threads_of, train_all
-from convlstm_cli.errors import ConvLSTMError, Interrupted
-from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.comparing.trial import is_finished
+from convlstm_cli.comparing.trials import train_all
+from convlstm_cli.errors import Interrupted
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.train import train
-from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
-
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
-TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, patience=0, device="cpu", augment=("hflip",))
-CPU = torch.device("cpu")
-
-
-class Heard(Progress):
-    """Keeps what is told."""
-
-    def __init__(self) -> None:
-        self.notes: list[str] = []
-        self.shares: list[float] = []
-
-    def note(self, message: str) -> None:
-        self.notes.append(message)
-
-    def comparing(self, done: float, total: int, name: str) -> None:
-        assert name
-        self.shares.append(done / total)
 
 
 @pytest.fixture
 def data(make_folder: Callable[..., Path]) -> VideoData:
     return prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
-
-
-def plan_of(data: VideoData, folder: Path, training: TrainConfig = TRAINING, **compare: object) -> Plan:
-    arms = tuple(Arm(kind, dataclasses.replace(MODEL, peephole=kind), training) for kind in ("none", "channel"))
-    asked: dict[str, dict[str, object]] = {
-        "data": dataclasses.asdict(data.config),
-        "model": dataclasses.asdict(MODEL),
-        "training": dataclasses.asdict(training),
-    }
-    settings = {**asked, "compare": dataclasses.asdict(CompareConfig(("none", "channel"), 2, **compare))}  # type: ignore[arg-type]
-    plan = Plan(folder, arms, (0, 1), data.to_dict(), settings)
-    plan.write()
-    return plan
-
-
-def weights(plan: Plan) -> Iterator[dict[str, torch.Tensor]]:
-    return (Run.open(plan.run_folder(trial)).load_model(CPU).state_dict() for trial in plan.trials())
-
-
-def assert_same(one: Plan, other: Plan) -> None:
-    for ours, others in zip(weights(one), weights(other), strict=True):
-        assert ours.keys() == others.keys()
-        assert all(torch.equal(ours[name], others[name]) for name in ours)
 
 
 def test_every_arm_is_trained_with_every_seed(data: VideoData, tmp_path: Path) -> None:
@@ -116,7 +72,9 @@ def test_a_run_killed_before_its_first_checkpoint_starts_from_the_shared_values(
     plans = [
         dataclasses.replace(
             plan,
-            arms=tuple(dataclasses.replace(a, model=dataclasses.replace(uniform, peephole=a.name)) for a in plan.arms),
+            arms=tuple(
+                dataclasses.replace(a, model=dataclasses.replace(uniform, peephole=a.model.peephole)) for a in plan.arms
+            ),
         )
         for plan in plans
     ]
@@ -136,27 +94,3 @@ def test_finished_trainings_are_not_touched(data: VideoData, tmp_path: Path) -> 
     train_all(plan, data, heard, lambda: False)
     assert {path: path.stat().st_mtime_ns for path in plan.folder.rglob("*")} == before
     assert heard.notes == ["4 of 4 trainings are finished already"]
-
-
-def test_processes_save_when_asked_to_stop_and_give_what_one_after_another_gives(
-    data: VideoData, tmp_path: Path
-) -> None:
-    serial, parallel, heard = plan_of(data, tmp_path / "serial"), plan_of(data, tmp_path / "parallel", jobs=2), Heard()
-    train_all(serial, data, Progress(), lambda: False)
-    with pytest.raises(Interrupted, match="--resume"):
-        train_all(parallel, data, heard, lambda: max(heard.shares, default=0) > 0.1)
-    assert not all(is_finished(parallel, trial) for trial in parallel.trials())
-    train_all(parallel, data, heard, lambda: False)
-    assert_same(serial, parallel)
-    assert sum(", seed 1: 3 steps" in note for note in heard.notes) == 2
-
-
-def test_a_training_that_fails_in_a_process_is_one_message(data: VideoData, tmp_path: Path) -> None:
-    plan = plan_of(data, tmp_path / "out", dataclasses.replace(TRAINING, learning_rate=1e30, clip_norm=0.0), jobs=2)
-    with pytest.raises(ConvLSTMError, match="training comes to nothing"):
-        train_all(plan, data, Progress(), lambda: False)
-
-
-def test_cores_are_shared_out() -> None:
-    assert threads_of(1) == torch.get_num_threads()
-    assert threads_of(1000) == 1

@@ -2,8 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from convlstm_cli.comparing.significance import MOST_SEEDS, Difference, LeadDifference
+from convlstm_cli.comparing.statistics.significance import MOST_SEEDS
 from convlstm_cli.comparing.verdict import p_value, percent, verdict
+from convlstm_cli.scoring.comparison_result import Difference, LeadDifference
 
 BETTER = Difference(
     mean=-0.0002,
@@ -19,7 +20,7 @@ BETTER = Difference(
     videos=12,
     seeds_needed=5,
     detectable=0.015,
-    by_lead_time=(),
+    by_lead_time=[],
 )
 UNDETECTABLE = replace(
     BETTER,
@@ -39,8 +40,8 @@ def lead(outcome: str) -> LeadDifference:
     return LeadDifference(**(kept | {"outcome": outcome}))
 
 
-def of(found: Difference, **options: bool) -> list[str]:
-    return verdict("none", {"channel": found}, **options)
+def of(found: Difference, *, extended: bool = False) -> list[str]:
+    return verdict("none", {"channel": found}, extended=extended)
 
 
 def test_better() -> None:
@@ -57,11 +58,11 @@ def test_worse() -> None:
     )
 
 
-@pytest.mark.parametrize(("seeds", "videos", "trusts"), [(3, 9, True), (9, 3, True), (6, 6, False), (6, 1, False)])
-def test_few_seeds_or_videos_trust_in_a_normal_distribution(seeds: int, videos: int, trusts: bool) -> None:
+@pytest.mark.parametrize(("seeds", "videos", "assumes"), [(3, 9, True), (9, 3, True), (6, 6, False), (6, 1, False)])
+def test_few_seeds_or_videos_assume_a_normal_distribution(seeds: int, videos: int, assumes: bool) -> None:
     lines, silent = (of(replace(found, seeds=seeds, videos=videos)) for found in (BETTER, UNDETECTABLE))
-    assert lines[-1].startswith("With fewer than 6 seeds or videos a verdict trusts that their luck is") == trusts
-    assert not any("a verdict trusts" in line for line in silent)
+    assert lines[-1].startswith("With fewer than 6 seeds or videos a verdict assumes that their luck is") == assumes
+    assert not any("a verdict assumes" in line for line in silent)
 
 
 def test_undetectable_says_what_would_have_shown_and_what_it_takes() -> None:
@@ -130,16 +131,16 @@ def test_one_video_limits_the_claim() -> None:
 
 def test_lead_times_are_listed_as_ranges() -> None:
     outcomes = ["better", "better", "better", "undetectable", "better", "worse"]
-    lines = of(replace(BETTER, by_lead_time=tuple(map(lead, outcomes))))
+    lines = of(replace(BETTER, by_lead_time=[lead(outcome) for outcome in outcomes]))
     assert lines[1] == "Channel is better than none at lead times 1 to 3, 5, adjusted for all lead times."
     assert lines[2] == "Channel is worse than none at lead time 6, adjusted for all lead times."
-    none = of(replace(BETTER, by_lead_time=(lead("undetectable"), lead("undetectable"))))
+    none = of(replace(BETTER, by_lead_time=[lead("undetectable"), lead("undetectable")]))
     assert none[1] == (
         "At no single lead time is the difference between channel and none settled, adjusted for all lead times."
     )
-    assert of(replace(BETTER, by_lead_time=(lead("better"),))) == of(BETTER)
+    assert of(replace(BETTER, by_lead_time=[lead("better")])) == of(BETTER)
     # Nothing is to be said about single lead times where there is nothing overall and at none of them.
-    assert of(replace(UNDETECTABLE, by_lead_time=(lead("undetectable"),) * 2)) == of(UNDETECTABLE)
+    assert of(replace(UNDETECTABLE, by_lead_time=[lead("undetectable")] * 2)) == of(UNDETECTABLE)
 
 
 def test_several_arms_have_their_headlines_first_and_descriptions_for_names() -> None:

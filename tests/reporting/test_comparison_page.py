@@ -1,6 +1,7 @@
 import html
 import json
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,25 +11,25 @@ from made_up import PEEPHOLES, made_up_clip, made_up_summary
 
 from convlstm_cli.reporting.comparison_page import write_comparison_report
 from convlstm_cli.reporting.styles import arm_styles
+from convlstm_cli.scoring.comparison_result import ComparisonSummary
 
 LONG = "a" * 40
 
 
-def comparison(tmp_path: Path, clips: int = 1, channels: int = 1, **changes: Any) -> tuple[dict[str, Any], str]:
+def comparison(tmp_path: Path, clips: int = 1, channels: int = 1, **changes: Any) -> tuple[ComparisonSummary, str]:
     """A summary and its page."""
     summary = made_up_summary(**changes)
-    json.dumps(summary, allow_nan=False)
-    arms = [arm["name"] for arm in summary["arms"]]
-    shown = [made_up_clip(f"clip{number}", arms, summary["horizon"], channels) for number in range(clips)]
+    json.dumps(summary.to_dict(), allow_nan=False)
+    arms = [arm.name for arm in summary.arms]
+    shown = [made_up_clip(f"clip{number}", arms, summary.horizon, channels) for number in range(clips)]
     page = write_comparison_report(tmp_path, summary, shown).read_text(encoding="utf-8")
     check_page(page)
     return summary, page
 
 
 def test_a_comparison_begins_with_its_verdict_and_has_every_part_in_order(tmp_path: Path) -> None:
-    anatomy = made_up_summary()["anatomy"] | {"conclusions": ["W_cf is used most."]}
-    summary, page = comparison(tmp_path, clips=3, anatomy=anatomy)
-    parts = [*summary["verdict"], *summary["warnings"], 'id="differences"', 'id="lead-times"', 'id="learning"']
+    summary, page = comparison(tmp_path, clips=3)
+    parts = [*summary.verdict, *summary.warnings, 'id="differences"', 'id="lead-times"', 'id="learning"']
     parts += [
         '<figure class="film"',
         'id="anatomy"',
@@ -57,26 +58,23 @@ def test_a_comparison_begins_with_its_verdict_and_has_every_part_in_order(tmp_pa
         {"arms": ("none", LONG, "<b>x</b>", "$a$ 'b' \"c\"")},
         {"seeds": 1, "intervals": False, "leads": 1},
         {"channels": 3, "videos": 40, "kind": "recorded", "match": None},
-        {"anatomy": None, "arms": ("none", "channel"), "warnings": []},
+        {"arms": ("none", "channel"), "warnings": []},
     ],
-    ids=["names", "least", "recorded", "no anatomy"],
+    ids=["names", "least", "recorded", "no warnings"],
 )
 def test_every_kind_of_comparison_has_a_page(tmp_path: Path, changes: dict[str, Any]) -> None:
     summary, page = comparison(tmp_path, **changes)
     assert "<b>x" not in page
     assert ("no interval" in page) is (changes.get("intervals") is False)
-    assert ('id="anatomy"' in page) is (summary["anatomy"] is not None)
-    assert ("that were there before" in page) is (summary["kind"] == "recorded")
-    assert page.count(".mkv</td>") == len(summary["videos"])
-    assert ('aria-label="warnings"' in page) is bool(summary["warnings"])
-    assert page.count('class="map"') == (
-        0 if summary["anatomy"] is None else sum(row["map"] is not None for row in summary["anatomy"]["peepholes"])
-    )
+    assert ("existing runs, not retrained" in page) is (summary.kind == "recorded")
+    assert page.count(".mkv</td>") == len(summary.videos)
+    assert ('aria-label="warnings"' in page) is bool(summary.warnings)
+    assert page.count('class="map"') == sum(row.map is not None for row in summary.anatomy.peepholes)
 
 
 def test_names_from_files_are_text(tmp_path: Path) -> None:
     summary = made_up_summary()
-    summary["videos"][0]["video"] = "<i>y</i>.mp4"
+    summary = replace(summary, videos=[replace(summary.videos[0], video="<i>y</i>.mp4"), *summary.videos[1:]])
     page = write_comparison_report(tmp_path, summary, [made_up_clip("<b>x</b>.mp4")]).read_text(encoding="utf-8")
     check_page(page)
     assert "<b>x" not in page

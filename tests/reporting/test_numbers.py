@@ -1,4 +1,4 @@
-from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, size, total
+from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, size
 
 
 def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
@@ -14,4 +14,3 @@ def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
     assert (chance(0.0004), chance(0.04), chance(None)) == ("< 0.001", "0.040", "-")
     assert (size(123_456_789), size(4.2e9), size(None)) == ("123.5 MB", "4.2 GB", "-")
     assert (duration(0.21), duration(61.2), duration(600), duration(None)) == ("210 ms", "61.2 s", "10.0 min", "-")
-    assert (total([{"a": 1.0}, {"a": 2.0}], "a"), total([{"a": 1.0}, {"a": None}], "a")) == (3.0, None)

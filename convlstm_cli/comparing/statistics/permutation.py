@@ -1,30 +1,37 @@
-"""A permutation test of two arms, whose labels change places within cells, each a seed and a video."""
+"""A permutation test of two arms: their labels are exchanged within cells, each of which is a seed and a video.
+
+`scipy.stats.permutation_test` would call the statistic on resampled arms; here sums of signs give it for thousands of
+exchanges and all lead times at once.
+"""
 
 import math
 
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.comparing import jackknife
+from convlstm_cli.comparing.statistics import jackknife
 
 Array = NDArray[np.float64]
 
 EXACT = 4096
-"""Where there are no more different exchanges of labels than these, all are enumerated."""
+"""Up to so many different exchanges of labels, all are enumerated."""
 CHUNK = 2**22
-"""Numbers in a table of permutations that are held at a time."""
+"""Largest number of values that a table of permutations holds at a time."""
 
 
 def permutation_p(difference: Array, total: Array, permutations: int, seed: int) -> Array:
     """Two-sided p value of each column if the arms' labels are exchanged at random within each cell.
 
-    The statistic is the ratio of the sums over its jackknife standard error. Exact where no more than `EXACT`
-    exchanges differ (that of all cells changes no statistic); otherwise the observed one counts as one of those drawn
-    (Phipson & Smyth 2010), so that the smallest p value is 1 / (`permutations` + 1).
+    The statistic is the sum of `difference` over the sum of `total`, in units of its jackknife standard error. The p
+    value is exact where no more than `EXACT` exchanges differ (to exchange all cells changes no statistic). Otherwise
+    the observed labels count as one of the draws (Phipson & Smyth 2010), so that the smallest p value is
+    1 / (`permutations` + 1).
 
     Args:
-        difference: of the arms, (seeds, videos, columns).
-        total: their sum.
+        difference: difference of the two arms' errors, (seeds, videos, columns).
+        total: their sum, of the same shape.
+        permutations: number of draws where not all exchanges are enumerated.
+        seed: seed of the draws.
     """
     seeds, videos, columns = difference.shape
     cells = seeds * videos
@@ -42,7 +49,7 @@ def permutation_p(difference: Array, total: Array, permutations: int, seed: int)
             flipped = random.integers(0, 2, (rows, cells), dtype=np.int8)
         signs = np.where(flipped, -1.0, 1.0).reshape(rows, seeds, videos)
         drawn = _studentised(signs, difference, total)
-        # Of equal ones none may be missed for its rounding.
+        # A statistic that equals the observed one must count in spite of its rounding.
         at_least += (drawn >= observed * (1 - 1e-9)).sum(axis=0)
     return at_least / count if exact else (at_least + 1) / (count + 1)
 

@@ -1,4 +1,4 @@
-"""The mean of a quantity over seeds and videos, both drawn at random, with what other draws would have changed."""
+"""A mean over seeds and videos, both drawn at random, and its variance over other draws."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.comparing import behrens_fisher
+from convlstm_cli.comparing.statistics import behrens_fisher
 
 Array = NDArray[np.float64]
 
@@ -17,12 +17,15 @@ class Estimate:
 
     value: Array
     seeds: Array
-    """Variance from seeds, 0 with one seed: then the estimate is about this one only. `videos` likewise."""
+    """Variance from seeds; 0 with one seed, since the estimate is about that seed only then."""
     videos: Array
+    """Variance from videos; 0 with one video likewise."""
     cells: Array
-    """Variance were every seed and video a draw of its own. Both parts above hold it."""
+    """Variance if all cells (a seed and a video) were independent. `seeds` and `videos` both contain it."""
     seeds_degrees: Array
+    """Degrees of freedom of `seeds`."""
     videos_degrees: Array
+    """Degrees of freedom of `videos`."""
 
     @property
     def error(self) -> Array:
@@ -34,14 +37,14 @@ class Estimate:
         return Estimate(*(values[:1] for values in vars(self).values()))
 
     def p(self, shift: float = 0.0) -> Array:
-        """Two-sided p value of a true value of 0, of a statistic that is `shift` standard errors nearer to 0."""
+        """Two-sided p value for a true value of 0, with the statistic moved `shift` standard errors towards 0."""
         error = self.error
         statistic = np.where(self.value == 0, 0.0, np.inf)
         np.divide(abs(self.value), error, out=statistic, where=error > 0)
         return behrens_fisher.two_sided(np.maximum(statistic - shift, 0), *self._shape())
 
     def critical(self, level: float) -> Array:
-        """How many standard errors the half of a 1 - `level` interval takes."""
+        """Half the length of a 1 - `level` interval, in standard errors."""
         return behrens_fisher.critical(level, *self._shape())
 
     def _shape(self) -> tuple[Array, Array, Array]:
@@ -51,9 +54,12 @@ class Estimate:
 
 
 def estimate(numerator: Array, denominator: Array, link: Callable[[Array], Array]) -> Estimate:
-    """`link` of the sum of `numerator` over that of `denominator`, both (seeds, videos, columns).
+    """Estimates `link` of the sum of `numerator` over the sum of `denominator`.
 
-    `denominator` is not negative.
+    Args:
+        numerator: (seeds, videos, columns).
+        denominator: of the same shape, not negative.
+        link: the scale on which the estimate is made; works element by element.
     """
     sums, shares = [numerator.sum(axis=axis) for axis in (1, 0)], [denominator.sum(axis=axis) for axis in (1, 0)]
     single = numerator.reshape(-1, 1, numerator.shape[-1]), denominator.reshape(-1, 1, denominator.shape[-1])
@@ -99,13 +105,14 @@ def cells(values: Array, videos: Sequence[str]) -> Array:
 def _degrees(denominators: Array) -> Array:
     """Degrees of freedom of the jackknife variance, (units, columns) to (columns,), from 1 to units - 1.
 
-    Those of Bell & McCaffrey (2002): the variance is a quadratic form z' P' D P z in the units' own values z, which are
-    taken to be alike and normal; a chi-squared distribution of the same mean and variance has (tr M)² / tr(M²), M being
-    P' D P. P takes the mean off that is weighted with the units' shares, D holds what each counts for in the jackknife.
+    Bell & McCaffrey (2002): the variance is a quadratic form z' M z in the units' own values z, which are taken to be
+    alike and normal. A chi-squared distribution of the same mean and variance has (tr M)² / tr(M²) degrees of freedom.
+    Here M = P' D P, where P subtracts the mean that is weighted with the units' shares, and D holds the weight of each
+    unit in the jackknife.
     """
     share = np.sort(quotient(denominators, denominators.sum(axis=0)), axis=0)
-    # The largest apart, for which the sums over pairs below would be differences of huge numbers. A unit that has all
-    # of it leaves nothing when it is left out.
+    # The largest share is treated apart: in the sums over pairs below it would give differences of huge numbers. It is
+    # kept below 1, since a unit with a share of 1 leaves nothing when it is left out.
     others, largest = share[:-1], np.minimum(share[-1], 1 - 1e-9)
     weight, most = (others / (1 - others)) ** 2, (largest / (1 - largest)) ** 2
     rest = (others**2).sum(axis=0)

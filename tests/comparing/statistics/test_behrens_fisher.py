@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from convlstm_cli.comparing.behrens_fisher import critical, two_sided
+from convlstm_cli.comparing.statistics.behrens_fisher import critical, two_sided
 
 
 def at(*values: float) -> np.ndarray:
@@ -19,7 +19,7 @@ def test_with_all_of_the_variance_in_one_part_it_is_students_t() -> None:
 
 
 def test_it_agrees_with_the_table_of_fisher_and_yates() -> None:
-    """Of 5 % at 45°, that is equal variances, for the degrees 6 and 6, 12 and 6, 12 and 12."""
+    """The 5 % values at 45°, that is equal variances, for the degrees 6 and 6, 12 and 6, 12 and 12."""
     found = critical(0.05, np.full(3, 0.5), at(6.0, 12.0, 12.0), at(6.0, 6.0, 12.0))
     assert found == pytest.approx(at(2.435, 2.301, 2.167), abs=2e-3)
 

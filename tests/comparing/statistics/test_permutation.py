@@ -3,7 +3,7 @@ import itertools
 import numpy as np
 import pytest
 
-from convlstm_cli.comparing.permutation import EXACT, fewest_seeds, permutation_p
+from convlstm_cli.comparing.statistics.permutation import EXACT, fewest_seeds, permutation_p
 
 
 def test_the_permutation_test_is_what_all_exchanges_of_labels_give() -> None:
@@ -38,9 +38,9 @@ def test_drawn_permutations_agree_with_all_of_them(monkeypatch: pytest.MonkeyPat
     arms = rng.gamma(4.0, 0.01, (2, 3, 4, 5))
     assert EXACT >= 2**11
     exact = permutation_p(arms[0] - arms[1], arms[0] + arms[1], permutations=4000, seed=0)
-    monkeypatch.setattr("convlstm_cli.comparing.permutation.EXACT", 0)
+    monkeypatch.setattr("convlstm_cli.comparing.statistics.permutation.EXACT", 0)
     # In several pieces, as a large table would be.
-    monkeypatch.setattr("convlstm_cli.comparing.permutation.CHUNK", 40_000)
+    monkeypatch.setattr("convlstm_cli.comparing.statistics.permutation.CHUNK", 40_000)
     drawn = permutation_p(arms[0] - arms[1], arms[0] + arms[1], permutations=4000, seed=0)
     assert drawn == pytest.approx(exact, abs=0.04)
     assert (drawn != exact).any()

@@ -1,0 +1,45 @@
+"""The test clips that the report shows as films, with the forecasts of every arm."""
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlstm_cli.comparing.case import Case
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.evaluate import PICTURED_SIDE
+from convlstm_cli.forecasting.inference import forecast_members, to_float
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.reporting.comparison_page import ComparedClip
+from convlstm_cli.reporting.pictures import thumbnail
+from convlstm_cli.scoring.baselines import BASELINES
+
+SHOWN_BASELINES = ("persistence", "optical_flow")
+
+
+def shown_clips(case: Case, mse: Mapping[str, NDArray[np.float64]], compute: Compute) -> list[ComparedClip]:
+    """The clips in which the arm with the lowest MSE gains most and least on the reference, and the one between.
+
+    Args:
+        mse: of each arm, (seeds, clips, lead times).
+    """
+    networks = {arm.name: arm.runs[0].load_model(compute.device) for arm in case.arms}
+    return [_shown(position, case, networks, compute) for position in _positions(case, mse)]
+
+
+def _positions(case: Case, mse: Mapping[str, NDArray[np.float64]]) -> list[int]:
+    reference, *others = (mse[arm.name].mean(axis=(0, 2)) for arm in case.arms)
+    best = min(others, key=np.mean)
+    # The smallest normal number keeps a clip that the reference forecasts exactly from dividing by nothing.
+    order = np.argsort(best / np.maximum(reference, np.finfo(np.float64).tiny), kind="stable").tolist()
+    return list(dict.fromkeys((order[0], order[len(order) // 2], order[-1])))
+
+
+def _shown(position: int, case: Case, networks: Mapping[str, EncoderForecaster], compute: Compute) -> ComparedClip:
+    video, start = case.clips.clips[position]
+    frames, truth = to_float(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
+    horizon = truth.shape[1]
+    rows = {"input": frames, "truth": truth}
+    rows |= {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
+    rows |= {name: forecast_members([network], frames, horizon, compute)[0] for name, network in networks.items()}
+    return ComparedClip(video, start + 1, {name: thumbnail(row[0], PICTURED_SIDE) for name, row in rows.items()})

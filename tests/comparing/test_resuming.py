@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+from made_plans import plan_with
+
+from convlstm_cli.comparing.asked import NOTHING, Asked
+from convlstm_cli.comparing.plan import Plan
+from convlstm_cli.comparing.resuming import with_asked
+from convlstm_cli.errors import UsageError
+
+
+@pytest.fixture
+def plan(tmp_path: Path) -> Plan:
+    """A plan with two seeds of `none` and `channel`, as it is read from disk."""
+    plan_with(tmp_path / "out").write()
+    return Plan.read(tmp_path / "out")
+
+
+def test_nothing_asked_changes_nothing(plan: Plan) -> None:
+    assert with_asked(plan, NOTHING) == plan
+
+
+def test_what_is_asked_for_as_it_is_recorded_changes_nothing(plan: Plan) -> None:
+    asked = Asked(
+        data={"folders": ("/x",), "height": 32, "width": 32, "fit": "pad"},
+        model={"hidden": (4,), "kernel_size": 3},
+        training={"learning_rate": 0.003, "augment": ("hflip",), "batch_size": 4},
+        compare={"arms": ("none", "channel"), "seeds": 2, "match": "steps"},
+    )
+    assert with_asked(plan, asked) == plan
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        (Asked(data={"folders": ("/y",)}), r"FOLDER is /y and .*out was begun with /x"),
+        (Asked(data={"height": 64, "width": 32}), r"--size is 64x32 and .*out was begun with 32x32"),
+        (Asked(data={"fit": "crop"}), "--fit is crop and this run was begun with pad"),
+        (Asked(model={"horizon": 9}), "--frames is 9 and this run was begun with 3"),
+        (Asked(training={"learning_rate": 0.1}), "--learning-rate is 0.1"),
+        (Asked(training={"max_steps": 9}), "--max-steps is 9"),
+        (Asked(compare={"match": "time"}), "--match is time"),
+        (Asked(compare={"arms": ("none", "full")}), "--arms is"),
+        (Asked(compare={"seeds": 1}), "--seeds is 1 and .* has 2 already"),
+        (Asked(compare={"seeds": 1001}), "--seeds is 1001"),
+        (Asked(compare={"jobs": 0}), "--jobs is 0"),
+        (Asked(compare={"devices": ("cpu", "abacus")}), "--device"),
+        (Asked(training={"device": "abacus"}), "--device"),
+    ],
+)
+def test_what_would_change_the_comparison_is_refused(plan: Plan, asked: Asked, words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        with_asked(plan, asked)
+
+
+def test_seeds_are_added_and_it_computes_and_saves_elsewhere(plan: Plan) -> None:
+    asked = Asked(
+        training={"save_every": 5.0, "checkpoint_every": 2, "batch_size": 0},  # 0 is auto, settled long ago
+        compare={"seeds": 4, "jobs": 2, "devices": ("cpu", "cpu")},
+    )
+    changed = with_asked(plan, asked)
+    assert changed.seeds == (0, 1, 2, 3)
+    assert (changed.compare.seeds, changed.compare.jobs, changed.compare.devices) == (4, 2, ("cpu", "cpu"))
+    assert {(arm.training.save_every, arm.training.checkpoint_every) for arm in changed.arms} == {(5.0, 2)}
+    assert {arm.training.batch_size for arm in changed.arms} == {4}
+    changed.write()
+    assert Plan.read(plan.folder) == changed
+
+
+def test_a_device_asked_for_takes_the_place_of_several(plan: Plan) -> None:
+    several = with_asked(plan, Asked(compare={"devices": ("cpu", "cpu")}))
+    one = with_asked(several, Asked(training={"device": "cpu"}))
+    assert one.compare.devices == ()
+    assert {arm.training.device for arm in one.arms} == {"cpu"}
