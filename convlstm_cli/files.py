@@ -1,7 +1,7 @@
 """Files that are whole or not there: written beside and renamed over.
 
-While something is written it has a name of its own, `.partial-HOST-RANDOM-NAME`, and is locked, which a kill ends.
-So `sweep` knows what was left behind from what another process is still writing.
+While a file is written it has a temporary name, `.partial-HOST-RANDOM-NAME`, and is locked; the lock ends with its
+process. So `sweep` can tell apart files that a killed process left and files that are being written.
 """
 
 import contextlib
@@ -25,24 +25,24 @@ from convlstm_cli.errors import OutputError
 PARTIAL = ".partial-"
 """Prefix of a file or folder that is still being written."""
 REPLACED = ".replaced-"
-"""Prefix of a folder that was moved away, to be deleted as soon as the new one is in its place."""
+"""Prefix of a folder that was moved away, and is deleted as soon as the new one is in its place."""
 LEFT = re.compile(r"\.(?:partial|replaced)-(?P<host>[0-9a-f]{6})-[0-9a-f]{6}-(?P<name>.+)", re.DOTALL)
 OLD = 86400.0
-"""Seconds after which what is left of another host's process is swept too: nothing is written for so long unchanged."""
+"""Seconds without a change after which files of another host's processes are swept too."""
 
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Gives a path beside `path`, an empty file, to write to, and renames it over `path` when the block ends well.
+    """Yields an empty file beside `path` to write to, and renames it over `path` when the block ends well.
 
-    The suffix is kept, since OpenCV chooses the container by it. On any exception `path` is as it was before
-    and the part-written file is gone. Raises OutputError where the system refuses a write.
+    The suffix is kept, since OpenCV chooses the container by it. After an exception `path` is as it was before, and the
+    unfinished file is gone. Raises OutputError where the system refuses a write.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         with _partial(path, Path.touch) as partial:
             yield partial
-            # What is inside a folder that is being written itself is brought to disk with it.
+            # A file inside a folder that is being written is brought to disk with the folder.
             last = shown(path) == path
             if last:
                 _sync(partial)
@@ -53,10 +53,10 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
-    """Gives a folder beside `path` to fill, and puts it in the place of `path` when the block ends well.
+    """Yields a folder beside `path` to fill, and puts it in the place of `path` when the block ends well.
 
-    An old folder is replaced only if it holds a file called `marker`, which says that it is one of ours.
-    A kill between the two renamings that this takes leaves no folder at `path`; `sweep` puts the old one back.
+    An old folder is replaced only if it holds a file called `marker`, which shows that this tool wrote it. A kill
+    between the two renamings leaves no folder at `path`; `sweep` puts the old one back.
     Raises OutputError where the marker is missing, another process writes to `path`, or the system refuses a write.
     """
     with writing(path):
@@ -75,7 +75,7 @@ def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
 
 
 def check_absent(path: Path) -> None:
-    """Raises OutputError if there is something at `path`, which is not to be written over."""
+    """Raises OutputError if something is at `path`, which must not be overwritten."""
     if path.exists():
         raise OutputError(f"{path}: is there already; choose another -o.")
 
@@ -96,16 +96,16 @@ def _first_free(name: str, first: int, is_taken: Callable[[str], bool]) -> str:
 
 
 def printable(name: str) -> str:
-    """A name without what a terminal, UTF-8 or JSON could not hold: such letters become escapes such as \\n."""
+    """A name whose characters that a terminal, UTF-8 or JSON cannot hold are escaped, such as \\n."""
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in name)
 
 
 @contextlib.contextmanager
 def creating_folder(path: Path) -> Iterator[Path]:
-    """Gives a folder beside `path` to fill, and renames it to `path` when the block ends well.
+    """Yields a folder beside `path` to fill, and renames it to `path` when the block ends well.
 
-    What killed processes left beside `path` is swept before. Raises OutputError where something is at `path` already,
-    where another process makes it, or where the system refuses a write.
+    Unfinished files of killed processes beside `path` are swept first. Raises OutputError where something is at `path`
+    already, where another process makes it, or where the system refuses a write.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -120,13 +120,13 @@ def creating_folder(path: Path) -> Iterator[Path]:
 
 
 def sweep(folder: Path, *, below: bool = False) -> None:
-    """Removes what killed processes left half written in a folder.
+    """Removes unfinished files that killed processes left in a folder.
 
-    With `below`, for runs and comparisons, also in the folders in it, and the files of locks that nobody holds.
+    With `below`, for runs and comparisons, it searches the folders inside too, and removes locks that no process holds.
 
-    A folder that was moved away and has no successor is put back. Nothing is touched that a living process is
-    writing, here or on another host, nor what is only called alike; what has the name of another host, or cannot be
-    locked on its file system, is taken for left behind when it is a day old.
+    A folder that was moved away and has no successor is put back. Files that a living process is writing, here or on
+    another host, stay, and so do files of similar names. Files of another host, or on a file system without locks, are
+    removed when they are a day old.
     """
     for parent, folders, files in os.walk(folder):
         for name in (*folders, *files):
@@ -155,7 +155,7 @@ def _sweep(path: Path) -> None:
 
 @contextlib.contextmanager
 def _partial(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
-    """Makes a file or folder to become `path`; removes it when the block ends, if it is still there."""
+    """Makes a file or folder that is to become `path`, and removes it when the block ends, if it is still there."""
     while True:
         partial = _named(PARTIAL, path)
         make(partial)
@@ -170,7 +170,7 @@ def _partial(path: Path, make: Callable[[Path], None]) -> Iterator[Path]:
 
 
 def _exchange(partial: Path, path: Path) -> None:
-    """Puts a folder in the place of another one, which is deleted."""
+    """Puts a folder in the place of another, which is deleted."""
     replaced = _named(REPLACED, path)
     with lock.held(path):
         try:
@@ -185,7 +185,7 @@ def _exchange(partial: Path, path: Path) -> None:
 
 
 def _discard(replaced: Path) -> None:
-    """Deletes a folder that was moved away: under another name, since half of it must never be put back."""
+    """Deletes a folder that was moved away, under another name first, so that `sweep` never puts half of it back."""
     doomed = _named(PARTIAL, replaced)
     with contextlib.suppress(OSError):
         replaced.rename(doomed)
@@ -198,12 +198,12 @@ def _named(prefix: str, path: Path) -> Path:
 
 
 def _host() -> str:
-    """Six letters that tell hosts apart: pids and random names cannot, and a host's whole name is long."""
+    """Six hexadecimal digits that identify this host; its full name may be long."""
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"[:6]
 
 
 def _age(path: Path) -> float:
-    """Seconds since anything in it changed."""
+    """Seconds since a file or anything in a folder changed."""
     return time.time() - max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
 
 
@@ -221,7 +221,7 @@ def _sync(path: Path) -> None:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Brings a renaming to disk, so that the order of renamings outlasts a loss of power."""
+    """Brings a renaming to disk, so that the order of renamings survives a loss of power."""
     with contextlib.suppress(OSError):  # Windows opens no folder, and not every file system can do it
         descriptor = os.open(folder, os.O_RDONLY)
         try:
@@ -238,13 +238,13 @@ def _sync_tree(folder: Path) -> None:
 
 
 def shown(path: Path) -> Path:
-    """A path as it will be once all is whole: without the marks of what is half written. For messages."""
+    """A path without the temporary names of unfinished files, as it will be in the end. For messages."""
     return Path(*(left["name"] if (left := LEFT.fullmatch(part)) else part for part in path.parts))
 
 
 @contextlib.contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turns what the system says about a write into an OutputError that names the file."""
+    """Turns an error of the system about a write into an OutputError that names the file."""
     try:
         yield
     except OSError as error:
@@ -285,7 +285,7 @@ def _resolved_folder(folder: Path) -> Path:
 
 
 def cache_folder() -> Path:
-    """Where decoded videos and compiled kernels are kept: $CONVLSTM_CACHE, or this system's folder for caches."""
+    """The folder of decoded videos and compiled kernels: $CONVLSTM_CACHE, or the system's folder for caches."""
     chosen = os.environ.get("CONVLSTM_CACHE")
     return Path(chosen).expanduser() if chosen else platformdirs.user_cache_path("convlstm")
 

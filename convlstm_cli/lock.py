@@ -1,7 +1,8 @@
-"""Locks that the system drops when their process ends, however it ends.
+"""Locks that the system releases when their process ends, however it ends.
 
 They are flock's, which hold between the processes of one machine, and between machines where the file system passes
-them on (NFS does). Where there are none (Windows, some network file systems) nothing is refused.
+them on (NFS does). Where there are none (Windows, some network file systems) nothing is refused. filelock (4.2) is no
+substitute: it locks neither folders nor what is moved while it is held, and leaves its files behind.
 """
 
 import contextlib
@@ -19,16 +20,16 @@ if sys.platform != "win32":
     import fcntl
 
 LOCK = ".lock"
-"""The file inside a locked folder; its text is the process and the host that hold it."""
+"""Name of the file inside a locked folder; its text names the process and the host that hold it."""
 LOCKED = ".locked-"
 """Prefix of the file beside a locked folder that is not there yet, or is about to be replaced."""
 NO_LINKS = getattr(os, "O_NOFOLLOW", 0)
-"""A link in the lock's place could have any file written over."""
+"""Flag that refuses a link in the lock's place, through which any file could be overwritten."""
 OWNER = re.compile(r"process \d+ on .*\n?")
 MOST = 400
-"""Bytes of a lock at most."""
+"""Largest size of a lock in bytes."""
 TRIES = 3
-"""Attempts at a lock: a process that sweeps holds it for a moment."""
+"""Attempts at a lock, since a process that sweeps holds it for a moment."""
 POLL = 0.1
 """Seconds between two looks at a lock that is waited for."""
 
@@ -55,13 +56,13 @@ def holding(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def holding_name(path: Path) -> Iterator[None]:
-    """As `holding`, for what is to be made at `path` or replaced there; its parent has to exist."""
+    """As `holding`, for a file or folder that is to be made or replaced at `path`; its parent has to exist."""
     with _holding_file(path.with_name(f"{LOCKED}{path.name}"), path):
         yield
 
 
 def wait_for(folder: Path, seconds: float) -> None:
-    """Waits until no process holds a folder, at most so long."""
+    """Waits until no process holds a folder, at most for so many seconds."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         with held(folder / LOCK) as free:
@@ -72,9 +73,9 @@ def wait_for(folder: Path, seconds: float) -> None:
 
 @contextlib.contextmanager
 def held(path: Path) -> Iterator[bool | None]:
-    """Locks a file or folder that is there until the block ends, wherever it is moved meanwhile.
+    """Locks an existing file or folder until the block ends, wherever it is moved meanwhile.
 
-    Gives whether that went: False where another process holds it, or it is gone; None where there are no locks.
+    Yields whether it is locked: False where another process holds it, or it is gone; None where there are no locks.
     """
     if sys.platform == "win32":  # where what is open cannot be renamed either
         yield None
@@ -96,7 +97,7 @@ def held(path: Path) -> Iterator[bool | None]:
 
 
 def is_ours(path: Path) -> bool:
-    """Whether a file is one of these locks, from its text; it may have been killed before it was written."""
+    """Whether a file is a lock of this module, judged by its text; a process killed early leaves none."""
     text = path.read_text(encoding="utf-8", errors="replace") if path.stat().st_size < MOST else "-"
     return not text or OWNER.fullmatch(text) is not None
 
@@ -143,7 +144,7 @@ def _acquire(path: Path, what: Path) -> int:
         except BaseException:
             os.close(descriptor)
             raise
-        os.close(descriptor)  # whoever had it removed the file in this very moment, or sweeps it
+        os.close(descriptor)  # its holder has just removed the file, or a process sweeps it
         time.sleep(POLL / 10)
 
 
@@ -170,7 +171,7 @@ def _lock(descriptor: int) -> bool | None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether an open file or folder is still what stands at a path."""
+    """Whether an open file or folder is still the one at a path."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:

@@ -37,8 +37,9 @@ from convlstm_cli.scoring.baselines import persistence
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.metrics import finite, mean, spread_skill
 from convlstm_cli.scoring.scores import score
+from convlstm_cli.settings import MIN_SIDE
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
-from convlstm_cli.video.geometry import MIN_SIDE, FrameGeometry
+from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.reader import VideoReader, cut_off, open_video
 from convlstm_cli.video.writer import FORMATS, FrameWriter, open_writer

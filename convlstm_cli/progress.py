@@ -1,4 +1,4 @@
-"""What the long commands report while they work. Silent here; `cli/console.py` shows it."""
+"""Reports of progress by the long commands. Silent here; `cli/console.py` shows them."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +23,7 @@ class StepReport:
 
 
 class Progress:
-    """Calls that do nothing. A subclass that shows them must be quick: some come after every step."""
+    """Reports that do nothing. A subclass that shows them must be quick, since some come after every step."""
 
     def indexing(self, video: str, position: int, total: int) -> None:
         """A video is about to be decoded, or found in the cache; the first has position 1."""
@@ -41,7 +41,7 @@ class Progress:
         """An epoch is validated and saved; `row` is its line of metrics.jsonl."""
 
     def finished(self) -> None:
-        """Whatever was reported last has ended."""
+        """The activity that was reported last has ended."""
 
     def comparing(self, done: float, total: int, name: str) -> None:
         """`done` of `total` trainings of a comparison are made, parts of one counted; `name` is under way."""

@@ -15,6 +15,9 @@ T = TypeVar("T")
 
 Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
+MIN_SIDE, MAX_SIDE = 16, 4096
+"""Least side in pixels that videos are brought to, and the largest side of frames that a network works at."""
+
 MAX_COUNT = 2**31 - 1
 """Largest seed, number of steps and number of epochs: seeds are multiplied when they are used."""
 

@@ -27,14 +27,18 @@ from bench.terminal import say, target
 from convlstm_cli.compute import device, memory
 from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.run import Run
+from convlstm_cli.runs.state import State
 from convlstm_cli.scoring.evaluation import evaluate_clips
 
 # The training loop's own helpers, so that the measured code is the code that trains.
-from convlstm_cli.train import State, _write_sample, batches
+from convlstm_cli.training.batches import batches
+from convlstm_cli.training.budget import Budget
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.schedule import Budget
-from convlstm_cli.training.step import TrainStep, initial_network, loss_between
+from convlstm_cli.training.losses import LOSSES
+from convlstm_cli.training.result import write_sample
+from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
@@ -92,14 +96,13 @@ def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: i
 
     say("the loader alone")
     began = time.perf_counter()
-    loaded = [len(clip) for clip, _ in batches(clips, config, State())]
+    loaded = [len(clip) for clip, _ in batches(clips, config, epoch=0)]
     loading = time.perf_counter() - began
 
     times = steps(data, model, config, compute, step, rounds)
 
     say("validation and writing")
     run = Run.create(place / "run", {})
-    state = {"state": asdict(State()), "step": step.state_dict()}
     evaluation, validating = timed(
         lambda: evaluate_clips(
             step.averaged, validation, compute, config.batch_size
@@ -108,9 +111,9 @@ def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: i
     _, again = timed(
         lambda: evaluate_clips(step.averaged, validation, compute, config.batch_size, known=evaluation.persistence)
     )
-    _, checkpoint = timed(lambda: run.save_resume(state))
+    _, checkpoint = timed(lambda: run.save_resume(Checkpoint(State(), step.state_dict())))
     _, weights = timed(lambda: run.save_weights(step.averaged.state_dict()))
-    _, sample = timed(lambda: _write_sample(run, step.averaged, validation, compute, 1))
+    _, sample = timed(lambda: write_sample(run, step.averaged, validation, compute, 1))
 
     middle = {name: statistics.median(found) for name, found in times.items()}
     count = len(loaded)
@@ -177,7 +180,7 @@ def steps(
     """Seconds of the parts of a step of the training loop, and of a bare step on a fixed batch, measured in turn."""
     network = initial_network(model, config.seed).to(compute.device)
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    loaded = [batch for batch, _ in batches(data.clips("train"), config, State())]
+    loaded = [batch for batch, _ in batches(data.clips("train"), config, epoch=0)]
     # Full batches only: the last one of an epoch may hold fewer clips.
     full = [batch for batch in loaded if len(batch) == len(loaded[0])]
     budget = Budget(config, len(full))
@@ -187,7 +190,7 @@ def steps(
         network.zero_grad()
         with compute.autocast():
             forecast = network(frames, truth.shape[1])
-        return loss_between(config.loss, forecast.float(), truth)
+        return LOSSES[config.loss].measure(forecast.float(), truth, frames[:, -1:])
 
     def in_the_loop(number: int) -> dict[str, float]:
         clip, converting = timed(lambda: to_float(full[number % len(full)], compute.device))

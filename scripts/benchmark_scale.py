@@ -63,7 +63,7 @@ from convlstm_cli.cli.options import build
 from convlstm_cli.training.presets import PRESETS
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
-from convlstm_cli.train import State, batches
+from convlstm_cli.training.batches import batches
 from convlstm_cli.training.step import TrainStep
 
 folder, size, preset, rounds = sys.argv[1], int(sys.argv[2]), PRESETS[sys.argv[3]], int(sys.argv[4])
@@ -76,7 +76,7 @@ clips, compute = data.clips("train"), device.choose(config.device, config.precis
 
 def load(most):
     count, began = 0, time.perf_counter()
-    for batch, _ in batches(clips, config, State()):
+    for batch, _ in batches(clips, config, epoch=0):
         count += len(batch)
         if count >= most:
             break

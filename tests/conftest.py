@@ -32,3 +32,9 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture
+def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports are written without drawing their charts, which takes as long as a small training."""
+    monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")

@@ -21,12 +21,14 @@ from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.comparing.recorded import compare_runs
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import evaluate
+from convlstm_cli.files import reserve
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.tiling import reserve
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import predict
 from convlstm_cli.reporting import scorecard
+from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.run import Run
+from convlstm_cli.runs.state import State
 from convlstm_cli.train import resume, train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
@@ -81,9 +83,8 @@ OPEN, RENAME = ("open", errno.ENOSPC), ("os.rename", errno.EROFS)
 
 
 @pytest.fixture(autouse=True)
-def quickly(monkeypatch: pytest.MonkeyPatch) -> None:
+def quickly(without_charts: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001 - charts are not drawn
     """Without what takes long and writes nothing: drawing charts, measuring memory and time."""
-    monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
     monkeypatch.setattr("convlstm_cli.comparing.arm_summary.training_memory", lambda *_: 1)
     monkeypatch.setattr("convlstm_cli.comparing.planning.time_steps", lambda _, arms, *__: [0.1] * len(arms))
 
@@ -137,8 +138,11 @@ def test_weights_that_do_not_fit_leave_the_ones_before(tmp_path: Path) -> None:
     run = Run.create(tmp_path / "run", {"model": model, "training": {}, "data": {"settings": settings}})
     weights = EncoderForecaster(run.model_config).state_dict()
     run.save_weights(weights)
-    run.save_resume({"step": weights})
-    writes = {"model.safetensors": run.save_weights, "resume.pt": lambda new: run.save_resume({"step": new})}
+    run.save_resume(Checkpoint(State(), weights))
+    writes: dict[str, Callable[[dict[str, torch.Tensor]], None]] = {
+        "model.safetensors": run.save_weights,
+        "resume.pt": lambda new: run.save_resume(Checkpoint(State(), new)),
+    }
     for name, write in writes.items():
         with limited(1000), pytest.raises(OutputError, match=rf"{name}: cannot be written \(File too large\)"):
             write({key: value + 1 for key, value in weights.items()})

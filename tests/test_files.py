@@ -248,7 +248,9 @@ def test_a_kill_at_a_renaming_of_a_replaced_folder_is_made_good(tmp_path: Path, 
 
         def renaming(self: Path, target: Path) -> Path:
             moved = rename(self, target)
-            return kill() if next(names) == renamed else moved  # type: ignore[return-value]
+            if next(names) == renamed:
+                kill()
+            return moved
 
         Path.rename = renaming  # type: ignore[method-assign,assignment]
         write("new")

@@ -17,8 +17,8 @@ from convlstm_cli.errors import Interrupted, UsageError
 from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
-from convlstm_cli.train import steps_per_epoch
-from convlstm_cli.training.schedule import Budget
+from convlstm_cli.training.batches import steps_per_epoch
+from convlstm_cli.training.budget import Budget
 from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.data import VideoData
 

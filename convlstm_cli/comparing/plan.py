@@ -20,7 +20,8 @@ from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.files import write_text
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.runs.comparisons import RECORD, SUMMARY, read_record
-from convlstm_cli.runs.record import DataRecord, build, check, check_fields, damaged
+from convlstm_cli.runs.record import build, damaged
+from convlstm_cli.runs.records import DataRecord
 from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
 from convlstm_cli.video.config import DataConfig
 
@@ -92,8 +93,8 @@ class Plan:
             raise RunError(f"{folder}: compares existing runs, so there is nothing to train or to go on with.")
         # Damage is found here, not in the middle of a command.
         with damaged(folder / RECORD, "restore it from a copy"):
-            arms = check(record["arms"], tuple[Arm, ...], "arms")
-            seeds = check(record["seeds"], tuple[int, ...], "seeds")
+            arms = build(tuple[Arm, ...], record["arms"])
+            seeds = build(tuple[int, ...], record["seeds"])
             if not arms or not seeds or min(seeds) < 0 or len({arm.name for arm in arms}) < len(arms):
                 raise ValueError("its arms or seeds are none, or not different")
             data = build(DataRecord, record["data"])
@@ -109,7 +110,6 @@ class Plan:
                 ):
                     raise ValueError(f"the frames are not those of the network of {arm.name}")
             settings = record["settings"]
-            check_fields(settings, dict.fromkeys(("data", "model", "training", "compare"), dict[str, Any]))
             # With all that is left at the defaults, and lists for tuples, as it is written.
             settings = {
                 "data": asdict(build(DataConfig, settings["data"])),
@@ -118,7 +118,7 @@ class Plan:
                 "compare": asdict(build(CompareConfig, settings["compare"])),
             }
             settings, recorded = json.loads(json.dumps([settings, asdict(data)]))
-            return cls(folder, arms, seeds, recorded, settings, check(record["extended"], bool, "extended"))
+            return cls(folder, arms, seeds, recorded, settings, build(bool, record["extended"]))
 
     @property
     def compare(self) -> CompareConfig:

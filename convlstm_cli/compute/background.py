@@ -1,4 +1,4 @@
-"""Work that goes on in a thread of its own while its caller prepares the next."""
+"""Calls that are made in a thread of their own, in order, while the caller prepares the next."""
 
 import contextlib
 import threading
@@ -14,10 +14,10 @@ P = ParamSpec("P")
 def in_background(work: Callable[P, None], ahead: int) -> Iterator[Callable[P, None]]:
     """Gives a function that takes calls of `work` and makes them in a thread, in order and one at a time.
 
-    It returns at once while fewer than `ahead` calls are unfinished, and waits for the oldest otherwise. What
-    `work` raises comes out of the next call, or of the block's end; no later call is made. When the block ends
-    well, every call has been made; when it raises, Ctrl-C included, those that wait are dropped. Either way the
-    thread has ended.
+    The function returns at once while fewer than `ahead` calls are unfinished, and waits for the oldest otherwise. An
+    error of `work` is raised by the next call, or at the end of the block; no later call is made. When the block ends
+    well, every call has been made; when it raises, Ctrl-C included, waiting calls are dropped. Either way the thread
+    has ended.
     """
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=__name__)
     unfinished: deque[Future[None]] = deque()

@@ -45,7 +45,7 @@ def accelerators() -> list[torch.device]:
 
 
 def choose(device: str = "auto", precision: Precision = "auto", ranks: Ranks = ALONE) -> Compute:
-    """Resolves `--device` and `--precision`. Of the processes of a machine, each takes an accelerator of its own.
+    """Resolves `--device` and `--precision`. Each process of a machine takes an accelerator of its own.
 
     Raises UsageError for a device that is not there, or fewer accelerators than processes.
     """
@@ -78,7 +78,7 @@ def choose(device: str = "auto", precision: Precision = "auto", ranks: Ranks = A
 
 
 def free_memory(device: torch.device) -> int | None:
-    """Bytes that can still be taken on a device; None where that is not known."""
+    """Free memory of a device in bytes; None where that is not known."""
     if device.type == "cuda":
         free, _ = torch.cuda.mem_get_info(device)
         return free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)

@@ -1,7 +1,7 @@
-"""Several processes that train one network together, as `torchrun` starts them.
+"""Processes that train one network together, as `torchrun` starts them.
 
-Each takes its share of every batch and of the clips that are scored; the first alone writes and speaks. A single
-process is the same with a share of everything, and needs no `torch.distributed`.
+Each process computes its share of every batch and of the clips that are scored. Only rank 0 writes files and prints. A
+single process has the whole as its share, and needs no `torch.distributed`.
 """
 
 import contextlib
@@ -20,13 +20,13 @@ from convlstm_cli.errors import ConvLSTMError, ElsewhereError, LostError, UsageE
 T = TypeVar("T")
 
 BACKENDS = {"cuda": "nccl", "xpu": "xccl"}
-"""What carries gradients between devices; gloo between CPUs."""
+"""The backend that carries gradients between devices, by their type; gloo for all others."""
 PREPARATION = timedelta(days=7)
-"""Time for which processes wait while the first of their machine decodes videos."""
+"""Timeout of messages between processes: how long they wait while one of their machine decodes videos."""
 
 
 class Ranks:
-    """One process among `world`; its number `rank` counts from 0. Without arguments, the only one."""
+    """This process, number `rank` from 0 of `world`. Without arguments, the only one."""
 
     def __init__(self, rank: int = 0, world: int = 1, local_rank: int = 0, local_world: int | None = None) -> None:
         self.rank, self.world = rank, world
@@ -38,18 +38,16 @@ class Ranks:
 
     @classmethod
     def from_environment(cls) -> "Ranks":
-        """This process as torchrun numbered it; the only one where nothing did.
+        """This process as torchrun's environment variables number it; the only one where there are none.
 
-        Raises UsageError for numbers that make no sense.
+        Raises UsageError for numbers that contradict each other.
         """
         try:
             world = int(os.environ.get("WORLD_SIZE", 1))
             rank, local_rank = (int(os.environ.get(name, 0)) for name in ("RANK", "LOCAL_RANK"))
             local_world = int(os.environ.get("LOCAL_WORLD_SIZE", world))
         except ValueError:
-            raise UsageError(
-                "RANK, LOCAL_RANK and WORLD_SIZE are to be numbers; unset them, or use torchrun."
-            ) from None
+            raise UsageError("RANK, LOCAL_RANK and WORLD_SIZE must be numbers; unset them, or use torchrun.") from None
         if world == 1:
             return cls()
         if not (0 <= rank < world and 0 <= local_rank < local_world <= world):
@@ -60,9 +58,10 @@ class Ranks:
         return cls(rank, world, local_rank, local_world)
 
     def connect(self, device: torch.device) -> None:
-        """Joins the others: NCCL between CUDA devices, gloo between CPUs.
+        """Connects to the other processes: NCCL between CUDA devices, gloo between CPUs.
 
-        Raises UsageError on a device that cannot train with others, or where torchrun has not said where they are.
+        Raises UsageError for a device that cannot train with others, or where the address of rank 0 is missing, and
+        LostError where the processes do not reach each other.
         """
         if self.world == 1:
             return
@@ -77,38 +76,38 @@ class Ranks:
         except RuntimeError as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
             raise LostError(f"the processes do not reach each other at {where} ({first_line(error)}).") from error
-        # Beside the group of the devices, since what is told is numbers and objects on the CPU, and may take long.
+        # A second group, for numbers and objects on the CPU, which may be waited for longer than gradients.
         self._talk = dist.new_group(backend="gloo", timeout=PREPARATION)
 
     def leave(self) -> None:
-        """Takes leave of the others, so that the process ends without complaint."""
+        """Closes the connection, so that the process ends without a warning of torch."""
         if self._talk is not None:
             self._talk = None
             dist.destroy_process_group()
 
     @property
     def is_first(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is rank 0, the process that writes files and prints."""
         return self.rank == 0
 
     def share(self, items: Sequence[T]) -> Sequence[T]:
-        """Every `world`-th item, from the `rank`-th on: together the shares are the whole, and no item is in two."""
+        """Every `world`-th item from the `rank`-th on. The shares of all processes hold each item once."""
         return items[self.rank :: self.world]
 
     def parallel(self, network: nn.Module) -> nn.Module:
-        """The network as it is to be called in training: its gradients become the means over all processes."""
+        """The network to call in training, whose gradients become the means over all processes."""
         return network if self.world == 1 else DistributedDataParallel(network)
 
     def of_first(self, value: T) -> T:
-        """What the first process has here."""
+        """The value of rank 0, in all processes."""
         if self._talk is None:
             return value
-        told = [value]
-        dist.broadcast_object_list(told, src=0, group=self._talk)
-        return told[0]
+        values = [value]
+        dist.broadcast_object_list(values, src=0, group=self._talk)
+        return values[0]
 
     def sum(self, value: float) -> float:
-        """The sum of what the processes have here, the same for all."""
+        """The sum of the values of all processes, in all processes."""
         if self._talk is None:
             return value
         total = torch.tensor(value, dtype=torch.float64)
@@ -116,29 +115,29 @@ class Ranks:
         return total.item()
 
     def gather(self, value: T) -> list[T]:
-        """What every process has here, in the order of the ranks."""
+        """The values of all processes in the order of their ranks, in all processes."""
         if self._talk is None:
             return [value]
-        told: list[Any] = [None] * self.world
-        dist.all_gather_object(told, value, group=self._talk)
-        return told
+        values: list[Any] = [None] * self.world
+        dist.all_gather_object(values, value, group=self._talk)
+        return values
 
     def wait(self) -> None:
-        """Goes on when all others are here."""
+        """Returns when all processes have called it."""
         if self._talk is not None:
             dist.barrier(group=self._talk)
 
     def first_of_machine(self, work: Callable[[], T]) -> T:
-        """Does work whose result stays on disk: one process of each machine before the others, who find it there.
+        """Does work whose result stays on disk: one process of each machine first, then the others, which find it.
 
-        Raises what the work raises, and ElsewhereError where it was the work of another process.
+        Raises what the work raises, and ElsewhereError where it failed in another process.
         """
         return self._after(work, leads=self.local_rank == 0) if self.world > 1 else work()
 
     def first(self, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
-        """Lets the first process work, and the others do something else when that is done.
+        """Lets rank 0 do the work, and the other processes do `otherwise` after it.
 
-        Raises what the work raises, and in the other processes ElsewhereError then.
+        Raises what the work raises, and ElsewhereError where it failed in another process.
         """
         if self.world == 1:
             return work()
@@ -157,7 +156,7 @@ class Ranks:
             raise failure
         for rank, code in enumerate(codes):
             if code is not None:
-                raise ElsewhereError(f"process {rank} has failed and said why.", code)
+                raise ElsewhereError(f"process {rank} has failed and printed why.", code)
         return result[0] if leads else work()
 
 
@@ -166,21 +165,22 @@ ALONE = Ranks()
 
 @contextlib.contextmanager
 def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
-    """Connects the processes inside the block. After a failure it does not take leave, which would wait for the others.
+    """Connects the processes inside the block. After a failure it does not disconnect, which would wait for the others.
 
-    Raises LostError where another process has ended, which torch tells in many ways.
+    Raises LostError where another process has ended, for which torch has many errors.
     """
     ranks.connect(device)
     try:
         yield
     except RuntimeError as error:
         if ranks.world > 1 and is_lost(error):
-            raise LostError("another process of this training has ended, and said why if it could.") from error
+            raise LostError("another process of this training has ended, and printed why if it could.") from error
         raise
     ranks.leave()
 
 
 def is_lost(error: RuntimeError) -> bool:
     """Whether an error is that of a connection to another process."""
-    told = str(error).lower()
-    return any(words in told for words in ("gloo", "nccl", "xccl", "connection", "timed out waiting", "process group"))
+    message = str(error).lower()
+    signs = ("gloo", "nccl", "xccl", "connection", "timed out waiting", "process group")
+    return any(words in message for words in signs)

@@ -1,4 +1,4 @@
-"""How much memory there is, and what this process does with memory that it has freed."""
+"""Free memory of the system, and what this process does with memory that it has freed."""
 
 import contextlib
 import ctypes
@@ -9,8 +9,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error of Python, of torch on any device, or of OpenCV says that memory ran out."""
-    told = ("DefaultCPUAllocator", "out of memory", "Insufficient memory")
-    return isinstance(error, MemoryError) or any(words in str(error) for words in told)
+    known = ("DefaultCPUAllocator", "out of memory", "Insufficient memory")
+    return isinstance(error, MemoryError) or any(words in str(error) for words in known)
 
 
 def free_memory(root: Path = Path("/")) -> int | None:
@@ -45,12 +45,12 @@ def _control_group(root: Path) -> str:
 
 
 def keep_freed_memory() -> bool:
-    """Lets glibc keep freed memory for the next training step; says whether it could (glibc only).
+    """Lets glibc keep freed memory for the next training step. Returns whether it could; other C libraries cannot.
 
-    A step allocates and frees the same tensors over and over. By default glibc maps each block of over 32 MB
-    afresh and gives it back when it is freed, so that every page is faulted in and zeroed again, which is slow
-    everywhere and very slow in virtual machines whose host takes freed memory away. Holds for the whole process,
-    so the command line asks for it and the library does not.
+    Each step allocates and frees the same tensors. By default glibc maps each block of over 32 MB anew and unmaps it
+    when it is freed, so that every page is faulted in and zeroed again. That is slow, most of all in virtual machines
+    whose host takes freed memory away. The setting holds for the whole process, so the command line makes it and the
+    library does not.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt

@@ -1,15 +1,18 @@
-"""How long work is asked to stop, so that it can save: at its next look or, where nothing can be lost, at once."""
+"""Cooperative cancellation of long-running work.
+
+Work asks between two steps whether to stop, so that it can save. Where nothing can be lost it is stopped at once.
+"""
 
 import contextlib
 from collections.abc import Callable, Iterator
 
 
 class Stopped(BaseException):
-    """Raised inside `at_once` where stopping was asked for. No Exception, so that nothing takes it for a failure."""
+    """Raised inside `at_once` when a stop is requested. No Exception, so that no handler takes it for a failure."""
 
 
 class StopRequest:
-    """Asked for once, by a signal for example; called, it says whether it was."""
+    """A request to stop, made by a signal handler for example. Called, it returns whether it was made."""
 
     def __init__(self) -> None:
         self._asked = False
@@ -19,14 +22,14 @@ class StopRequest:
         return self._asked
 
     def ask(self) -> None:
-        """Asks to stop. Raises Stopped, in the thread that asks, if that is inside `at_once`."""
+        """Makes the request. Raises Stopped, in the thread that makes it, while work is inside `at_once`."""
         self._asked = True
         if self._at_once:
             raise Stopped
 
     @contextlib.contextmanager
     def at_once(self) -> Iterator[None]:
-        """Inside, work may be left at any point. Raises Stopped if it was asked for already."""
+        """A block that may be left at any point. Raises Stopped if the request was made before."""
         self._at_once = True
         try:
             if self._asked:
@@ -37,5 +40,5 @@ class StopRequest:
 
 
 def at_once(should_stop: Callable[[], bool]) -> contextlib.AbstractContextManager[None]:
-    """`StopRequest.at_once`, or nothing for a question that can only be asked."""
+    """`StopRequest.at_once`; for any other function, which can only be asked, a block without effect."""
     return should_stop.at_once() if isinstance(should_stop, StopRequest) else contextlib.nullcontext()

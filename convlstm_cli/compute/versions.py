@@ -1,4 +1,4 @@
-"""Versions of what computes a result."""
+"""Versions of the software that a result depends on."""
 
 import platform
 from importlib import metadata

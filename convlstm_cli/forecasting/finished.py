@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from convlstm_cli.compute.versions import versions
+from convlstm_cli.errors import RunError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.runs.record import parse, read_text
+from convlstm_cli.runs.record import as_object, read
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.cache import fingerprint_of
 
@@ -61,8 +62,8 @@ def holds(folder: Path) -> dict[str, int]:
 def read_whole(folder: Path, origin: dict[str, Any]) -> dict[str, Any] | None:
     """The record of a forecast that is whole and has this origin; None if there is none."""
     try:
-        record: dict[str, Any] = parse(read_text(folder / RECORD))
+        record = read(folder / RECORD, as_object)
         same = record[MADE_FROM] == origin and record[HOLDS] == holds(folder)
-    except (OSError, ValueError, TypeError, KeyError):
+    except (OSError, RunError, KeyError):
         return None
     return record if same else None

@@ -16,19 +16,17 @@ import bisect
 import functools
 import itertools
 import math
-import weakref
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.errors import UsageError
 from convlstm_cli.files import reserve
 from convlstm_cli.forecasting.inference import forecast_chunks, to_float
@@ -187,7 +185,7 @@ def inference_memory(
     """
     with torch.device("meta"), torch.no_grad():
         network = EncoderForecaster(config).eval()
-        with _Allocated() as allocated:
+        with Allocated() as allocated:
             frames = torch.empty(1, input_frames, config.channels, height, width)
             pieces = network.stream(frames, 2 * chunk, chunk=chunk)
             del frames
@@ -341,31 +339,3 @@ def _sides(longer: int, overlap: int, patch: int) -> Iterator[int]:
         if side < max(2 * overlap, LEAST_OVERLAP):
             return
         yield side
-
-
-class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of tensors that are made inside and still held."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.now = self.peak = 0
-        self._storages: dict[int, int] = {}
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(result):
-            if isinstance(tensor, Tensor):
-                self._count(tensor.untyped_storage())
-        return result
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key in self._storages:
-            return
-        self._storages[key] = size
-        self.now += size
-        self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._release, key)
-
-    def _release(self, key: int) -> None:
-        self.now -= self._storages.pop(key)

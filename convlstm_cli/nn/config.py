@@ -10,11 +10,10 @@ from convlstm_cli.nn.kinds import GateActivation as GateActivation
 from convlstm_cli.nn.kinds import Head as Head
 from convlstm_cli.nn.kinds import Peephole as Peephole
 from convlstm_cli.nn.kinds import PeepholeInit as PeepholeInit
-from convlstm_cli.settings import check_choice, check_most, option
+from convlstm_cli.settings import MAX_SIDE, check_choice, check_most, option
 
 MAX_LAYERS = 100
 MAX_CHANNELS = 2**14
-MAX_SIDE = 2**14
 MAX_KERNEL = 101
 MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000

@@ -1,4 +1,4 @@
-"""A comparison's folder on disk, as far as anybody needs it who does not compare: its record and its runs."""
+"""A comparison's folder on disk, for what reads it without comparing: its record and its runs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.files import write_text
-from convlstm_cli.runs.record import check, damaged, parse, read_text
+from convlstm_cli.runs import record
 from convlstm_cli.runs.run import RUNS, Run
 
 RECORD = "comparison.json"
@@ -33,16 +33,10 @@ def is_comparison(folder: Path) -> bool:
 
 def read_record(folder: Path) -> dict[str, Any]:
     """What comparison.json holds. Raises RunError if it is not there or damaged."""
-    path = folder / RECORD
     try:
-        record = parse(read_text(path))
+        return record.read(folder / RECORD, record.as_object)
     except FileNotFoundError:
         raise RunError(f"{folder}: is no comparison; `convlstm compare FOLDER` makes one under {RUNS}/.") from None
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
-    if not isinstance(record, dict):
-        raise RunError(f"{path}: is damaged; restore it from a copy.")
-    return record
 
 
 def run_folders(folder: Path) -> list[Path]:
@@ -50,16 +44,16 @@ def run_folders(folder: Path) -> list[Path]:
 
     Raises RunError where comparison.json is damaged, or an existing run that it compares is gone.
     """
-    record = read_record(folder)
-    with damaged(folder / RECORD, "restore it from a copy"):
-        runs = check(record["runs"], dict[str, list[str]], "runs")
+    content = read_record(folder)
+    with record.damaged(folder / RECORD, "restore it from a copy"):
+        runs = record.build(dict[str, list[str]], content["runs"])
         named = [folder / name for names in runs.values() for name in names]
-        if record.get("kind") != "recorded" and any(
+        if content.get("kind") != "recorded" and any(
             ".." in Path(name).parts or Path(name).is_absolute() for names in runs.values() for name in names
         ):
             raise ValueError("it names runs of other folders")
     begun = [path for path in named if (path / "config.json").is_file()]
-    if record.get("kind") == "recorded" and begun != named:
+    if content.get("kind") == "recorded" and begun != named:
         gone = next(path for path in named if path not in begun)
         raise RunError(f"{folder}: compares {gone}, which is gone; put it back, or name the runs that are left.")
     return begun
@@ -81,11 +75,11 @@ class UnfinishedComparison:
 
 def unfinished(folder: Path) -> UnfinishedComparison:
     """How far a comparison is. Raises RunError where comparison.json is damaged, or an existing run is gone."""
-    record, begun = read_record(folder), run_folders(folder)
+    content, begun = read_record(folder), run_folders(folder)
     return UnfinishedComparison(
         comparison=str(folder),
-        kind=record.get("kind"),
-        runs=sum(map(len, record["runs"].values())),
+        kind=content.get("kind"),
+        runs=sum(map(len, content["runs"].values())),
         begun=len(begun),
         finished=sum((run / "test.json").is_file() for run in begun),
     )

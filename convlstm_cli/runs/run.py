@@ -1,21 +1,21 @@
-"""A run folder on disk: everything that a training run is.
+"""A run folder on disk, which holds everything about a training run.
 
-    config.json         every resolved value, the versions, which frames were train, validation and test
+    config.json         every resolved setting, the versions, the train/validation/test split
     metrics.jsonl       one line per epoch
     model.safetensors   the weights of the best epoch on validation
-    resume.pt           the last state, to go on from
+    resume.pt           the last checkpoint, to go on from
     test.json           scores of the best weights on the test videos, once training has ended
     samples/            input, truth and forecast of a validation clip after each epoch
-    report.html         all of it, to look at
+    report.html         scores, learning curves and pictures
 
-Every file is written beside and renamed over, so that a kill at any moment leaves a folder that resumes.
+Every file is written under a temporary name and renamed, so that a kill at any moment leaves a folder that resumes.
 Nothing that could run code is ever loaded: weights are safetensors, and resume.pt is read with weights_only=True,
 which builds tensors and plain values only.
 """
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
@@ -30,7 +30,9 @@ from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, 
 from convlstm_cli.lock import LOCK
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.runs import checkpoint, record
+from convlstm_cli.runs import record
+from convlstm_cli.runs.checkpoint import Checkpoint, check_shapes, check_values, load
+from convlstm_cli.runs.records import DataRecord, EpochRecord, ResultRecord
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
 
@@ -38,11 +40,11 @@ Section = TypeVar("Section")
 
 SAMPLES = "samples"
 RUNS = Path("runs")
-"""Folder of new runs, and where the newest run is looked for."""
+"""Folder of new runs, in which the newest run is looked for."""
 
 
 class Run:
-    """One run folder. `config` is what config.json holds."""
+    """One run folder. `config` is the content of config.json."""
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
@@ -72,11 +74,9 @@ class Run:
             held = ", ".join(str(run.parent) for run in sorted(folder.glob("*/*/config.json")))
             raise RunError(f"{folder}: is a comparison; name one of its runs{': ' if held else ''}{held}.")
         try:
-            config = record.parse(record.read_text(path))
+            config = record.read(path, record.as_object, "train again or restore it from a copy")
         except FileNotFoundError:
             raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); train again or restore it from a copy.") from error
         if (folder / SAMPLES).is_symlink():
             raise RunError(f"{folder / SAMPLES}: is a link, so pictures would be written elsewhere; remove it.")
         run = cls(folder, config)
@@ -114,7 +114,7 @@ class Run:
             return record.build(kind, self.config[section])
 
     def was_trained_on(self, video: Path, first: int, last: int) -> bool:
-        """Whether any of a video's frames `first` to `last`, from 1, trained the network or chose its best epoch."""
+        """Whether any of a video's frames `first` to `last`, counted from 1, is in the training or validation split."""
         split = self.config["data"].get("split", {})
         return any(
             entry["path"] == str(video.resolve()) and entry["start"] < last and first <= entry["stop"]
@@ -124,9 +124,9 @@ class Run:
 
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
-        with replacing(self.folder / "model.safetensors") as partial:
-            # Not save_file, whose errors do not tell a full disk from weights that it cannot store.
-            partial.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
+        with replacing(self.folder / "model.safetensors") as written:
+            # Not save_file, whose errors are the same for a full disk and for weights that it cannot store.
+            written.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
 
     def load_model(self, device: torch.device) -> EncoderForecaster:
         """The network with its best weights, in evaluation mode.
@@ -143,9 +143,9 @@ class Run:
         try:
             with safe_open(path, framework="pt") as file:
                 found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
-                checkpoint.check_shapes({name: each.get_shape() for name, each in found.items()}, config)
+                check_shapes({name: each.get_shape() for name, each in found.items()}, config)
             weights = load_file(path)
-            checkpoint.check_values(weights)
+            check_values(weights)
             model = EncoderForecaster(config)
             model.load_state_dict(weights)
         except (OSError, RuntimeError, ValueError, SafetensorError) as error:
@@ -155,18 +155,18 @@ class Run:
             raise RunError(f"{path}: is damaged or of another network ({reason}); train again.") from error
         return model.to(device).eval()
 
-    def save_resume(self, state: dict[str, Any]) -> None:
+    def save_resume(self, checkpoint: Checkpoint) -> None:
         """Writes resume.pt: tensors and plain values only."""
-        with replacing(self.folder / "resume.pt") as partial, partial.open("wb") as file:
+        with replacing(self.folder / "resume.pt") as written, written.open("wb") as file:
             try:
-                torch.save(state, file)
+                torch.save(checkpoint.to_plain(), file)
             except RuntimeError as error:
-                # Of a write that failed it says that a position is unexpected; why it failed stands behind that.
+                # Its message about a failed write is of an unexpected position; the cause is its context.
                 if isinstance(error.__context__, OSError):
                     raise error.__context__ from None
                 raise
 
-    def load_resume(self) -> dict[str, Any] | None:
+    def load_resume(self) -> Checkpoint | None:
         """What `save_resume` wrote, on the CPU, or None if there is nothing.
 
         Raises RunError if it is damaged or of another network.
@@ -175,7 +175,7 @@ class Run:
         if not path.exists():
             return None
         try:
-            return checkpoint.load(path, self.model_config)
+            return load(path, self.model_config)
         except Exception as error:  # what unpickling raises depends on where the file is damaged
             if is_out_of_memory(error):
                 raise
@@ -184,62 +184,63 @@ class Run:
                 "predict, but this run cannot go on: start a new one."
             ) from error
 
-    def write_metrics(self, history: list[dict[str, Any]]) -> None:
+    def write_metrics(self, history: Sequence[EpochRecord]) -> None:
         """Writes metrics.jsonl whole, so that a resumed run neither misses nor doubles a line."""
-        write_text(self.folder / "metrics.jsonl", "".join(json.dumps(row, allow_nan=False) + "\n" for row in history))
+        rows = (json.dumps(row.to_json(), allow_nan=False) + "\n" for row in history)
+        write_text(self.folder / "metrics.jsonl", "".join(rows))
+
+    def epochs(self) -> list[EpochRecord]:
+        """The epochs of metrics.jsonl; none before the first has ended. Raises RunError if it is damaged."""
+        try:
+            return record.read_lines(self.folder / "metrics.jsonl", EpochRecord.from_json)
+        except FileNotFoundError:
+            return []
 
     def read_metrics(self) -> list[dict[str, Any]]:
-        """The lines of metrics.jsonl; none before the first epoch has ended. Raises RunError if it is damaged."""
-        path = self.folder / "metrics.jsonl"
-        if not path.exists():
-            return []
-        try:
-            rows = [record.parse(line) for line in record.read_text(path).splitlines()]
-            for row in rows:
-                record.check_epoch(row)
-            return rows
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+        """`epochs` as JSON holds them."""
+        return [row.to_json() for row in self.epochs()]
 
-    def write_json(self, name: str, content: dict[str, Any]) -> Path:
-        """Writes a JSON file into the folder and returns its path."""
-        path = self.folder / name
-        write_text(path, json.dumps(content, indent=2, allow_nan=False) + "\n")
-        return path
+    def write_result(self, result: ResultRecord) -> None:
+        """Writes test.json."""
+        self.write_json("test.json", result.to_json())
+
+    def result(self) -> ResultRecord | None:
+        """The scores of test.json; None before training has ended. Raises RunError if it is damaged."""
+        try:
+            return record.read(self.folder / "test.json", ResultRecord.from_json)
+        except FileNotFoundError:
+            return None
 
     def read_test(self) -> dict[str, Any] | None:
-        """What test.json holds, or None if it is not there. Raises RunError if it is damaged."""
-        path = self.folder / "test.json"
-        if not path.exists():
-            return None
-        try:
-            content: dict[str, Any] = record.parse(record.read_text(path))
-            record.check_test(content)
-            return content
-        except (OSError, ValueError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); restore it from a copy.") from error
+        """`result` as JSON holds it."""
+        result = self.result()
+        return None if result is None else result.to_json()
+
+    def write_json(self, name: str, content: dict[str, Any]) -> None:
+        """Writes a JSON file into the folder."""
+        write_text(self.folder / name, json.dumps(content, indent=2, allow_nan=False) + "\n")
 
     def remove_partials(self) -> None:
-        """Deletes what a killed process left half written; not what another one, such as an evaluation, is writing."""
+        """Deletes unfinished files of killed processes; those that a living one, such as an evaluation, writes stay."""
         sweep(self.folder, below=True)
 
     def _check(self) -> None:
-        """Raises RunError where config.json is damaged; fills in what it leaves at the defaults."""
+        """Raises RunError where config.json is damaged; fills in defaults of settings that it lacks."""
         model, geometry = self.model_config, self.geometry
         with self._reading("data"):
-            data = record.build(record.DataRecord, self.config["data"])
+            data = record.build(DataRecord, self.config["data"])
             data.check_clips(model.clip_frames)
             if (geometry.height, geometry.width, data.channels) != (model.height, model.width, model.channels):
                 raise ValueError("its frames are not those of the network")
         for part in self.config.keys() & {"compute", "versions"}:
             with self._reading(part):
-                record.check(self.config[part], dict[str, str | int | float | bool | None], part)
+                record.build(dict[str, str | int | float | bool | None], self.config[part])
         filled = {"model": asdict(model), "data": asdict(data)}
         self.config |= json.loads(json.dumps(filled))  # with lists for tuples, as it is written
 
     @contextlib.contextmanager
     def _reading(self, section: str) -> Iterator[None]:
-        """Turns what a wrong part of config.json leads to into a RunError that names the part."""
+        """Turns an error about a part of config.json into a RunError that names the part."""
         try:
             yield
         except (KeyError, TypeError, ValueError) as error:
@@ -256,12 +257,12 @@ def check_free(folder: Path) -> None:
 
 
 def _is_left(path: Path) -> bool:
-    """Whether a process that was killed before it made a run may have left it."""
+    """Whether a path may be left by a process that was killed before it made a run."""
     return path.name.startswith(PARTIAL) or path.name == LOCK
 
 
 def new_folder(source: str | Path, kind: str = "") -> Path:
-    """A run folder's path that is not taken: runs/NAME-1, runs/NAME-2 and so on, named after what is trained on."""
+    """The path of a new run folder: runs/NAME-1, runs/NAME-2 and so on, named after the videos' folder."""
     stem = Path(source).resolve().name or "run"
     if kind:
         stem = f"{kind}-{stem}"

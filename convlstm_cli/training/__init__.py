@@ -1,4 +1,4 @@
-"""Training: one optimiser step and what it is made of.
+"""Training: the loop, one optimiser step, and the rule of going on with a run.
 
-Owns optimisers, losses, the schedule, augmentation, presets and the memory budget.
+Owns losses, optimisers, schedules and augmentations (a registry each), presets and the memory budget.
 May import reporting/ and everything below it; never train.py."""

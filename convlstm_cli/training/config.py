@@ -1,22 +1,22 @@
-"""How a forecaster is trained. Imports no torch."""
+"""The settings of a training. Imports no torch."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import MAX_COUNT, Precision, check_choice, check_most, option, parse_duration, parse_names
-
-Loss = Literal["bce", "mse", "mae", "mae+mse", "huber"]
-Optimizer = Literal["adamw", "rmsprop"]
-Schedule = Literal["cosine", "constant"]
-Augmentation = Literal["hflip", "vflip", "rot90", "reverse"]
+from convlstm_cli.training.augmentation import AUGMENTATIONS
+from convlstm_cli.training.losses import LOSSES
+from convlstm_cli.training.optimisers import OPTIMISERS
+from convlstm_cli.training.schedule import SCHEDULES
 
 MAX_PER_EPOCH = 100_000
 """Largest number of steps of an epoch and of clips of a batch: the order of all clips of an epoch is drawn at once."""
 
 AUTO_BATCH = 0
-"""`batch_size` that stands for as many clips as fit."""
+"""The `batch_size` that stands for as many clips as fit into memory."""
 
 
 def parse_batch(flag: str, text: str) -> int:
@@ -28,13 +28,18 @@ def parse_batch(flag: str, text: str) -> int:
     return int(text)
 
 
+def _described(registry: Mapping[str, Any]) -> str:
+    """The entries of a registry with what their `doc` says, for a line of help."""
+    return ", ".join(f"{name} ({entry.doc})" for name, entry in registry.items())
+
+
 LIMITS = ("epochs", "max_time", "max_steps")
-"""Options that limit a training; whichever is reached first ends it."""
+"""Options that limit a training; the limit that is reached first ends it."""
 
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How a forecaster is trained."""
+    """The settings of a training. Raises UsageError, naming the option, for values that make none."""
 
     epochs: int | None = option(
         None,
@@ -54,10 +59,10 @@ class TrainConfig:
         alias="--batch",
         parse=parse_batch,
     )
-    optimizer: Optimizer = option("adamw", "AdamW, or RMSProp as in the ConvLSTM paper.")
+    optimizer: str = option("adamw", f"{_described(OPTIMISERS)}.", choices=OPTIMISERS)
     learning_rate: float = option(3e-3, "Highest learning rate.")
-    schedule: Schedule = option(
-        "cosine", "The learning rate after the warm-up: falls as half a cosine to a hundredth, or stays."
+    schedule: str = option(
+        "cosine", f"The learning rate after the warm-up: {_described(SCHEDULES)}.", choices=SCHEDULES
     )
     warmup: float = option(0.05, "Share of the training over which the learning rate rises.")
     weight_decay: float = option(1e-4, "Weight decay, on convolution kernels only.")
@@ -66,8 +71,8 @@ class TrainConfig:
         "Decay per step of the moving average of the weights, which is validated and saved; 0 takes them as they are.",
     )
     clip_norm: float = option(1.0, "Gradients are scaled down to this norm; 0 leaves them.")
-    loss: Loss = option(
-        "bce", "What is minimised, averaged over pixels and lead times; bce is the cross-entropy of the ConvLSTM paper."
+    loss: str = option(
+        "bce", f"What is minimised, averaged over pixels and lead times: {_described(LOSSES)}.", choices=LOSSES
     )
     scheduled_sampling: float = option(
         0.0,
@@ -76,8 +81,8 @@ class TrainConfig:
     )
     augment: tuple[str, ...] = option(
         (),
-        "Random changes of training clips, where the data allows them: any of hflip, vflip, rot90 (quarter turns) and "
-        "reverse (in time), with commas.",
+        "Random changes of training clips, where the data allows them; any of these, with commas: "
+        f"{_described(AUGMENTATIONS)}.",
         parse=parse_names,
     )
     patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
@@ -100,12 +105,12 @@ class TrainConfig:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "augment", tuple(self.augment))  # JSON gives a list
-        check_choice("--loss", self.loss, Loss)
-        check_choice("--optimizer", self.optimizer, Optimizer)
-        check_choice("--schedule", self.schedule, Schedule)
+        check_choice("--loss", self.loss, LOSSES)
+        check_choice("--optimizer", self.optimizer, OPTIMISERS)
+        check_choice("--schedule", self.schedule, SCHEDULES)
         check_choice("--precision", self.precision, Precision)
         for name in self.augment:
-            check_choice("--augment", name, Augmentation)
+            check_choice("--augment", name, AUGMENTATIONS)
         if not 0 <= self.scheduled_sampling <= 1:
             raise UsageError(f"--scheduled-sampling is {self.scheduled_sampling}; give a probability from 0 to 1.")
         least = {

@@ -1,4 +1,4 @@
-"""How much memory training takes, and which batch and frames fit into what there is."""
+"""The memory that training takes, and the batch and frames that fit into what is free."""
 
 import functools
 import math
@@ -8,12 +8,13 @@ import torch
 
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import ALONE, Ranks
+from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.errors import MemoryShort, UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
 from convlstm_cli.reporting.numbers import size
+from convlstm_cli.settings import MIN_SIDE
 from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
-from convlstm_cli.video.geometry import MIN_SIDE
 
 WORKSPACE = 2.0
 """Peak memory of a step over what it keeps, at most: 0.7 to 1.8 was measured."""
@@ -53,9 +54,9 @@ def with_batch_size(
 
 
 def check(model: ForecasterConfig, config: TrainConfig, compute: device.Compute, ranks: Ranks = ALONE) -> None:
-    """Raises MemoryShort for a training that cannot fit into the system's memory.
+    """Raises MemoryShort for a training on the CPU that cannot fit into the system's memory.
 
-    Since there the system would kill the process, without a word, as soon as it has used the memory up.
+    The system would kill the process, without a message, as soon as it had used the memory up.
     """
     free = room(compute, ranks) if compute.device.type == "cpu" else None
     if free is None or 40 * parameter_count(model) + GENEROUS * config.batch_size * _frames_and_states(model) < free:
@@ -65,14 +66,17 @@ def check(model: ForecasterConfig, config: TrainConfig, compute: device.Compute,
 
 
 def room(compute: device.Compute, ranks: Ranks = ALONE, at_once: int = 1) -> int | None:
-    """Bytes that each process of each of so many trainings can take of a device; None where that is not known."""
+    """Memory available to each process, in bytes; None where that is not known.
+
+    `at_once` is the number of trainings that share the device.
+    """
     free = device.free_memory(compute.device)
     # Each process has an accelerator of its own, and those of a machine share its memory.
     return None if free is None else free // (at_once * (ranks.local_world if compute.device.type == "cpu" else 1))
 
 
 def too_large(model: ForecasterConfig, config: TrainConfig, free: int | None, ranks: Ranks = ALONE) -> str:
-    """The message that a batch does not fit, with what does; `free` is the `room` that there was before it."""
+    """The message that a batch does not fit, with settings that do; `free` is the `room` before the training."""
     tried = (
         f"--batch-size {config.batch_size} with frames of {model.height}x{model.width} takes more memory than there is"
     )
@@ -99,10 +103,10 @@ def _remedies(model: ForecasterConfig, config: TrainConfig, free: int | None, ra
         smaller = _smaller(smaller)
     if smaller is not None:
         found.append(f"--size {smaller.height}x{smaller.width}")
-    told = f" ({size(free)} are free)"
+    available = f" ({size(free)} are free)"
     if not found:
-        return f"{told}; lower --batch-size to 1, and --size and --hidden."
-    return f"{told}; {', or '.join(found)} would fit."
+        return f"{available}; lower --batch-size to 1, and --size and --hidden."
+    return f"{available}; {', or '.join(found)} would fit."
 
 
 def _smaller(model: ForecasterConfig) -> ForecasterConfig | None:
@@ -137,24 +141,17 @@ def _frames_and_states(model: ForecasterConfig) -> int:
 
 
 def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None) -> int:
-    """Bytes that a training step keeps: weights and their average, gradients, AdamW's two moments, and what autograd
-    saves.
+    """Bytes that a training step holds between its forward and its backward pass.
 
-    Counted by running the network on torch's meta device, which computes shapes and allocates nothing.
+    They are the weights and their average, gradients, AdamW's two moments, and what autograd keeps, counted by running
+    the network on torch's meta device.
     """
-    saved: dict[int, torch.UntypedStorage] = {}
-
-    def count(tensor: torch.Tensor) -> torch.Tensor:
-        storage = tensor.untyped_storage()
-        saved[storage._cdata] = storage  # views of one storage count once; kept so that no id is used again
-        return tensor
-
     with torch.device("meta"):
         network = EncoderForecaster(model)
         network.checkpoint_every(checkpoint_every)
         frames = torch.empty(batch_size, model.input_frames, model.channels, model.height, model.width)
-        with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
-            network(frames)
-    weights = {parameter.untyped_storage()._cdata for parameter in network.parameters()}
-    activations = sum(storage.nbytes() for key, storage in saved.items() if key not in weights)
-    return 5 * 4 * parameter_count(model) + activations
+        with Allocated() as allocated:
+            forecast = network(frames)
+            held: int = allocated.now
+            del forecast
+    return 5 * 4 * parameter_count(model) + held

@@ -38,8 +38,8 @@ def with_preset(name: Preset, options: Mapping[str, Any], given: Collection[str]
 
     Args:
         name: of the preset.
-        options: all options, defaults included; what the preset says of others does not count.
-        given: names of those that were given, which stay.
+        options: all options of the command, defaults included; other options of the preset are ignored.
+        given: names of the options that the user gave, which keep their values.
 
     Raises:
         UsageError: there is no such preset.

@@ -2,17 +2,15 @@
 
 import re
 from dataclasses import dataclass
-from typing import Literal, NamedTuple, get_args
+from typing import NamedTuple, get_args
 
 import numpy as np
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import MAX_SIDE, MIN_SIDE
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.config import Fit
 from convlstm_cli.video.opencv import cv2
-
-Fit = Literal["pad", "crop", "stretch"]
-
-MIN_SIDE, MAX_SIDE = 16, 4096
 
 
 class _Box(NamedTuple):

@@ -12,7 +12,7 @@ from convlstm_cli.compute import device
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.training.augmentation import augment
-from convlstm_cli.training.schedule import Budget
+from convlstm_cli.training.budget import Budget
 from convlstm_cli.training.step import TrainStep
 from moving_mnist.settings import Settings, free
 

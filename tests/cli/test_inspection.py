@@ -3,12 +3,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from helpers import moving_square
 
-from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan, training_memory
+from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
 from convlstm_cli.compute.device import choose
-from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
@@ -39,20 +38,3 @@ def test_a_run_tells_of_its_scores(make_folder: Callable[..., Path], tmp_path: P
     found = inspect_run(result.run)
     assert found["epochs"] == 1
     assert found["test"]["model"]["mean"]["mse"] == pytest.approx(result.test.model.mean_mse)
-
-
-def test_expected_memory_is_what_autograd_keeps() -> None:
-    """Against real tensors, whose storages autograd hands to the same hooks."""
-    kept: dict[int, torch.UntypedStorage] = {}
-
-    def keep(tensor: torch.Tensor) -> torch.Tensor:
-        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
-        return tensor
-
-    network = EncoderForecaster(MODEL)
-    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
-        network(torch.rand(2, 4, 1, 32, 32))
-    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
-    activations = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
-    assert training_memory(MODEL, 2) == pytest.approx(20 * parameter_count(MODEL) + activations, rel=0.02)
-    assert training_memory(MODEL, 4) - training_memory(MODEL, 2) == pytest.approx(activations, rel=0.02)

@@ -87,7 +87,7 @@ def test_seeds_added_after_a_result_are_remembered(tmp_path: Path) -> None:
     ("text", "words"),
     [
         ("{", "cannot be read"),
-        ("[]", "damaged"),
+        ("[]", "cannot be read"),
         ('{"kind": "trained"}', "no 'arms'"),
         ('{"kind": "recorded"}', "existing runs"),
     ],

@@ -1,6 +1,5 @@
 import copy
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +9,18 @@ import torch
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.runs import checkpoint
-from convlstm_cli.train import State, TrainStep
+from convlstm_cli.runs.checkpoint import Checkpoint
+from convlstm_cli.runs.state import State
 from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.step import TrainStep
 
 MODEL = ForecasterConfig(16, 16, 1, hidden=(2,), kernel_size=1, input_frames=2, horizon=1)
 
 
 def saved(optimizer: str = "adamw") -> dict[str, Any]:
-    step = TrainStep(MODEL, TrainConfig(optimizer=optimizer), choose("cpu"), None)  # type: ignore[arg-type]
+    step = TrainStep(MODEL, TrainConfig(optimizer=optimizer), choose("cpu"), None)
     step(torch.rand(1, 3, 1, 16, 16))
-    return {"state": asdict(State(steps=1, position=1, seconds=1.0)), "step": step.state_dict()}
+    return Checkpoint(State(steps=1, position=1, seconds=1.0), step.state_dict()).to_plain()
 
 
 def written(tmp_path: Path, content: Any) -> Path:
@@ -30,8 +31,8 @@ def written(tmp_path: Path, content: Any) -> Path:
 @pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
 def test_what_is_saved_is_accepted_and_goes_on(tmp_path: Path, optimizer: str) -> None:
     loaded = checkpoint.load(written(tmp_path, saved(optimizer)), MODEL)
-    step = TrainStep(MODEL, TrainConfig(optimizer=optimizer), choose("cpu"), None)  # type: ignore[arg-type]
-    step.load_state_dict(loaded["step"])
+    step = TrainStep(MODEL, TrainConfig(optimizer=optimizer), choose("cpu"), None)
+    step.load_state_dict(loaded.step)
     step(torch.rand(1, 3, 1, 16, 16))
 
 

@@ -3,6 +3,7 @@ import json
 import os
 import pickle
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import torch
 from helpers import data_record
+from test_records import evaluation
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecord
 from convlstm_cli.runs.run import Run, new_folder, newest
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
@@ -116,20 +119,28 @@ def test_a_planted_pickle_does_not_run(tmp_path: Path) -> None:
         assert not trap.exists()
 
 
-def test_metrics_round_trip(tmp_path: Path) -> None:
+def test_metrics_and_results_round_trip(tmp_path: Path) -> None:
     run = make(tmp_path / "run")
-    assert run.read_metrics() == []
-    scores = {
-        "clips": 1,
-        "by_lead_time": {"mse": [0.1], "psnr": [None], "ssim": [0.5]},
-        "mean": {"mse": 0.1, "psnr": None, "ssim": 0.5},
-    }
-    validation = {"skill": None, "model": scores, "persistence": scores}
-    row = {"steps": 3, "seconds": 1.5, "learning_rate": 0.1, "train_loss": 0.2, "validation": validation}
-    rows = [{"epoch": 1, **row}, {"epoch": 2, **row}]
+    assert (run.epochs(), run.result()) == ([], None)
+    validation = EvaluationRecord.from_json(evaluation())
+    rows = [EpochRecord(number, 3, 1.5, 0.1, 0.2, validation) for number in (1, 2)]
     run.write_metrics(rows)
-    assert run.read_metrics() == rows
+    assert run.epochs() == rows
+    assert run.read_metrics() == [row.to_json() for row in rows]
     assert len((run.folder / "metrics.jsonl").read_text().splitlines()) == 2
+    result = ResultRecord(None, validation.scores, 2, "all steps are done", 1.5)
+    run.write_result(result)
+    assert run.result() == result
+    assert run.read_test() == json.loads((run.folder / "test.json").read_text())
+
+
+@pytest.mark.parametrize(("name", "read"), [("metrics.jsonl", Run.epochs), ("test.json", Run.result)])
+def test_damaged_scores_are_named(tmp_path: Path, name: str, read: Callable[[Run], object]) -> None:
+    run = make(tmp_path / "run")
+    for content in ("{", '{"epoch": 1}', "[]"):
+        (run.folder / name).write_text(content)
+        with pytest.raises(RunError, match=rf"{name}: cannot be read \(.+\); restore it from a copy"):
+            read(run)
 
 
 def test_what_a_kill_left_is_removed(tmp_path: Path) -> None:

@@ -1,46 +1,29 @@
+import math
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
+from convlstm_cli.errors import UsageError
+from convlstm_cli.training.budget import Budget
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.schedule import Budget, Clock
+from convlstm_cli.training.schedule import LOWEST_RATE, SCHEDULES, Schedule
 
 
-def test_the_tightest_limit_counts() -> None:
-    assert Budget(TrainConfig(epochs=3), batches_per_epoch=10).steps == 30
-    assert Budget(TrainConfig(epochs=3, max_steps=12), batches_per_epoch=10).steps == 12
-    timed = Budget(TrainConfig(max_time=60.0), batches_per_epoch=10)
-    assert timed.steps is None
-    assert not timed.spent(10**6, 59.9)
-    assert timed.spent(0, 60.0)
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_a_schedule_begins_at_the_highest_rate_and_never_rises(name: str) -> None:
+    rates = [SCHEDULES[name].rate(done / 100) for done in range(101)]
+    assert rates[0] == 1.0
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] >= LOWEST_RATE
 
 
-@given(st.integers(1, 5000), st.floats(0.0, 0.5))
-def test_the_rate_rises_then_falls_and_is_never_zero(steps: int, warmup: float) -> None:
-    budget = Budget(TrainConfig(max_steps=steps, warmup=warmup), batches_per_epoch=7)
-    rates = [budget.rate(step, 0.0) for step in range(steps + 1)]
-    peak = rates.index(max(rates))
-    assert all(0.0 < rate <= 1.0 for rate in rates)
-    assert rates[:peak] == sorted(rates[:peak])
-    assert rates[peak:] == sorted(rates[peak:], reverse=True)
-    assert rates[-1] == pytest.approx(Budget.lowest_rate)
+def test_half_of_the_cosine_is_in_the_middle() -> None:
+    assert SCHEDULES["cosine"].rate(0.5) == pytest.approx((1.0 + LOWEST_RATE) / 2)
+    assert SCHEDULES["cosine"].rate(1.0) == pytest.approx(LOWEST_RATE)
 
 
-def test_a_constant_rate_stays_after_the_warm_up() -> None:
-    budget = Budget(TrainConfig(max_steps=10, warmup=0.2, schedule="constant"), batches_per_epoch=7)
-    assert [budget.rate(step, 0.0) for step in range(11)] == [0.01, 0.5] + 9 * [1.0]
-
-
-def test_truth_is_fed_less_and_less_and_not_at_all_from_half_way() -> None:
-    budget = Budget(TrainConfig(max_steps=8, scheduled_sampling=0.8), batches_per_epoch=7)
-    assert [budget.feeding(step, 0.0) for step in range(9)] == pytest.approx([0.8, 0.6, 0.4, 0.2] + 5 * [0.0])
-
-
-def test_time_left_is_estimated_from_the_share_done() -> None:
-    budget = Budget(TrainConfig(max_steps=100), batches_per_epoch=10)
-    assert budget.seconds_left(0, 5.0) is None
-    assert budget.seconds_left(25, 10.0) == pytest.approx(30.0)
-
-
-def test_a_resumed_clock_goes_on() -> None:
-    assert 100.0 <= Clock(100.0).seconds < 110.0
+def test_a_schedule_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match="--schedule is 'root'; choose one of cosine, constant"):
+        TrainConfig(schedule="root")
+    monkeypatch.setitem(SCHEDULES._entries, "root", Schedule("root", "a square root", lambda done: math.sqrt(1 - done)))
+    budget = Budget(TrainConfig(schedule="root", max_steps=4, warmup=0.0), batches_per_epoch=1)
+    assert budget.rate(3, 0.0) == 0.5

@@ -2,6 +2,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -10,14 +11,19 @@ from convlstm_cli.compute import device
 from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.distributed import Ranks
 from convlstm_cli.errors import MemoryShort
-from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.config import ForecasterKind
 from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.train import train
 from convlstm_cli.training import memory as fitting
 from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
 from convlstm_cli.training.memory import check, too_large, training_memory, with_batch_size
 from convlstm_cli.training.recorded import train_config
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import prepare
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned")
+"""Without motion, which takes most of the time of a count."""
 AUTO = TrainConfig(batch_size=AUTO_BATCH)
 SetFree = Callable[[int | None], None]
 
@@ -35,6 +41,27 @@ def test_memory_grows_by_the_same_with_every_clip() -> None:
     one, two, five = (training_memory(MODEL, clips) for clips in (1, 2, 5))
     assert five - one == 4 * (two - one) > 0
     assert one > 20 * parameter_count(MODEL)
+
+
+@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+def test_what_is_counted_is_what_autograd_keeps_and_the_forecast(forecaster: ForecasterKind) -> None:
+    """Against the storages of real tensors that autograd saves; functions may keep a little beside them."""
+    model = dataclasses.replace(MODEL, forecaster=forecaster)
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def keep(tensor: torch.Tensor) -> torch.Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+        return tensor
+
+    network = EncoderForecaster(model)
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        forecast = network(torch.rand(2, 4, 1, 32, 32))
+    weights = {parameter.untyped_storage().data_ptr() for parameter in network.parameters()}
+    activations = sum(storage.nbytes() for key, storage in kept.items() if key not in weights)
+    found = training_memory(model, 2) - 20 * parameter_count(model) - forecast.untyped_storage().nbytes()
+    assert activations <= found <= 1.1 * activations
+    more = training_memory(model, 4) - training_memory(model, 2)
+    assert activations <= more <= 1.2 * activations
 
 
 @pytest.mark.parametrize(
@@ -104,10 +131,6 @@ def test_where_nothing_fits_the_message_still_says_what_to_lower(free: SetFree) 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.accelerator.is_available(), reason="needs an accelerator")
 def test_what_an_accelerator_is_said_to_hold_fits(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    from convlstm_cli.settings import DataConfig
-    from convlstm_cli.train import train
-    from convlstm_cli.video.data import prepare
-
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     result = train(data, MODEL, TrainConfig(batch_size=AUTO_BATCH, max_steps=2), tmp_path / "run")
     assert train_config(result.run).batch_size == 32

@@ -1,0 +1,80 @@
+"""Optimisers, in one registry. Imports torch inside functions only, so that `--help` can list them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from convlstm_cli.registry import Registry
+from convlstm_cli.runs.moments import Moment
+
+if TYPE_CHECKING:
+    from torch import nn
+    from torch.optim import Optimizer
+
+Group = Mapping[str, Any]
+"""One of an optimiser's `param_groups`."""
+
+
+class Rates(Protocol):
+    """The settings that an optimiser is built from, such as a `TrainConfig`."""
+
+    @property
+    def learning_rate(self) -> float:
+        """Highest learning rate."""
+
+    @property
+    def weight_decay(self) -> float:
+        """Weight decay of the convolution kernels."""
+
+
+@dataclass(frozen=True)
+class Optimiser:
+    """A way to turn gradients into steps."""
+
+    name: str
+    doc: str
+    """What it is, in a few words."""
+    build: "Callable[[nn.Module, Rates], Optimizer]"
+    """The optimiser of a network's parameters. Each group's `lr` is its highest learning rate."""
+    moments: Callable[[Group], Mapping[str, Moment]]
+    """What the optimiser keeps of each parameter of a group, by name; a checkpoint has to hold just that."""
+
+
+def decayed_and_free(network: "nn.Module", weight_decay: float) -> list[dict[str, Any]]:
+    """The parameters in two groups: kernels with weight decay, and biases and peepholes without.
+
+    Decay would pull biases and peepholes away from what they mean.
+    """
+    parameters = list(network.parameters())
+    return [
+        {"params": [p for p in parameters if p.ndim == 4], "weight_decay": weight_decay},
+        {"params": [p for p in parameters if p.ndim != 4], "weight_decay": 0.0},
+    ]
+
+
+def _adamw(network: "nn.Module", config: Rates) -> "Optimizer":
+    from torch.optim import AdamW
+
+    return AdamW(decayed_and_free(network, config.weight_decay), lr=config.learning_rate)
+
+
+def _rmsprop(network: "nn.Module", config: Rates) -> "Optimizer":
+    from torch.optim import RMSprop
+
+    return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.learning_rate, alpha=0.9)
+
+
+STEP = Moment(scalar=True, signed=False)
+"""The number of steps."""
+ADAM_MOMENTS = {"step": STEP, "exp_avg": Moment(), "exp_avg_sq": Moment(signed=False)}
+RMSPROP_MOMENTS = {"step": STEP, "square_avg": Moment(signed=False)}
+
+OPTIMISERS: Registry[Optimiser] = Registry(
+    "optimiser",
+    (
+        Optimiser("adamw", "AdamW (Loshchilov and Hutter 2019)", _adamw, lambda _group: ADAM_MOMENTS),
+        Optimiser(
+            "rmsprop", "RMSProp with a decay of 0.9, as in Shi et al. 2015", _rmsprop, lambda _group: RMSPROP_MOMENTS
+        ),
+    ),
+)

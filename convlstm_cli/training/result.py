@@ -1,0 +1,71 @@
+"""What a training gives, and the files that are written when it ends."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.errors import ConvLSTMError
+from convlstm_cli.forecasting.inference import forecast_clip, to_float
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.reporting import pictures, run_page
+from convlstm_cli.runs.records import EvaluationRecord, ResultRecord
+from convlstm_cli.runs.run import SAMPLES, Run
+from convlstm_cli.runs.state import State
+from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.training.session import Session
+from convlstm_cli.video.clips import ClipDataset
+
+
+@dataclass(frozen=True)
+class TrainResult:
+    """What training gave."""
+
+    run: Run
+    epochs: int
+    steps: int
+    seconds: float
+    """Wall-clock time of training and validation, over all resumed parts."""
+    step_seconds: float | None
+    """Median time of one optimiser step; None if this part made none."""
+    stopped: str
+    """Why it ended."""
+    test: Evaluation
+    """The best weights on the test videos."""
+
+
+def finish(session: Session, state: State, seconds: float, step_seconds: Sequence[float], reason: str) -> TrainResult:
+    """Scores the best weights on the test videos; rank 0 writes metrics.jsonl, test.json and report.html.
+
+    Raises ConvLSTMError where the forecasts are not finite.
+    """
+    run = session.run
+    session.ranks.wait()  # until rank 0 has written the weights
+    test = session.evaluate(run.load_model(session.compute.device), session.data.clips("test"), BASELINES)
+    if not math.isfinite(test.model.mean_mse):
+        raise ConvLSTMError(
+            f"{run.folder}: the best weights give forecasts of the test videos that are not finite; train "
+            f"again with a lower --learning-rate than {session.config.learning_rate:g}, or --precision fp32."
+        )
+    if session.ranks.is_first:
+        # Again, for a run that was killed between its last checkpoint and this file.
+        run.write_metrics(state.history)
+        scores = EvaluationRecord.from_json(test.to_dict())
+        run.write_result(ResultRecord(scores.skill, scores.scores, state.best_epoch, reason, seconds))
+        run_page.write_run_report(run)
+    session.progress.finished()
+    typical = statistics.median(step_seconds) if step_seconds else None
+    return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
+
+
+def write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, compute: Compute, epoch: int) -> None:
+    """Writes a picture of the first clip's input, truth and forecast into the run's samples, named by the epoch."""
+    clip = to_float(clips[0][None], compute.device)  # (1, T, C, H, W)
+    frames, truth = clip.tensor_split([network.config.input_frames], dim=1)
+    forecast = forecast_clip(network, frames, truth.shape[1], compute)
+    pictures.write_strip(
+        run.folder / SAMPLES / f"epoch_{epoch:04d}.png",
+        {"input": frames[0], "truth": truth[0], "forecast": forecast[0]},
+    )
