@@ -1,6 +1,6 @@
-"""convlstm: forecasts the next frames of your own videos.
+"""convlstm forecasts the next frames of your own videos.
 
-The public Python API, loaded on first use, so that `import convlstm_cli` costs no torch:
+The public Python API. Names are imported on first use, so that `import convlstm_cli` does not import torch:
 
     import convlstm_cli as cl
 
@@ -13,7 +13,7 @@ The public Python API, loaded on first use, so that `import convlstm_cli` costs 
     arms = cl.compare.peephole_arms(["none", "channel"], model, cl.TrainConfig(epochs=10))
     summary = cl.compare.compare(data, arms, cl.CompareConfig(seeds=3), Path("runs/compared"))
 
-`train`, `predict`, `compare`, `evaluate` and `export` are the modules; each starts with its public functions.
+`train`, `predict`, `compare`, `evaluate` and `export` are modules; each starts with its public functions.
 """
 
 import importlib

@@ -1,4 +1,4 @@
-"""`python -m convlstm_cli`, and the `convlstm` command."""
+"""Runs the command line: `python -m convlstm_cli`, and the entry point of the `convlstm` command."""
 
 from convlstm_cli.cli.app import main
 

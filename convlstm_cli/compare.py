@@ -15,6 +15,7 @@ from convlstm_cli.comparing.recorded import compare_runs
 from convlstm_cli.comparing.resuming import with_asked
 from convlstm_cli.comparing.trials import train_all
 from convlstm_cli.compute import device
+from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
 from convlstm_cli.files import sweep
 from convlstm_cli.progress import Progress
@@ -64,10 +65,12 @@ def compare(
         What summary.json holds.
 
     Raises:
-        UsageError: arms that do not differ, settings that do not go together, or a device that is not there.
+        UsageError: arms that do not differ, settings that do not go together, a device that is not there, or several
+            processes.
         OutputError: `folder` is there already, cannot be written, or another process is comparing in it.
         Interrupted: after saving; `resume` goes on.
     """
+    check_one_process("compare")
     progress = progress or Progress()
     with lock.holding(folder):
         check_free(folder)
@@ -101,6 +104,7 @@ def resume(
         InputError: videos that have changed since the comparison began.
         OutputError, Interrupted: as `compare`.
     """
+    check_one_process("compare")
     progress = progress or Progress()
 
     def on_video(name: str, position: int, videos: int) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.ensemble import check_members
 from convlstm_cli.forecasting.inference import forecast_members, to_float
@@ -48,10 +49,11 @@ def evaluate(
         progress: receives progress and notes; None is silent.
 
     Raises:
-        UsageError: the runs cannot form an ensemble, or the device does not exist.
+        UsageError: the runs cannot form an ensemble, the device does not exist, or there are several processes.
         RunError: a run has no usable weights.
         InputError: videos cannot be used, or none may be scored.
     """
+    check_one_process("evaluate")
     config, progress = config or EvaluateConfig(), progress or Progress()
     if len(runs) != 1:
         check_members(runs)

@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from jinja2 import Environment, PackageLoader
 from torch import Tensor
 
+from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import check_absent, creating_folder, numbered
@@ -61,10 +62,12 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
     """Writes the network of a run into a new folder, whole or not at all, and checks that it forecasts the same.
 
     Raises:
+        UsageError: several processes.
         RunError: a run without usable weights.
         DependencyError: a library for a format that is missing.
         OutputError: something is at `folder`, it cannot be written, or what was written forecasts something else.
     """
+    check_one_process("export")
     config, progress = config or ExportConfig(), progress or Progress()
     check_absent(folder)
     if "onnx" in config.formats:

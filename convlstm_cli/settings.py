@@ -17,6 +17,8 @@ Precision = Literal["auto", "fp32", "bf16", "fp16"]
 
 MIN_SIDE, MAX_SIDE = 16, 4096
 """Least side in pixels that videos are brought to, and the largest side of frames that a network works at."""
+DEVICE_HELP = "auto (CUDA, MPS or XPU if there is one, else the CPU), or a torch device such as cuda:1."
+PRECISION_HELP = "Number format of convolutions, gates and h; the cell state stays fp32. auto is fp32."
 
 MAX_COUNT = 2**31 - 1
 """Largest seed, number of steps and number of epochs: seeds are multiplied when they are used."""
@@ -46,20 +48,28 @@ def flag_of(config: type, name: str) -> str:
     return metadata.get("flag") or f"--{name.replace('_', '-')}"
 
 
-def check_unchanged(config: type, asked: Mapping[str, Any], recorded: Mapping[str, Any]) -> None:
-    """Raises UsageError, which names the option, where a value that is asked for differs from the one on record.
+def check_unchanged(
+    config: type, given: Mapping[str, Any], recorded: Mapping[str, Any], *, free: Collection[str] = ()
+) -> None:
+    """Raises UsageError, which names the option, where a value that was given differs from the one on record.
 
     Args:
         config: the dataclass whose fields these are.
-        asked: values that were given explicitly, by the names of the fields.
+        given: values that were given explicitly, by the names of the fields.
         recorded: all values, as JSON holds them.
+        free: names of the fields that may differ.
     """
-    for name, value in asked.items():
-        if (list(value) if isinstance(value, tuple) else value) != recorded.get(name):
+    for name, value in given.items():
+        if name not in free and _plain(value) != _plain(recorded.get(name)):
             raise UsageError(
                 f"{flag_of(config, name)} is {value} and this run was begun with {recorded.get(name)}; leave it out to "
                 "go on, or start a new run with another -o."
             )
+
+
+def _plain(value: object) -> object:
+    """A setting as JSON holds it."""
+    return list(value) if isinstance(value, tuple) else value
 
 
 def check_choice(option: str, value: object, choices: Any) -> None:

@@ -1,27 +1,14 @@
 """Material that several test files use."""
 
-import contextlib
-import functools
-from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pytest
-from typer.main import get_command
 
 TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames", "4", "--frames", "3"]
 """Options of a network that trains in no time."""
-
-
-@contextlib.contextmanager
-def one_command() -> Iterator[None]:
-    """Lets typer's CliRunner make the command of `app` once, which it does anew for each call, and slower than most."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("typer.testing._get_command", functools.cache(get_command))
-        yield
 
 
 def data_record(height: int, width: int, channels: int = 1, fit: str = "pad") -> dict[str, Any]:

@@ -14,7 +14,7 @@ from types import FrameType
 
 import odd_files
 import pytest
-from helpers import one_command, small_videos
+from helpers import small_videos
 from odd_files import Odd
 from typer.testing import CliRunner, Result
 
@@ -45,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with a trained run and all odd inputs."""
     folder = tmp_path_factory.mktemp("bad-input")
     good = small_videos(folder / "good")
-    with one_command(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
         yield folder
@@ -57,7 +57,7 @@ def odd(place: Path) -> list[Odd]:
 
 
 def call(folder: Path, *arguments: object) -> Result:
-    """One call of the command line in this process, which must neither hang, nor fail unforeseen, nor take memory."""
+    """One call of the command line in this process: no hang, no unexpected error, no more memory than `MEMORY`."""
     before = _reset_peak()
     with contextlib.chdir(folder), _time_limit(arguments):
         result = CliRunner().invoke(app, list(map(str, arguments)))
@@ -75,6 +75,7 @@ def _time_limit(arguments: object) -> Iterator[None]:
 
     previous = signal.signal(signal.SIGALRM, end)
     signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    assert sys.__stderr__ is not None
     faulthandler.dump_traceback_later(2 * SECONDS, exit=True, file=sys.__stderr__)  # for code that sees no signal
     try:
         yield
@@ -87,7 +88,7 @@ def _time_limit(arguments: object) -> Iterator[None]:
 
 
 def _reset_peak() -> float | None:
-    """Begins a new measurement of the peak; gives what is used now, or None where neither can be known."""
+    """Starts a new measurement of the peak memory; returns the memory in use now, or None where it is not known."""
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -182,7 +183,7 @@ def test_nothing_was_run_or_followed(place: Path, odd: list[Odd]) -> None:
         playlist.write_text(f"#EXTM3U\n#EXT-X-TARGETDURATION:5\n#EXTINF:5,\n{address}part.ts\n#EXT-X-ENDLIST\n")
         refused(call(place, "inspect", playlist), Odd(playlist, "", "refused"), "inspect")
         refused(call(place, "inspect", address), Odd(Path("127.0.0.1"), "", "refused"), "inspect")
-        with pytest.raises(BlockingIOError):  # nobody called
+        with pytest.raises(BlockingIOError):  # no connection was made
             server.accept()
     assert odd
     assert not list(place.rglob("trapped"))
@@ -208,9 +209,9 @@ def test_a_folder_is_used_without_what_is_broken_in_it(place: Path, odd: list[Od
 
     result = call(place, "predict", folder, "-m", place / "run", "-o", place / "of-mixed", "--format", "npy", "--json")
     assert result.exit_code == 1
-    told = json.loads(result.stdout)
-    assert {Path(each["source"]).name for each in told["forecasts"]} == {"0.npy", "1.npy", "2.npy"}
-    assert {Path(each["source"]).name for each in told["failures"]} == set(named)
+    outcome = json.loads(result.stdout)
+    assert {Path(each["source"]).name for each in outcome["forecasts"]} == {"0.npy", "1.npy", "2.npy"}
+    assert {Path(each["source"]).name for each in outcome["failures"]} == set(named)
     assert all(name in result.stderr for name in named)
 
     result = call(place, "inspect", folder, "--json", "--size", "16", *CLIP)
@@ -218,11 +219,11 @@ def test_a_folder_is_used_without_what_is_broken_in_it(place: Path, odd: list[Od
     assert {Path(problem["path"]).name for problem in json.loads(result.stdout)["problems"]} == set(named)
 
 
-def test_a_video_that_is_cut_off_is_used_and_told(place: Path, tmp_path: Path) -> None:
+def test_a_video_that_is_cut_off_is_used_and_named(place: Path, tmp_path: Path) -> None:
     whole = odd_files._video(tmp_path / "whole.mkv", "lossless", 40, height=64, width=64)
     cut = tmp_path / "cut.mkv"
     cut.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
-    told = f"{cut}: only "
+    message = f"{cut}: only "
     for arguments in (
         ("train", cut, *SMALL, *CLIP, *BUDGET, "-o", tmp_path / "run"),
         ("predict", cut, "-m", place / "run", "-o", tmp_path / "forecasts"),
@@ -230,17 +231,18 @@ def test_a_video_that_is_cut_off_is_used_and_told(place: Path, tmp_path: Path) -
     ):
         result = call(tmp_path, *arguments)
         assert result.exit_code == 0, result.stderr
-        assert told in result.stderr, arguments
+        assert message in result.stderr, arguments
         assert "of the 40 frames" in result.stderr
-    assert told not in call(tmp_path, "predict", cut, "--at", 5, "-m", place / "run", "-o", tmp_path / "at").stderr
+    assert message not in call(tmp_path, "predict", cut, "--at", 5, "-m", place / "run", "-o", tmp_path / "at").stderr
     assert "only " not in call(tmp_path, "predict", whole, "-m", place / "run", "-o", tmp_path / "whole").stderr
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
 @pytest.mark.parametrize("command", ["inspect", "predict", "train", "evaluate"])
 def test_what_may_not_be_read_is_named(place: Path, tmp_path: Path, command: str) -> None:
-    path = shutil.copy(place / "good" / "0.npy", tmp_path / "secret.npy")
+    path = tmp_path / "secret.npy"
+    shutil.copy(place / "good" / "0.npy", path)
     path.chmod(0)
-    before, after = ([place / "run"], []) if command == "evaluate" else ([], [])
-    result = call(tmp_path, command, *before, path, *after, *(["-m", place / "run"] if command == "predict" else []))
+    arguments = {"evaluate": (place / "run", path), "predict": (path, "-m", place / "run")}
+    result = call(tmp_path, command, *arguments.get(command, (path,)))
     refused(result, Odd(path, "", "refused", told="permissions"), command)

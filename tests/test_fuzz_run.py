@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import torch
-from helpers import one_command, small_videos
+from helpers import small_videos
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
@@ -47,7 +47,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     folder = tmp_path_factory.mktemp("fuzz")
     videos = small_videos(folder / "videos")
     made = Place(folder, videos / "0.npy", folder / "made", folder / "other", folder / "comparison")
-    with one_command(), pytest.MonkeyPatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
         for run, seed in ((made.run, 0), (made.other, 1)):
             arguments = "train", videos, *SMALL, *CLIP, *BUDGET, "--peephole", "full", "--seed", seed, "-o", run

@@ -1,4 +1,4 @@
-"""The one place that writes to the terminal: results to stdout, messages and progress to stderr."""
+"""Writes to the terminal: results to stdout, messages and progress to stderr. Nothing else in the package prints."""
 
 import contextlib
 import json
@@ -28,7 +28,7 @@ VERBOSE_SECONDS = 5.0
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
 if not out.is_terminal and "COLUMNS" not in os.environ:
-    out.width = 160  # a file has no width; Rich's 80 would cut long names off
+    out.width = 160  # a file has no width, and Rich's default of 80 would cut off long names
 
 
 def show(*results: RenderableType) -> None:
@@ -45,12 +45,12 @@ def show_json(result: Any) -> None:
     sys.stdout.write(json.dumps(result, indent=2, default=str, allow_nan=False) + "\n")
 
 
-def tell(message: str) -> None:
+def show_message(message: str) -> None:
     """Prints a message to stderr."""
     err.print(_visible(message), soft_wrap=True, markup=False)
 
 
-def tell_error(message: str) -> None:
+def show_error(message: str) -> None:
     """Prints an error to stderr."""
     err.print(f"[bold red]error:[/] {escape(_visible(message))}", soft_wrap=True)
 
@@ -58,7 +58,7 @@ def tell_error(message: str) -> None:
 class ConsoleProgress(Progress):
     """Shows progress on stderr: bars on a terminal, a line for each epoch elsewhere.
 
-    `verbose` adds a line every few seconds, for logs of long epochs.
+    `verbose` adds a line every few seconds, for logs of long epochs. `quiet` shows nothing.
     """
 
     _made: ClassVar[list["ConsoleProgress"]] = []
@@ -67,7 +67,7 @@ class ConsoleProgress(Progress):
         self._made.append(self)
         self._quiet = quiet
         self._verbose = verbose
-        self._told = time.monotonic()
+        self._last_line = time.monotonic()
         self._animated = err.is_terminal and not quiet
         self._bars = Bars(
             TextColumn("{task.description}"),
@@ -127,17 +127,17 @@ class ConsoleProgress(Progress):
 
     @classmethod
     def clear(cls) -> None:
-        """Takes every bar off the terminal and shows the cursor again, for commands that end in an error."""
+        """Removes every bar from the terminal and shows the cursor again, for commands that end in an error."""
         while cls._made:
             cls._made.pop().finished()
 
     def note(self, message: str) -> None:
         if not self._quiet:
-            tell(message)
+            show_message(message)
 
     def _show(self, description: str, share: float, detail: str) -> None:
-        if self._verbose and time.monotonic() - self._told > VERBOSE_SECONDS:
-            self._told = time.monotonic()
+        if self._verbose and time.monotonic() - self._last_line > VERBOSE_SECONDS:
+            self._last_line = time.monotonic()
             self.note(f"{description} {share:.0%} · {detail}")
         if not self._animated:
             return
@@ -150,16 +150,19 @@ class ConsoleProgress(Progress):
 
 @contextlib.contextmanager
 def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
-    """Turns the first Ctrl-C or SIGTERM into a request to stop, so that what runs can save; a second Ctrl-C ends it."""
+    """Turns the first Ctrl-C or SIGTERM into a request to stop, so that the command can save its work.
+
+    A second Ctrl-C raises KeyboardInterrupt. `quiet` shows no message.
+    """
     request = StopRequest()
 
     def ask(number: int, _frame: FrameType | None) -> None:
         if request():
-            if number == signal.SIGTERM:  # sent again by a scheduler, which is no reason to lose what is being saved
+            if number == signal.SIGTERM:  # a scheduler may send it twice, which must not stop the saving
                 return
             raise KeyboardInterrupt
         if not quiet:
-            tell("stopping; press Ctrl-C again to stop without saving")
+            show_message("stopping; press Ctrl-C again to stop without saving")
         request.ask()
 
     previous = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -171,7 +174,7 @@ def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
 
 
 def _visible(text: str) -> str:
-    """Text whose names of files can neither steer a terminal nor fail to be written to it."""
+    """The text without control characters and undecodable bytes, which the names of files may hold."""
     return "\n".join(map(printable, text.split("\n")))
 
 

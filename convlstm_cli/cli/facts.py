@@ -2,6 +2,7 @@
 
 import os
 import platform
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -14,26 +15,51 @@ from convlstm_cli.runs.run import RUNS
 from convlstm_cli.video.opencv import cv2
 
 
-def gather() -> dict[str, Any]:
+@dataclass(frozen=True)
+class Facts:
     """Versions, system, devices, video back-ends and cache."""
+
+    versions: dict[str, str]
+    """Of this tool, of Python, and of the packages that a result can depend on."""
+    opencv: str
+    system: str
+    processor: str
+    accelerators: str
+    computes_on: str
+    """Device and precision that `auto` stands for."""
+    compiled_kernels: str
+    """Which parts of the fast sequence (`nn/recurrence.py`) are compiled, and why the others are not."""
+    video_backends: str
+    """OpenCV's, best first."""
+    cache: str
+    runs: str
+    """Folder of new runs."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """The JSON of `convlstm info --json`: the versions, then the other facts."""
+        facts = asdict(self)
+        return {**facts.pop("versions"), **facts}
+
+
+def gather() -> Facts:
+    """The facts about this machine and installation."""
     compute = device.choose()
     backends = [cv2.videoio_registry.getBackendName(backend) for backend in cv2.videoio_registry.getBackends()]
-    return {
-        **versions(),
-        "opencv": cv2.__version__,
-        "system": platform.platform(),
-        "processor": f"{os.cpu_count()} cores, {torch.get_num_threads()} used by torch",
-        "accelerators": ", ".join(map(str, device.accelerators())) or "none",
-        "computes_on": str(compute),
-        "compiled_kernels": _kernels(compute.device),
-        "video_backends": ", ".join(backends),
-        "cache": f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
-        "runs": str(RUNS.resolve()),
-    }
+    return Facts(
+        versions=versions(),
+        opencv=cv2.__version__,
+        system=platform.platform(),
+        processor=f"{os.cpu_count()} cores, {torch.get_num_threads()} used by torch",
+        accelerators=", ".join(map(str, device.accelerators())) or "none",
+        computes_on=str(compute),
+        compiled_kernels=_kernels(compute.device),
+        video_backends=", ".join(backends),
+        cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
+        runs=str(RUNS.resolve()),
+    )
 
 
 def _kernels(device: torch.device) -> str:
-    """What the fast sequence (`nn/recurrence.py`) computes with."""
     found = {"gates": gates.why_no_kernel(torch.float32, device)}
     if device.type == "cpu":
         found["convolutions"] = winograd.why_not()

@@ -1,6 +1,6 @@
-"""What is in a video, a folder of videos or a run, and what training on it would take."""
+"""What a video, a folder of videos, a run or a comparison holds, and what training would take."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,52 +16,152 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
 from convlstm_cli.video.data import SUBSETS, VideoData
+from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.reader import open_video
 
 
-def inspect_video(path: Path) -> dict[str, Any]:
-    """Decodes a video whole and says what it holds. Raises InputError if it cannot be used."""
+@dataclass(frozen=True)
+class VideoFacts:
+    """One video, decoded whole."""
+
+    path: Path
+    kind: str
+    frames: int
+    declared_frames: int | None
+    """Frames that the file declares; None where it does not."""
+    height: int
+    width: int
+    fps: float | None
+    colour: str
+    """`grey` or `rgb`."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {**asdict(self), "path": str(self.path)}
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """A folder of videos: what can be used, the clips of each subset, and what cannot be used."""
+
+    videos: tuple[Video, ...]
+    frame_shape: tuple[int, int, int]
+    """Channels, height and width of the frames that the network sees."""
+    split: str
+    """How the videos are split into training, validation and test."""
+    clips: dict[str, int]
+    """Number of clips of each subset."""
+    problems: tuple[Problem, ...]
+
+    @property
+    def frames(self) -> int:
+        """Frames of all usable videos."""
+        return sum(video.frames for video in self.videos)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "videos": [{**asdict(video), "path": str(video.path)} for video in self.videos],
+            "frames": self.frames,
+            "frame_shape": list(self.frame_shape),
+            "split": self.split,
+            "clips": self.clips,
+            "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
+        }
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """A run: its network, its training so far and its test scores."""
+
+    folder: Path
+    model: ForecasterConfig
+    parameters: int
+    history: tuple[dict[str, Any], ...]
+    """The rows of metrics.jsonl, one for each epoch."""
+    test: dict[str, Any] | None
+    """What test.json holds; None while the training is unfinished."""
+    split: dict[str, Any]
+    """Which frames of which videos are for training, validation and test, as config.json holds it."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "run": str(self.folder),
+            "model": asdict(self.model),
+            "parameters": self.parameters,
+            "epochs": len(self.history),
+            "last_epoch": self.history[-1] if self.history else None,
+            "test": self.test,
+            "split": self.split,
+        }
+
+
+@dataclass(frozen=True)
+class TrainingPlan:
+    """What training would do."""
+
+    data: DataFacts
+    batch_shape: tuple[int, int, int, int, int]
+    """Clips, frames of a clip, channels, height, width."""
+    parameters: int
+    expected_memory: int
+    """Bytes that a training step takes, beside the libraries."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON: the facts of the data beside those of the training."""
+        return {
+            **self.data.to_dict(),
+            "batch_shape": list(self.batch_shape),
+            "parameters": self.parameters,
+            "expected_memory": self.expected_memory,
+        }
+
+
+Found = VideoFacts | DataFacts | RunFacts | UnfinishedComparison | ComparisonSummary
+"""What `convlstm inspect` can find."""
+
+
+def inspect_video(path: Path) -> VideoFacts:
+    """Decodes a video whole. Raises InputError if it cannot be used."""
     frames, grey = 0, True
     with open_video(path) as video:
         for frame in video:
             frames += 1
             grey = grey and is_grey(frame, video.grey_tolerance)
-        return {
-            "path": str(path),
-            "kind": video.kind,
-            "frames": frames,
-            "declared_frames": video.declared_frames,
-            "height": video.height,
-            "width": video.width,
-            "fps": video.fps,
-            "colour": "grey" if grey else "rgb",
-        }
+        return VideoFacts(
+            path=path,
+            kind=video.kind,
+            frames=frames,
+            declared_frames=video.declared_frames,
+            height=video.height,
+            width=video.width,
+            fps=video.fps,
+            colour="grey" if grey else "rgb",
+        )
 
 
-def inspect_data(data: VideoData) -> dict[str, Any]:
-    """Usable videos, clips of each subset, and every problem with its file."""
-    return {
-        "videos": [{**asdict(video), "path": str(video.path)} for video in data.library.videos],
-        "frames": sum(video.frames for video in data.library.videos),
-        "frame_shape": [data.channels, data.config.height, data.config.width],
-        "split": data.split.how,
-        "clips": {subset: len(data.clips(subset)) for subset in SUBSETS},
-        "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in data.library.problems],
-    }
+def inspect_data(data: VideoData) -> DataFacts:
+    """The facts about prepared videos."""
+    return DataFacts(
+        videos=tuple(data.library.videos),
+        frame_shape=(data.channels, data.config.height, data.config.width),
+        split=data.split.how,
+        clips={subset: len(data.clips(subset)) for subset in SUBSETS},
+        problems=tuple(data.library.problems),
+    )
 
 
-def inspect_run(run: Run) -> dict[str, Any]:
-    """A run's network, its training so far and its test scores."""
-    history = run.read_metrics()
-    return {
-        "run": str(run.folder),
-        "model": asdict(run.model_config),
-        "parameters": parameter_count(run.model_config),
-        "epochs": len(history),
-        "last_epoch": history[-1] if history else None,
-        "test": run.read_test(),
-        "split": run.config["data"]["split"],
-    }
+def inspect_run(run: Run) -> RunFacts:
+    """The facts about a run. Raises RunError where a file of it is damaged."""
+    return RunFacts(
+        folder=run.folder,
+        model=run.model_config,
+        parameters=parameter_count(run.model_config),
+        history=tuple(run.read_metrics()),
+        test=run.read_test(),
+        split=run.config["data"]["split"],
+    )
 
 
 def inspect_comparison(folder: Path) -> ComparisonSummary | UnfinishedComparison:
@@ -77,12 +177,12 @@ def inspect_comparison(folder: Path) -> ComparisonSummary | UnfinishedComparison
 
 def plan(
     data: VideoData, model: ForecasterConfig, config: TrainConfig, compute: Compute, ranks: Ranks = ALONE
-) -> dict[str, Any]:
-    """What training would do: the data, the shapes, the parameters and the expected memory in bytes."""
+) -> TrainingPlan:
+    """What training would do: the data, the shapes, the parameters and the memory."""
     config = with_batch_size(config, [model], len(data.clips("train")), compute, ranks)
-    return {
-        **inspect_data(data),
-        "batch_shape": [config.batch_size, model.clip_frames, model.channels, model.height, model.width],
-        "parameters": parameter_count(model),
-        "expected_memory": training_memory(model, config.batch_size, config.checkpoint_every),
-    }
+    return TrainingPlan(
+        data=inspect_data(data),
+        batch_shape=(config.batch_size, model.clip_frames, model.channels, model.height, model.width),
+        parameters=parameter_count(model),
+        expected_memory=training_memory(model, config.batch_size, config.checkpoint_every),
+    )

@@ -7,32 +7,39 @@ from typing import Annotated, Any, Literal, TypeVar, get_type_hints
 
 import typer
 
-from convlstm_cli.errors import UsageError
-
 Config = TypeVar("Config")
+Command = Callable[..., None]
+Panel = tuple[type, str]
+"""A dataclass, and the title of the panel that shows its options in `--help`."""
 
 
-def with_options(
-    *panels: tuple[type, str], without: Collection[str] = ()
-) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Gives a command that takes **options one option for each `option` field of the dataclasses.
+def with_options(*panels: Panel, without: Collection[str] = ()) -> Callable[[Command], Command]:
+    """Declares that a command, which takes **options, has an option for each `option` field of the dataclasses.
 
-    Each dataclass comes with the title of its panel in `--help`. `without` names options to leave out.
+    `expand` makes them, when the command is asked for: making all options of all commands takes longer than printing
+    a help page. `without` names options to leave out.
     """
 
-    def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        own = inspect.signature(command, eval_str=True)
-        parameters = {p.name: p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD}
-        for config, panel in panels:
-            hints = get_type_hints(config)
-            for field in _option_fields(config):
-                if _name(field) not in without:
-                    parameters[_name(field)] = _parameter(field, hints[field.name], panel)
-        command.__signature__ = own.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
-        command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    def declare(command: Command) -> Command:
+        vars(command)["declared"] = panels, frozenset(without)
         return command
 
-    return decorate
+    return declare
+
+
+def expand(command: Command) -> Command:
+    """Gives a command the signature that `with_options` declares, from which typer makes its options."""
+    panels, without = vars(command).get("declared", ((), frozenset()))
+    own = inspect.signature(command, eval_str=True)
+    parameters = {p.name: p for p in own.parameters.values() if p.kind is not inspect.Parameter.VAR_KEYWORD}
+    for config, panel in panels:
+        hints = get_type_hints(config)
+        for field in _option_fields(config):
+            if _name(field) not in without:
+                parameters[_name(field)] = _parameter(field, hints[field.name], panel)
+    command.__signature__ = own.replace(parameters=list(parameters.values()))  # type: ignore[attr-defined]
+    command.__annotations__ = {name: parameter.annotation for name, parameter in parameters.items()}
+    return command
 
 
 def build(config: type[Config], options: Mapping[str, Any], **others: Any) -> Config:
@@ -55,33 +62,49 @@ def option_names(*configs: type) -> set[str]:
     return {_name(field) for config in configs for field in _option_fields(config)}
 
 
-def check_unchanged(given: Any, recorded: Mapping[str, Any], explicit: set[str]) -> None:
-    """Raises UsageError if an option that was given on the command line differs from a run's record.
+def flag_of(name: str) -> str:
+    """The long flag of an option, such as `--batch-size` of `batch_size`."""
+    return "--" + name.replace("_", "-")
 
-    `explicit` has the names of the options that were given.
+
+def given_fields(config: Any, given: Collection[str]) -> dict[str, Any]:
+    """The values of those fields of a dataclass whose options the user gave, by the names of the fields.
+
+    `given` has the names of the options that were given.
     """
-    for field in _option_fields(type(given)):
-        name = _name(field)
-        if name in explicit and not _same(getattr(given, field.name), recorded.get(field.name)):
-            raise UsageError(
-                f"{_flag(field)} is {getattr(given, field.name)} and this run was begun with "
-                f"{recorded.get(field.name)}; leave it out to go on, or start a new run with another -o."
-            )
+    assert dataclasses.is_dataclass(config)
+    return {field.name: getattr(config, field.name) for field in _option_fields(type(config)) if _name(field) in given}
 
 
 def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspect.Parameter:
-    default = field.default
-    if field.metadata["parse"] is not None:
+    default, metadata = field.default, field.metadata
+    metavar = complete = None
+    if metadata["parse"] is not None:
         hint = str if default is not None else str | None
         default = _as_text(default)
-    elif field.metadata["choices"] is not None:
-        hint = Literal[tuple(field.metadata["choices"])]
-    alias = field.metadata["alias"]
-    flags = [_flag(field), *([alias] if alias else [])]
-    settings = typer.Option(*flags, help=field.metadata["help"], rich_help_panel=panel)
+        if metadata["choices"] is not None:
+            names = tuple(metadata["choices"])
+            metavar, complete = f"<{'|'.join(names)}>,...", _completion(names)
+    elif metadata["choices"] is not None:
+        hint = Literal[tuple(metadata["choices"])]
+    flags = [_flag(field), *([metadata["alias"]] if metadata["alias"] else [])]
+    settings = typer.Option(
+        *flags, help=metadata["help"], rich_help_panel=panel, metavar=metavar, autocompletion=complete
+    )
     return inspect.Parameter(
         _name(field), inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[hint, settings]
     )
+
+
+def _completion(names: Collection[str]) -> Callable[[str], list[str]]:
+    """Completes the last of several names that are separated by commas; a name that stands there is not offered."""
+
+    def complete(incomplete: str) -> list[str]:
+        begun = incomplete.rpartition(",")[0]
+        taken = begun.split(",")
+        return [f"{begun},{name}" if begun else name for name in names if name not in taken]
+
+    return complete
 
 
 def _option_fields(config: type) -> list["dataclasses.Field[Any]"]:
@@ -89,8 +112,7 @@ def _option_fields(config: type) -> list["dataclasses.Field[Any]"]:
 
 
 def _flag(field: "dataclasses.Field[Any]") -> str:
-    flag: str = field.metadata["flag"] or "--" + field.name.replace("_", "-")
-    return flag
+    return field.metadata["flag"] or flag_of(field.name)
 
 
 def _name(field: "dataclasses.Field[Any]") -> str:
@@ -98,13 +120,9 @@ def _name(field: "dataclasses.Field[Any]") -> str:
 
 
 def _as_text(value: object) -> str | None:
-    """A default as one would type it."""
+    """A default as a user would type it."""
     if value is None:
         return None
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:.0f}s" if isinstance(value, float) else str(value)
-
-
-def _same(given: object, recorded: object) -> bool:
-    return (list(given) if isinstance(given, tuple) else given) == recorded

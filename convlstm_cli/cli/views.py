@@ -21,6 +21,7 @@ from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 
 if TYPE_CHECKING:
+    from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts
     from convlstm_cli.export import Export
     from convlstm_cli.predict import Forecast
     from convlstm_cli.runs.comparisons import UnfinishedComparison
@@ -57,7 +58,7 @@ def forecast_line(forecast: "Forecast") -> str:
 
 
 def export_view(export: "Export") -> View:
-    """A line for each format: how exactly it forecasts what the network does."""
+    """A line for each format: its largest difference from the forecast of the network."""
     return tuple(
         f"{name}: {'not run here' if difference is None else f'differs from the network by at most {difference:.1e}'}"
         for name, difference in export.differences.items()
@@ -217,66 +218,65 @@ def unfinished_view(found: "UnfinishedComparison") -> View:
     return facts_table(facts), "", f"not finished; go on with convlstm compare -o {found.comparison} --resume"
 
 
-def plan_view(plan: dict[str, Any]) -> View:
+def plan_view(plan: "TrainingPlan") -> View:
     """What training would do."""
-    batch, frames, channels, height, width = plan["batch_shape"]
+    batch, frames, channels, height, width = plan.batch_shape
     facts = facts_table(
         {
             "a batch": f"{batch} clips of {frames} frames, {channels} x {height} x {width}",
-            "parameters": f"{plan['parameters']:,}",
-            "expected memory": f"{size(plan['expected_memory'])} for a training step, beside the libraries",
+            "parameters": f"{plan.parameters:,}",
+            "expected memory": f"{size(plan.expected_memory)} for a training step, beside the libraries",
         }
     )
-    return *data_view(plan), "", facts, "", "nothing was trained (--dry-run)"
+    return *data_view(plan.data), "", facts, "", "nothing was trained (--dry-run)"
 
 
-def data_view(data: dict[str, Any]) -> View:
+def data_view(data: "DataFacts") -> View:
     """Videos, clips and problems of a folder."""
     table = _table("video", "frames", "size", "fps", "colour", left=1)
-    for video in data["videos"]:
-        frame = f"{video['source_width']}x{video['source_height']}"
-        fps = "" if video["fps"] is None else f"{video['fps']:g}"
-        table.add_row(escape(video["name"]), str(video["frames"]), frame, fps, "grey" if video["grey"] else "rgb")
-    clips = ", ".join(f"{count} {subset}" for subset, count in data["clips"].items())
-    lines = [f"{len(data['videos'])} usable videos, {data['frames']} frames; clips: {clips}; split {data['split']}"]
-    lines += [f"not used: {problem['path']}: {problem['reason']}" for problem in data["problems"]]
+    for video in data.videos:
+        frame = f"{video.source_width}x{video.source_height}"
+        fps = "" if video.fps is None else f"{video.fps:g}"
+        table.add_row(escape(video.name), str(video.frames), frame, fps, "grey" if video.grey else "rgb")
+    clips = ", ".join(f"{count} {subset}" for subset, count in data.clips.items())
+    lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
+    lines += [f"not used: {problem.path}: {problem.reason}" for problem in data.problems]
     return table, "", *lines
 
 
-def video_view(video: dict[str, Any]) -> View:
+def video_view(video: "VideoFacts") -> View:
     """What one video holds."""
-    facts = dict(video)
-    if facts["declared_frames"] in (None, facts["frames"]):
-        del facts["declared_frames"]
-    else:
-        facts["frames"] = f"{facts['frames']} (the file declares {facts.pop('declared_frames')})"
-    facts["size"] = f"{facts.pop('width')}x{facts.pop('height')}"
-    facts["fps"] = "unknown" if facts["fps"] is None else f"{facts['fps']:g}"
+    declared = "" if video.declared_frames in (None, video.frames) else f" (the file declares {video.declared_frames})"
+    facts = {
+        "path": video.path,
+        "kind": video.kind,
+        "frames": f"{video.frames}{declared}",
+        "fps": "unknown" if video.fps is None else f"{video.fps:g}",
+        "colour": video.colour,
+        "size": f"{video.width}x{video.height}",
+    }
     return (facts_table(facts),)
 
 
-def run_view(run: dict[str, Any]) -> View:
+def run_view(run: "RunFacts") -> View:
     """A run's network, state and test scores."""
     facts: dict[str, object] = {
-        "run": run["run"],
-        "parameters": f"{run['parameters']:,}",
-        "epochs": run["epochs"],
+        "run": run.folder,
+        "parameters": f"{run.parameters:,}",
+        "epochs": len(run.history),
+        **vars(run.model),
+        "train": f"{len(run.split['train'])} videos",
     }
-    facts |= run["model"]
-    for subset in ("train", "validation", "test"):
-        facts[subset] = (
-            f"{len(run['split'][subset])} videos"
-            if subset == "train"
-            else ", ".join(segment["video"] for segment in run["split"][subset])
-        )
-    if run["test"] is None:
-        facts["training"] = f"not finished; go on with convlstm train -o {run['run']} --resume"
+    for subset in ("validation", "test"):
+        facts[subset] = ", ".join(segment["video"] for segment in run.split[subset])
+    if run.test is None:
+        facts["training"] = f"not finished; go on with convlstm train -o {run.folder} --resume"
         return (facts_table(facts),)
-    return facts_table(facts), "", *test_view(run["test"])
+    return facts_table(facts), "", *test_view(run.test)
 
 
-def facts_table(facts: dict[str, Any]) -> Table:
-    """Names and values, a pair a line."""
+def facts_table(facts: Mapping[str, object]) -> Table:
+    """Names and values, one pair on each line."""
     table = Table(box=None, show_header=False)
     for name, value in facts.items():
         table.add_row(name.replace("_", " "), escape(printable(str(value))))

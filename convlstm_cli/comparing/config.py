@@ -15,22 +15,24 @@ class CompareConfig:
 
     arms: tuple[str, ...] = option(
         ("none", "channel", "full"),
-        "What to compare, separated by commas; the others are compared with the first. Kinds of peephole (none, "
-        "channel, full), or run folders, whose recorded networks are trained again with their recorded settings.",
+        "What to compare, with commas; the others are compared with the first. Kinds of peephole (none, channel, "
+        "full), or run folders, whose recorded networks are trained again with their recorded settings.",
         parse=parse_names,
     )
-    seeds: int = option(3, "Trainings of each arm: with --seed, and with the seeds that follow it.")
+    seeds: int = option(3, "Trainings of each arm: with --seed and the seeds that follow it.")
     match: Match = option(
         "steps",
-        "What is equal for all arms: optimiser steps; time (each arm has as many steps as fit into the time of the "
-        "slowest arm's); or params (steps, and the networks with fewer parameters are widened).",
+        "What is equal for all arms: steps (optimiser steps), time (as many steps as fit into the time of the slowest "
+        "arm) or params (steps, and arms with fewer parameters are widened).",
     )
     jobs: int | None = option(
-        None, "Trainings at a time, each in a process with its share of the cores; 1, or one per entry of --devices."
+        None,
+        "Trainings to run at the same time, each in a process with its share of the cores; if not given, one, or one "
+        "for each of --devices.",
     )
     devices: tuple[str, ...] = option(
         (),
-        "Devices over which the trainings are spread, such as cuda:0,cuda:1; --device if not given.",
+        "Devices to spread the trainings over, with commas, such as cuda:0,cuda:1; --device if not given.",
         parse=parse_names,
     )
 

@@ -9,6 +9,7 @@ from convlstm_cli.comparing.case import Case
 from convlstm_cli.comparing.judge import judge
 from convlstm_cli.comparing.pairing import pair_runs
 from convlstm_cli.compute import device
+from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import check_absent, creating_folder
 from convlstm_cli.progress import Progress
@@ -38,12 +39,13 @@ def compare_runs(
     Returns what summary.json holds.
 
     Raises:
-        UsageError: runs that make no pairs.
+        UsageError: runs that make no pairs, or several processes.
         InputError: runs that were not tested on the same frames, or whose videos have changed.
         RunError: a run without usable weights.
         OutputError: `folder` is there already, or cannot be written.
         Interrupted: when asked to stop; nothing is kept.
     """
+    check_one_process("compare")
     config, progress = config or EvaluateConfig(), progress or Progress()
     check_absent(folder)
     arms, warnings = pair_runs(runs)

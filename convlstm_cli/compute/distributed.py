@@ -163,6 +163,12 @@ class Ranks:
 ALONE = Ranks()
 
 
+def check_one_process(work: str) -> None:
+    """Raises UsageError where torchrun has started several processes, each of which would do the same work."""
+    if (world := Ranks.from_environment().world) > 1:
+        raise UsageError(f"{work} works in one process, and WORLD_SIZE is {world}; start it without torchrun.")
+
+
 @contextlib.contextmanager
 def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
     """Connects the processes inside the block. After a failure it does not disconnect, which would wait for the others.

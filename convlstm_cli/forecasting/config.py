@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import Precision, check_choice, option, parse_names
+from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names
 
 Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
 
@@ -26,9 +26,9 @@ def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
 class PredictConfig:
     """What is forecast of a video, and how it is written."""
 
-    frames: int | None = option(None, "Frames to forecast, any number; as many as in training if not given.")
+    frames: int | None = option(None, "Frames to forecast; as many as the run was trained to forecast if not given.")
     at: int | None = option(
-        None, "Number of the last frame to read, counting from 1; the end of the video if not given."
+        None, "Number of the last frame to read, counting from 1; the last frame of the video if not given."
     )
     formats: tuple[str, ...] = option(
         ("png", "webm"),
@@ -37,27 +37,27 @@ class PredictConfig:
         parse=parse_names,
     )
     size: Literal["source", "model"] = option(
-        "source", "Size of the written frames: the source's, or the one that the model works at."
+        "source", "Size of the written frames: that of the source, or that of the model."
     )
     native_size: bool = option(
         False,
-        "Forecast at the source's own size instead of the trained one, whatever --fit was trained with. "
-        "Not for --peephole full, which holds for one size.",
+        "Forecast at the size of the source instead of that of the training, whatever --fit was. Not for runs with "
+        "--peephole full, whose weights hold for one size.",
     )
     tile: int | Literal["auto"] = option(
         "auto",
-        "Side in pixels of the tiles that --native-size computes in; auto is the whole frame if memory allows, "
-        "else the largest tile for which it does.",
+        "Side in pixels of the tiles that --native-size computes; auto is the whole frame if it fits into memory, "
+        "otherwise the largest tile that does.",
         parse=parse_tile,
     )
     tile_overlap: int | None = option(
-        None, "Pixels over which neighbouring tiles are blended; worked out from the network if not given."
+        None, "Pixels over which neighbouring tiles are blended; derived from the network if not given."
     )
     fps: float | None = option(
-        None, "Frames per second of written videos; the source's if not given, or 10 where it has none."
+        None, "Frames per second of written videos; those of the source if not given, or 10 if it has none."
     )
-    device: str = option("auto", "As in training.")
-    precision: Precision = option("auto", "As in training.")
+    device: str = option("auto", DEVICE_HELP)
+    precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)

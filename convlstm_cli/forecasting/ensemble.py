@@ -12,6 +12,9 @@ from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.comparisons import is_comparison, run_folders
 from convlstm_cli.runs.run import Run
 
+LONGEST_NAME = 100
+"""Letters of the name of an ensemble's forecasts."""
+
 
 def open_members(paths: Iterable[Path]) -> list[Run]:
     """Opens run folders, and of comparisons all their runs; each run once.
@@ -23,6 +26,13 @@ def open_members(paths: Iterable[Path]) -> list[Run]:
         for folder in run_folders(path) if is_comparison(path) else [path]:
             folders.setdefault(os.path.realpath(folder), folder)  # Path.resolve raises for links to each other
     return [Run.open(folder) for folder in folders.values()]
+
+
+def name_of(paths: Sequence[Path]) -> str:
+    """A name for the forecasts of an ensemble: those of its folders, or of the first where they are too long."""
+    first, *others = (path.resolve().name for path in paths)
+    name = "+".join((first, *others))
+    return name if len(name) <= LONGEST_NAME else f"{first}+{len(others)}-more"
 
 
 def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:

@@ -1,4 +1,4 @@
-"""The configuration of a forecaster: a frozen dataclass that is checked when it is made. Imports no torch."""
+"""The settings of a network, as a frozen dataclass that checks its values. Imports no torch."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,7 +17,7 @@ MAX_CHANNELS = 2**14
 MAX_KERNEL = 101
 MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000
-"""Most input frames, and most frames that are forecast in training."""
+"""Most input frames, and most forecast frames, of a training clip."""
 
 
 def parse_channels(flag: str, text: str) -> tuple[int, ...]:
@@ -51,22 +51,26 @@ class ForecasterConfig:
     channels: int
     """1 for grey frames, 3 for RGB."""
     hidden: tuple[int, ...] = option(
-        (32, 32), "Hidden channels of each layer, in encoder and forecaster alike.", parse=parse_channels
+        (32, 32),
+        "Hidden channels of each layer, with commas; the same in encoder and forecaster.",
+        parse=parse_channels,
     )
-    kernel_size: int = option(3, "Side of the input-to-state kernels, odd.")
+    kernel_size: int = option(3, "Side of the input-to-state kernels; an odd number.")
     recurrent_kernel_size: int | None = option(
-        None, "Side of the state-to-state kernels, odd; as --kernel-size if not given."
+        None, "Side of the state-to-state kernels; an odd number, --kernel-size if not given."
     )
     patch_size: int = option(
         4,
-        "Each patch of this side becomes one position with patch_size² times the channels (space-to-depth).",
+        "Side in pixels of the patches that become one position each, with patch_size² times the channels "
+        "(space-to-depth).",
     )
     peephole: Peephole = option("channel", f"Kind of peepholes. {describe(PEEPHOLES)}")
     peephole_init: PeepholeInit = option(
-        "zeros", "Initial peepholes: zeros, so that training starts as the plain cell, or glorot uniform as in Keras."
+        "zeros",
+        "Initial peephole weights: zeros, so that training starts without peepholes, or uniform (Glorot), as in Keras.",
     )
     detach_peepholes: bool = option(
-        False, "Gers' rule (Gers et al. 2002): no gradient through the peepholes into the cell state."
+        False, "Send no gradient through the peepholes into the cell state (Gers et al. 2002)."
     )
     gate_activation: GateActivation = option(
         "sigmoid", f"Activation of the gates i, f and o. {describe(GATE_ACTIVATION_KINDS)}"
@@ -80,9 +84,9 @@ class ForecasterConfig:
         "mix",
         f"What the 1x1 head gives. {describe(HEADS)}",
     )
-    input_frames: int = option(10, "Frames that the encoder reads in training.")
+    input_frames: int = option(10, "Frames of each training clip that the encoder reads.")
     horizon: int = option(
-        10, "Frames that are forecast in training, and in prediction unless asked otherwise.", flag="--frames"
+        10, "Frames of each training clip to forecast; a prediction may ask for more or fewer.", flag="--frames"
     )
 
     def __post_init__(self) -> None:
@@ -139,7 +143,7 @@ class ForecasterConfig:
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Height and width of the hidden states."""
+        """Height and width of the hidden states, in positions."""
         return self.height // self.patch_size, self.width // self.patch_size
 
     @property

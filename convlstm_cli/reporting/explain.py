@@ -1,6 +1,6 @@
-"""explain(): the equations of a forecaster with the shape of each weight, and who else computes what.
+"""The equations of a forecaster, the shape of each weight, and which other systems compute the same.
 
-Needs no torch: shapes follow from the configuration, and a test holds them to the real network's.
+Imports no torch: the shapes follow from the configuration, and a test compares them with those of the real network.
 """
 
 import math
@@ -15,7 +15,7 @@ from convlstm_cli.nn.config import ForecasterConfig
 
 @dataclass(frozen=True)
 class Equation:
-    """One line of the cell."""
+    """One equation of the cell, and the name of what it computes."""
 
     formula: str
     meaning: str
@@ -26,9 +26,9 @@ class Weight:
     """One trained tensor."""
 
     name: str
-    """As in the network's state_dict."""
+    """Its name in the network's state_dict."""
     symbols: str
-    """What the equations call it; the gates are stacked along the first axis in this order."""
+    """Its names in the equations, in the order in which the gates are stacked along the first axis."""
     shape: tuple[int, ...]
     parameters: int
 
@@ -55,20 +55,20 @@ class System:
     name: str
     peepholes: str
     gates: str
-    """Their order in its arrays, and their activation."""
+    """The order of the gates in its arrays, and their activation."""
     trap: str
-    """What goes wrong when it is compared with the equations, or its weights are moved."""
+    """What to mind when it is compared with the equations, or its weights are converted."""
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What `convlstm explain` shows; `dataclasses.asdict` of it is what `--json` prints."""
+    """What `convlstm explain` shows, and prints as JSON with `--json`."""
 
     peephole: str
     gate_order: str
     equations: tuple[Equation, ...]
     notes: tuple[str, ...]
-    """What the signs in the equations mean."""
+    """What the signs in the equations mean, and what the network does before and after its cells."""
     layers: tuple[Layer, ...]
     parameters: int
     peephole_parameters: int
@@ -93,9 +93,9 @@ MAKES = {
     "residual": "frame = {first} + new",
     "sigmoid": "frame = σ(new), as in the paper",
 }
-"""Of the first forecaster layer, and of the head; nn/forecaster.py and nn/head.py say more."""
+"""What the first forecaster layer reads and what the head makes; see nn/forecaster.py and nn/head.py."""
 
-# Checked by scripts/verify-peers and tests/nn or, the last four, read in their repositories.
+# scripts/verify-peers and tests/nn check all but the last four, which were read in their repositories.
 SYSTEMS = (
     System(
         "Shi et al. 2015, eq. 3",
@@ -134,7 +134,7 @@ SYSTEMS = (
         "i, j, f, o; sigmoid",
         "forget_bias (1.0) is added at run time and not stored. The state is (c, h).",
     ),
-    System("torch.nn.LSTM", "none (dense)", "i, f, g, o; sigmoid", "Two biases, which add up."),
+    System("torch.nn.LSTM", "none (dense)", "i, f, g, o; sigmoid", "Has two biases, which are added."),
     System(
         "ndrplz/ConvLSTM_pytorch",
         "none",
@@ -169,7 +169,7 @@ SYSTEMS = (
 
 
 def explain(config: ForecasterConfig) -> Explanation:
-    """Explains the network that `EncoderForecaster(config)` is."""
+    """The explanation of the network `EncoderForecaster(config)`."""
     layers = (*_layers(config), _head(config))
     return Explanation(
         peephole=config.peephole,
@@ -184,7 +184,7 @@ def explain(config: ForecasterConfig) -> Explanation:
 
 
 def render(explanation: Explanation) -> list[RenderableType]:
-    """An explanation as text and tables for a terminal."""
+    """The explanation as text and tables for a terminal."""
     equations = Text()
     formula_width = max(len(equation.formula) for equation in explanation.equations)
     for equation in explanation.equations:
@@ -208,17 +208,19 @@ def render(explanation: Explanation) -> list[RenderableType]:
         f"({share:.2%}) are peepholes ({explanation.peephole}).\n"
     )
 
-    systems = Table(title="Who else computes this", title_justify="left")
+    systems = Table(title="Other systems", title_justify="left")
     for column in ("system", "peepholes", "gates", "mind"):
         systems.add_column(column, overflow="fold")
     for system in explanation.systems:
         systems.add_row(*map(Text, (system.name, system.peepholes, system.gates, system.trap)))
-    where = Text("The equations as code: convlstm_cli/nn/cell.py. Weights of others: convlstm_cli/nn/interop.py.")
+    where = Text(
+        "The equations as code: convlstm_cli/nn/cell.py. Weights of other systems: convlstm_cli/nn/interop.py."
+    )
     return [equations, weights, total, systems, where]
 
 
 def _equations(config: ForecasterConfig) -> tuple[Equation, ...]:
-    """The cell as `nn/cell.py` states it, with the peephole terms only where there are any."""
+    """The equations of `nn/cell.py`; the peephole terms are left out where the network has none."""
     peepholes = config.peephole != "none"
     i, f, o = (" + W_ci ∘ c_{t-1}", " + W_cf ∘ c_{t-1}", " + W_co ∘ c_t") if peepholes else ("", "", "")
     return (
@@ -237,7 +239,7 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
         SIGMAS[config.gate_activation],
     ]
     if config.peephole == "none":
-        notes.append("There are no peepholes: the gates do not see the cell state.")
+        notes.append("There are no peepholes: the gates do not depend on the cell state.")
     else:
         per = "channel" if config.peephole == "channel" else "channel and position"
         start = "at 0" if config.peephole_init == "zeros" else "uniformly, at most √(3 / hidden channels) from 0"
@@ -275,7 +277,7 @@ def _layers(config: ForecasterConfig) -> list[Layer]:
 
 
 def _head(config: ForecasterConfig) -> Layer:
-    """The 1x1 convolution from the forecaster's hidden states to what makes the frames."""
+    """The 1x1 convolution over the forecaster's hidden states, from which the head makes the frames."""
     states, channels = sum(config.hidden), config.head_channels
     weights = [
         _weight("head.conv.weight", "1x1 convolution", (channels, states, 1, 1), gates=""),

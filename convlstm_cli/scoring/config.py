@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import Precision, check_choice, option
+from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -18,18 +18,19 @@ def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
 class EvaluateConfig:
     """Which clips a run is scored on, and by which metrics."""
 
-    frames: int | None = option(None, "Lead times to score, any number; as many as in training if not given.")
+    frames: int | None = option(None, "Lead times to score; as many as the run was trained to forecast if not given.")
     stride: int | None = option(
-        None, "Frames between the starts of clips; as --frames if not given, so that each frame is scored once."
+        None, "Frames between the starts of clips; --frames if not given, so that each frame is scored once."
     )
     thresholds: tuple[float, ...] = option(
         (),
-        "Values in (0, 1], with commas, such as 0.2,0.5: adds CSI, POD and FAR of reaching each, as for radar.",
+        "Pixel values in (0, 1], with commas, such as 0.2,0.5: adds CSI, POD and FAR of reaching each value, by which "
+        "radar forecasts are scored.",
         parse=parse_thresholds,
     )
-    batch_size: int = option(8, "Clips that are forecast at a time; the scores do not depend on it.")
-    device: str = option("auto", "As in training.")
-    precision: Precision = option("auto", "As in training.")
+    batch_size: int = option(8, "Clips that are forecast together; the scores do not depend on it.")
+    device: str = option("auto", DEVICE_HELP)
+    precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)

@@ -6,7 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import MAX_COUNT, Precision, check_choice, check_most, option, parse_duration, parse_names
+from convlstm_cli.settings import (
+    DEVICE_HELP,
+    MAX_COUNT,
+    Precision,
+    check_choice,
+    check_most,
+    option,
+    parse_duration,
+    parse_names,
+)
 from convlstm_cli.training.augmentation import AUGMENTATIONS
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.optimisers import OPTIMISERS
@@ -43,41 +52,47 @@ class TrainConfig:
 
     epochs: int | None = option(
         None,
-        "Passes over the training clips, see --epoch-steps; 60 unless --max-time or --max-steps limits the training.",
+        "Passes over the training clips (see --epoch-steps); 60 if neither --max-time nor --max-steps is given, else "
+        "no limit.",
     )
-    epoch_steps: int = option(30, "Least optimiser steps of an epoch: fewer clips are passed over several times.")
+    epoch_steps: int = option(
+        30, "Least number of optimiser steps in an epoch: a small training set is passed over several times."
+    )
     max_time: float | None = option(
         None,
-        "Time to train, such as 90s, 10m or 1h30m; the learning rate falls to its end with it.",
+        "Time to train, such as 90s, 10m or 1h30m; the learning rate falls over this time.",
         parse=parse_duration,
     )
-    max_steps: int | None = option(None, "Optimiser steps.")
+    max_steps: int | None = option(None, "Number of optimiser steps to train for.")
     batch_size: int = option(
         8,
-        "Clips per optimiser step, of all processes together; auto is as many as fit into memory, up to 8 on a CPU and "
-        "32 on an accelerator.",
+        "Clips per optimiser step, over all processes; auto is as many as fit into memory, up to 8 on a CPU and 32 on "
+        "an accelerator.",
         alias="--batch",
         parse=parse_batch,
     )
     optimizer: str = option("adamw", f"{_described(OPTIMISERS)}.", choices=OPTIMISERS)
-    learning_rate: float = option(3e-3, "Highest learning rate.")
+    learning_rate: float = option(3e-3, "Learning rate at its peak, after the warm-up.")
     schedule: str = option(
         "cosine", f"The learning rate after the warm-up: {_described(SCHEDULES)}.", choices=SCHEDULES
     )
-    warmup: float = option(0.05, "Share of the training over which the learning rate rises.")
-    weight_decay: float = option(1e-4, "Weight decay, on convolution kernels only.")
+    warmup: float = option(0.05, "Share of the training during which the learning rate rises to its peak.")
+    weight_decay: float = option(1e-4, "Weight decay of the convolution kernels; other weights have none.")
     average: float = option(
         0.99,
-        "Decay per step of the moving average of the weights, which is validated and saved; 0 takes them as they are.",
+        "Decay per step of the moving average of the weights, which is what is validated and saved; 0 turns averaging "
+        "off.",
     )
-    clip_norm: float = option(1.0, "Gradients are scaled down to this norm; 0 leaves them.")
+    clip_norm: float = option(
+        1.0, "Largest norm of the gradient, to which larger gradients are scaled down; 0 turns clipping off."
+    )
     loss: str = option(
         "bce", f"What is minimised, averaged over pixels and lead times: {_described(LOSSES)}.", choices=LOSSES
     )
     scheduled_sampling: float = option(
         0.0,
-        "Probability that an autoregressive forecaster is fed the true frame in place of its own (Bengio et al. 2015); "
-        "falls from this to 0 over the first half of the training.",
+        "Probability of feeding an autoregressive forecaster the true frame instead of its own (Bengio et al. 2015); "
+        "falls to 0 over the first half of the training.",
     )
     augment: tuple[str, ...] = option(
         (),
@@ -85,21 +100,23 @@ class TrainConfig:
         f"{_described(AUGMENTATIONS)}.",
         parse=parse_names,
     )
-    patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops.")
-    seed: int = option(0, "Seed of the initial values, the order of the clips and all that is drawn in training.")
-    device: str = option("auto", "auto (CUDA, MPS or XPU if there is one, else cpu), or a torch device such as cuda:1.")
+    patience: int = option(15, "Stop after this many epochs without a better validation MSE; 0 never stops early.")
+    seed: int = option(
+        0, "Seed of the initial weights, of the order of the clips and of all other random draws in training."
+    )
+    device: str = option("auto", DEVICE_HELP)
     precision: Precision = option(
         "auto",
-        "fp32, bf16 or fp16, of convolutions, gates and h; cell state, weights and optimiser stay fp32. auto is fp32.",
+        "Number format of convolutions, gates and h; cell state, weights and optimiser stay fp32. auto is fp32.",
     )
     checkpoint_every: int | None = option(
         None,
-        "Keep the gates of only so many time steps and compute the others again in the backward: "
-        "less memory for long sequences, for about a third more time.",
+        "Keep the gates of only this many time steps, and compute the others again in the backward pass: takes less "
+        "memory for long sequences, and about a third more time.",
     )
     save_every: float = option(
         300.0,
-        "Time between checkpoints inside an epoch; there is one after every epoch too.",
+        "Time between checkpoints within an epoch, such as 5m; every epoch also ends with a checkpoint.",
         parse=parse_duration,
     )
 

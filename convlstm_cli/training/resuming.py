@@ -5,13 +5,13 @@ Imports no torch.
 
 import dataclasses
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.settings import flag_of
+from convlstm_cli.settings import check_unchanged
 from convlstm_cli.training.config import AUTO_BATCH, LIMITS, TrainConfig
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
@@ -89,21 +89,3 @@ def check_agrees(begun: Path, recorded: Mapping[str, Any], *, model: Given = NOT
         )
     check_unchanged(DataConfig, data, settings, free=("folders", "height", "width"))
     check_unchanged(ForecasterConfig, model, recorded["model"])
-
-
-def check_unchanged(kind: type, given: Given, recorded: Mapping[str, Any], *, free: Collection[str] = ()) -> None:
-    """Raises UsageError, which names the option, where a setting of a dataclass differs from the recorded one.
-
-    `free` has the names of those that may.
-    """
-    for name, value in given.items():
-        if name not in free and _plain(value) != _plain(recorded.get(name)):
-            raise UsageError(
-                f"{flag_of(kind, name)} is {value} and this run was begun with {recorded.get(name)}; leave it out to "
-                "go on, or start a new run with another -o."
-            )
-
-
-def _plain(value: object) -> object:
-    """A setting as JSON holds it."""
-    return list(value) if isinstance(value, tuple) else value

@@ -1,4 +1,4 @@
-"""Which videos, brought to which frames, split how. Imports no OpenCV."""
+"""Which videos are used, how their frames are scaled, and how they are split. Imports no OpenCV."""
 
 import os
 from dataclasses import dataclass
@@ -13,20 +13,32 @@ Colour = Literal["auto", "grey", "rgb"]
 
 @dataclass(frozen=True)
 class DataConfig:
-    """Which videos, brought to which frames, split how."""
+    """Which videos are used, how their frames are scaled, and how they are split."""
 
     folders: tuple[str, ...]
     """Folders or files of videos."""
     height: int = 64
-    """Height in pixels that frames are brought to."""
+    """Height in pixels that frames are scaled to."""
     width: int = 64
-    """Width in pixels that frames are brought to."""
-    fit: Fit = option("pad", "Keep the aspect by padding with black or by cropping the centre; or stretch.")
-    colour: Colour = option("auto", "grey, rgb, or auto: grey if every video is.")
-    stride: int = option(1, "Frames between the starts of training clips.")
-    validation: float = option(0.15, "Share of the videos that choose the best epoch.")
-    test: float = option(0.15, "Share of the videos that are never trained on nor chosen by.")
-    split_seed: int = option(0, "Seed of the split, apart from --seed, so that runs of other seeds share their test.")
+    """Width in pixels that frames are scaled to."""
+    fit: Fit = option(
+        "pad",
+        "How frames are scaled to --size: pad with black and crop around the centre keep the aspect ratio, stretch "
+        "does not.",
+    )
+    colour: Colour = option(
+        "auto", "Channels of the frames: grey (one), rgb (three), or auto: grey if every video is grey."
+    )
+    stride: int = option(1, "Frames between the starts of successive training clips.")
+    validation: float = option(0.15, "Share of the videos held out to choose the best epoch.")
+    test: float = option(
+        0.15, "Share of the videos held out for the test: neither trained on nor used to choose the best epoch."
+    )
+    split_seed: int = option(
+        0,
+        "Seed of the train/validation/test split; apart from --seed, so that runs with different seeds are tested on "
+        "the same videos.",
+    )
 
     def __post_init__(self) -> None:
         # Absolute, so that a run goes on from any working directory.

@@ -5,8 +5,7 @@ from pathlib import Path
 import pytest
 
 from convlstm_cli.cli import console
-from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.schedule import Budget
+from convlstm_cli.progress import StepReport
 
 ROW = {
     "epoch": 2,
@@ -19,12 +18,17 @@ ROW = {
 }
 
 
+def step(steps: int) -> StepReport:
+    """A step of a training that takes ten."""
+    return StepReport(steps=steps, epoch=1, loss=0.25, clips_per_second=8.0, share=steps / 10, seconds_left=2.0)
+
+
 def test_off_a_terminal_there_is_a_line_for_each_epoch_and_no_bar(capsys: pytest.CaptureFixture[str]) -> None:
     progress = console.ConsoleProgress()
     progress.indexing("a.mp4", 1, 1)
-    progress.started(Path("runs/x"), Budget(TrainConfig(max_steps=10), 5), 0)
-    for step in range(1, 4):
-        progress.stepped(step, 0.5, 8.0, float(step))
+    progress.started(Path("runs/x"), 0)
+    for steps in range(1, 4):
+        progress.stepped(step(steps))
     progress.validating(1, 2)
     progress.epoch_ended(ROW, improved=True)
     progress.finished()
@@ -40,22 +44,22 @@ def test_off_a_terminal_there_is_a_line_for_each_epoch_and_no_bar(capsys: pytest
 def test_verbose_adds_lines_for_logs(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(console, "VERBOSE_SECONDS", -1.0)
     progress = console.ConsoleProgress(verbose=True)
-    progress.started(Path("x"), Budget(TrainConfig(max_steps=10), 5), 0)
-    progress.stepped(5, 0.25, 8.0, 2.0)
-    assert "training 50% · epoch 1 · loss 0.25000" in capsys.readouterr().err
+    progress.started(Path("x"), 0)
+    progress.stepped(step(5))
+    assert "training 50% · epoch 1 · loss 0.25000 · 8.0 clips/s · 0:00:02 left" in capsys.readouterr().err
 
 
 def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     progress = console.ConsoleProgress(quiet=True)
-    progress.started(Path("x"), Budget(TrainConfig(max_steps=10), 5), 0)
+    progress.started(Path("x"), 0)
     progress.epoch_ended(ROW, improved=False)
     progress.note("hello")
     assert capsys.readouterr().err == ""
 
 
 def test_messages_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
-    console.tell_error("[/red] a[1].mp4: broken")
-    console.tell("[bold]b[/].mp4")
+    console.show_error("[/red] a[1].mp4: broken")
+    console.show_message("[bold]b[/].mp4")
     console.show("[c].mp4")
     shown = capsys.readouterr()
     assert "[/red] a[1].mp4: broken" in shown.err

@@ -1,22 +1,30 @@
 import dataclasses
 import inspect
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
-from convlstm_cli.cli.options import build, check_unchanged, with_options
+from convlstm_cli.cli.options import build, expand, flag_of, given_fields, option_names, with_options
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.settings import check_unchanged, option, parse_names
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 
 
-def command_with(*configs: type, without: str = "") -> dict[str, inspect.Parameter]:
+def command_with(*configs: type, without: Collection[str] = ()) -> dict[str, inspect.Parameter]:
+    """The parameters of a command with the options of these dataclasses."""
+
     @with_options(*((config, "Panel") for config in configs), without=without)
     def command(own: int = 0, **options: object) -> None:
         """Does nothing."""
 
-    return dict(inspect.signature(command).parameters)
+    return dict(inspect.signature(expand(command)).parameters)
 
 
 def test_every_field_with_help_is_an_option() -> None:
@@ -26,7 +34,7 @@ def test_every_field_with_help_is_an_option() -> None:
     assert parameters["epoch_steps"].default == TrainConfig.epoch_steps
     assert parameters["batch_size"].default == str(TrainConfig.batch_size)  # since it may be auto
     assert parameters["hidden"].default == "32,32"
-    assert "peephole" not in command_with(ForecasterConfig, without="peephole")
+    assert "peephole" not in command_with(ForecasterConfig, without=("peephole",))
 
 
 def test_no_two_fields_share_a_flag() -> None:
@@ -36,17 +44,18 @@ def test_no_two_fields_share_a_flag() -> None:
 
 
 def test_defaults_build_the_default() -> None:
-    for config, others in (
+    cases: list[tuple[type, dict[str, Any]]] = [
         (TrainConfig, {}),
         (PredictConfig, {}),
         (DataConfig, {"folders": ("x",)}),
         (ForecasterConfig, {"height": 64, "width": 64, "channels": 1}),
-    ):
+    ]
+    for config, others in cases:
         options = {name: parameter.default for name, parameter in command_with(config).items() if name != "own"}
         assert build(config, options, **others) == config(**others)
 
 
-def test_text_is_parsed_and_told_with_its_flag() -> None:
+def test_text_is_parsed_and_refused_with_its_flag() -> None:
     options = {name: parameter.default for name, parameter in command_with(TrainConfig).items()}
     assert build(TrainConfig, {**options, "max_time": "2m"}).max_time == 120.0
     with pytest.raises(UsageError, match="--max-time"):
@@ -54,9 +63,65 @@ def test_text_is_parsed_and_told_with_its_flag() -> None:
 
 
 def test_only_what_was_given_and_differs_is_refused() -> None:
-    given = ForecasterConfig(64, 64, 1, hidden=(8,), horizon=5)
+    config = ForecasterConfig(64, 64, 1, hidden=(8,), horizon=5)
     recorded = {**dataclasses.asdict(ForecasterConfig(64, 64, 1)), "hidden": [8]}  # as JSON gives it back
-    check_unchanged(given, recorded, {"hidden"})
-    check_unchanged(given, recorded, set())
+    assert given_fields(config, {"hidden", "frames"}) == {"hidden": (8,), "horizon": 5}
+    check_unchanged(ForecasterConfig, given_fields(config, {"hidden"}), recorded)
+    check_unchanged(ForecasterConfig, given_fields(config, ()), recorded)
     with pytest.raises(UsageError, match="--frames is 5 and this run was begun with 10"):
-        check_unchanged(given, recorded, {"hidden", "frames"})
+        check_unchanged(ForecasterConfig, given_fields(config, {"hidden", "frames"}), recorded)
+
+
+DISHES: dict[str, None] = {"soup": None, "salad": None}
+"""A registry, to which a dish can be added."""
+
+
+@dataclass(frozen=True)
+class Order:
+    """What is ordered: one dish, and what goes with it."""
+
+    dish: str = option("soup", "What to eat.", choices=DISHES)
+    sides: tuple[str, ...] = option((), "What else.", parse=parse_names, choices=DISHES)
+
+
+@pytest.fixture
+def order() -> typer.Typer:
+    """A program whose options are those of an order, with a dish that was added to the registry."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(DISHES, "stew", None)
+
+        @with_options((Order, "Food"))
+        def command(**options: Any) -> None:
+            typer.echo(build(Order, options))
+
+        program = typer.Typer()
+        program.command("order")(expand(command))
+        return program
+
+
+def test_names_of_a_registry_are_shown_offered_and_taken(order: typer.Typer) -> None:
+    page = CliRunner().invoke(order, ["--help"], env={"COLUMNS": "100"}).stdout
+    assert "<soup|salad|stew>" in page
+    assert "<soup|salad|stew>,..." in page
+    taken = CliRunner().invoke(order, ["--dish", "stew", "--sides", "salad,stew"])
+    assert "dish='stew', sides=('salad', 'stew')" in taken.stdout
+    assert CliRunner().invoke(order, ["--dish", "pie"]).exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("begun", "offered"),
+    [
+        ("--dish s", ["salad", "soup", "stew"]),
+        ("--sides so", ["soup"]),
+        ("--sides soup,s", ["soup,salad", "soup,stew"]),  # none twice
+    ],
+)
+def test_names_are_completed(begun: str, offered: list[str], order: typer.Typer) -> None:
+    words = {"_ORDER_COMPLETE": "complete_bash", "COMP_WORDS": f"order {begun}", "COMP_CWORD": "2"}
+    shown = CliRunner().invoke(order, [], env=words, prog_name="order").stdout
+    assert sorted(shown.split()) == offered
+
+
+def test_an_option_has_one_name_and_one_flag() -> None:
+    assert option_names(Order) == {"dish", "sides"}
+    assert flag_of("batch_size") == "--batch-size"

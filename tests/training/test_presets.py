@@ -4,7 +4,7 @@ from typing import get_args
 
 import pytest
 
-from convlstm_cli.cli.options import build, with_options
+from convlstm_cli.cli.options import build, expand, with_options
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -20,7 +20,7 @@ def defaults() -> dict[str, object]:
     def command(**options: object) -> None:
         """Does nothing."""
 
-    return {name: parameter.default for name, parameter in inspect.signature(command).parameters.items()}
+    return {name: parameter.default for name, parameter in inspect.signature(expand(command)).parameters.items()}
 
 
 def network(options: dict[str, object]) -> ForecasterConfig:

@@ -1,0 +1,57 @@
+"""What a comparison compares: kinds of peephole, the recorded settings of runs, or existing runs, not retrained."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convlstm_cli import compare
+from convlstm_cli.cli.options import flag_of
+from convlstm_cli.cli.preparing import prepare, prepare_videos
+from convlstm_cli.cli.request import Request
+from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.plan import Arm
+from convlstm_cli.compute import device
+from convlstm_cli.errors import UsageError
+from convlstm_cli.forecasting.ensemble import open_members
+from convlstm_cli.progress import Progress
+from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.video.data import VideoData
+
+OF_TRAINED = frozenset({"folders", "output", "device", "precision", "batch_size", "quiet", "verbose", "json"})
+"""Options and arguments that a comparison of existing runs uses."""
+
+
+def new_arms(config: CompareConfig, request: Request, progress: Progress) -> tuple[VideoData, list[Arm]]:
+    """The videos and the arms of a comparison that trains.
+
+    Raises UsageError where --arms is neither kinds of peephole nor runs, or other options do not go with it.
+    """
+    training = request.training
+    for name in config.devices:  # before any video is decoded
+        device.choose(name, training.precision)
+    runs = compare.named_runs(config.arms)
+    if not runs:
+        data, model = prepare(request, progress)
+        return data, compare.peephole_arms(config.arms, model, training)
+    asked = request.asked(config)
+    arms = compare.recorded_arms(runs, training, asked)
+    if request.output is not None:
+        check_free(request.output)
+    data = prepare_videos(compare.recorded_data(runs[0], request.folders, asked), arms[0].model, progress)
+    return data, arms  # `compare` gives the networks as many channels as the videos have
+
+
+def trained_runs(paths: Sequence[Path], trained: Sequence[Path], request: Request) -> list[Run]:
+    """The existing runs to compare; a comparison stands for all its runs.
+
+    Raises UsageError where one of the paths is not a run, or an option was given that only training uses.
+    """
+    for path in paths:
+        if path not in trained:
+            raise UsageError(
+                f"{path}: is no run, and {trained[0]} is one; compare takes FOLDERs of videos to train on, or RUNs."
+            )
+    if useless := sorted(request.given - OF_TRAINED):
+        raise UsageError(
+            f"{flag_of(useless[0])} goes with a FOLDER to train on, and these runs are trained; leave it out."
+        )
+    return open_members(trained)

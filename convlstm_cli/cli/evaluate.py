@@ -1,0 +1,58 @@
+"""`convlstm evaluate`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convlstm_cli.cli.arguments import AsJson, Quiet, Verbose
+from convlstm_cli.cli.options import build, with_options
+from convlstm_cli.scoring.config import EvaluateConfig
+
+
+@with_options((EvaluateConfig, "Evaluation"))
+def evaluate(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder to score.")],
+    others: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            metavar="RUN|FOLDER",
+            help="More runs, to score the mean of all their forecasts; then folders of videos, whose frames are scored "
+            "unless the run was trained on them. Without a FOLDER, the test videos of RUN are scored.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder to make; RUN/evaluation-1, -2, ... if not given.")
+    ] = None,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Score a run beside what needs no training: copying, the linear trend, optical flow."""
+    from convlstm_cli import evaluate as evaluation
+    from convlstm_cli.cli import console, views
+    from convlstm_cli.compute.distributed import check_one_process
+    from convlstm_cli.files import check_absent
+    from convlstm_cli.forecasting.ensemble import open_members
+    from convlstm_cli.reporting import scorecard
+    from convlstm_cli.runs.run import Run
+
+    check_one_process("evaluate")
+    config = build(EvaluateConfig, options)
+    members = [path for path in others or () if Run.is_run(path)]
+    folders = [str(path) for path in others or () if path not in members]
+    runs = open_members([run, *members])
+    if output is not None:
+        check_absent(output)  # before anything is computed
+    progress = console.ConsoleProgress(quiet, verbose)
+    report = evaluation.evaluate(runs, folders, config, progress)
+    folder = output or scorecard.free_folder(run)
+    scorecard.write_scorecard(report, folder)
+    console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
+    progress.note(
+        f"wrote {folder} (evaluation.json, scores.csv, report.html, by_lead_time.png, worst.png, best.png)\n"
+        f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
+        f"{' '.join(str(member.folder) for member in runs)}"
+    )

@@ -1,0 +1,38 @@
+"""`convlstm export`."""
+
+import dataclasses
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convlstm_cli.cli.arguments import AsJson, Quiet
+from convlstm_cli.cli.options import build, with_options
+from convlstm_cli.interop.config import ExportConfig
+
+
+@with_options((ExportConfig, "Export"))
+def export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder whose network is exported.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="Folder to make; RUN/export-1, -2, ... if not given.")
+    ] = None,
+    quiet: Quiet = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Write a run's network for programs without this package: torch.export and ONNX, with an example that runs it."""
+    from convlstm_cli import export as exporting
+    from convlstm_cli.cli import console, views
+    from convlstm_cli.compute.distributed import check_one_process
+    from convlstm_cli.runs.run import Run
+
+    check_one_process("export")
+    config = build(ExportConfig, options)
+    folder = output or exporting.free_folder(run)
+    progress = console.ConsoleProgress(quiet)
+    result = exporting.export(Run.open(run), folder, config, progress)
+    console.show_json(dataclasses.asdict(result)) if json else console.show(*views.export_view(result))
+    progress.note(
+        f"wrote {folder} ({', '.join(result.files)})\nnext: python {folder / 'forecast.py'} FRAMES.npy FORECAST.npy"
+    )

@@ -1,0 +1,60 @@
+"""`convlstm inspect`."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from convlstm_cli.cli.arguments import VIDEOS, AsJson, Quiet, Size, Verbose
+from convlstm_cli.cli.options import build, with_options
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.video.config import DataConfig
+
+
+@with_options(VIDEOS)
+def inspect(
+    path: Annotated[
+        Path, typer.Argument(help="A video, a folder of videos, a run or a comparison.", metavar="VIDEO|FOLDER|RUN")
+    ],
+    size: Size = "64",
+    frames: Annotated[
+        int, typer.Option(help="Frames to forecast in each clip.", rich_help_panel="Videos")
+    ] = ForecasterConfig.horizon,
+    input_frames: Annotated[
+        int, typer.Option(help="Frames to read in each clip before those to forecast.", rich_help_panel="Videos")
+    ] = ForecasterConfig.input_frames,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+    json: AsJson = False,
+    **options: Any,
+) -> None:
+    """Show what a video, a folder of videos, a run or a comparison holds."""
+    from convlstm_cli.cli import console, inspection, views
+    from convlstm_cli.runs.comparisons import SUMMARY, UnfinishedComparison, is_comparison
+    from convlstm_cli.runs.record import damaged
+    from convlstm_cli.runs.run import Run
+    from convlstm_cli.video.data import prepare
+    from convlstm_cli.video.geometry import parse_size
+    from convlstm_cli.video.library import find_videos
+
+    found: inspection.Found
+    if is_comparison(path):
+        found = inspection.inspect_comparison(path)
+        with damaged(path / SUMMARY, "convlstm compare --resume writes it anew"):
+            if isinstance(found, UnfinishedComparison):
+                view = views.unfinished_view(found)
+            else:
+                view = views.comparison_view(found)
+    elif Run.is_run(path):
+        found = inspection.inspect_run(Run.open(path))
+        view = views.run_view(found)
+    elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:
+        height, width = parse_size(size)
+        config = build(DataConfig, options, folders=(path,), height=height, width=width)
+        data = prepare(config, input_frames, frames, console.ConsoleProgress(quiet, verbose).indexing)
+        found = inspection.inspect_data(data)
+        view = views.data_view(found)
+    else:
+        found = inspection.inspect_video(path)
+        view = views.video_view(found)
+    console.show_json(found.to_dict()) if json else console.show(*view)

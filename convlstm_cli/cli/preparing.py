@@ -1,0 +1,44 @@
+"""The videos and the network of a new training, as the command line asks for them."""
+
+import dataclasses
+
+from convlstm_cli.cli.request import Request
+from convlstm_cli.compute import device
+from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.progress import Progress
+from convlstm_cli.runs.run import check_free
+from convlstm_cli.train import check_options
+from convlstm_cli.video import data
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.data import VideoData
+
+
+def prepare(request: Request, progress: Progress) -> tuple[VideoData, ForecasterConfig]:
+    """Decodes the videos and splits them; the network has as many channels as they do.
+
+    Raises UsageError for options that do not go together, OutputError where the run folder is taken, both before any
+    video is decoded, and InputError where the videos cannot be used.
+    """
+    training = request.training
+    device.choose(training.device, training.precision)
+    if request.output is not None:
+        check_free(request.output)
+    height, width = request.frame_size()
+    model = request.model(height, width)
+    check_options(model, training)
+    videos = prepare_videos(request.data(height, width), model, progress)
+    return videos, dataclasses.replace(model, channels=videos.channels)
+
+
+def prepare_videos(config: DataConfig, model: ForecasterConfig, progress: Progress) -> VideoData:
+    """Decodes the videos and splits them into clips for a network; shows which videos are not used, and why.
+
+    Raises InputError where no video can be used or they are too short for the split.
+    """
+    videos = data.prepare(config, model.input_frames, model.horizon, progress.indexing)
+    progress.finished()
+    for problem in videos.library.problems:
+        progress.note(f"not used: {problem.path}: {problem.reason}")
+    for problem in videos.library.cut_off():
+        progress.note(f"{problem.path}: {problem.reason}")
+    return videos
