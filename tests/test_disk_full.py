@@ -239,4 +239,4 @@ def test_a_comparison_goes_on_after_each_write_that_was_refused(data: VideoData,
     with refusing("open", "metrics.csv", errno.ENOSPC), pytest.raises(OutputError, match=r"metrics\.csv: cannot be"):
         compare.compare(data, arms, config, folder)
     assert not left(tmp_path)
-    assert compare.resume(Plan.read(folder), data)["seeds"] == [0]
+    assert compare.resume(Plan.read(folder)).seeds == [0]

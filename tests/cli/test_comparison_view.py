@@ -27,7 +27,7 @@ def test_scores_costs_differences_and_sentences_are_shown_and_fit_a_terminal() -
     rows = [line.split() for line in shown.splitlines()]
     costs = next(row for row in rows if row[:2] == ["full", "437,776"])
     assert costs[2:6] == ["210", "ms", "300", f"{summary.arms[2].scores.mean_mse:.5f}"]
-    assert costs[6] == f"{summary.arms[2].scores.mean_mse / summary.baselines['persistence'].mse:.3f}"
+    assert costs[6] == f"{summary.arms[2].scores.mean_mse / summary.baselines['persistence'].mean_mse:.3f}"
     difference = next(row for row in rows if row[:1] == ["full"] and "%" in row and "of" in row)
     assert difference[1].lstrip("-−") == "6.00"
     assert difference[-3:] == ["2", "of", "3"]
