@@ -19,6 +19,11 @@ MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000
 """Most input frames, and most forecast frames, of a training clip."""
 
+REFINED_FEATURES = 8
+"""Channels at each pixel that the hidden states give to a head's stage at full resolution."""
+REFINED_WIDTH = 16
+"""Channels between the two convolutions of that stage."""
+
 
 def parse_channels(flag: str, text: str) -> tuple[int, ...]:
     """`64,64` as (64, 64). Raises UsageError that names `flag`."""
@@ -153,9 +158,11 @@ class ForecasterConfig:
 
     @property
     def head_channels(self) -> int:
-        """Channels that the head computes: those of a new frame and, in a mix, the weights of the known frames."""
-        weights = len(self.known_frames) * self.patch_size**2 if HEADS[self.head].mixes else 0
-        return self.patch_channels + weights
+        """Channels that the head computes: a new frame and, in a mix, weights of the known frames; or features."""
+        head = HEADS[self.head]
+        if head.refines:
+            return REFINED_FEATURES * self.patch_size**2
+        return self.patch_channels + (len(self.known_frames) * self.patch_size**2 if head.mixes else 0)
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""

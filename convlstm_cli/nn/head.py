@@ -5,6 +5,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.kinds import HEADS
+from convlstm_cli.nn.refinement import Refinement
 
 START = {"moved": 7.0, "blurred": 4.0, "last": 5.0}
 """Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
@@ -20,6 +22,8 @@ class Head(nn.Module):
         sigmoid     frame = σ(new), as in the paper
         residual    frame = known + new
         mix         frame = w_1 known_1 + w_2 known_2 + ... + w σ(new); the weights w are a softmax
+        refined     a mix, whose weights and new frame come from a thin stage at full resolution (`refinement.py`)
+        steered     the same, and the moved frame is shifted by a learned displacement
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`
@@ -31,6 +35,11 @@ class Head(nn.Module):
         super().__init__()
         self.config = config
         self.conv = nn.Conv2d(sum(config.hidden), config.head_channels, kernel_size=1)
+        self.refinement: Refinement | None = None
+        kind = HEADS[config.head]
+        if kind.refines:
+            logits = [START[name] for name in config.known_frames]
+            self.refinement = Refinement(config.channels, logits, steered=kind.steers)
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]
             if config.head == "residual":
@@ -51,6 +60,11 @@ class Head(nn.Module):
             known: the configuration's `known_frames`, each (B, T or 1, C, H, W) in [0, 1].
         """
         pixels = F.pixel_shuffle(self.conv(hidden.flatten(0, 1)), self.config.patch_size)
+        if self.refinement is not None:
+            shape = hidden.shape[:2]
+            flat = [frame.expand(*shape, -1, -1, -1).flatten(0, 1) for frame in known]
+            pixels, flat = self.refinement(pixels, flat)
+            known = [frame.unflatten(0, shape) for frame in flat]
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
         new, logits = pixels[:, :, : self.config.channels], pixels[:, :, self.config.channels :]
         if self.config.head == "sigmoid":

@@ -109,14 +109,22 @@ class HeadKind:
     text: str
     """For --help."""
     mixes: bool = False
-    """Whether the head also computes weights of the known frames."""
+    """Whether the frame is a mix of known frames and a new one."""
+    refines: bool = False
+    """Whether the weights of the mix come from a stage at full resolution (`refinement.py`)."""
+    steers: bool = False
+    """Whether that stage also shifts the frame that was moved on."""
 
 
-Head = Literal["mix", "residual", "sigmoid"]
+Head = Literal["mix", "refined", "steered", "residual", "sigmoid"]
 HEADS = registry(
     Head,
     {
         "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
+        "refined": HeadKind("a mix whose weights come from a thin stage at full resolution", mixes=True, refines=True),
+        "steered": HeadKind(
+            "the same, where that stage also shifts the frame moved on", mixes=True, refines=True, steers=True
+        ),
         "residual": HeadKind("the change to add to the last frame (moved on, where that is the input)"),
         "sigmoid": HeadKind("the frame through σ (the paper)"),
     },

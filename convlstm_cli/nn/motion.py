@@ -22,14 +22,14 @@ from torch import Tensor
 
 FRAMES = 4
 """Last frames whose common motion is found."""
-LEVELS, ITERATIONS = 3, 3
+LEVELS, ITERATIONS = 4, 3
 """Of the pyramid, each half as large as the one below; and Gauss-Newton steps on each."""
-SMALLEST = 8
+SMALLEST = 4
 """Least side of a level in pixels."""
-WINDOW, SMOOTHING, MOTION_SMOOTHING = 2.5, 0.5, 2.0
+WINDOW, SMOOTHING, MOTION_SMOOTHING = 2.5, 0.3, 2.0
 """σ of Gaussians in pixels of a level: of the window that shares a motion, of the blur before derivatives are taken,
 and of the blur of the motion after each step."""
-DAMPING = 1e-3
+DAMPING = 7e-4
 """Added to the squared derivatives, in squared pixel values per squared pixel."""
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""

@@ -10,7 +10,8 @@ from rich.console import RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.config import REFINED_WIDTH, ForecasterConfig
+from convlstm_cli.nn.kinds import HEADS
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,10 @@ READS = {
 }
 MAKES = {
     "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax with known frames: {known}",
+    "refined": "frame = Σ w_k known_k + w σ(new), as a mix, with w and new from two 3x3 convolutions at full "
+    "resolution that see the known frames too: {known}",
+    "steered": "frame = Σ w_k known_k + w σ(new), as refined, with the moved frame shifted by a learned displacement: "
+    "{known}",
     "residual": "frame = {first} + new",
     "sigmoid": "frame = σ(new), as in the paper",
 }
@@ -283,6 +288,16 @@ def _head(config: ForecasterConfig) -> Layer:
         _weight("head.conv.weight", "1x1 convolution", (channels, states, 1, 1), gates=""),
         _weight("head.conv.bias", "its bias", (channels,), gates=""),
     ]
+    if HEADS[config.head].refines:
+        known = len(config.known_frames)
+        seen, said = channels // config.patch_size**2 + known * config.channels, config.channels + known
+        said += 2 * (config.head == "steered")
+        weights += [
+            _weight("head.refinement.see.weight", "3x3 convolution", (REFINED_WIDTH, seen, 3, 3), gates=""),
+            _weight("head.refinement.see.bias", "its bias", (REFINED_WIDTH,), gates=""),
+            _weight("head.refinement.say.weight", "3x3 convolution", (said, REFINED_WIDTH, 3, 3), gates=""),
+            _weight("head.refinement.say.bias", "its bias", (said,), gates=""),
+        ]
     return _layer("head", 0, states, channels, weights, [])
 
 

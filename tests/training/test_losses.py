@@ -3,13 +3,15 @@ import math
 
 import pytest
 import torch
+from torch import Tensor
+from torchmetrics.functional.image import structural_similarity_index_measure
 
 from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.train import check_options
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.losses import LOSSES, ROUNDING, Loss
+from convlstm_cli.training.losses import LOSSES, Loss, dissimilarity, relative
 from convlstm_cli.training.step import TrainStep
 
 MODEL = ForecasterConfig(16, 16, 1, hidden=(2,), kernel_size=1, input_frames=2, horizon=1)
@@ -23,7 +25,7 @@ def measured(name: str, forecast: torch.Tensor, truth: torch.Tensor) -> torch.Te
 @pytest.mark.parametrize("name", LOSSES)
 def test_every_loss_is_zero_only_at_the_truth(name: str) -> None:
     truth = torch.rand(2, 3, 1, 8, 8).round()
-    assert measured(name, truth, truth).item() == pytest.approx(0.0, abs=2 * ROUNDING)
+    assert measured(name, truth, truth).item() == pytest.approx(0.0, abs=1e-5)
     assert measured(name, truth * 0.8 + 0.1, truth).item() > 0.0
     assert measured(name, truth * math.nan, truth).isnan()
     assert measured(name, truth, truth).shape == ()
@@ -59,3 +61,60 @@ def test_a_loss_for_frames_in_their_range_needs_a_head_that_keeps_it(name: str) 
             check_options(residual, TrainConfig(loss=name))
     else:
         check_options(residual, TrainConfig(loss=name))
+
+
+def clips(seed: int = 0, batch: int = 3, steps: int = 2, side: int = 16) -> tuple[Tensor, Tensor, Tensor]:
+    """Forecast, truth and last frame."""
+    random = torch.Generator().manual_seed(seed)
+    shape = batch, steps, 1, side, side
+    truth = torch.rand(shape, generator=random)
+    forecast = (truth + 0.1 * torch.randn(shape, generator=random)).clamp(0, 1)
+    return forecast, truth, torch.rand(batch, 1, 1, side, side, generator=random)
+
+
+@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_loss_and_gradient_are_finite_where_nothing_moves(name: str, value: float) -> None:
+    """The denominators vanish, and so do the variances of SSIM."""
+    truth = torch.full((2, 3, 1, 8, 8), value)
+    forecast = truth.clone().requires_grad_()
+    loss = LOSSES[name].measure(forecast, truth, truth[:, :1])
+    loss.backward()
+    assert math.isfinite(loss.item())
+    assert forecast.grad is not None
+    assert forecast.grad.isfinite().all()
+
+
+def test_relative_to_copying_a_copy_has_loss_one() -> None:
+    _, truth, last = clips()
+    assert relative(last.expand_as(truth), truth, last).item() == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize(("name", "power"), [("relative", 0.0), ("root-relative", 1.0), ("mse", 2.0)])
+def test_contrast_counts_as_each_loss_says(name: str, power: float) -> None:
+    """Of clips with a tenth of the contrast, the loss is the same, a tenth, or a hundredth."""
+    forecast, truth, last = clips()
+    loss = LOSSES[name].measure
+    fainter = loss(0.1 * forecast, 0.1 * truth, 0.1 * last) / loss(forecast, truth, last)
+    assert fainter.item() == pytest.approx(0.1**power, rel=0.03)
+
+
+def test_each_clip_counts_by_its_own_change() -> None:
+    """A lively clip beside a quiet one does not drown it."""
+    quiet, lively = clips(seed=1, batch=1), clips(seed=2, batch=1)
+    quiet = tuple(0.05 * part for part in quiet)  # type: ignore[assignment]
+    both = [torch.cat(parts) for parts in zip(quiet, lively, strict=True)]
+    apart = [relative(*part) for part in (quiet, lively)]
+    torch.testing.assert_close(relative(*both), torch.stack(apart).mean())
+
+
+def test_dissimilarity_is_that_of_torchmetrics() -> None:
+    """Inside the frame: at its edges each repeats something else."""
+    random = torch.Generator().manual_seed(3)
+    truth = torch.nn.functional.interpolate(torch.rand(4, 1, 24, 24, generator=random), size=96, mode="bicubic")
+    truth = truth.clamp(0, 1)
+    forecast = (truth + 0.05 * torch.randn(truth.shape, generator=random)).clamp(0, 1)
+    ours = dissimilarity(forecast[:, None], truth[:, None], truth[:, None]).item()
+    theirs = structural_similarity_index_measure(forecast, truth, data_range=1.0)
+    assert isinstance(theirs, Tensor)
+    assert ours == pytest.approx(1 - theirs.item(), abs=0.01)

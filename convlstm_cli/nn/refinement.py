@@ -1,0 +1,53 @@
+"""A thin stage at full resolution between the hidden states and a mix of known frames.
+
+The 1x1 convolution of a plain mix decides for each patch's pixels apart from those of the next patch, so the patch grid
+shows in its forecasts, and it cannot see where in the known frames the edges lie. Here two 3x3 convolutions see the
+known frames beside what the hidden states say.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlstm_cli.nn.config import REFINED_FEATURES, REFINED_WIDTH
+from convlstm_cli.nn.motion import sample
+
+FARTHEST = 4.0
+"""Pixels by which the moved frame is shifted at most where the motion is steered."""
+
+
+class Refinement(nn.Module):
+    """From features and known frames, at each pixel, to a new frame and the logits of the known ones.
+
+    Args:
+        channels: C of a frame.
+        logits: the initial logit of each known frame.
+        steered: the first known frame is shifted by a learned displacement before it is mixed.
+    """
+
+    def __init__(self, channels: int, logits: list[float], *, steered: bool) -> None:
+        super().__init__()
+        self.channels, self.steered = channels, steered
+        known = len(logits)
+        self.see = nn.Conv2d(REFINED_FEATURES + known * channels, REFINED_WIDTH, 3, padding=1)
+        self.say = nn.Conv2d(REFINED_WIDTH, channels + known + 2 * steered, 3, padding=1)
+        with torch.no_grad():
+            assert self.say.bias is not None
+            self.say.weight[channels:] = 0.0  # begins as a plain mix does
+            self.say.bias.zero_()
+            self.say.bias[channels : channels + known] = torch.tensor(logits)
+
+    def forward(self, features: Tensor, known: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+        """A new frame before σ with the logits, (N, C + known, H, W), and the known frames to be mixed.
+
+        Args:
+            features: (N, REFINED_FEATURES, H, W).
+            known: frames (N, C, H, W), the one that may be steered first.
+        """
+        seen = F.relu(self.see(torch.cat((features, *known), dim=1)))
+        said = self.say(seen)
+        if not self.steered:
+            return said, known
+        said, steer = said[:, :-2], said[:, -2:]
+        shifted = sample(known[0], FARTHEST * torch.tanh(steer.float() / FARTHEST))
+        return said, [shifted, *known[1:]]

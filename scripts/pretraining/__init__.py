@@ -1,0 +1,1 @@
+"""Pretraining on made-up clips: what `scripts/pretrain` is made of."""
