@@ -33,7 +33,7 @@ _HOMES = {
     "Progress": "progress",
     "Run": "runs.run",
     "TrainConfig": "training.config",
-    "open_video": "video.reader",
+    "open_video": "video.readers",
     "prepare": "video.data",
     "restore": "video.data",
 }

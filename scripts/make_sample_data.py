@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlstm_cli.video.opencv import cv2, silence
-from convlstm_cli.video.writer import open_writer
+from convlstm_cli.video.writers import open_writer
 
 SIZE = 64
 """Height and width of the frames in pixels."""

@@ -17,8 +17,9 @@ import numpy.typing as npt
 from helpers import moving_square
 from PIL import Image
 
+from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.opencv import cv2
-from convlstm_cli.video.writer import FORMATS, open_writer
+from convlstm_cli.video.writers import open_writer
 
 FRAMES = 12
 HEIGHT, WIDTH = 32, 48
@@ -35,11 +36,11 @@ class Odd:
     expected: Expected
     """`either` where it depends on the decoder whether, and how many, frames are left."""
     frames: int = FRAMES
-    """Of a usable one."""
+    """Number of frames of a usable input."""
     size: tuple[int, int] = (HEIGHT, WIDTH)
     """Height and width of its frames."""
-    told: str = ""
-    """What a refusal has to name beside the input."""
+    named: str = ""
+    """What the error message has to name beside the input."""
 
 
 def make(folder: Path) -> list[Odd]:
@@ -74,7 +75,7 @@ def _frames(
 
 def _video(path: Path, kind: str, count: int = FRAMES, **shape: int) -> Path:
     """A video of one of the tool's formats, or `avi`, at exactly this path."""
-    made = path.parent / f"made{FORMATS.get(kind, '.avi')}"
+    made = path.parent / f"made{'.avi' if kind == 'avi' else OUTPUT_FORMATS[kind].suffix}"
     if kind == "avi":
         video = cv2.VideoWriter(str(made), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, (WIDTH, HEIGHT))
         for frame in _frames(count):
@@ -251,10 +252,10 @@ def _odd_names(folder: Path) -> Iterator[Odd]:
         shutil.copy(source, path)
     except OSError:  # macOS takes no such names
         return
-    yield Odd(path, "a name that is not UTF-8", "refused", told="UTF-8")
+    yield Odd(path, "a name that is not UTF-8", "refused", named="UTF-8")
     path = path.with_suffix(".png")
     _image(folder / "picture.png", _frames(1)[0]).rename(path)
-    yield Odd(path, "an image with a name that is not UTF-8", "refused", told="UTF-8")
+    yield Odd(path, "an image with a name that is not UTF-8", "refused", named="UTF-8")
     path = path.with_suffix(".npy")
     shutil.copy(folder / "array.npy", path)
     yield Odd(path, "an array with a name that is not UTF-8", "usable")
@@ -264,17 +265,17 @@ def _image_folders(folder: Path) -> Iterator[Odd]:
     yield Odd(_images(folder / "gaps", numbers=lambda n: n * n), "numbers with gaps, not padded", "usable")
     mixed = _images(folder / "mixed-sizes")
     _image(mixed / "frame7.png", _frames(1, height=20)[0])
-    yield Odd(mixed, "one image of another size", "refused", told="frame7.png")
+    yield Odd(mixed, "one image of another size", "refused", named="frame7.png")
     junk = _images(folder / "junk")
     for name in ("Thumbs.db", ".DS_Store", "._frame3.png", "notes.txt", "frame3.png.part", "checksums.json"):
         (junk / name).write_bytes(b"junk")
     yield Odd(junk, "other files between the images", "usable")
     corrupt = _images(folder / "corrupt")
     (corrupt / "frame5.png").write_bytes((corrupt / "frame5.png").read_bytes()[:60])
-    yield Odd(corrupt, "one damaged image", "refused", told="frame5.png")
+    yield Odd(corrupt, "one damaged image", "refused", named="frame5.png")
     empty = _images(folder / "empty")
     (empty / "frame5.png").write_bytes(b"")
-    yield Odd(empty, "one empty image", "refused", told="frame5.png")
+    yield Odd(empty, "one empty image", "refused", named="frame5.png")
     colours = _images(folder / "colours")
     _image(colours / "frame4.png", _frames(1)[0][:, :, 0])
     yield Odd(colours, "grey and colour mixed", "usable")
@@ -297,19 +298,19 @@ def _image_folders(folder: Path) -> Iterator[Odd]:
     yield Odd(turned, "turned by EXIF", "usable", size=(WIDTH, HEIGHT))
     pipe = _images(folder / "pipe")
     os.mkfifo(pipe / "frame99.png")
-    yield Odd(pipe, "a FIFO named as an image", "refused", told="frame99.png")
+    yield Odd(pipe, "a FIFO named as an image", "refused", named="frame99.png")
     nested = _images(folder / "nested")
     (nested / "frame99.png").mkdir()
-    yield Odd(nested, "a folder named as an image", "refused", told="frame99.png")
+    yield Odd(nested, "a folder named as an image", "refused", named="frame99.png")
     dangling = _images(folder / "dangling")
     (dangling / "frame99.png").symlink_to("nowhere.png")
-    yield Odd(dangling, "a link to nothing among images", "refused", told="frame99.png")
+    yield Odd(dangling, "a link to nothing among images", "refused", named="frame99.png")
 
 
 def _stills(folder: Path) -> Iterator[Odd]:
     pages = [Image.fromarray(frame) for frame in _frames(3)]
     pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
-    yield Odd(folder / "pages.tif", "three pages", "refused", told="3 images")
+    yield Odd(folder / "pages.tif", "three pages", "refused", named="3 images")
     pages[0].save(folder / "one.tif")
     yield Odd(folder / "one.tif", "a single image", "usable", frames=1)
     (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00")
@@ -384,7 +385,7 @@ def _too_large(folder: Path) -> Iterator[Odd]:
     sequence.mkdir()
     for number in range(3):
         shutil.copy(folder / "bomb.png", sequence / f"{number}.png")
-    yield Odd(sequence, "a folder of such images", "refused", told="0.png")
+    yield Odd(sequence, "a folder of such images", "refused", named="0.png")
     sparse = folder / "sparse.png"
     with sparse.open("wb") as file:
         file.truncate(2**40)
@@ -394,7 +395,7 @@ def _too_large(folder: Path) -> Iterator[Odd]:
         header = {"descr": "|u1", "fortran_order": False, "shape": (9, 60_000, 60_000)}
         np.lib.format.write_array_header_1_0(file, header)
         file.truncate(file.tell() + 9 * 60_000**2)
-    yield Odd(array, "an array of huge frames that is all there", "refused", told="pixels")
+    yield Odd(array, "an array of huge frames that is all there", "refused", named="pixels")
 
 
 def _bombs() -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from typer.testing import CliRunner, Result
 from convlstm_cli.cli.app import app
 from convlstm_cli.files import printable
 from convlstm_cli.reporting import run_page, scorecard
-from convlstm_cli.video.reader import open_video
+from convlstm_cli.video.readers import open_video
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and signals of POSIX")
 
@@ -106,7 +106,7 @@ def refused(result: Result, odd: Odd, arguments: object) -> None:
     assert not result.stdout, (odd, arguments)
     message = result.stderr.replace("\n", "\\n").replace("\\n\\n", "\\n")
     assert printable(odd.path.name) in message, (odd, arguments, message)
-    assert odd.told in message, (odd, arguments, message)
+    assert odd.named in message, (odd, arguments, message)
 
 
 def inspected(odd: Odd, place: Path) -> int:
@@ -245,4 +245,4 @@ def test_what_may_not_be_read_is_named(place: Path, tmp_path: Path, command: str
     path.chmod(0)
     arguments = {"evaluate": (place / "run", path), "predict": (path, "-m", place / "run")}
     result = call(tmp_path, command, *arguments.get(command, (path,)))
-    refused(result, Odd(path, "", "refused", told="permissions"), command)
+    refused(result, Odd(path, "", "refused", named="permissions"), command)

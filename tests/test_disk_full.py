@@ -33,7 +33,8 @@ from convlstm_cli.train import resume, train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
-from convlstm_cli.video.writer import FORMATS, open_writer
+from convlstm_cli.video.formats import OUTPUT_FORMATS
+from convlstm_cli.video.writers import open_writer
 
 MODEL = ForecasterConfig(
     32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned", head="sigmoid"
@@ -154,9 +155,9 @@ def test_weights_that_do_not_fit_leave_the_ones_before(tmp_path: Path) -> None:
         assert torch.equal(saved["step"][key], value)
 
 
-@pytest.mark.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", OUTPUT_FORMATS)
 def test_a_forecast_that_does_not_fit_leaves_nothing(kind: str, tmp_path: Path) -> None:
-    suffix = FORMATS[kind]
+    suffix = OUTPUT_FORMATS[kind].suffix
     path = tmp_path / f"forecast{suffix}"
     named = path if suffix else path / r"frame_000001\.png"
     frames = np.random.default_rng(0).integers(0, 255, (3, 32, 32, 3), np.uint8)

@@ -24,7 +24,7 @@ from convlstm_cli.train import resume, train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
-from convlstm_cli.video.writer import open_writer
+from convlstm_cli.video.writers import open_writer
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(os, "fork"), reason="the processes that are killed are forks"),

@@ -17,7 +17,7 @@ from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
 from convlstm_cli.video.data import SUBSETS, VideoData
 from convlstm_cli.video.library import Problem, Video
-from convlstm_cli.video.reader import open_video
+from convlstm_cli.video.readers import open_video
 
 
 @dataclass(frozen=True)

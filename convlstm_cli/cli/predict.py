@@ -1,6 +1,5 @@
 """`convlstm predict`."""
 
-import dataclasses
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -84,7 +83,7 @@ def predict(
     kept = sum(forecast.kept for forecast in forecasts)
     if json:
         used = {"members": [str(each.folder) for each in runs]} if ensemble else {"run": str(runs[0].folder)}
-        result = {"forecasts": [dataclasses.asdict(forecast) for forecast in forecasts], "failures": failures}
+        result = {"forecasts": [forecast.to_dict() for forecast in forecasts], "failures": failures}
         console.show_json({**used, "shard": str(share), **result, "kept": kept})
     if kept:
         progress.note(f"kept {_count(kept)} in {folder}: inputs, weights, settings and versions are unchanged")

@@ -47,12 +47,11 @@ def forecast_line(forecast: "Forecast") -> str:
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.scores is None:
         return line
-    systems = recorded_systems(forecast.scores)
-    known = len(systems["model"].mse)
+    known = forecast.scores.lead_times
     which = "native" if forecast.native_size else "the model's"
-    line = f"{line}\n  of the {known} that are known, at {which} size: {_verdicts(systems)[0]}"
-    if "spread_skill" in forecast.scores:
-        ratio = number(forecast.scores["spread_skill"]["mean"], 2, "∞")
+    line = f"{line}\n  of the {known} that are known, at {which} size: {_verdicts(forecast.scores.systems)[0]}"
+    if forecast.scores.spread_skill is not None:
+        ratio = number(forecast.scores.spread_skill.mean, 2, "∞")
         line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
     return line
 

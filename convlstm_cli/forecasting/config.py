@@ -1,15 +1,19 @@
-"""What is forecast of a video, and how it is written. Imports no torch and no OpenCV."""
+"""The settings of a prediction: what is forecast and how it is written. Imports no torch and no OpenCV."""
 
 from dataclasses import dataclass
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names
-
-Format = Literal["png", "webm", "mp4", "gif", "lossless", "npy"]
+from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 MIN_TILE = 16
 """Smallest side of a tile in pixels."""
+
+
+def _format_help() -> str:
+    *names, last = OUTPUT_FORMATS
+    return f"What to write: any of {', '.join(names)} and {last}, with commas."
 
 
 def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
@@ -24,7 +28,7 @@ def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
 
 @dataclass(frozen=True)
 class PredictConfig:
-    """What is forecast of a video, and how it is written."""
+    """The settings of a prediction: what is forecast and how it is written."""
 
     frames: int | None = option(None, "Frames to forecast; as many as the run was trained to forecast if not given.")
     at: int | None = option(
@@ -32,7 +36,7 @@ class PredictConfig:
     )
     formats: tuple[str, ...] = option(
         ("png", "webm"),
-        "What to write: any of png, webm, mp4, gif, lossless and npy, with commas.",
+        _format_help(),
         flag="--format",
         parse=parse_names,
     )
@@ -63,7 +67,7 @@ class PredictConfig:
         check_choice("--precision", self.precision, Precision)
         check_choice("--size", self.size, Literal["source", "model"])
         for name in self.formats:
-            check_choice("--format", name, Format)
+            check_choice("--format", name, OUTPUT_FORMATS)
         if not self.formats:
             raise UsageError("--format names no format; give at least one, such as png.")
         for flag, value in (("--frames", self.frames), ("--at", self.at)):

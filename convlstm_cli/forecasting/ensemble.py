@@ -1,23 +1,67 @@
-"""Several runs as one forecast: the mean of their forecasts, and by how much they differ."""
+"""Ensembles: several runs as one forecast, the mean of their forecasts, and how far these lie apart."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.comparisons import is_comparison, run_folders
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.geometry import FrameGeometry
 
 LONGEST_NAME = 100
 """Letters of the name of an ensemble's forecasts."""
 
 
+@dataclass(frozen=True)
+class Members:
+    """The runs that make one forecast together, each with its network; a single run is the only member."""
+
+    runs: tuple[Run, ...]
+    models: tuple[EncoderForecaster, ...]
+
+    @classmethod
+    def load(cls, runs: Sequence[Run], device: torch.device) -> "Members":
+        """Loads the networks of runs that agree (`check_members`). Raises RunError for a run without usable weights."""
+        return cls(tuple(runs), tuple(run.load_model(device) for run in runs))
+
+    def __len__(self) -> int:
+        return len(self.runs)
+
+    @property
+    def name(self) -> str:
+        """What messages call them."""
+        return self.runs[0].name if len(self) == 1 else "the ensemble"
+
+    @property
+    def input_frames(self) -> int:
+        """Frames that are read: as many as the longest training had."""
+        return max(model.config.input_frames for model in self.models)
+
+    @property
+    def horizon(self) -> int:
+        """Frames that are forecast unless --frames is given: as many as the shortest training had."""
+        return min(model.config.horizon for model in self.models)
+
+    @property
+    def channels(self) -> int:
+        """1 or 3."""
+        return self.models[0].config.channels
+
+    @property
+    def geometry(self) -> FrameGeometry:
+        """How frames are brought to the size of the networks."""
+        return self.runs[0].geometry
+
+
 def open_members(paths: Iterable[Path]) -> list[Run]:
-    """Opens run folders, and of comparisons all their runs; each run once.
+    """Opens run folders, and all runs of comparison folders; each run once.
 
     Raises RunError for a folder that is neither.
     """
@@ -36,10 +80,10 @@ def name_of(paths: Sequence[Path]) -> str:
 
 
 def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
-    """Raises UsageError unless there are two runs at least whose forecasts are of the same pixels.
+    """Raises UsageError unless there are at least two runs, and all forecast the same pixels.
 
-    Frames of one size, fitted in one way, grey or in colour; at `native_size` frames are not fitted, so only the colour
-    must agree. The number of frames that a run reads, its layers and its peepholes may differ.
+    They must agree in the size of frames, in how frames are fitted to it, and in grey or colour. At `native_size`
+    frames are not fitted, so only the colour must agree. The number of input frames, layers and peepholes may differ.
     """
     if len(runs) < 2:
         raise UsageError(
@@ -55,12 +99,12 @@ def lockstep(streams: Sequence[Iterator[Tensor]]) -> Iterator[tuple[Tensor, Tens
     """The mean of several forecasts and their standard deviation at each pixel, piece by piece.
 
     Args:
-        streams: of each member, pieces (B, n, C, H, W) in [0, 1] of the same shapes; two members at least. Each is
-            read to its end.
+        streams: the forecast of each member, in pieces (B, n, C, H, W) in [0, 1] of the same shapes; at least two.
+            Each is read to its end.
 
     Yields:
-        Two (B, n, C, H, W): the mean, and the square root of the unbiased variance over the members. Beside the two
-        a single piece of a single member is held at any time (Welford 1962).
+        Two (B, n, C, H, W): the mean, and the square root of the unbiased variance over the members. Besides these, one
+        piece of one member is held at any time (Welford 1962).
     """
     if len(streams) < 2:
         raise UsageError(f"a spread needs at least two forecasts, not {len(streams)}.")

@@ -12,7 +12,7 @@ from convlstm_cli.nn.motion import Advection
 
 
 def forecast_members(models: Sequence[EncoderForecaster], frames: Tensor, horizon: int, compute: Compute) -> Tensor:
-    """Every model's forecast, (M, B, horizon, C, H, W), each from as many of the last frames as it was trained with."""
+    """The forecast of every model, (M, B, horizon, C, H, W); each reads as many last frames as it was trained with."""
     return torch.stack(
         [forecast_clip(model, frames[:, -model.config.input_frames :], horizon, compute) for model in models]
     )
@@ -33,14 +33,14 @@ def forecast_chunks(
     compute: Compute,
     advection: Advection | None = None,
 ) -> Iterator[Tensor]:
-    """What `forecast_clip` gives, in pieces of up to `chunk` frames, each computed when it is asked for.
+    """The forecast of `forecast_clip` in pieces of up to `chunk` frames, each computed when it is asked for.
 
-    `advection` is for frames that are a window of larger ones; see `EncoderForecaster.stream`.
+    `advection` belongs to frames that are a window of larger ones; see `EncoderForecaster.stream`.
     """
     pieces = model.stream(frames, horizon, chunk=chunk, advection=advection)
-    del frames, advection  # the stream lets go of them when it has read them
+    del frames, advection  # the stream frees them when it has read them
     while True:
-        # Entered for each piece, since a generator that waits would leave its caller in this mode.
+        # Entered for each piece: a generator that waits inside the block would leave its caller in this mode.
         with _inferring(model, compute):
             piece = next(pieces, None)
             if piece is None:

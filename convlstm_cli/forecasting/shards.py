@@ -1,4 +1,4 @@
-"""Which of the inputs are this process's, where several share them. They need not know of each other."""
+"""Shards: the share of the inputs that each of several processes takes. The processes need not communicate."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True)
 class Shard:
-    """One share of so many; they count from 0. Raises UsageError for a share that does not exist."""
+    """One share out of `count`, numbered from 0. Raises UsageError for a number that does not exist."""
 
     index: int = 0
     count: int = 1
-    told_by: str = "--shard"
-    """The option or the environment variables that said so."""
+    set_by: str = "--shard"
+    """The option or the environment variables that it comes from."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.index < self.count:
             raise UsageError(
-                f"{self.told_by} is {self}; shards count from 0, so that those of {max(self.count, 1)} are "
+                f"{self.set_by} is {self}; shards count from 0, so that those of {max(self.count, 1)} are "
                 f"0/{max(self.count, 1)} to {max(self.count, 1) - 1}/{max(self.count, 1)}."
             )
 
@@ -30,7 +30,7 @@ class Shard:
         return f"{self.index}/{self.count}"
 
     def of(self, items: Sequence[Item]) -> Sequence[Item]:
-        """Every `count`-th, beginning with the one at `index`."""
+        """Every `count`-th item, beginning with the one at `index`."""
         return items[self.index :: self.count]
 
 
@@ -43,10 +43,10 @@ def parse_shard(text: str) -> Shard:
 
 
 def from_environment(variables: Mapping[str, str]) -> Shard:
-    """The share that torchrun or else a Slurm array means this process to take; everything where there is neither.
+    """The share that torchrun, or else a Slurm array, gives to this process; all inputs where there is neither.
 
     Raises UsageError for variables that make no sense, and for an array that is not evenly spaced: a task of it
-    cannot tell how many come before it.
+    cannot compute how many tasks come before it.
     """
     if variables.get("WORLD_SIZE", "1") != "1":
         read = _numbers(variables, {"RANK": None, "WORLD_SIZE": None})
@@ -59,14 +59,14 @@ def from_environment(variables: Mapping[str, str]) -> Shard:
         if step < 1 or (task - first) % step or (last - first) // step + 1 != count:
             raise UsageError(
                 f"the Slurm array is not evenly spaced ({count} tasks from {first} to {last}), so that task {task} "
-                "cannot tell its share; give --shard, or an array such as 0-3 or 0-6:2."
+                "cannot compute its share; give --shard, or an array such as 0-3 or 0-6:2."
             )
         return Shard((task - first) // step, count, "SLURM_ARRAY_TASK_ID/SLURM_ARRAY_TASK_COUNT")
     return Shard()
 
 
 def _numbers(variables: Mapping[str, str], wanted: Mapping[str, int | None]) -> dict[str, int]:
-    """Variables as numbers, those that are not there by their defaults. Raises UsageError."""
+    """Variables as numbers, with defaults for missing ones. Raises UsageError for others than numbers."""
     found = {}
     for name, default in wanted.items():
         text = variables.get(name, "" if default is None else str(default))

@@ -14,7 +14,7 @@ from torch import Tensor
 from convlstm_cli.files import replacing
 from convlstm_cli.reporting.charts import INK
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.writer import open_writer
+from convlstm_cli.video.writers import open_writer
 
 FOLDER = "spread"
 """Folder of the pictures, below that of the forecast."""

@@ -1,7 +1,7 @@
 """Videos decoded once, at the model's size, into files that are mapped into memory.
 
 An entry is a pair of files in one folder: KEY.frames, the bytes of a uint8 array (T, H, W, C), and KEY.json,
-what is known of the video. The key names the source's path and the geometry, so a source that has changed
+what is known about the video. The key names the source's path and the geometry, so a source that has changed
 is decoded again into its old entry.
 """
 
@@ -17,10 +17,11 @@ from convlstm_cli.errors import OutputError
 from convlstm_cli.files import replacing, resolved, write_text, writing
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.reader import list_images, open_video, reading
+from convlstm_cli.video.readers import open_video, source_files
+from convlstm_cli.video.readers.base import reading
 
 LAYOUT = 1
-"""Raise it when entries change their meaning: older ones are then decoded again."""
+"""Version of the entries. A higher one makes older entries be decoded again."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class Entry:
     fingerprint: str
     """Changes with the sizes and times of the source's files."""
     digest: str
-    """Of all frames at the model's size; equal for two videos only if they show the same."""
+    """Hash of all frames at the model's size; equal for two videos only if they show the same frames."""
     frames: int
     height: int
     width: int
@@ -48,7 +49,7 @@ class Entry:
 
     @classmethod
     def load(cls, path: Path) -> Self | None:
-        """An entry from its .json; None if it is missing or unusable, or its frames are not all there."""
+        """Reads an entry from its .json; None if that is missing or unusable, or some of its frames are missing."""
         try:
             content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
             entry = cls(**content)
@@ -59,7 +60,7 @@ class Entry:
 
 
 def data_file(path: Path) -> Path:
-    """The file of an entry's frames, from that of its .json."""
+    """The file that holds an entry's frames, given that of its .json."""
     return path.with_suffix(".frames")
 
 
@@ -73,17 +74,17 @@ def map_frames(path: Path, entry: Entry) -> Frame:
 
 
 def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Path, Entry]:
-    """The entry of a video in `folder` and its .json, decoding the video if it is new or has changed.
+    """Returns a video's entry in `folder` and its .json; decodes the video if it is new or has changed.
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
-    fingerprint = fingerprint_of(source)  # first, as it finds out whether there is anything
+    fingerprint = fingerprint_of(source)  # first, since it raises InputError where there is nothing
     key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry)])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
         try:
-            # An entry without its .json is none, so that a kill in here leaves no frames under another video's name.
+            # An entry without its .json is ignored, so a kill in here leaves no frames under another video's name.
             with writing(path):
                 path.unlink(missing_ok=True)
             with replacing(data_file(path)) as partial:
@@ -98,9 +99,9 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
 
 
 def fingerprint_of(source: Path) -> str:
-    """Changes with the size or time of any file of the source. Raises InputError."""
+    """A hash that changes with the size or time of any file of the source. Raises InputError."""
     with reading(source):
-        files = list_images(source) if source.is_dir() else [source]
+        files = source_files(source)
     states = []
     for file in files:
         with reading(file):
@@ -109,7 +110,7 @@ def fingerprint_of(source: Path) -> str:
 
 
 def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: str) -> Entry:
-    """Streams a video to disk, as grey if no frame has colour."""
+    """Decodes a video into a file, with one channel if no frame has colour."""
     frames, grey, digest = 0, True, hashlib.sha256()
     with open_video(source) as video, partial.open("wb") as file:
         for frame in video:
@@ -138,7 +139,7 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: s
 
 
 def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry) -> None:
-    """Both may be one file, since what is written never comes up to what is read."""
+    """Writes RGB frames as grey ones. Both may be the same file: reading stays ahead of writing."""
     shape = geometry.height, geometry.width, 3
     while content := wide.read(geometry.height * geometry.width * 3):
         narrow.write(to_channels(np.frombuffer(content, np.uint8).reshape(shape), 1).tobytes())

@@ -1,4 +1,4 @@
-"""A folder of videos: what is in it, what cannot be used, and every frame at the model's size."""
+"""The videos of a folder: which can be used, which cannot and why, and all frames at the model's size."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,9 @@ from convlstm_cli.files import cache_folder, printable, sweep, unique
 from convlstm_cli.video.cache import Entry, decode_once, map_frames
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.reader import VIDEO_SUFFIXES, cut_off, is_image_sequence, reading
+from convlstm_cli.video.readers import video_suffixes
+from convlstm_cli.video.readers.base import cut_off, reading
+from convlstm_cli.video.readers.images import is_image_sequence
 from convlstm_cli.video.split import Segment, Split, split
 
 __all__ = [
@@ -28,10 +30,10 @@ __all__ = [
 
 WRITTEN = ("forecast.json", "comparison.json", "evaluation.json", "metrics.jsonl", "resume.pt")
 """A folder with one of these files is a forecast, a comparison, an evaluation or a run. Searching a working directory
-passes it over: it holds frames of test videos, which would become training videos of the next run."""
+skips it: it holds frames of test videos, which would become training videos of the next run."""
 
-MOST_TOLD = 20
-"""Problems that are listed where no video can be used."""
+MOST_LISTED = 20
+"""Problems that the message lists where no video can be used."""
 
 OnVideo = Callable[[str, int, int], None]
 """Called before a video is decoded, with its name, its position (the first is 1) and the number of videos."""
@@ -53,12 +55,12 @@ class Video:
     grey: bool
     """Whether no frame has colour."""
     declared_frames: int | None
-    """Frames that the source says it has; None where it says nothing sensible."""
+    """Number of frames that the source declares; None where it declares none or an absurd one."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A video that cannot be used, or not all of it, and why."""
+    """A video that cannot be used, or only in part, and why."""
 
     path: Path
     reason: str
@@ -79,13 +81,13 @@ class Library:
         return 1 if all(video.grey for video in self.videos) else 3
 
     def digest(self, name: str) -> str:
-        """Of all frames of a video; equal for two videos only if they show the same."""
+        """Hash of all frames of a video; equal for two videos only if they show the same frames."""
         return self.entries[name][1].digest
 
     def cut_off(self) -> list[Problem]:
-        """Videos that are used and give far fewer frames than they declare."""
-        told = ((video.path, cut_off(video.frames, video.declared_frames)) for video in self.videos)
-        return [Problem(path, reason) for path, reason in told if reason is not None]
+        """Warnings about videos that are used and have far fewer frames than they declare."""
+        warnings = ((video.path, cut_off(video.frames, video.declared_frames)) for video in self.videos)
+        return [Problem(path, warning) for path, warning in warnings if warning is not None]
 
     def frames(self, name: str) -> Frame:
         """All frames of a video, a read-only memory map (T, H, W, C) uint8, C = 1 if the video is grey, else 3.
@@ -105,8 +107,8 @@ def index(
 ) -> Library:
     """Decodes every video below `paths` to the geometry's size, once: later calls find it in `cache_dir`.
 
-    Broken videos, those with fewer than `min_frames` frames, and those that show frame by frame the same as an
-    earlier one become problems; the others work.
+    Broken videos, those with fewer than `min_frames` frames, and those whose frames are all the same as an earlier
+    video's become problems and stop nothing.
 
     Raises:
         InputError: a path that is not there, or no video that can be used.
@@ -183,12 +185,13 @@ def _walk(folder: Path, seen: set[Path], *, given: bool = False) -> Iterable[Pat
         yield folder
     with reading(folder):
         entries = natsorted(sorted(folder.iterdir(), key=_name), key=_name)
+    suffixes = video_suffixes()
     for entry in entries:
         if entry.name.startswith("."):
             continue
         if entry.is_dir():
             yield from _walk(entry, seen)
-        elif entry.suffix.lower() in VIDEO_SUFFIXES:
+        elif entry.suffix.lower() in suffixes:
             yield entry
 
 
@@ -206,6 +209,6 @@ def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str
     where = ", ".join(map(str, paths))
     if not problems:
         return f"{where}: holds no videos; give a folder of video files, image folders or .npy arrays."
-    reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:MOST_TOLD])
-    more = f"\n  and {len(problems) - MOST_TOLD} more" if len(problems) > MOST_TOLD else ""
+    reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:MOST_LISTED])
+    more = f"\n  and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""
     return f"{where}: holds no video that can be used:{reasons}{more}"

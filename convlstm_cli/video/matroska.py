@@ -1,6 +1,6 @@
-"""The ids in WebM and Matroska files.
+"""Makes the ids in WebM and Matroska files the same in every file.
 
-FFmpeg draws them at random, and its option against that is out of OpenCV's reach.
+FFmpeg draws them at random, and OpenCV cannot pass on its option against that.
 """
 
 import zlib
@@ -9,13 +9,13 @@ from typing import BinaryIO
 
 SEGMENT = 0x18538067
 PARENTS = frozenset({0x1549A966, 0x1654AE6B, 0xAE, 0x1254C367, 0x7373, 0x63C0})
-"""Info, Tracks, TrackEntry, Tags, Tag and Targets: what has ids in it, directly or further down."""
+"""Info, Tracks, TrackEntry, Tags, Tag and Targets: the elements that contain ids, directly or further down."""
 IDS = frozenset({0x73A4, 0x73C5, 0x63C5})
 """SegmentUID, TrackUID, and the TrackUID that a tag is about."""
 CHECKSUM = 0xBF
 """CRC-32 of what follows it in its parent."""
 LONGEST_HEAD = 12
-"""Bytes of an element's kind and size at most."""
+"""Most bytes of an element's kind and size together."""
 
 
 def settle_ids(path: Path) -> None:
@@ -75,5 +75,5 @@ def _head(content: bytes | bytearray, start: int) -> tuple[int, int, int]:
 
 
 def _length(first: int) -> int:
-    """Bytes of a number, which the zeros before the first one of its first byte tell."""
+    """Bytes of a number: as many as the bits of its first byte up to the first 1."""
     return 9 - first.bit_length()

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from helpers import moving_square
-from test_predict import Notes, lively, make_run, one
+from prediction import Notes, lively, make_run, one
 from typer.testing import CliRunner
 
 from convlstm_cli import predict as prediction
@@ -21,15 +21,9 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.shards import Shard
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 CONFIG = PredictConfig(at=9, formats=("png", "npy"))
-
-
-@pytest.fixture
-def video(tmp_path: Path) -> Path:
-    path = tmp_path / "square.npy"
-    np.save(path, moving_square(12, seed=3))
-    return path
 
 
 @pytest.fixture
@@ -101,9 +95,16 @@ def forget_the_origin(place: Path) -> None:
     path.write_text(json.dumps(record))
 
 
+def damage_the_scores(place: Path) -> None:
+    path = place / "out/square/forecast.json"
+    record = json.loads(path.read_text())
+    record["scores"]["model"]["by_lead_time"] = 7
+    path.write_text(json.dumps(record))
+
+
 CHANGES = (
     *(touch, lengthen, train_on, fit_otherwise, lose_a_frame, cut_a_file),
-    *(damage_the_record, nest_the_record, forget_the_origin),
+    *(damage_the_record, nest_the_record, forget_the_origin, damage_the_scores),
 )
 
 
@@ -155,7 +156,7 @@ def folder(tmp_path: Path) -> Path:
     return videos
 
 
-ALL = PredictConfig(at=9, formats=("png", "webm", "mp4", "gif", "lossless", "npy"))
+ALL = PredictConfig(at=9, formats=tuple(OUTPUT_FORMATS))
 
 
 def test_four_shards_are_one_call_byte_for_byte(folder: Path, run: Run, tmp_path: Path) -> None:
@@ -218,10 +219,10 @@ def test_a_shard_that_was_stopped_goes_on(
 
 
 def forecast(*arguments: object, **environment: str) -> dict[str, Any]:
-    """What `predict --json` gives, and in `notes` what it tells."""
-    told = CliRunner().invoke(app, ["predict", *map(str, arguments), "--json"], env=environment)
-    assert told.exit_code == 0, told.stderr
-    return {**json.loads(told.stdout), "notes": told.stderr}
+    """The result of `predict --json`, and in `notes` what it writes to stderr."""
+    done = CliRunner().invoke(app, ["predict", *map(str, arguments), "--json"], env=environment)
+    assert done.exit_code == 0, done.stderr
+    return {**json.loads(done.stdout), "notes": done.stderr}
 
 
 def test_processes_share_the_inputs_and_count_what_they_keep(folder: Path, run: Run, tmp_path: Path) -> None:
@@ -235,5 +236,6 @@ def test_processes_share_the_inputs_and_count_what_they_keep(folder: Path, run: 
     assert (second["shard"], len(second["forecasts"]), second["kept"]) == ("1/2", 2, 0)
     every = forecast(*command, "--shard", "0/1", **array)
     assert (every["shard"], len(every["forecasts"]), every["kept"]) == ("0/1", 5, 5)
-    assert "kept 5 forecasts" in every["notes"]
+    assert f"kept 5 forecasts in {tmp_path / 'out'}: " in every["notes"]
+    assert "unchanged" in every["notes"]
     assert "wrote" not in every["notes"]

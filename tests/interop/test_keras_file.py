@@ -16,7 +16,7 @@ from convlstm_cli.interop.keras_file import layer_names, read_layer
 
 h5py = pytest.importorskip("h5py")
 
-GOLDEN = Path(__file__).parent / "nn" / "golden"
+GOLDEN = Path(__file__).parents[1] / "nn" / "golden"
 MODELS = sorted(GOLDEN.glob("saved-*.keras"))
 KERAS2, KERAS3 = MODELS
 NAMES = ["first", "inner/deep"]

@@ -5,7 +5,7 @@ import torch
 
 from convlstm_cli.reporting.pictures import encode, strip, to_image, write_strip
 from convlstm_cli.video.opencv import cv2
-from convlstm_cli.video.reader import open_video
+from convlstm_cli.video.readers import open_video
 
 
 def test_frames_become_pictures_with_colours_in_place() -> None:

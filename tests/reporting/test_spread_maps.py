@@ -8,7 +8,7 @@ from torch import Tensor
 
 from convlstm_cli.reporting.spread_maps import NOT_FORECAST, SATURATED, SCALES, SpreadMaps
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.reader import open_video
+from convlstm_cli.video.readers import open_video
 
 
 def first_column_is_padding(level: Frame) -> tuple[Frame, npt.NDArray[np.bool_]]:

@@ -1,16 +1,13 @@
 """Frames and files that the tests of convlstm_cli.video share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from video_helpers import MakeFrames, MakeVideo, write
 
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.writer import FORMATS, open_writer
-
-MakeFrames = Callable[..., list[Frame]]
-MakeVideo = Callable[..., Path]
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +41,6 @@ def make_video(make_frames: MakeFrames) -> MakeVideo:
 
     def make(path: Path, kind: str, frames: Sequence[Frame] | None = None, **made: int) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
-        target = path if FORMATS[kind] == "" else path.with_suffix(FORMATS[kind])
-        with open_writer(target, kind, 10.0) as writer:
-            for frame in frames if frames is not None else make_frames(**made):
-                writer.write(frame)
-        return target
+        return write(path, kind, frames if frames is not None else make_frames(**made))
 
     return make

@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from video_helpers import MakeVideo
 
 from convlstm_cli.video.clips import ClipDataset, Windows
 from convlstm_cli.video.colour import to_channels
@@ -15,7 +16,7 @@ from convlstm_cli.video.library import Library, Segment, index
 
 
 @pytest.fixture
-def library(tmp_path: Path, make_video) -> Library:
+def library(tmp_path: Path, make_video: MakeVideo) -> Library:
     make_video(tmp_path / "data" / "colour", "npy", count=12, height=16, width=24)
     make_video(tmp_path / "data" / "grey", "npy", count=9, height=16, width=24, channels=1)
     return index([tmp_path / "data"], FrameGeometry(16, 24))

@@ -1,19 +1,22 @@
+from typing import get_args
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.video.config import Fit
 from convlstm_cli.video.geometry import FrameGeometry, parse_size, resize
 
-FITS = st.sampled_from(["pad", "crop", "stretch"])
+FITS = st.sampled_from(get_args(Fit))
 SIDES = st.integers(16, 40)
 SOURCE_SIDES = st.integers(1, 90)
 CHANNELS = st.sampled_from([1, 3])
 
 
 @given(SIDES, SIDES, FITS, CHANNELS)
-def test_equal_sizes_change_nothing(height: int, width: int, fit, channels: int) -> None:
+def test_equal_sizes_change_nothing(height: int, width: int, fit: Fit, channels: int) -> None:
     frame = np.random.default_rng(0).integers(0, 256, (height, width, channels), np.uint8)
     geometry = FrameGeometry(height, width, fit)
     np.testing.assert_array_equal(geometry.fit_frame(frame), frame)
@@ -22,19 +25,20 @@ def test_equal_sizes_change_nothing(height: int, width: int, fit, channels: int)
 
 @given(SIDES, SIDES, SOURCE_SIDES, SOURCE_SIDES, FITS, CHANNELS)
 def test_every_size_comes_and_goes(
-    height: int, width: int, source_height: int, source_width: int, fit, channels
+    height: int, width: int, source_height: int, source_width: int, fit: Fit, channels: int
 ) -> None:
     geometry = FrameGeometry(height, width, fit)
     source = np.full((source_height, source_width, channels), 200, np.uint8)
     fitted = geometry.fit_frame(source)
-    assert (fitted.shape, fitted.dtype) == ((height, width, channels), np.uint8)
+    assert fitted.shape == (height, width, channels)
+    assert fitted.dtype == np.uint8
     restored = geometry.restore(fitted, source_height, source_width, background=source)
     # A flat frame comes back exactly if the padding is cut where it was added: black would show at its edge.
     np.testing.assert_array_equal(restored, source)
 
 
 @given(st.integers(2, 5), FITS)
-def test_enlarged_frames_come_back(factor: int, fit) -> None:
+def test_enlarged_frames_come_back(factor: int, fit: Fit) -> None:
     rows, columns = np.mgrid[:16, :24]
     source = (5 * rows + 4 * columns)[..., None].astype(np.uint8)
     geometry = FrameGeometry(16 * factor, 24 * factor, fit)

@@ -1,15 +1,17 @@
 from pathlib import Path
 
 import pytest
+from video_helpers import FILE_FORMATS, MakeFrames
 
 from convlstm_cli.video import matroska
-from convlstm_cli.video.reader import open_video
-from convlstm_cli.video.writer import FORMATS, open_writer
+from convlstm_cli.video.formats import OUTPUT_FORMATS
+from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.writers import open_writer
 
 
-@pytest.mark.parametrize("kind", [kind for kind in FORMATS if kind != "png"])
-def test_equal_frames_give_equal_files(tmp_path: Path, make_frames, kind: str) -> None:
-    paths = [tmp_path / name / f"video{FORMATS[kind]}" for name in "ab"]
+@pytest.mark.parametrize("kind", FILE_FORMATS)
+def test_equal_frames_give_equal_files(tmp_path: Path, make_frames: MakeFrames, kind: str) -> None:
+    paths = [tmp_path / name / f"video{OUTPUT_FORMATS[kind].suffix}" for name in "ab"]
     for path in paths:
         with open_writer(path, kind, 10.0) as writer:
             for frame in make_frames(9):
@@ -21,10 +23,10 @@ def test_equal_frames_give_equal_files(tmp_path: Path, make_frames, kind: str) -
 
 @pytest.mark.parametrize("kind", ["webm", "lossless"])
 def test_nothing_but_ids_and_their_checksums_is_changed(
-    tmp_path: Path, make_frames, monkeypatch: pytest.MonkeyPatch, kind: str
+    tmp_path: Path, make_frames: MakeFrames, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr("convlstm_cli.video.writer.settle_ids", lambda _path: None)
-    path = tmp_path / f"video{FORMATS[kind]}"
+    monkeypatch.setattr("convlstm_cli.video.writers.opencv_video.settle_ids", lambda _path: None)
+    path = tmp_path / f"video{OUTPUT_FORMATS[kind].suffix}"
     with open_writer(path, kind, 10.0) as writer:
         for frame in make_frames(4):
             writer.write(frame)

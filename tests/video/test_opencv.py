@@ -17,8 +17,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.reader import open_video
-from convlstm_cli.video.writer import open_writer
+from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.writers import open_writer
 folder = Path(sys.argv[1])
 for format, suffix in (("webm", "webm"), ("mp4", "mp4"), ("lossless", "mkv")):
     with open_writer(folder / f"a.{suffix}", format, 10.0) as writer:

@@ -1,26 +1,12 @@
-import itertools
-import math
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from convlstm_cli.compute.device import choose as choose_device
-from convlstm_cli.errors import UsageError
-from convlstm_cli.forecasting import tiling
 from convlstm_cli.forecasting.inference import forecast_chunks, to_float
-from convlstm_cli.forecasting.tiling import (
-    Tiling,
-    choose,
-    cut,
-    default_overlap,
-    forecast_tiles,
-    inference_memory,
-    smaller,
-)
+from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
+from convlstm_cli.forecasting.tiling.plan import Tiling, choose, cut
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 
 # One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
@@ -110,96 +96,12 @@ def test_odd_sides_are_extended_by_their_edge_and_cut_off(tmp_path: Path) -> Non
     assert tiled(cut(21, 33, 16, 4, 2), frames, tmp_path).shape[-2:] == (21, 33)
 
 
-@settings(max_examples=60, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 300), st.integers(1, 8), st.integers(1, 30), st.floats(0, 1), st.booleans())
-def test_blending_weights_sum_to_one(
-    height: int, width: int, patch: int, patches: int, share: float, whole: bool
-) -> None:
-    overlap = int(share * (patches // 2)) * patch
-    tiles = cut(height, width, None if whole else patches * patch, overlap, patch)
-    total = torch.zeros(height, width)
-    for rows, columns in tiles:
-        assert rows.start % patch == columns.start % patch == 0
-        assert (rows.stop - rows.start, columns.stop - columns.start) == tiles.size
-        weights = rows.weights[:, None] * columns.weights
-        assert weights.min() >= 0
-        total[rows.start : rows.stop, columns.start : columns.stop] += weights
-    torch.testing.assert_close(total, torch.ones_like(total), rtol=0, atol=1e-6)
-    assert all(side % patch == 0 for side in tiles.size)
-    assert whole or max(tiles.size) <= patches * patch
-    for axis in (tiles.rows, tiles.columns):
-        assert all(one.stop - other.start >= overlap for one, other in itertools.pairwise(axis))
-
-
-# Which tiles are taken
-
-
-def test_a_frame_that_fits_is_not_cut() -> None:
-    held, working = inference_memory(LOCAL, 512, 512, 2, 8)
-    assert choose(LOCAL, 512, 512, 2, 8, memory=10 * (held + working)).count == 1
-    assert choose(LOCAL, 512, 512, 2, 8, memory=None).count == 1
-
-
-def test_less_memory_means_smaller_tiles_and_in_the_end_one_after_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(tiling, "FRAME_COPIES", 0)
-    held, working = inference_memory(LOCAL, 512, 512, 2, 8)
-    sides, orders = [], []
-    for share in (2.0, 1.2, 0.9, 0.4):
-        tiles = choose(LOCAL, 512, 512, 2, 8, memory=int(share * (held + working) + 512 * 512 * 66 / tiling.SHARE))
-        sides.append(max(tiles.size))
-        orders.append(tiles.one_by_one)
-        taken, needed = inference_memory(LOCAL, *tiles.size, 2, 8)
-        assert taken * (1 if tiles.one_by_one else tiles.count) + needed <= share * (held + working)
-    assert sides == sorted(sides, reverse=True)
-    assert sides[0] == 512
-    assert sides[-1] < 512
-    assert choose(LOCAL, 512, 512, 2, 8, memory=1).one_by_one  # the smallest there are, in the hope that it works
-    assert orders == sorted(orders)
-
-
-def test_what_is_expected_grows_with_the_pixels_and_with_the_states() -> None:
-    held, working = inference_memory(LOCAL, 128, 128, 2, 8)
-    more, most = inference_memory(LOCAL, 128, 256, 2, 8)
-    assert more == pytest.approx(2 * held, rel=0.05)
-    assert most == pytest.approx(2 * working, rel=0.05)
-    states = 2 * 3 * 64 * 64 * 4
-    planes = 2 + 2 + 2 + 8  # the last frame twice, its motion, how far it is moved, and the last piece
-    assert held == pytest.approx(states + planes * 128 * 128 * 4, rel=0.05)
-
-
-def test_a_tile_that_is_asked_for_is_taken() -> None:
-    tiles = choose(LOCAL, 100, 100, 2, 8, tile=41, overlap=10)
-    assert max(tiles.size) <= 40
-    assert tiles.count > 4
-    assert min(one.stop - other.start for one, other in zip(tiles.rows, tiles.rows[1:], strict=False)) >= 10
-    assert not tiles.one_by_one
-    assert choose(LOCAL, 100, 100, 2, 8, tile=40, memory=1).one_by_one
-    with pytest.raises(UsageError, match=r"--tile-overlap is 30 .* at most half of that, 20"):
-        choose(LOCAL, 100, 100, 2, 8, tile=40, overlap=30)
-    with pytest.raises(UsageError, match=r"--tile is 16; .* patch of 32 pixels"):
-        choose(ForecasterConfig(64, 64, 1, patch_size=32), 100, 100, 2, 8, tile=16)
-
-
-def test_the_overlap_grows_with_what_a_step_sees() -> None:
-    assert default_overlap(LOCAL) == 32
-    assert default_overlap(ForecasterConfig(64, 64, 1)) == 48
-    assert default_overlap(ForecasterConfig(64, 64, 1, kernel_size=5)) == 96
-
-
-def test_a_smaller_tile_is_smaller_and_fits() -> None:
-    whole = choose(LOCAL, 512, 512, 2, 8)
-    side = smaller(whole, LOCAL, 2, 8, None)
-    assert side == math.floor(512 / math.sqrt(2)) // 2 * 2
-    held, working = inference_memory(LOCAL, 512, 512, 2, 8)
-    assert 16 <= smaller(whole, LOCAL, 2, 8, (held + working) // 8) < side
-
-
 def test_an_abandoned_forecast_leaves_no_file(tmp_path: Path) -> None:
     parts = cut(40, 40, 24, 8, 2)
-    pieces: Iterator[torch.Tensor] = forecast_tiles(
+    pieces = forecast_tiles(
         network(), clip(40, 40), 4, 2, CPU, Tiling(parts.rows, parts.columns, True), tmp_path / "spool"
     )
     next(pieces)
     assert (tmp_path / "spool").exists()
-    pieces.close()  # type: ignore[attr-defined]
+    pieces.close()
     assert not (tmp_path / "spool").exists()

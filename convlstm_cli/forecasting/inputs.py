@@ -1,0 +1,64 @@
+"""The inputs of a prediction: the videos behind paths, and the name of each one's folder."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from convlstm_cli.errors import ConvLSTMError, InputError
+from convlstm_cli.files import unique
+from convlstm_cli.video.library import find_videos
+
+LONGEST_NAME = 150
+"""Bytes of the name of a forecast's folder. A system allows 255, of which numbers and suffixes take some."""
+
+Unusable = tuple[Path, ConvLSTMError]
+"""An input that cannot be used, and why."""
+
+
+def find_inputs(inputs: Sequence[str | Path]) -> list[Path | Unusable]:
+    """The videos behind paths, each once; a path that cannot be used stands beside its error."""
+    sources: list[Path | Unusable] = []
+    for entry in map(Path, inputs):
+        try:
+            found = [path for _, path in find_videos([entry])]
+            if not found:
+                raise InputError(
+                    f"{entry}: holds no videos; give videos, image folders, .npy arrays or folders of them."
+                )
+            sources += found
+        except ConvLSTMError as error:
+            sources.append((entry, error))
+    return list(dict.fromkeys(sources))
+
+
+def path_of(source: Path | Unusable) -> Path:
+    """The path of an input, usable or not."""
+    return source if isinstance(source, Path) else source[0]
+
+
+def output_names(sources: Sequence[Path]) -> dict[Path, str]:
+    """A folder name for each video: its stem, with the suffix and then a number where several share the stem."""
+    stems = Counter(map(_key, sources))
+    names: dict[Path, str] = {}
+    taken: set[str] = set()
+    for source in sources:
+        name = _stem(source) if stems[_key(source)] == 1 else _name(source).replace(".", "_")
+        name = "".join(letter if letter.isprintable() else "_" for letter in name)
+        name = name.encode()[:LONGEST_NAME].decode(errors="ignore")  # UTF-8 only, since OpenCV opens no other names
+        names[source] = unique(name, lambda candidate: candidate.casefold() in taken)
+        taken.add(names[source].casefold())
+    return names
+
+
+def _key(source: Path) -> str:
+    """Equal for two stems that a file system without capitals takes for one."""
+    return _stem(source).casefold()
+
+
+def _stem(source: Path) -> str:
+    return Path(_name(source)).stem or "video"
+
+
+def _name(source: Path) -> str:
+    """The last part of a path; for "." and "..", which have none, that of the folder that they mean."""
+    return source.name if source.name not in ("", "..") else source.resolve().name

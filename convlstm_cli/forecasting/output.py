@@ -1,0 +1,58 @@
+"""Writes the frames of a forecast in every format that is asked for, in a thread of its own."""
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from convlstm_cli.compute.background import in_background
+from convlstm_cli.forecasting.look import Look
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.formats import OUTPUT_FORMATS
+from convlstm_cli.video.writers import open_writer
+from convlstm_cli.video.writers.base import FrameWriter
+
+WAITING = 8
+"""Frames that may wait to be written: few for memory, enough that computing and writing overlap."""
+SCORED = Path("scored", "truth-and-forecast")
+"""Stem of what a scored forecast adds; in a folder of its own, so that the frames beside it stay an image sequence."""
+
+
+@contextlib.contextmanager
+def writing_forecast(
+    folder: Path, look: Look, formats: Sequence[str], fps: float, *, scored: bool
+) -> Iterator[Callable[[Frame, Frame | None], None]]:
+    """Yields a function that takes each frame of the forecast, and the true frame where that is known.
+
+    It hands them to a thread, which writes the forecast in each format and, where `scored`, also the truth beside the
+    forecast, in the formats that are one file. All files are complete when the block ends well.
+
+    Raises OutputError where a file cannot be written.
+    """
+    with contextlib.ExitStack() as stack:
+        alone = _open(stack, folder / "forecast", formats, fps)
+        files = [name for name in formats if not OUTPUT_FORMATS[name].is_folder]
+        both = _open(stack, folder / SCORED, files, fps) if scored else []
+
+        def write(frame: Frame, true: Frame | None) -> None:
+            frame = look.forecast(frame)
+            for writer in alone:
+                writer.write(frame)
+            if both and true is not None:
+                beside = np.hstack((look.coloured(true), frame))
+                for writer in both:
+                    writer.write(beside)
+
+        # Entered last, so that the thread has ended before a writer is closed.
+        yield stack.enter_context(in_background(write, ahead=WAITING))
+
+
+def _open(stack: contextlib.ExitStack, stem: Path, formats: Sequence[str], fps: float) -> list[FrameWriter]:
+    """A writer for each format: to `stem` with the format's suffix, or into the folder of `stem`."""
+    writers = []
+    for name in formats:
+        output_format = OUTPUT_FORMATS[name]
+        path = stem.parent if output_format.is_folder else stem.with_suffix(output_format.suffix)
+        writers.append(stack.enter_context(open_writer(path, name, fps)))
+    return writers

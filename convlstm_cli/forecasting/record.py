@@ -1,0 +1,108 @@
+"""forecast.json: the record of a forecast, which makes its folder a forecast."""
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from convlstm_cli.files import replacing
+from convlstm_cli.forecasting.config import PredictConfig
+
+RECORD = "forecast.json"
+"""Name of the file."""
+LEFT_OUT = ("run", "members", "tiles")
+"""Entries that the file lacks where they do not apply."""
+
+
+@dataclass(frozen=True)
+class SourceState:
+    """A source, as it was when it was read."""
+
+    path: str
+    fingerprint: str
+    """As `video.cache.fingerprint_of` computes it."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """All that a forecast depends on; equal for two forecasts only if they are the same."""
+
+    input: SourceState
+    networks: tuple[str, ...]
+    """Digests of the members, in order."""
+    settings: dict[str, Any]
+    """The options of `PredictConfig` that change a forecast, as JSON holds them."""
+    versions: dict[str, str]
+    """Versions of the libraries that compute and write."""
+
+
+@dataclass(frozen=True)
+class Contents:
+    """How much a forecast's folder holds, without its record and hidden files."""
+
+    files: int
+    bytes: int
+
+    @classmethod
+    def of(cls, folder: Path) -> "Contents":
+        """Counts the files of a folder and their bytes."""
+        sizes = [
+            path.stat().st_size
+            for path in folder.rglob("*")
+            if path.name != RECORD and not path.name.startswith(".") and path.is_file()
+        ]
+        return cls(len(sizes), sum(sizes))
+
+
+@dataclass(frozen=True)
+class TilesRecord:
+    """The tiles of one network."""
+
+    count: int
+    size: tuple[int, ...]
+    """Height and width of a tile in pixels."""
+
+
+@dataclass(frozen=True)
+class SpreadRecord:
+    """How far the members of an ensemble lie apart, and what its pictures show."""
+
+    full_scale: float
+    """Standard deviation that the brightest colour stands for."""
+    colour_map: str
+    by_lead_time: tuple[float, ...]
+    """Root mean square of the spread over each frame."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastRecord:
+    """What forecast.json holds: neither its own path nor a date, so that equal forecasts are equal byte for byte."""
+
+    source: str
+    first_input_frame: int
+    last_input_frame: int
+    frames: int
+    fps: float
+    scores: dict[str, Any] | None
+    """As `KnownScores.to_dict` makes them."""
+    native_size: bool
+    spread: SpreadRecord | None
+    run: str | None = None
+    """Folder of the run; None for an ensemble."""
+    members: tuple[str, ...] | None = None
+    """Folders of an ensemble's runs."""
+    tiles: tuple[TilesRecord, ...] | None = None
+    """Tiles of each network; None where frames are brought to the trained size."""
+    settings: PredictConfig
+    made_from: Origin
+    holds: Contents
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entries of forecast.json."""
+        return {name: value for name, value in asdict(self).items() if value is not None or name not in LEFT_OUT}
+
+    def write(self, folder: Path) -> None:
+        """Writes forecast.json into the folder of the forecast, whose other files are all there."""
+        with replacing(folder / RECORD) as path, path.open("w", encoding="utf-8") as file:
+            json.dump(self.to_dict(), file, indent=2)  # streamed: as one text it would grow with the horizon
+            file.write("\n")

@@ -1,0 +1,125 @@
+"""The forecasts of one or several networks in pieces, at their own size or, in tiles, at the source's."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from torch import Tensor
+
+from convlstm_cli.compute import device
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.memory import is_out_of_memory
+from convlstm_cli.errors import InputError, UsageError
+from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
+from convlstm_cli.forecasting.inference import forecast_chunks, to_float
+from convlstm_cli.forecasting.tiling import plan
+from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
+from convlstm_cli.forecasting.tiling.plan import Tiling
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.progress import Progress
+from convlstm_cli.runs.run import Run
+from convlstm_cli.settings import MIN_SIDE
+
+CHUNK = 8
+"""Frames computed at a time: few for memory, enough to lose no time between chunks."""
+
+
+def check_any_size(runs: Sequence[Run]) -> None:
+    """Raises UsageError for a network that is made for one size of frames."""
+    for run in runs:
+        model = run.model_config
+        if model.peephole == "full":
+            raise UsageError(
+                f"--native-size: {run.folder} has --peephole full, weights for each position of frames of "
+                f"{model.height}x{model.width}, and works at no other size; leave --native-size out, or use a run "
+                "with --peephole channel or none."
+            )
+
+
+def plan_tilings(
+    source: Path,
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    config: PredictConfig,
+    compute: Compute,
+    progress: Progress,
+) -> list[Tiling]:
+    """Chooses the tiles in which each network forecasts `frames` (1, T, C, H, W) of the source's size.
+
+    Raises InputError for frames that are too small, and UsageError for tiles that --tile cannot have.
+    """
+    height, width = frames.shape[-2:]
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"{source}: is {height}x{width} pixels; --native-size needs {MIN_SIDE} at least, so leave it out."
+        )
+    memory = _free_for_each(models, compute)
+    tilings = [
+        plan.choose(
+            model.config,
+            height,
+            width,
+            min(frames.shape[1], model.config.input_frames),
+            CHUNK,
+            tile=config.tile,
+            overlap=config.tile_overlap,
+            memory=memory,
+        )
+        for model in models
+    ]
+    largest = max(tilings, key=lambda each: each.count)
+    if config.tile == "auto" and largest.count > 1:
+        height, width = largest.size
+        progress.note(f"{source}: is computed in {largest.count} tiles of {height}x{width} pixels, to fit into memory.")
+    return tilings
+
+
+def open_streams(
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    horizon: int,
+    compute: Compute,
+    tilings: Sequence[Tiling] | None,
+    folder: Path,
+) -> list[Iterator[Tensor]]:
+    """The forecast of each network, in pieces (1, n, C, H, W) float32 in [0, 1], computed as they are asked for.
+
+    `frames` are (1, T, C, H, W) uint8; each network reads the last ones. Tiles may need a file in `folder`.
+    """
+    streams = []
+    for index, model in enumerate(models):
+        seen = frames[:, -model.config.input_frames :]
+        if tilings is None:
+            streams.append(forecast_chunks(model, to_float(seen, compute.device), horizon, CHUNK, compute))
+        else:
+            spool = folder / f".tiles-{index}"
+            streams.append(forecast_tiles(model, seen, horizon, CHUNK, compute, tilings[index], spool))
+    return streams
+
+
+@contextlib.contextmanager
+def naming_a_smaller_tile(
+    source: Path, models: Sequence[EncoderForecaster], tilings: Sequence[Tiling] | None, compute: Compute
+) -> Iterator[None]:
+    """Turns an out-of-memory error of tiled forecasts into an InputError that names the --tile to try."""
+    try:
+        yield
+    except Exception as error:
+        if tilings is None or not is_out_of_memory(error):
+            raise
+        memory = _free_for_each(models, compute)
+        side = min(
+            plan.smaller(tiling, model.config, model.config.input_frames, CHUNK, memory)
+            for tiling, model in zip(tilings, models, strict=True)
+        )
+        height, width = max((tiling.size for tiling in tilings), key=max)
+        tried = f"{source}: takes more memory than there is, computed {height}x{width} pixels at a time"
+        if side < max(MIN_TILE, *(model.config.patch_size for model in models)):
+            raise InputError(f"{tried}; leave --native-size out.") from error
+        raise InputError(f"{tried}; try --tile {side}.") from error
+
+
+def _free_for_each(models: Sequence[EncoderForecaster], compute: Compute) -> int | None:
+    """Bytes that are free for each of the networks, which hold their states at the same time; None if not known."""
+    free = device.free_memory(compute.device)
+    return None if free is None else free // len(models)

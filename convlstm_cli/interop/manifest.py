@@ -1,0 +1,150 @@
+"""manifest.json: what a program that runs an exported network has to know."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
+from convlstm_cli.nn.config import ForecasterConfig
+
+MANIFEST = "manifest.json"
+FORMAT_VERSION = 1
+"""Version of the manifest; it goes up when an entry that is there changes its meaning."""
+FITS = {
+    "pad": "the frame keeps its aspect, is as large as fits, and is centred, with black (0) around it.",
+    "crop": "the frame keeps its aspect, and its centre fills the whole; what sticks out is cut away.",
+    "stretch": "each side is scaled by itself, so the aspect may change.",
+}
+RESIZE = (
+    "A side that shrinks is averaged by area, one that grows interpolated by cubics (OpenCV's INTER_AREA and "
+    "INTER_CUBIC), and the result rounded to 8 bits. Sizes are rounded to the nearest pixel, and an odd pixel of "
+    "padding or cropping goes to the bottom or right."
+)
+GREY = "0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601)"
+Shape = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class FramesEntry:
+    """The input of frames."""
+
+    name: str
+    layout: str
+    shape: Shape
+    dtype: str
+    range: tuple[float, float]
+    colour: str
+    from_bytes: str
+    fit: str
+    fit_rule: str
+    resize_rule: str
+    grey_rule: str
+
+
+@dataclass(frozen=True)
+class HorizonEntry:
+    """The input of the horizon."""
+
+    name: str
+    dtype: str
+    shape: Shape
+    least: int
+    trained: int
+
+
+@dataclass(frozen=True)
+class ForecastEntry:
+    """The output."""
+
+    name: str
+    layout: str
+    shape: Shape
+    dtype: str
+    range: tuple[float, float]
+    colour: str
+    to_bytes: str
+    restore_rule: str
+
+
+@dataclass(frozen=True)
+class CheckEntry:
+    """How far programs may differ from the network, and how far they do."""
+
+    tolerance: float
+    largest_difference: dict[str, float | None]
+    """By the name of the program; None where there was nothing to run it with."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What manifest.json says."""
+
+    format_version: int
+    run: str
+    versions: dict[str, str]
+    frames: FramesEntry
+    horizon: HorizonEntry
+    forecast: ForecastEntry
+    parameters: int
+    network: ForecasterConfig
+    test_scores: dict[str, Any] | None
+    """Means over all lead times, by system and metric."""
+    programs: Mapping[str, Any]
+    """The dataclass of each program that was written, by the program's name."""
+    check: CheckEntry
+
+    def to_dict(self) -> dict[str, Any]:
+        """The entries of manifest.json; each program is an entry of its own name."""
+        content = asdict(self)
+        check, programs = content.pop("check"), content.pop("programs")
+        return {**content, **programs, "check": check}
+
+
+def describe(
+    config: ForecasterConfig,
+    fit: str,
+    *,
+    run: str,
+    versions: dict[str, str],
+    parameters: int,
+    test_scores: dict[str, Any] | None,
+    programs: Mapping[str, Any],
+    check: CheckEntry,
+) -> Manifest:
+    """The manifest of a network whose frames are fitted to its size by `fit`, one of FITS."""
+    size = config.channels, config.height, config.width
+    dtype, limits, colour = "float32", (0.0, 1.0), "grey" if config.channels == 1 else "RGB"
+    return Manifest(
+        FORMAT_VERSION,
+        run,
+        versions,
+        FramesEntry(
+            name=FRAMES,
+            layout="batch, time (oldest first), channel, row (from the top), column (from the left)",
+            shape=("batch", config.input_frames, *size),
+            dtype=dtype,
+            range=limits,
+            colour=colour,
+            from_bytes="divide by 255",
+            fit=fit,
+            fit_rule=FITS[fit],
+            resize_rule=RESIZE,
+            grey_rule=GREY,
+        ),
+        HorizonEntry(name=HORIZON, dtype="int64", shape=(), least=1, trained=config.horizon),
+        ForecastEntry(
+            name=FORECAST,
+            layout="as frames; the first is the one after the last input frame",
+            shape=("batch", "horizon", *size),
+            dtype=dtype,
+            range=limits,
+            colour=colour,
+            to_bytes="multiply by 255 and round",
+            restore_rule="undo the fit: cut the padding away and resize to the source's size, where that is wanted",
+        ),
+        parameters,
+        config,
+        test_scores,
+        programs,
+        check,
+    )

@@ -1,0 +1,102 @@
+"""Scores of a forecast whose truth is known, beside those of copying the last frame."""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from torch import Tensor
+
+from convlstm_cli.forecasting.inference import to_float
+from convlstm_cli.runs.record import build
+from convlstm_cli.scoring.baselines import persistence
+from convlstm_cli.scoring.evaluation import MODEL, Evaluation
+from convlstm_cli.scoring.metrics import finite, mean, spread_skill
+from convlstm_cli.scoring.scores import PooledScores, Values, score
+
+PERSISTENCE = "persistence"
+"""Name of the baseline's scores in files."""
+
+
+@dataclass(frozen=True)
+class SpreadSkill:
+    """The spread-skill ratio of an ensemble; None where it has no finite value."""
+
+    by_lead_time: Values
+    mean: float | None
+    """Over all lead times."""
+
+
+@dataclass(frozen=True)
+class KnownScores:
+    """Scores of one forecast at the size that the network works at; of an ensemble, scores of its mean."""
+
+    skill: float | None
+    """1 - MSE / MSE of persistence, over all lead times."""
+    model: PooledScores
+    persistence: PooledScores
+    spread_skill: SpreadSkill | None = None
+    """For an ensemble only."""
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any]) -> "KnownScores":
+        """Reads what `to_dict` gave. Raises ValueError for anything else."""
+        return build(cls, content)
+
+    @property
+    def systems(self) -> dict[str, PooledScores]:
+        """The scores of the model and of persistence, by their names in files."""
+        return {MODEL: self.model, PERSISTENCE: self.persistence}
+
+    @property
+    def lead_times(self) -> int:
+        """Number of frames that are scored."""
+        return len(self.model.mse)
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON holds them; `spread_skill` only for an ensemble."""
+        content = {"skill": self.skill, **{name: scores.to_dict() for name, scores in self.systems.items()}}
+        return content if self.spread_skill is None else {**content, "spread_skill": asdict(self.spread_skill)}
+
+
+class KnownFuture:
+    """Scores a forecast as it is computed, against the frames that are known to have followed."""
+
+    def __init__(self, last: Tensor, members: int) -> None:
+        """`last` is the last input frame, (1, 1, C, H, W) uint8; `members` is the number of networks."""
+        self._last = last
+        self._members = members
+        self._variance: list[float] = []  # mean over the pixels of each lead time
+        self._evaluation = Evaluation()
+
+    def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None) -> None:
+        """Scores the lead times that follow.
+
+        Args:
+            forecast: (1, m, C, H, W) in [0, 1].
+            truth: (1, n, C, H, W) in [0, 1], n at most m; the first n lead times are scored.
+            spread: standard deviation over the members of an ensemble, like `forecast`.
+        """
+        copied = persistence(to_float(self._last, truth.device), 1)
+        # One after another, since SSIM takes two dozen times the memory of its arguments.
+        for lead in range(truth.shape[1]):
+            at = slice(lead, lead + 1)
+            self._evaluation.model.extend(score(forecast[:, at], truth[:, at]))
+            self._evaluation.persistence.extend(score(copied, truth[:, at]))
+            if spread is not None:
+                self._variance.append(float(spread[:, at].square().mean()))
+
+    def scores(self) -> KnownScores:
+        """Scores of all lead times so far, one at least."""
+        systems = self._evaluation.pooled()
+        return KnownScores(
+            finite(self._evaluation.skill),
+            systems[MODEL],
+            systems[PERSISTENCE],
+            self._spread_skill() if self._variance else None,
+        )
+
+    def _spread_skill(self) -> SpreadSkill:
+        errors, members = self._evaluation.model.mse, self._members
+        pairs = [*zip(self._variance, errors, strict=True), (mean(self._variance), mean(errors))]
+        *by_lead, overall = (finite(spread_skill(variance, error, members)) for variance, error in pairs)
+        return SpreadSkill(by_lead, overall)

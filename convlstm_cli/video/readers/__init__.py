@@ -1,0 +1,58 @@
+"""Readers of videos: one file for each kind of source, all in the one registry `READERS`.
+
+Owns how a path becomes frames; `open_video` picks the reader of a path. A further kind is a file with a `READER` and
+its entry here.
+May import the other files of video/ and the ground."""
+
+from pathlib import Path
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.registry import Registry
+from convlstm_cli.video.readers import array, images, opencv_file
+from convlstm_cli.video.readers.base import Reader, VideoReader, reading
+
+READERS = Registry("reader", (images.READER, array.READER, opencv_file.READER))
+
+
+def open_video(path: str | Path) -> VideoReader:
+    """Opens a video file of any container that OpenCV decodes, a folder of images, an image, or an .npy array.
+
+    Images of a folder are read in natural order (frame2 before frame10); hidden and other files are ignored.
+    Alpha is dropped. 16-bit pixels are scaled by 1/257, floats must lie in [0, 1] and are scaled by 255.
+    Arrays are (T, H, W) or (T, H, W, C) with C = 1, 3 (RGB) or 4 (RGBA).
+
+    Raises InputError, here or while frames are read, that names the file, what is wrong with it and what to do.
+    """
+    path = Path(path)
+    with reading(path):
+        if not path.is_dir():
+            _check_file(path)
+        return reader_of(path).open(path)
+
+
+def reader_of(path: Path) -> Reader:
+    """The reader of a path: a folder is a sequence of images, a file goes by its suffix, and OpenCV tries the rest."""
+    if path.is_dir():
+        return images.READER
+    suffix = path.suffix.lower()
+    return next((reader for reader in READERS.values() if suffix in reader.suffixes), opencv_file.READER)
+
+
+def video_suffixes() -> frozenset[str]:
+    """Suffixes of the files that are a video each, in lower case and with their dot."""
+    return frozenset().union(*(reader.suffixes for reader in READERS.values() if not reader.single_frames))
+
+
+def source_files(path: Path) -> list[Path]:
+    """The files whose content makes up the video at `path`. Raises InputError for a folder that cannot be read."""
+    return reader_of(path).files(path)
+
+
+def _check_file(path: Path) -> None:
+    """Raises InputError, or the OSError of the system, for a path that is no file, is empty or may not be read."""
+    if path.stat().st_size == 0 and path.is_file():
+        raise InputError(f"{path}: is empty; copy or download it again.")
+    if not path.is_file():
+        raise InputError(f"{path}: is neither a file nor a folder.")
+    with path.open("rb"):
+        pass  # asks for permission, since OpenCV does not say why it cannot open a file

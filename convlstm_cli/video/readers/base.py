@@ -1,0 +1,155 @@
+"""What all readers have in common: the open video, the registry's entry, and the checks that several readers share.
+
+Memory does not grow with the length of a video. The frame count that a file declares is not trusted: many are off by
+one, negative or far too high. Reading ends where decoding does.
+"""
+
+import contextlib
+from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.opencv import MAX_PIXELS
+
+CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
+"""What a message suggests for a video that cannot be decoded."""
+CUT_OFF = 0.9
+"""Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
+EXACT_GREY = 2
+"""How far the channels of a grey pixel may lie apart where no lossy video codec tints them."""
+
+
+class VideoReader:
+    """The frames of one video, in order, once. A context manager and an iterator of (H, W, C) uint8 frames.
+
+    Frames of files are always RGB, those of images and arrays have their own 1 or 3 channels, and a folder may
+    mix both.
+    """
+
+    path: Path
+    kind: str
+    """Name of its reader, in READERS."""
+    fps: float | None
+    """Frames per second; None where the source has none, or OpenCV's 1000, which it reports when it is unsure."""
+    declared_frames: int | None
+    """Number of frames that the source declares, never trusted; None where it declares none or an absurd one."""
+    height: int
+    """Height in pixels of the first frame as decoded, that is after rotation."""
+    width: int
+    """Width in pixels of the first frame as decoded."""
+    grey_tolerance: int
+    """How far the channels of a grey pixel may lie apart, in steps of 255."""
+
+    def __init__(
+        self,
+        path: Path,
+        kind: str,
+        frames: Generator[Frame, None, None],
+        declared_frames: int | None = None,
+        fps: float | None = None,
+        grey_tolerance: int = EXACT_GREY,
+    ) -> None:
+        self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
+        self.grey_tolerance = grey_tolerance
+        self._frames = frames
+        self._first: Frame | None = next(frames, None)
+        if self._first is None:
+            raise InputError(f"{path}: opens but no frame can be decoded (AV1 and animated WebP do that); {CONVERT}.")
+        self.height, self.width = self._first.shape[:2]
+
+    def __iter__(self) -> Iterator[Frame]:
+        return self
+
+    def __next__(self) -> Frame:
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._frames)
+
+    def close(self) -> None:
+        """Releases the file; nothing can be read afterwards."""
+        self._first = None
+        self._frames.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def _itself(path: Path) -> list[Path]:
+    return [path]
+
+
+@dataclass(frozen=True)
+class Reader:
+    """A way of reading videos; an entry of READERS."""
+
+    name: str
+    """The kind of a video, as `convlstm inspect` shows it."""
+    doc: str
+    """What it reads, in a few words."""
+    suffixes: frozenset[str]
+    """Suffixes of the files that it reads, in lower case and with their dot."""
+    open: Callable[[Path], VideoReader]
+    """Opens a path, which exists and may be read. Raises InputError."""
+    single_frames: bool = False
+    """Whether a file is a single frame. A search of folders then takes the folder for the video, not the file."""
+    files: Callable[[Path], list[Path]] = _itself
+    """Lists the files whose content makes up the video at a path. Raises InputError."""
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into an InputError that names the file and the remedy."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        if path.is_symlink():
+            raise InputError(f"{path}: is a link to {path.readlink()}, which is not there.") from error
+        raise InputError(f"{path}: is not there; check the spelling.") from error
+    except PermissionError as error:
+        raise InputError(f"{path}: may not be read; change its permissions.") from error
+    except IsADirectoryError as error:
+        raise InputError(f"{path}: is a folder named as a file; rename or remove it.") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
+
+
+def check_pixels(path: Path, height: int, width: int) -> None:
+    """Raises InputError for frames that would take too much memory."""
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"{path}: has frames of {height}x{width} pixels, and more than {MAX_PIXELS} are not decoded; make them "
+            "smaller."
+        )
+
+
+def opencv_name(path: Path) -> str:
+    """The path as OpenCV takes it. Raises InputError for a path that is not UTF-8, at which OpenCV crashes."""
+    # FFmpeg cannot take an absolute path for one of its protocols, such as "concat:".
+    name = str(path.absolute())
+    try:
+        name.encode()
+    except UnicodeEncodeError as error:
+        raise InputError(
+            f"{path}: its name or a folder's is not UTF-8, so OpenCV cannot open it; rename it."
+        ) from error
+    return name
+
+
+def cut_off(decoded: int, declared: int | None) -> str | None:
+    """The warning for a video with far fewer frames than it declares; None where there is nothing to warn of."""
+    if declared is None or decoded >= CUT_OFF * declared:
+        return None
+    return (
+        f"only {decoded} of the {declared} frames that it declares can be decoded, so it may be cut off or damaged; "
+        "those are used"
+    )

@@ -1,0 +1,67 @@
+"""What all writers of frames have in common."""
+
+import contextlib
+from abc import ABC, abstractmethod
+from pathlib import Path
+
+import numpy as np
+
+from convlstm_cli.errors import OutputError
+from convlstm_cli.files import writing
+from convlstm_cli.video.colour import Frame
+
+
+class FrameWriter(ABC):
+    """Writes frames of one size and one number of channels, in order."""
+
+    def __init__(self, path: Path, partial: Path, fps: float, cleanup: contextlib.ExitStack) -> None:
+        self.path = path
+        """What is being written, for messages."""
+        self.partial = partial
+        """Where it is written until it is whole."""
+        self.fps = fps
+        self.cleanup = cleanup
+        """Closed after the last frame or a failure."""
+        self.shape: tuple[int, ...] = ()
+        """(H, W, C) of the frames; empty before the first."""
+        self.frames = 0
+        """Frames written so far."""
+
+    def write(self, frame: Frame) -> None:
+        """Adds a frame, (H, W, C) uint8.
+
+        Raises OutputError for another type, for another shape than the first frame's, and where the file
+        cannot be written.
+        """
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] not in (1, 3) or 0 in frame.shape:
+            raise OutputError(
+                f"{self.path}: got a frame of {frame.dtype} {frame.shape}; frames are uint8 (H, W, 1 or 3)."
+            )
+        with writing(self.path):  # here, because the block of `writers.open_writer` may hold the writers of other files
+            if not self.frames:
+                self.shape = frame.shape
+                self._begin()
+            elif frame.shape != self.shape:
+                raise OutputError(
+                    f"{self.path}: got a frame {frame.shape} after frames {self.shape}; all must be alike."
+                )
+            self.frames += 1
+            self._write(frame)
+
+    def finish(self) -> None:
+        """Completes the file. Raises OutputError if there was no frame or the file is not good."""
+        if not self.frames:
+            raise OutputError(f"{self.path}: was to be written without a single frame.")
+        self._finish()
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Prepares for frames of `shape`."""
+
+    @abstractmethod
+    def _write(self, frame: Frame) -> None:
+        """Writes one frame, which `frames` counts already."""
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Writes what follows the last frame."""

@@ -1,0 +1,100 @@
+"""Exported networks that several test files share, each made once, since recording takes most of an export's time.
+
+Tests that use them are in the group `export`, so that pytest-xdist runs them in one process.
+"""
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, get_args
+
+import pytest
+import torch
+from helpers import data_record
+
+from convlstm_cli.export import Export, export
+from convlstm_cli.interop.config import ExportConfig
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
+from convlstm_cli.runs.run import Run
+
+TEMPLATES = Path(__file__).parents[1] / "convlstm_cli" / "interop" / "templates"
+
+Kind = tuple[str, str, str]
+"""Forecaster, head and peephole."""
+
+ADVECTED: Kind = ("advected", "mix", "channel")
+UNCONDITIONED: Kind = ("unconditioned", "sigmoid", "none")
+AUTOREGRESSIVE: Kind = ("autoregressive", "residual", "full")
+
+EVERY_KIND = [(f, h, p) for f in get_args(ForecasterKind) for h in get_args(Head) for p in get_args(Peephole)]
+KINDS = EVERY_KIND if os.environ.get("CONVLSTM_EXPORT") == "all" else [ADVECTED, UNCONDITIONED, AUTOREGRESSIVE]
+"""Every forecaster, head and peephole once, or each with each."""
+
+HAS_ONNX = all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime")))
+needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="takes onnx, onnxscript and onnxruntime")
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A network, and the folder that it is exported to."""
+
+    run: Run
+    network: EncoderForecaster
+    result: Export
+
+
+_made: dict[Kind, Exported] = {}
+
+
+def exported(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Exported:
+    """The export of a small network of a kind in all formats that can be written here; one of each kind is made.
+
+    Motion is found in two levels. An advected network has one layer and the others two, since an advected one takes
+    several times as long.
+    """
+    if kind not in _made:
+        place = tmp_path_factory.mktemp("-".join(kind))
+        channels = 1 if "channel" in kind else 3
+        hidden = (3,) if "advected" in kind else (3, 2)
+        run = make_run(place / "run", channels, "crop", kind, hidden=hidden, patch_size=2 if channels == 1 else 4)
+        config = ExportConfig() if HAS_ONNX else ExportConfig(formats=("torch",))
+        _made[kind] = Exported(run, run.load_model(torch.device("cpu")), export(run, place / "out", config))
+    return _made[kind]
+
+
+def make_run(folder: Path, channels: int = 3, fit: str = "pad", kind: Kind = UNCONDITIONED, **model: Any) -> Run:
+    """A run of a network with frames of 16x24 and weights that make its frames differ."""
+    forecaster, head, peephole = kind
+    settings: dict[str, Any] = {"hidden": (3,), "patch_size": 2, "input_frames": 3, "horizon": 2, **model}
+    settings |= {"forecaster": forecaster, "head": head, "peephole": peephole}
+    config = ForecasterConfig(16, 24, channels, **settings)
+    data = data_record(16, 24, channels, fit)
+    run = Run.create(folder, {"model": asdict(config), "training": {}, "data": data})
+    torch.manual_seed(1)
+    network = EncoderForecaster(config)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.normal_(std=0.3)
+    run.save_weights(network.state_dict())
+    return run
+
+
+def trials(network: EncoderForecaster) -> Iterator[tuple[torch.Tensor, int]]:
+    """Batches and horizons that no program was recorded with."""
+    config = network.config
+    for batch, horizon in ((1, 5), (3, 1)):
+        yield torch.rand(batch, config.input_frames, config.channels, config.height, config.width), horizon
+
+
+def load_example(folder: Path) -> ModuleType:
+    """forecast.py of an export."""
+    spec = importlib.util.spec_from_file_location("forecast", folder / "forecast.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

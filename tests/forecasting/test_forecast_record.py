@@ -1,0 +1,70 @@
+import json
+from pathlib import Path
+
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.record import (
+    RECORD,
+    Contents,
+    ForecastRecord,
+    Origin,
+    SourceState,
+    SpreadRecord,
+    TilesRecord,
+)
+from convlstm_cli.runs.record import build
+
+ORIGIN = Origin(SourceState("/x/a.npy", "1"), ("2", "3"), {"frames": 5, "formats": ["png"]}, {"numpy": "2.0"})
+ALONE = ForecastRecord(
+    source="/x/a.npy",
+    first_input_frame=1,
+    last_input_frame=4,
+    frames=5,
+    fps=10.0,
+    scores=None,
+    native_size=False,
+    spread=None,
+    run="runs/a",
+    settings=PredictConfig(frames=5, formats=("png",)),
+    made_from=ORIGIN,
+    holds=Contents(5, 1000),
+)
+TOGETHER = ForecastRecord(
+    source="/x/a.npy",
+    first_input_frame=1,
+    last_input_frame=4,
+    frames=5,
+    fps=10.0,
+    scores={"skill": None},
+    native_size=True,
+    spread=SpreadRecord(0.1, "magma", (0.01, 0.02)),
+    members=("runs/a", "runs/b"),
+    tiles=(TilesRecord(4, (32, 48)), TilesRecord(1, (64, 96))),
+    settings=PredictConfig(native_size=True, tile=32, tile_overlap=8),
+    made_from=ORIGIN,
+    holds=Contents(5, 1000),
+)
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    for record in (ALONE, TOGETHER):
+        record.write(tmp_path)
+        content = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
+        assert build(ForecastRecord, content) == record
+
+
+def test_entries_that_do_not_apply_are_left_out() -> None:
+    alone, together = ALONE.to_dict(), TOGETHER.to_dict()
+    assert alone["run"] == "runs/a"
+    assert not {"members", "tiles"} & alone.keys()
+    assert alone["scores"] is alone["spread"] is None
+    assert "run" not in together
+    assert list(together)[-3:] == ["settings", "made_from", "holds"]
+
+
+def test_hidden_files_and_the_record_do_not_count(tmp_path: Path) -> None:
+    ALONE.write(tmp_path)
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below" / "a.png").write_bytes(bytes(7))
+    (tmp_path / "b.npy").write_bytes(bytes(5))
+    (tmp_path / ".tiles-0").write_bytes(bytes(99))
+    assert Contents.of(tmp_path) == Contents(2, 12)

@@ -1,0 +1,48 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prediction import frames_of, make_run, one
+
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.look import Look, fitted, unbatched
+from convlstm_cli.video.geometry import FrameGeometry
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
+def test_output_has_the_size_and_colour_of_the_source(tmp_path: Path, fit: str) -> None:
+    source = tmp_path / "wide.npy"
+    smooth = np.linspace(0, 200, 50)[None, None, :, None] + np.zeros((6, 30, 50, 3))
+    np.save(source, (smooth + np.array([0, 5, 10])).astype(np.uint8))
+    forecast = one(make_run(tmp_path / "run", channels=3, fit=fit), source, tmp_path / "out")
+    written = frames_of(forecast.folder)
+    assert written.shape == (3, 30, 50, 3)
+    assert np.abs(written[0].astype(int) - np.load(source)[5].astype(int)).mean() < 6
+
+
+def test_the_models_own_size_on_request(tmp_path: Path) -> None:
+    source = tmp_path / "wide.npy"
+    np.save(source, np.zeros((6, 30, 50), np.uint8))
+    run = make_run(tmp_path / "run")
+    forecast = one(run, source, tmp_path / "out", PredictConfig(size="model", at=5))
+    assert frames_of(forecast.folder).shape == (3, 32, 32, 1)
+
+
+def test_fitted_frames_come_back_as_frames() -> None:
+    frames = list(np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8))
+    assert fitted(frames, FrameGeometry(16, 16), 1).shape == (1, 3, 1, 16, 16)
+    np.testing.assert_array_equal(list(unbatched(fitted(frames, None, 3))), frames)
+
+
+def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
+    last = np.full((20, 40, 3), 7, np.uint8)
+    look = Look(FrameGeometry(20, 20, "crop"), "source", last)
+    grey = np.full((20, 20, 1), 200, np.uint8)
+    forecast = look.forecast(grey)
+    assert forecast.shape == last.shape
+    assert (forecast[:, :10] == 7).all()
+    assert (forecast[:, 10:30] == 200).all()
+    level, where = look.spread(grey)
+    assert level.shape == (20, 40, 1)
+    assert where.sum() == 20 * 20
+    assert Look(look.geometry, "model", last).forecast(grey).shape == (20, 20, 3)

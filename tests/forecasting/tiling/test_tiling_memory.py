@@ -1,0 +1,17 @@
+import pytest
+
+from convlstm_cli.forecasting.tiling.memory import inference_memory
+from convlstm_cli.nn import ForecasterConfig
+
+# One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
+LOCAL = ForecasterConfig(16, 16, 1, hidden=(3,), patch_size=2, input_frames=2, horizon=2, peephole_init="uniform")
+
+
+def test_what_is_expected_grows_with_the_pixels_and_with_the_states() -> None:
+    held, working = inference_memory(LOCAL, 128, 128, 2, 8)
+    more, most = inference_memory(LOCAL, 128, 256, 2, 8)
+    assert more == pytest.approx(2 * held, rel=0.05)
+    assert most == pytest.approx(2 * working, rel=0.05)
+    states = 2 * 3 * 64 * 64 * 4
+    planes = 2 + 2 + 2 + 8  # the last frame twice, its motion, how far it is moved, and the last piece
+    assert held == pytest.approx(states + planes * 128 * 128 * 4, rel=0.05)

@@ -1,0 +1,31 @@
+"""Programs of torch.export held to the network; `CONVLSTM_EXPORT=all` exports every kind, which takes minutes."""
+
+import pytest
+import torch
+from exporting import KINDS, Kind, exported, trials
+
+from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
+
+pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.usefixtures("two_iterations")]
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_torch_programs_forecast_what_the_network_does(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> None:
+    export = exported(kind, tmp_path_factory)
+    files = {name: f"{name}.pt2" for name in ("start", "read", "step")}
+    run = TorchProgram().load(export.result.folder, TorchFiles(files, torch.__version__, []))
+    with torch.no_grad():
+        for frames, horizon in trials(export.network):
+            torch.testing.assert_close(run(frames, horizon), export.network(frames, horizon), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS, ids="-".join)
+def test_no_program_names_paths_of_the_machine_that_wrote_it(
+    kind: Kind, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    export = exported(kind, tmp_path_factory)
+    package = __file__.rpartition("/tests/")[0].encode()
+    programs = [path for path in export.result.folder.iterdir() if path.suffix in (".pt2", ".onnx")]
+    assert len(programs) >= 3
+    for path in programs:
+        assert package not in path.read_bytes()

@@ -1,0 +1,80 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from video_helpers import read, write_image
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.readers.images import is_image_sequence, list_images
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, unique=True))
+def test_natural_order(tmp_path_factory: pytest.TempPathFactory, numbers: list[int]) -> None:
+    folder = tmp_path_factory.mktemp("images")
+    for number in numbers:
+        (folder / f"frame{number}.png").touch()
+    assert [path.name for path in list_images(folder)] == [f"frame{number}.png" for number in sorted(numbers)]
+
+
+def test_frames_keep_their_order_channels_and_values(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    frames = {number: random.integers(0, 256, (17, 23, 3), np.uint8) for number in (10, 9, 100, 1)}
+    for number, frame in frames.items():
+        write_image(tmp_path / f"f{number}.png", frame)
+    (tmp_path / ".hidden.png").write_text("x")
+    (tmp_path / "notes.txt").write_text("x")
+    with open_video(tmp_path) as video:
+        assert (video.kind, video.fps, video.declared_frames) == ("images", None, 4)
+        np.testing.assert_array_equal(list(video), [frames[number] for number in (1, 9, 10, 100)])
+
+
+def test_grey_stays_one_channel(tmp_path: Path) -> None:
+    grey = np.random.default_rng(0).integers(0, 256, (17, 23), np.uint8)
+    (frame,) = read(write_image(tmp_path / "a.png", grey))
+    np.testing.assert_array_equal(frame, grey[..., None])
+
+
+def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
+    deep = np.array([[0, 257 * 3], [257 * 200, 65535]], np.uint16)
+    (frame,) = read(write_image(tmp_path / "a.png", deep))
+    np.testing.assert_array_equal(frame[..., 0], [[0, 3], [200, 255]])
+
+
+def test_alpha_is_dropped(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 23, 4), np.uint8)
+    (frame,) = read(write_image(tmp_path / "a.png", pixels))
+    np.testing.assert_array_equal(frame, pixels[..., :3])
+
+
+def test_another_size_is_named(tmp_path: Path) -> None:
+    write_image(tmp_path / "f1.png", np.zeros((20, 30), np.uint8))
+    write_image(tmp_path / "f2.png", np.zeros((20, 31), np.uint8))
+    with pytest.raises(InputError, match=r"f2\.png: is 20x31 .* f1\.png is 20x30"):
+        read(tmp_path)
+
+
+def test_a_damaged_image_is_named(tmp_path: Path) -> None:
+    random = np.random.default_rng(0)
+    for number in range(3):
+        path = write_image(tmp_path / f"f{number}.png", random.integers(0, 256, (32, 32), np.uint8))
+    path.write_bytes(path.read_bytes()[:300])
+    with pytest.raises(InputError, match=r"f2\.png: is damaged"):
+        read(tmp_path)
+
+
+def test_several_pages_are_not_taken_for_one_frame(tmp_path: Path) -> None:
+    pages = [Image.fromarray(np.full((20, 20), value, np.uint8)) for value in (0, 99)]
+    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match="holds 2 images"):
+        open_video(tmp_path / "stack.tif")
+
+
+def test_one_image_is_no_sequence(tmp_path: Path) -> None:
+    write_image(tmp_path / "f1.png", np.zeros((20, 30), np.uint8))
+    assert not is_image_sequence(tmp_path)
+    write_image(tmp_path / "f2.png", np.zeros((20, 30), np.uint8))
+    assert is_image_sequence(tmp_path)

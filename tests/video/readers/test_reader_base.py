@@ -1,0 +1,20 @@
+from pathlib import Path
+
+import pytest
+from video_helpers import MakeVideo
+
+from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.readers.base import cut_off
+
+
+@pytest.mark.parametrize(
+    ("decoded", "declared", "warned"), [(9, 10, False), (8, 10, True), (5, None, False), (12, 10, False)]
+)
+def test_far_fewer_frames_than_declared(decoded: int, declared: int | None, warned: bool) -> None:
+    assert (cut_off(decoded, declared) is not None) == warned
+
+
+def test_closing_ends_the_frames(tmp_path: Path, make_video: MakeVideo) -> None:
+    with open_video(make_video(tmp_path / "a", "webm")) as video:
+        pass
+    assert list(video) == []
