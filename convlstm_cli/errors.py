@@ -7,7 +7,7 @@
     ├── DependencyError      1   a library that is missing or does not load
     ├── MemoryShort          1   a training that takes more memory than there is
     ├── LostError            1   another process of a training that has ended, after saving
-    ├── ElsewhereError       ·   what another process of a training has told, with its exit code
+    ├── ElsewhereError       ·   a failure that another process of a training has reported, with its exit code
     ├── UsageError           2   an option or argument that makes no sense
     └── Interrupted        130   Ctrl-C or SIGTERM, after everything worth keeping was saved
 
@@ -46,7 +46,7 @@ class LostError(ConvLSTMError):
 
 
 class ElsewhereError(ConvLSTMError):
-    """Another process of a training has failed and told why; this one only ends as that one does."""
+    """Another process of a training has failed and reported why; this one ends with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

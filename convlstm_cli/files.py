@@ -1,7 +1,7 @@
 """Files that are whole or not there: written beside and renamed over.
 
 While a file is written it has a temporary name, `.partial-HOST-RANDOM-NAME`, and is locked; the lock ends with its
-process. So `sweep` can tell apart files that a killed process left and files that are being written.
+process. So `sweep` separates files that a killed process left from files that are being written.
 """
 
 import contextlib

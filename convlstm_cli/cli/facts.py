@@ -20,7 +20,7 @@ class Facts:
     """Versions, system, devices, video back-ends and cache."""
 
     versions: dict[str, str]
-    """Of this tool, of Python, and of the packages that a result can depend on."""
+    """Versions of this tool, of Python, and of the packages that a result can depend on."""
     opencv: str
     system: str
     processor: str

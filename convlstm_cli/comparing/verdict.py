@@ -49,7 +49,7 @@ def _headline(arm: str, reference: str, found: Difference, level: float) -> str:
         return f"{_start(arm)} and {reference} have exactly the same MSE with {seeds} and {videos}."
     if found.seeds == 1:
         return (
-            f"One seed cannot tell whether {arm} is better than {reference} or had the luckier training: "
+            f"One seed does not show whether {arm} is better than {reference} or had the luckier training: "
             f"{_amount(found)} with this seed{_brackets(_interval(found, ' over other videos'))}."
         )
     evidence = (_interval(found), p_value(found.p_holm))
@@ -69,7 +69,7 @@ def _details(arm: str, reference: str, found: Difference) -> Iterator[str]:
     between = f"between {arm} and {reference}"
     if found.outcome == "undetectable" and not _identical(found):
         if found.seeds == 1:
-            yield f"Train other seeds too: how many would settle the difference {between} cannot be told from one."
+            yield f"Train other seeds too: one seed does not show how many would settle the difference {between}."
         elif found.seeds_needed is None:
             yield (
                 f"More seeds alone would not settle a difference of this size {between}, "

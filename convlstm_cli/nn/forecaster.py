@@ -27,7 +27,7 @@ class _Progress(NamedTuple):
     last: Tensor
     """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
     advection: Advection | None = None
-    """Of the last frame, where the forecaster moves it on."""
+    """The advection of the last frame, where the forecaster moves it on."""
 
 
 class EncoderForecaster(nn.Module):

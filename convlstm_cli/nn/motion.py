@@ -5,7 +5,7 @@ Motion is found as Lucas and Kanade (1981) do, in a pyramid and iterated (Bougue
 - The motion is that of the things in the last frame, because it is these that are moved on. So the normal equations
   are summed over pairs of the last frame with each of the few before it, along the way that the motion itself gives.
 - They are weighted down where frames differ by more than motion explains (as by the penalty of Charbonnier et al.
-  1994), because what grows, fades or is uncovered tells nothing of motion.
+  1994), because what grows, fades or is uncovered shows no motion.
 - They are damped and the motion is smoothed, so that noise and flat areas stand still or follow what is around them.
 
 Frames are moved on by backward semi-Lagrangian advection with a motion that is constant in time at each place, traced
@@ -23,7 +23,7 @@ from torch import Tensor
 FRAMES = 4
 """Last frames whose common motion is found."""
 LEVELS, ITERATIONS = 4, 3
-"""Of the pyramid, each half as large as the one below; and Gauss-Newton steps on each."""
+"""Levels of the pyramid, each half as large as the one below, and Gauss-Newton steps on each."""
 SMALLEST = 4
 """Least side of a level in pixels."""
 WINDOW, SMOOTHING, MOTION_SMOOTHING = 2.5, 0.3, 2.0

@@ -11,7 +11,7 @@ Track = NDArray[np.float64]
 FASTEST = 0.25
 """Speed in shares of the frame's shorter side a step."""
 MEDIAN, SPREAD = 0.010, 1.15
-"""Of the log-normal distribution of speeds, in the same unit: most are slow, a few are very fast."""
+"""Parameters of the log-normal distribution of speeds, in the same unit: most are slow, a few very fast."""
 STILL = 0.12
 """Probability of no motion at all."""
 

@@ -19,7 +19,7 @@ Grey = NDArray[np.float32]
 BANK = 320
 """Patterns. Each takes 64 KiB of memory once it is drawn."""
 SIDE = 256
-"""Of a pattern, in pixels."""
+"""Side of a pattern, in pixels."""
 
 
 def noise(random: Random, height: int, width: int, scale: float) -> Grey:

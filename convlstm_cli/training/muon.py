@@ -24,11 +24,11 @@ GATES = 4
 """Matrices that are stacked along the first axis of a kernel."""
 MOMENTUM = 0.95
 STEPS = 5
-"""Of the Newton-Schulz iteration."""
+"""Steps of the Newton-Schulz iteration."""
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)
-"""Of its polynomial of degree five, which brings singular values of 0...1 to about 0.7...1.2 in `STEPS` steps."""
+"""Coefficients of its polynomial of degree five: `STEPS` steps bring singular values of 0...1 to about 0.7...1.2."""
 BETAS, EPSILON = (0.9, 0.999), 1e-8
-"""Of AdamW (Loshchilov and Hutter 2019)."""
+"""Constants of AdamW (Loshchilov and Hutter 2019)."""
 
 
 class Muon(torch.optim.Optimizer):

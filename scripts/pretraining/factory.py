@@ -44,11 +44,11 @@ class Kind:
     seed: int
 
     def shape(self, size: Size) -> tuple[int, ...]:
-        """Of a chunk."""
+        """Shape of a chunk of clips."""
         return CHUNK, self.frames, *size, self.channels
 
     def bytes(self, size: Size) -> int:
-        """Of a chunk."""
+        """Bytes of a chunk of clips."""
         return int(np.prod(self.shape(size)))
 
 

@@ -18,7 +18,7 @@ class Variant:
     """A network and how it learns. Several learn from the same batches at once, so that they can be compared."""
 
     name: str
-    """Of its folder below the output's; none is the output's own folder."""
+    """Name of its folder below the output's; empty for the output's own folder."""
     hidden: tuple[int, ...]
     patch_size: int
     kernel_size: int
@@ -35,7 +35,7 @@ class Settings:
     out: Path
     variants: tuple[Variant, ...]
     minutes: float
-    """Of training, over all calls."""
+    """Minutes of training, over all calls."""
     device: str
     workers: int
     clips: Path | None

@@ -37,7 +37,7 @@ class Stepper:
         self._parameters: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.parameters())
         self._share = torch.ones((), device=self._device)
-        """Of the new weights in the average."""
+        """Share of the new weights in the average."""
         self.tally = torch.zeros(2, device=self._device)
         """Sum of the losses, and how many, since it was last read."""
         self._graphs: dict[Shape, tuple[Callable[[], None], Tensor]] = {}

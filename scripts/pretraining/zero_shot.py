@@ -32,7 +32,7 @@ class Row:
     mse_copying: float
     """Over that of copying."""
     ssim: tuple[float, float, float]
-    """Of the forecast, of optical flow and of copying."""
+    """SSIM of the forecast, of optical flow and of copying."""
     worst_ssim: float
     """The least SSIM of the forecast minus that of optical flow, over the lead times."""
     blocks: float

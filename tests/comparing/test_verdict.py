@@ -115,7 +115,7 @@ def test_one_seed_is_never_a_verdict(relative: float, videos: int) -> None:
     )
     lines = of(found, extended=True)
     assert lines[0].startswith(
-        "One seed cannot tell whether channel is better than none or had the luckier training: 90.0 %"
+        "One seed does not show whether channel is better than none or had the luckier training: 90.0 %"
     )
     assert ("(95 % interval over other videos 89.0 to 91.0 %" in lines[0]) == (videos > 1)
     assert lines[1].startswith("Train other seeds too")

@@ -10,9 +10,9 @@ from convlstm_cli.synthetic.textures import colour, texture
 from convlstm_cli.video.opencv import cv2
 
 CORNERS = 24
-"""Of the outline of a cell."""
+"""Points of the outline of a cell."""
 WAVES = 4
-"""Of the outline: its shape is a circle and so many harmonics, which change slowly."""
+"""Harmonics of the outline: a circle and so many waves on it, which change slowly."""
 
 
 def render(random: Random, canvas: Canvas) -> Clip:

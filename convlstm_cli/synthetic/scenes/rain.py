@@ -13,7 +13,7 @@ from convlstm_cli.synthetic.textures import Grey, coloured, noise, stretched
 from convlstm_cli.video.opencv import cv2
 
 MARGIN = 0.3
-"""Of the field beyond each edge, in shares of the frame's shorter side; beyond that lies its mirror image."""
+"""Width of the field beyond each edge, in shares of the frame's shorter side; beyond it the field is mirrored."""
 
 
 def render(random: Random, canvas: Canvas) -> Clip:
