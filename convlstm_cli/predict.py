@@ -106,15 +106,13 @@ def predict(
         UsageError: a device that does not exist, runs that make no ensemble, or one that works at its own size only.
         RunError: a run without usable weights.
     """
-    config = config or PredictConfig()
-    progress = progress or Progress()
+    config, progress = config or PredictConfig(), progress or Progress()
     runs = _checked(run, config)
     compute = device.choose(config.device, config.precision, ranks)
     sources = find_inputs(inputs)
     names = output_names([source for source in sources if isinstance(source, Path)])
+    sources = _share(sources, shard, progress)
     sweep(output)
-    if shard is not None and shard.count > 1:
-        sources = _share(sources, shard, progress)
     members = Members.load(runs, compute.device)
     networks = [finished.network_digest(*member) for member in zip(members.runs, members.models, strict=True)]
     for done, source in enumerate(sources):
@@ -259,8 +257,10 @@ def _checked(run: Run | Sequence[Run], config: PredictConfig) -> tuple[Run, ...]
     return runs
 
 
-def _share(sources: Sequence[Path | Unusable], shard: Shard, progress: Progress) -> list[Path | Unusable]:
-    """The inputs of a shard, out of all inputs sorted by path."""
+def _share(sources: list[Path | Unusable], shard: Shard | None, progress: Progress) -> list[Path | Unusable]:
+    """The inputs of a shard, out of all inputs sorted by path; all inputs where there are no shards."""
+    if shard is None or shard.count == 1:
+        return sources
     share = list(shard.of(sorted(sources, key=path_of)))
     task = f"takes {len(share)} of {len(sources)} inputs" if share else "has nothing to do: it has no share"
     progress.note(f"shard {shard} (by {shard.set_by}) {task}; --shard 0/1 takes all")
