@@ -133,7 +133,7 @@ def test_recipes_are_tried_and_kept(make_folder: Callable[..., Path], tmp_path: 
 
 
 def test_the_peephole_study_prints_tables_and_verdicts(tmp_path: Path) -> None:
-    summary = made_up_summary(seeds=3)
+    summary = made_up_summary(seeds=3).to_dict()
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits/summary.json").write_text(json.dumps(summary), encoding="utf-8")
     script = [sys.executable, str(ROOT / "scripts/peephole_study.py")]

@@ -85,7 +85,7 @@ def test_it_trains_saves_goes_on_and_describes_itself(
 ) -> None:
     out = tmp_path / "out"
     clock = Clock(2.0)
-    monkeypatch.setattr(training.time, "monotonic", clock)
+    monkeypatch.setattr("pretraining.training.time.monotonic", clock)
     training.pretrain(chosen(clips, out, "--minutes", "0.2"))
     card = json.loads((out / "card.json").read_text())
     steps = card["progress"]["steps"]
@@ -145,10 +145,10 @@ def test_an_interrupted_training_gives_the_weights_of_one_that_was_not(clips: Pa
 
 
 def test_variants_learn_from_the_same_batches(clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(training.time, "monotonic", Clock(2.0))
+    monkeypatch.setattr("pretraining.training.time.monotonic", Clock(2.0))
     two = ["--variant", "one --head mix", "--variant", "two --head refined --loss sharp", "--minutes", "0.2"]
     training.pretrain(chosen(clips, tmp_path / "both", *two))
-    monkeypatch.setattr(training.time, "monotonic", Clock(2.0))
+    monkeypatch.setattr("pretraining.training.time.monotonic", Clock(2.0))
     training.pretrain(chosen(clips, tmp_path / "alone", "--head", "mix", "--minutes", "0.2"))
     alone, both = (load_file(tmp_path / name / "model.safetensors") for name in ("alone", "both/one"))
     for name, value in alone.items():

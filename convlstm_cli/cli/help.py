@@ -16,7 +16,7 @@ from rich.text import Text
 
 NAME, SHORT_NAME, KIND, EXTRA = "bold cyan", "bold green", "bold yellow", "dim"
 FLAG = r"(?<![\w-])--[a-z][\w-]*"
-NARROW = 72
+NARROW = 80
 """Columns of a terminal below which an option's help stands under its name instead of beside it."""
 KIND_WIDTH = 24
 """Columns of what a value can be; longer lists of choices are broken."""

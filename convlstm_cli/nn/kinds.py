@@ -69,8 +69,8 @@ GATE_ACTIVATION_KINDS = registry(
     {
         "sigmoid": GateActivationKind("1 / (1 + exp(-x))", None),
         # The slope is 1/6 in float32, which torch's own gradient takes for every type.
-        "hard_sigmoid_keras3": GateActivationKind("x/6 + 0.5, clipped to [0, 1]", 0.1666666716337204),
-        "hard_sigmoid_keras2": GateActivationKind("0.2x + 0.5, clipped to [0, 1]", 0.2),
+        "hard_sigmoid_keras3": GateActivationKind("x/6 + 0.5, clipped", 0.1666666716337204),
+        "hard_sigmoid_keras2": GateActivationKind("0.2x + 0.5, clipped", 0.2),
     },
 )
 
@@ -121,11 +121,11 @@ HEADS = registry(
     Head,
     {
         "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
-        "refined": HeadKind("a mix whose weights come from a thin stage at full resolution", mixes=True, refines=True),
+        "refined": HeadKind("the same, weighed at full resolution", mixes=True, refines=True),
         "steered": HeadKind(
-            "the same, where that stage also shifts the frame moved on", mixes=True, refines=True, steers=True
+            "the same, with a learned shift of the frame moved on", mixes=True, refines=True, steers=True
         ),
-        "residual": HeadKind("the change to add to the last frame (moved on, where that is the input)"),
+        "residual": HeadKind("a change to add to the last frame (moved on, where that is the input)"),
         "sigmoid": HeadKind("the frame through σ (the paper)"),
     },
 )

@@ -14,11 +14,17 @@ from gpu_check.run import ROOT, Context, Failed, Process, Skipped
 
 FIRST = ("tests/nn/", "tests/test_train", "tests/test_predict")
 """Files that compute on the GPU; they must all come to their end."""
-SLOW = ("tests/test_benchmarks", "tests/test_fuzz", "tests/test_kills", "tests/test_distributed", "tests/test_export")
+SLOW = (
+    "tests/test_benchmarks",
+    "tests/test_fuzz",
+    "tests/test_kills",
+    "tests/compute/test_distributed",
+    "tests/interop/",
+)
 """Started next, so that the last file does not run alone."""
 SPLIT = ("tests/nn/test_triton_gates.py",)
 """Files whose functions get a process each, because compiling their kernels one after another takes too long."""
-QUICK = ("tests/nn/test_config.py", "tests/test_device.py")
+QUICK = ("tests/nn/test_config.py", "tests/compute/test_device.py")
 COUNTS = ("passed", "failed", "error", "errors", "skipped")
 
 

@@ -69,7 +69,7 @@ def options(name: str) -> Iterator[Any]:
 
 @pytest.mark.parametrize("name", COMMANDS)
 def test_every_option_is_shown_with_its_help_its_choices_and_its_panel(name: str, tmp_path: Path) -> None:
-    page = called(name, "--help", cwd=tmp_path, environment={"COLUMNS": "200"}).stdout
+    page = called(name, "--help", cwd=tmp_path, environment={"COLUMNS": "600"}).stdout
     assert (inspect.getdoc(function_of(name)) or "").splitlines()[0] in page
     for option in options(name):
         if option.param_type_name == "option":
@@ -90,7 +90,7 @@ def test_defaults_and_choices_are_shown(tmp_path: Path) -> None:
     assert "[required]" in called("predict", "--help", cwd=tmp_path).stdout
 
 
-@pytest.mark.parametrize("columns", ["40", "71", "72", "80", "200"])
+@pytest.mark.parametrize("columns", ["40", "79", "80", "120", "200"])
 def test_pages_fit_the_terminal_and_lose_nothing(columns: str, tmp_path: Path) -> None:
     for name in COMMANDS:
         page = called(name, "--help", cwd=tmp_path, environment={"COLUMNS": columns}).stdout

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import ForecasterConfig, check_choice, check_odd, parse_channels
+from convlstm_cli.nn.config import ForecasterConfig, check_odd, parse_channels
+from convlstm_cli.settings import check_choice
 
 CONFIG = ForecasterConfig(64, 96, 3)
 

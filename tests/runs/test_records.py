@@ -3,18 +3,10 @@ from typing import Any
 
 import pytest
 from helpers import data_record
+from made_records import evaluation, scores
 
 from convlstm_cli.runs.record import build
 from convlstm_cli.runs.records import DataRecord, EpochRecord, EvaluationRecord, ResultRecord, ScoresRecord
-
-
-def scores(mse: float | None = 0.1, leads: int = 2, **more: Any) -> dict[str, Any]:
-    values = {"mse": mse, "psnr": None, "ssim": 0.5, **more}
-    return {"clips": 1, "by_lead_time": {name: [value] * leads for name, value in values.items()}, "mean": values}
-
-
-def evaluation() -> dict[str, Any]:
-    return {"skill": None, "model": scores(), "persistence": scores(0.2), "another": scores(0.3, sharpness=2.0)}
 
 
 def test_a_split_has_a_clip_in_each_part() -> None:

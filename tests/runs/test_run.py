@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 from helpers import data_record
-from test_records import evaluation
+from made_records import evaluation
 
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing

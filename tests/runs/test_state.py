@@ -2,7 +2,7 @@ import math
 from typing import Any
 
 import pytest
-from test_records import evaluation
+from made_records import evaluation
 
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord
 from convlstm_cli.runs.state import State

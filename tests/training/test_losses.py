@@ -79,7 +79,7 @@ def test_loss_and_gradient_are_finite_where_nothing_moves(name: str, value: floa
     truth = torch.full((2, 3, 1, 8, 8), value)
     forecast = truth.clone().requires_grad_()
     loss = LOSSES[name].measure(forecast, truth, truth[:, :1])
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     assert math.isfinite(loss.item())
     assert forecast.grad is not None
     assert forecast.grad.isfinite().all()

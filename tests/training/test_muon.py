@@ -171,7 +171,7 @@ def test_it_learns() -> None:
     def loss() -> Tensor:
         optimizer.zero_grad()
         found: Tensor = (model(clips[:, :3], 2) - clips[:, 3:]).square().mean()
-        found.backward()
+        found.backward()  # type: ignore[no-untyped-call]
         return found
 
     first = loss().item()
