@@ -126,11 +126,8 @@ def _fits(model: ForecasterConfig, config: TrainConfig, batch: int, free: int | 
 
 def _needed(model: ForecasterConfig, config: TrainConfig, batch: int, ranks: Ranks) -> int:
     """Bytes that a step of one process keeps, which takes its share of the batch."""
-    one, two = (_counted(model, clips, config.checkpoint_every) for clips in (1, 2))
+    one, two = (training_memory(model, clips, config.checkpoint_every) for clips in (1, 2))
     return one + (math.ceil(batch / ranks.world) - 1) * (two - one)
-
-
-_counted = functools.cache(lambda model, clips, every: training_memory(model, clips, every))
 
 
 def _frames_and_states(model: ForecasterConfig) -> int:
@@ -140,6 +137,7 @@ def _frames_and_states(model: ForecasterConfig) -> int:
     return 4 * model.clip_frames * of_step
 
 
+@functools.cache
 def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None) -> int:
     """Bytes that a training step holds between its forward and its backward pass.
 
