@@ -8,7 +8,7 @@ import numpy as np
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import check_one_process
-from convlstm_cli.errors import InputError
+from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.forecasting.ensemble import check_members
 from convlstm_cli.forecasting.inference import forecast_members, to_float
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -22,6 +22,7 @@ from convlstm_cli.scoring.evaluation import Evaluation, evaluate_clips
 from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.weights.pretrained import Pretrained
 
 PICTURED = 3
 """Number of clips that are shown as the worst, and as the best."""
@@ -58,12 +59,14 @@ def evaluate(
     if len(runs) != 1:
         check_members(runs)
     compute = device.choose(config.device, config.precision)
-    models = [run.load_model(compute.device) for run in runs]
-    horizon = config.frames or models[0].config.horizon
+    runs = [_at_size(run, config) for run in runs]
+    horizon = config.frames or runs[0].model_config.horizon
     config = replace(config, frames=horizon, stride=config.stride or horizon)
-    input_frames = max(model.config.input_frames for model in models)
+    input_frames = max(run.model_config.input_frames for run in runs)
     clip_frames = input_frames + horizon
     held_out = of_folders(runs, folders, clip_frames, progress) if folders else own_test(runs, progress)
+    runs = [run.for_channels(held_out.library.channels) for run in runs]
+    models = [run.load_model(compute.device) for run in runs]
     clips = _clips(runs, held_out, clip_frames, config, models[0].config.channels, progress)
 
     evaluation = evaluate_clips(
@@ -93,6 +96,18 @@ def evaluate(
         skills=bootstrap.skills(evaluation.model, evaluation.baselines, names),
         worst=worst,
         best=best,
+    )
+
+
+def _at_size(run: Run, config: EvaluateConfig) -> Run:
+    """The run at the frame size that is asked for. Raises UsageError for a run that has a size of its own."""
+    if config.working_size is None:
+        return run
+    if isinstance(run, Pretrained) and not run.has_own_size:
+        return run.at_size(*config.working_size)
+    raise UsageError(
+        f"--size: {run.folder} is scored at the {run.geometry.height}x{run.geometry.width} of its training, by which "
+        "its videos are known; leave --size out."
     )
 
 

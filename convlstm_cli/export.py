@@ -19,8 +19,8 @@ from jinja2 import Environment, PackageLoader
 
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.compute.versions import versions
-from convlstm_cli.errors import OutputError
-from convlstm_cli.files import check_absent, creating_folder, numbered
+from convlstm_cli.errors import OutputError, UsageError
+from convlstm_cli.files import check_absent, creating_folder
 from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.interop.manifest import MANIFEST, CheckEntry, Manifest, describe
 from convlstm_cli.interop.program import largest_difference
@@ -28,6 +28,8 @@ from convlstm_cli.interop.programs import PROGRAMS
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
+from convlstm_cli.weights import NAME
+from convlstm_cli.weights.pretrained import Pretrained
 
 TOLERANCE = 1e-4
 """Largest difference of a pixel in [0, 1] between an exported program and the network."""
@@ -48,7 +50,7 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
     """Writes the network of a run into a new folder, whole or not at all, and checks that it forecasts the same.
 
     Raises:
-        UsageError: several processes.
+        UsageError: several processes, or a size or colour for a run that has its own.
         RunError: a run without usable weights.
         DependencyError: a library for a format is missing.
         OutputError: `folder` exists or cannot be written, or the written programs forecast something else.
@@ -56,6 +58,7 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
     check_one_process("export")
     config, progress = config or ExportConfig(), progress or Progress()
     check_absent(folder)
+    run = _chosen(run, config)
     programs = {kind.name: kind.load() for kind in PROGRAMS.values() if kind.name in config.formats}
     for program in programs.values():
         program.check_installed()
@@ -81,9 +84,15 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
     return Export(folder, files, differences)
 
 
-def free_folder(run: Path) -> Path:
-    """A path inside a run folder that is not taken: export-1, export-2 and so on."""
-    return numbered(run, "export")
+def _chosen(run: Run, config: ExportConfig) -> Run:
+    """The run for the size and colour that are asked for. Raises UsageError where they are a run's own."""
+    if not isinstance(run, Pretrained):
+        for flag, value in (("--size", config.size), ("--colour", config.colour)):
+            if value is not None:
+                raise UsageError(f"{flag} is for {NAME}; {run.folder} is exported as it was trained, so leave it out.")
+        return run
+    chosen = run if config.colour is None else run.for_channels({"grey": 1, "rgb": 3}[config.colour])
+    return chosen if config.working_size is None else chosen.at_size(*config.working_size)
 
 
 def _check(differences: Mapping[str, float | None], folder: Path) -> None:

@@ -17,15 +17,16 @@ from convlstm_cli.files import replacing_folder, sweep
 from convlstm_cli.forecasting import finished
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.ensemble import Members, check_members, lockstep
+from convlstm_cli.forecasting.ensemble import Members, MembersByColour, check_members, lockstep
 from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted, unbatched
 from convlstm_cli.forecasting.output import SCORED, writing_forecast
 from convlstm_cli.forecasting.record import RECORD, Contents, ForecastRecord, Origin, SpreadRecord, TilesRecord
 from convlstm_cli.forecasting.shards import Shard
-from convlstm_cli.forecasting.streams import check_any_size, naming_a_smaller_tile, open_streams, plan_tilings
+from convlstm_cli.forecasting.streams import naming_a_smaller_tile, open_streams, plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
+from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import to_frame
 from convlstm_cli.reporting.spread_maps import COLOUR_MAP, SpreadMaps
@@ -98,6 +99,8 @@ def predict(
     it. Several processes may fill one `output` at once in this way; `ranks` gives each process of a machine an
     accelerator of its own.
 
+    The shipped weights are chosen for each input, grey or colour, and work at its size (`working_size.py`).
+
     Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
     run reads as many of the last frames as it was trained on. Unless `config.frames` is given, as many frames are
     forecast as the shortest training had.
@@ -113,8 +116,8 @@ def predict(
     names = output_names([source for source in sources if isinstance(source, Path)])
     sources = _share(sources, shard, progress)
     sweep(output)
-    members = Members.load(runs, compute.device)
-    networks = [finished.network_digest(*member) for member in zip(members.runs, members.models, strict=True)]
+    members = MembersByColour.load(runs, compute.device)
+    networks = members.digests()
     for done, source in enumerate(sources):
         if isinstance(source, tuple):
             yield source
@@ -142,7 +145,7 @@ def predict(
 
 def predict_video(
     source: Path,
-    members: Members,
+    by_colour: MembersByColour,
     folder: Path,
     config: PredictConfig,
     compute: Compute,
@@ -153,25 +156,26 @@ def predict_video(
 
     `origin` is what `finished.origin_of` gives for this input and these members. Raises InputError or OutputError.
     """
-    geometry = None if config.native_size else members.geometry
     with open_video(source) as video:
-        clip = read_clip(video, members.input_frames, config.at)
+        clip = read_clip(video, by_colour.grey.input_frames, config.at)
+        members = by_colour.of(grey=clip.grey)
+        geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
         _note_limits(video, clip, members, config, progress)
         channels = 1 if clip.grey or members.channels == 1 else 3
-        look = Look(geometry, config.size, to_channels(clip.inputs[-1], channels))
+        look = Look(geometry, config.writes_model_size, to_channels(clip.inputs[-1], channels))
         frames = fitted(clip.inputs, geometry, members.channels)  # (1, T, C, H, W) uint8
         tilings = None
-        if config.native_size:
+        if geometry is None:
             tilings = plan_tilings(source, members.models, frames, config, compute, progress)
         horizon = config.frames or members.horizon
         fps = config.fps or clip.fps or DEFAULT_FPS
         with (
             replacing_folder(folder, RECORD) as partial,
-            naming_a_smaller_tile(source, members.models, tilings, compute),
+            naming_a_smaller_tile(source, members.models, tilings, config, compute),
         ):
             streams = open_streams(members.models, frames, horizon, compute, tilings, partial)
             scores, spread = _write_frames(partial, clip, frames, look, streams, horizon, fps, members, config)
-            forecast = Forecast(source, folder, clip.first, clip.last, horizon, fps, scores, config.native_size, spread)
+            forecast = Forecast(source, folder, clip.first, clip.last, horizon, fps, scores, geometry is None, spread)
             _record(forecast, members, tilings, config, origin, partial).write(partial)
     return forecast
 
@@ -202,7 +206,7 @@ def _write_frames(
                 known_frames = to_float(truth, chunk.device)
                 known.add(chunk, known_frames, spread)
                 strip.add(chunk, known_frames)
-                if config.size == "model":
+                if config.writes_model_size:
                     following = list(unbatched(truth))
             if maps and spread is not None:
                 maps.add(spread)
@@ -252,8 +256,7 @@ def _checked(run: Run | Sequence[Run], config: PredictConfig) -> tuple[Run, ...]
     runs = (run,) if isinstance(run, Run) else tuple(run)
     if not isinstance(run, Run):
         check_members(runs, native_size=config.native_size)
-    if config.native_size:
-        check_any_size(runs)
+    check_works_at(runs, config)
     return runs
 
 
@@ -269,7 +272,7 @@ def _share(sources: list[Path | Unusable], shard: Shard | None, progress: Progre
 
 def _too_large(source: Path, config: PredictConfig) -> InputError:
     """The error of an input for which the memory does not suffice; other inputs may be smaller."""
-    instead = "leave --native-size out" if config.native_size else "choose --size model"
+    instead = "leave --native-size out" if config.native_size else "choose --size model, or a --size in pixels"
     return InputError(f"{source}: takes more memory than there is; {instead}, or --device cpu.")
 
 

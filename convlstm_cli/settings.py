@@ -32,13 +32,15 @@ def option(
     alias: str | None = None,
     parse: Callable[[str, str], T] | None = None,
     choices: Collection[str] | None = None,
+    metavar: str | None = None,
 ) -> T:
     """A field that is also an option of the command line, with its one line of doc.
 
     `flag` is needed where it is not the field's name, `parse` (of flag and text) where typer has no such type. `alias`
-    is another spelling. `choices` are the names that the option takes, such as a registry's.
+    is another spelling. `choices` are the names that the option takes, such as a registry's; `metavar` stands for its
+    value in --help.
     """
-    metadata = {"help": text, "flag": flag, "alias": alias, "parse": parse, "choices": choices}
+    metadata = {"help": text, "flag": flag, "alias": alias, "parse": parse, "choices": choices, "metavar": metavar}
     return field(default=default, metadata=metadata)
 
 
@@ -83,6 +85,23 @@ def check_most(option: str, value: int, most: int) -> None:
     """Raises UsageError that names `option` for a value above any use, which would take more memory than there is."""
     if value > most:
         raise UsageError(f"{option} is {value}; it can be at most {most}.")
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """`64` as (64, 64) and `48x64`, HEIGHTxWIDTH, as (48, 64). Raises UsageError that names --size."""
+    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
+    if match is None:
+        raise UsageError(f"--size is {text!r}; give one number such as 64, or HEIGHTxWIDTH such as 48x64.")
+    height, width = int(match[1]), int(match[2] or match[1])
+    check_sides(height, width)
+    return height, width
+
+
+def check_sides(height: int, width: int) -> None:
+    """Raises UsageError that names --size for a side outside `MIN_SIDE`...`MAX_SIDE` pixels."""
+    for side in (height, width):
+        if not MIN_SIDE <= side <= MAX_SIDE:
+            raise UsageError(f"--size has a side of {side} pixels; give {MIN_SIDE} to {MAX_SIDE}.")
 
 
 def parse_duration(flag: str, text: str) -> float:

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,8 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.runs.state import State
 from convlstm_cli.training import memory as fitting
 from convlstm_cli.training.augmentation import AUGMENTATIONS
-from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.config import AUTO_INIT, FRESH, TrainConfig
+from convlstm_cli.training.initial import start
 from convlstm_cli.training.loop import Training, restored
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.recorded import train_config
@@ -51,15 +52,15 @@ def train(
         model: the network, of the same frame size and channels as `data`.
         config: how to train.
         folder: the run folder to make; `runs/run.py` says what it will hold.
-        initial: weights to start from instead of drawn ones.
+        initial: weights to start from, in place of those that `config.init` names.
         progress: receives reports; None is silence.
         should_stop: asked after every step; on True everything is saved and Interrupted raised. A `StopRequest` is
             heeded inside a step too.
         ranks: the processes that train together, connected; each calls this function, and only rank 0 writes files.
 
     Raises:
-        UsageError: options that do not go together, such as a loss and the network's head, or a device that is not
-            there.
+        UsageError: options that do not go together, such as a loss and the network's head, a device that is not there,
+            or weights to start from that do not fit.
         OutputError: `folder` is there already, cannot be written, or another process is training into it.
         MemoryShort: a batch that does not fit into memory; the message names one that does.
         LostError: another process has ended, after saving.
@@ -67,6 +68,15 @@ def train(
             follow the clock.
     """
     check_options(model, config)
+    progress = progress or Progress()
+    if initial is None:
+        begun = start(config.init, model)
+        if config.init != FRESH:
+            progress.note(begun.text)
+        initial, config = begun.weights, replace(config, init=begun.init)
+    elif config.init == AUTO_INIT:
+        config = replace(config, init=FRESH)
+    config = replace(config, learning_rate=config.peak_rate)
     compute = device.choose(config.device, config.precision, ranks)
     config = ranks.of_first(fitting.with_batch_size(config, [model], len(data.clips("train")), compute, ranks))
     fitting.check(model, config, compute, ranks)
@@ -83,7 +93,7 @@ def train(
 
         run = ranks.first(create, lambda: Run.open(folder))
         step = TrainStep(model, config, compute, initial, ranks)
-        session = Session(run, data, config, compute, ranks, progress or Progress(), should_stop)
+        session = Session(run, data, config, compute, ranks, progress, should_stop)
         return Training(session, step, State()).fit()
 
 
@@ -124,6 +134,8 @@ def resume(
 
         ranks.first(clean, lambda: None)
         saved = run.load_resume()  # before the network is made, since it is held to what this file holds
+        if saved is None and initial is None:
+            initial = start(config.init, run.model_config).weights
         step = TrainStep(run.model_config, config, compute, initial, ranks)
         if saved is None and run.epochs():
             raise RunError(

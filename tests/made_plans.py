@@ -22,7 +22,16 @@ from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
-TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, patience=0, device="cpu", augment=("hflip",))
+TRAINING = TrainConfig(
+    init="none",
+    learning_rate=3e-3,
+    max_steps=3,
+    batch_size=4,
+    epoch_steps=2,
+    patience=0,
+    device="cpu",
+    augment=("hflip",),
+)
 KINDS: tuple[Peephole, ...] = ("none", "channel")
 CPU = torch.device("cpu")
 

@@ -395,7 +395,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_told(
     data: VideoData, tmp_path: Path, break_steps: Callable[[range], None]
 ) -> None:
     break_steps(range(3, 6))
-    config = TrainConfig(max_steps=20, epoch_steps=10, batch_size=4, device="cpu")
+    config = TrainConfig(max_steps=20, epoch_steps=10, batch_size=4, device="cpu", init="none")
     notes = Notes()
     result = train(data, PLAIN, config, tmp_path / "run", progress=notes)
     assert result.steps == 20
@@ -489,7 +489,7 @@ def test_forecasts_that_are_not_finite_go_back_too_and_never_become_the_checkpoi
     data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though checkpoints are written at every chance."""
-    config = TrainConfig(epochs=2, epoch_steps=8, batch_size=4, save_every=1e-9, patience=0, device="cpu")
+    config = TrainConfig(init="none", epochs=2, epoch_steps=8, batch_size=4, save_every=1e-9, patience=0, device="cpu")
     steps, made = steps_per_epoch(data.clips("train"), config), itertools.count()
     evaluate = evaluate_clips
 

@@ -14,7 +14,15 @@ VIDEOS = (DataConfig, "Videos")
 NETWORK = (ForecasterConfig, "Network")
 TRAINING = (TrainConfig, "Training")
 
-Model = Annotated[Path | None, typer.Option("-m", "--model", help="Run folder; the newest under runs/ if not given.")]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "-m",
+        "--model",
+        help="Run folder, or pretrained for the shipped weights; the newest under runs/ if not given, or pretrained if "
+        "there is none.",
+    ),
+]
 Size = Annotated[
     str,
     typer.Option(

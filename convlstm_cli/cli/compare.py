@@ -57,6 +57,8 @@ def compare(
     from convlstm_cli.compute.distributed import check_one_process
     from convlstm_cli.compute.memory import keep_freed_memory
     from convlstm_cli.runs.run import Run
+    from convlstm_cli.weights import NAME
+    from convlstm_cli.weights.pretrained import is_pretrained
 
     check_one_process("compare")  # before any video is decoded
     keep_freed_memory()
@@ -64,6 +66,11 @@ def compare(
     request = Request.read(context, options, preset=preset, size=size, folders=folders, output=output)
     config = build(CompareConfig, request.options)
     trained = [path for path in request.folders if Run.is_run(path)]
+    if any(map(is_pretrained, request.folders)):
+        raise UsageError(
+            f"{NAME} has no training settings and no test videos to compare by; score it beside a run with "
+            f"convlstm evaluate {NAME} FOLDER and convlstm evaluate RUN FOLDER."
+        )
     begun = resuming.begun_comparison(output) if resume and not trained else None
     if trained:
         summary = _compare_trained(trained, request, progress)

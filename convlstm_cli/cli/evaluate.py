@@ -12,7 +12,7 @@ from convlstm_cli.scoring.config import EvaluateConfig
 
 @with_options((EvaluateConfig, "Evaluation"))
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder to score.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder to score, or pretrained.")],
     others: Annotated[
         list[Path] | None,
         typer.Argument(
@@ -37,18 +37,18 @@ def evaluate(
     from convlstm_cli.files import check_absent
     from convlstm_cli.forecasting.ensemble import open_members
     from convlstm_cli.reporting import scorecard
-    from convlstm_cli.runs.run import Run
+    from convlstm_cli.weights.pretrained import free_folder, means_run
 
     check_one_process("evaluate")
     config = build(EvaluateConfig, options)
-    members = [path for path in others or () if Run.is_run(path)]
+    members = [path for path in others or () if means_run(path)]
     folders = [str(path) for path in others or () if path not in members]
     runs = open_members([run, *members])
     if output is not None:
         check_absent(output)  # before anything is computed
     progress = console.ConsoleProgress(quiet, verbose)
     report = evaluation.evaluate(runs, folders, config, progress)
-    folder = output or scorecard.free_folder(run)
+    folder = output or free_folder(run, "evaluation")
     scorecard.write_scorecard(report, folder)
     console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
     progress.note(

@@ -32,8 +32,8 @@ def explain(
     else:
         if given := sorted(request.given & {*options, "preset", "size"}):
             raise UsageError(f"{flag_of(given[0])} and -m cannot both say what to explain; leave one out.")
-        from convlstm_cli.runs.run import Run
+        from convlstm_cli.weights.pretrained import open_run
 
-        config = Run.open(model).model_config
+        config = open_run(model).model_config
     explanation = explanation_of(config)
     console.show_json(dataclasses.asdict(explanation)) if json else console.show(*render(explanation))

@@ -13,7 +13,9 @@ from convlstm_cli.interop.config import ExportConfig
 
 @with_options((ExportConfig, "Export"))
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The run folder whose network is exported.")],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="The run folder whose network is exported, or pretrained.")
+    ],
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="Folder to make; RUN/export-1, -2, ... if not given.")
     ] = None,
@@ -25,13 +27,13 @@ def export(
     from convlstm_cli import export as exporting
     from convlstm_cli.cli import console, views
     from convlstm_cli.compute.distributed import check_one_process
-    from convlstm_cli.runs.run import Run
+    from convlstm_cli.weights.pretrained import free_folder, open_run
 
     check_one_process("export")
     config = build(ExportConfig, options)
-    folder = output or exporting.free_folder(run)
+    folder = output or free_folder(run, "export")
     progress = console.ConsoleProgress(quiet)
-    result = exporting.export(Run.open(run), folder, config, progress)
+    result = exporting.export(open_run(run), folder, config, progress)
     console.show_json(dataclasses.asdict(result)) if json else console.show(*views.export_view(result))
     progress.note(
         f"wrote {folder} ({', '.join(result.files)})\nnext: python {folder / 'forecast.py'} FRAMES.npy FORECAST.npy"

@@ -13,6 +13,7 @@ from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.nn import gates, winograd
 from convlstm_cli.runs.run import RUNS
 from convlstm_cli.video.opencv import cv2
+from convlstm_cli.weights.pretrained import CHANNELS, card, digest_of
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Facts:
     cache: str
     runs: str
     """Folder of new runs."""
+    shipped_weights: str
+    """Those that `pretrained` stands for: network, and which made-up motion they were trained on, for how long."""
 
     def to_dict(self) -> dict[str, Any]:
         """The JSON of `convlstm info --json`: the versions, then the other facts."""
@@ -56,7 +59,13 @@ def gather() -> Facts:
         video_backends=", ".join(backends),
         cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
         runs=str(RUNS.resolve()),
+        shipped_weights="; ".join(map(_weights, CHANNELS)),
     )
+
+
+def _weights(name: str) -> str:
+    told, digest = card(name), digest_of(name)[:8]
+    return f"{name} {digest} (generator {told['generator']}, {told['progress']['clips']:,} clips)"
 
 
 def _kernels(device: torch.device) -> str:

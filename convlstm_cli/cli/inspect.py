@@ -8,13 +8,17 @@ import typer
 from convlstm_cli.cli.arguments import VIDEOS, AsJson, Quiet, Size, Verbose
 from convlstm_cli.cli.options import build, with_options
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.settings import parse_size
 from convlstm_cli.video.config import DataConfig
 
 
 @with_options(VIDEOS)
 def inspect(
     path: Annotated[
-        Path, typer.Argument(help="A video, a folder of videos, a run or a comparison.", metavar="VIDEO|FOLDER|RUN")
+        Path,
+        typer.Argument(
+            help="A video, a folder of videos, a run, pretrained or a comparison.", metavar="VIDEO|FOLDER|RUN"
+        ),
     ],
     size: Size = "64",
     frames: Annotated[
@@ -34,8 +38,8 @@ def inspect(
     from convlstm_cli.runs.record import damaged
     from convlstm_cli.runs.run import Run
     from convlstm_cli.video.data import prepare
-    from convlstm_cli.video.geometry import parse_size
     from convlstm_cli.video.library import find_videos
+    from convlstm_cli.weights.pretrained import is_pretrained
 
     found: inspection.Found
     if is_comparison(path):
@@ -45,6 +49,9 @@ def inspect(
                 view = views.unfinished_view(found)
             else:
                 view = views.comparison_view(found)
+    elif is_pretrained(path):
+        found = inspection.inspect_weights()
+        view = views.weights_view(found)
     elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)

@@ -13,11 +13,14 @@ from convlstm_cli.runs.comparisons import UnfinishedComparison
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.comparison_result import ComparisonSummary, read_summary
 from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.initial import start
 from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
 from convlstm_cli.video.data import SUBSETS, VideoData
 from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.weights import NAME
+from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
 
 
 @dataclass(frozen=True)
@@ -98,6 +101,20 @@ class RunFacts:
 
 
 @dataclass(frozen=True)
+class WeightsFacts:
+    """The shipped weights."""
+
+    cards: dict[str, dict[str, Any]]
+    """What is on record of those for grey and for colour frames."""
+    parameters: dict[str, int]
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON."""
+        weights = {name: {"parameters": self.parameters[name], **card} for name, card in self.cards.items()}
+        return {"run": NAME, "weights": weights}
+
+
+@dataclass(frozen=True)
 class TrainingPlan:
     """What training would do."""
 
@@ -107,6 +124,8 @@ class TrainingPlan:
     parameters: int
     expected_memory: int
     """Bytes that a training step takes, beside the libraries."""
+    start: str
+    """Which weights training starts from, and why, in a few words."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON: the facts of the data beside those of the training."""
@@ -115,10 +134,11 @@ class TrainingPlan:
             "batch_shape": list(self.batch_shape),
             "parameters": self.parameters,
             "expected_memory": self.expected_memory,
+            "start": self.start,
         }
 
 
-Found = VideoFacts | DataFacts | RunFacts | UnfinishedComparison | ComparisonSummary
+Found = VideoFacts | DataFacts | RunFacts | WeightsFacts | UnfinishedComparison | ComparisonSummary
 """What `convlstm inspect` can find."""
 
 
@@ -164,6 +184,14 @@ def inspect_run(run: Run) -> RunFacts:
     )
 
 
+def inspect_weights() -> WeightsFacts:
+    """The facts about the shipped weights."""
+    return WeightsFacts(
+        cards={name: card(name) for name in CHANNELS},
+        parameters={name: parameter_count(model_of(name)) for name in CHANNELS},
+    )
+
+
 def inspect_comparison(folder: Path) -> ComparisonSummary | UnfinishedComparison:
     """What a comparison found; of one that is not finished, how many of its runs have begun and ended.
 
@@ -185,4 +213,5 @@ def plan(
         batch_shape=(config.batch_size, model.clip_frames, model.channels, model.height, model.width),
         parameters=parameter_count(model),
         expected_memory=training_memory(model, config.batch_size, config.checkpoint_every),
+        start=start(config.init, model).text,
     )

@@ -78,7 +78,7 @@ def given_fields(config: Any, given: Collection[str]) -> dict[str, Any]:
 
 def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspect.Parameter:
     default, metadata = field.default, field.metadata
-    metavar = complete = None
+    metavar, complete = metadata["metavar"], None
     if metadata["parse"] is not None:
         hint = str if default is not None else str | None
         default = _as_text(default)

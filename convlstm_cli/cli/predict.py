@@ -58,6 +58,8 @@ def predict(
 ) -> None:
     """Write the next frames of videos to disk.
 
+    Without any run, the shipped weights forecast: a network that was trained on made-up motion.
+
     A finished forecast is kept if its input, weights, settings and versions are unchanged.
     """
     from convlstm_cli import predict as prediction
@@ -98,19 +100,26 @@ def _runs(
 ) -> tuple[list[Path], "list[Run]", str]:
     """The inputs that are no runs, the runs that forecast them, and the name of the folder of their forecasts."""
     from convlstm_cli.forecasting.ensemble import name_of, open_members
-    from convlstm_cli.runs.run import Run, newest
+    from convlstm_cli.runs.run import RUNS, last_written
+    from convlstm_cli.weights import NAME
+    from convlstm_cli.weights.pretrained import Pretrained, means_run, open_run
 
     if not ensemble:
-        run = Run.open(model or newest(trained=True))
-        if model is None:
+        newest = None if model is not None else last_written(trained=True)
+        run = Pretrained() if model is None and newest is None else open_run(model or newest or Path(NAME))
+        if newest is not None:
             progress.note(f"using the newest run, {run.folder}")
+        elif model is None:
+            progress.note(f"no run under {RUNS}/, so the shipped weights forecast, as with -m {NAME}")
+        elif model == Path(NAME) and not isinstance(run, Pretrained):
+            progress.note(f"-m {NAME} is the run folder of that name here, not the shipped weights")
         return inputs, [run], run.name
     if model is not None:
         raise UsageError("-m and --ensemble exclude each other; name every run with --ensemble.")
-    videos = [path for path in inputs if not Run.is_run(path)]
+    videos = [path for path in inputs if not means_run(path)]
     if not videos:
         raise UsageError("predict needs an INPUT to forecast beside the runs; see convlstm predict --help.")
-    members = [*ensemble, *(path for path in inputs if Run.is_run(path))]
+    members = [*ensemble, *(path for path in inputs if means_run(path))]
     return videos, open_members(members), name_of(members)
 
 

@@ -11,6 +11,7 @@ from convlstm_cli.cli.options import build, given_fields
 from convlstm_cli.comparing.asked import Asked
 from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.settings import parse_size
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.presets import PRESETS, Preset, with_preset
 from convlstm_cli.video.config import DataConfig
@@ -76,8 +77,6 @@ class Request:
 
     def frame_size(self) -> tuple[int, int]:
         """Height and width that --size asks for, in pixels. Raises UsageError."""
-        from convlstm_cli.video.geometry import parse_size
-
         return parse_size(self.size)
 
 

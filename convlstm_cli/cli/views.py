@@ -21,7 +21,7 @@ from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 
 if TYPE_CHECKING:
-    from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts
+    from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
     from convlstm_cli.export import Export
     from convlstm_cli.predict import Forecast
     from convlstm_cli.runs.comparisons import UnfinishedComparison
@@ -225,6 +225,7 @@ def plan_view(plan: "TrainingPlan") -> View:
             "a batch": f"{batch} clips of {frames} frames, {channels} x {height} x {width}",
             "parameters": f"{plan.parameters:,}",
             "expected memory": f"{size(plan.expected_memory)} for a training step, beside the libraries",
+            "training": plan.start,
         }
     )
     return *data_view(plan.data), "", facts, "", "nothing was trained (--dry-run)"
@@ -272,6 +273,33 @@ def run_view(run: "RunFacts") -> View:
         facts["training"] = f"not finished; go on with convlstm train -o {run.folder} --resume"
         return (facts_table(facts),)
     return facts_table(facts), "", *test_view(run.test)
+
+
+def weights_view(found: "WeightsFacts") -> View:
+    """The cards of the shipped weights, one after another, each with its figures on videos it was not trained on."""
+    lines: list[Any] = []
+    for name, card in found.cards.items():
+        training, progress = card["training"], card["progress"]
+        facts: dict[str, object] = {
+            "weights": f"pretrained, for {name} frames of any size",
+            "parameters": f"{found.parameters[name]:,}",
+            "trained": f"{progress['clips']:,} clips of made-up motion (generator {card['generator']}, seed "
+            f"{training['seed']}), {progress['steps']:,} steps, {progress['seconds'] / 3600:.1f} hours, loss "
+            f"{training['loss']}",
+            "machine": card["machine"],
+            "convlstm": card["versions"]["convlstm"],
+            **card["model"],
+        }
+        lines += [facts_table(facts), ""]
+        if rows := card.get("zero_shot"):
+            table = _table(
+                "videos", "clips", "MSE of flow's", "MAE of flow's", "MSE of copying's", "SSIM", "flow's SSIM"
+            )
+            for row in rows:
+                ratios = (row["mse"], row["mae"], row["mse_copying"], *row["ssim"][:2])
+                table.add_row(escape(row["folder"]), str(row["clips"]), *(number(value, 3) for value in ratios))
+            lines += [table, ""]
+    return tuple(lines[:-1])
 
 
 def facts_table(facts: Mapping[str, object]) -> Table:

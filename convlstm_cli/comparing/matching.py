@@ -19,6 +19,7 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.training.batches import steps_per_epoch
 from convlstm_cli.training.budget import Budget
+from convlstm_cli.training.initial import start
 from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.data import VideoData
 
@@ -75,8 +76,12 @@ def initial_weights(arms: Sequence[Arm], arm: Arm, seed: int) -> dict[str, Tenso
     Weights that the first arm's network without peepholes has too (the same name and shape) get the values that `train`
     draws for that network; the others are drawn for this arm. They are copied because drawing peepholes moves the
     random numbers on for everything that is drawn after them.
+
+    Where the arms start from given weights (`--init`), these take the place of drawn ones, but for peepholes: all arms
+    start as the plain cell with the same kernels. Raises UsageError where they do not fit the arm's network.
     """
     shared = initial_network(replace(arms[0].model, peephole="none"), seed).state_dict()
+    shared |= start(arm.training.init, arm.model, peepholes=False).weights or {}
     own = initial_network(arm.model, seed).state_dict()
     return {name: shared[name] if _fits(shared, name, value) else value for name, value in own.items()}
 

@@ -16,7 +16,7 @@ from convlstm_cli.comparing.processes import threads_of
 from convlstm_cli.compute import device
 from convlstm_cli.errors import UsageError
 from convlstm_cli.train import check_options
-from convlstm_cli.training.config import AUTO_BATCH, LIMITS, TrainConfig
+from convlstm_cli.training.config import AUTO_BATCH, AUTO_INIT, FRESH, LIMITS, TrainConfig
 from convlstm_cli.training.memory import with_batch_size
 from convlstm_cli.video.data import VideoData
 
@@ -36,6 +36,7 @@ def make_plan(
         Interrupted: when asked to stop while steps are timed.
     """
     arms = [replace(arm, model=replace(arm.model, channels=data.channels)) for arm in arms]
+    arms = [_with_init(arm) for arm in arms]
     _check(arms, config)
     arms = _with_batch_size(arms, config, data)
     settings = _settings(data, arms[0], config)
@@ -46,6 +47,13 @@ def make_plan(
     arms = with_steps(arms, _timed(data, arms, config, should_stop), config, data)
     first = arms[0].training.seed
     return Plan(folder, tuple(arms), tuple(range(first, first + config.seeds)), data.to_dict(), settings)
+
+
+def _with_init(arm: Arm) -> Arm:
+    """The arm with its start settled: drawn weights, unless others were asked for."""
+    init = FRESH if arm.training.init == AUTO_INIT else arm.training.init
+    training = replace(arm.training, init=init)
+    return replace(arm, training=replace(training, learning_rate=training.peak_rate))
 
 
 def _check(arms: Sequence[Arm], config: CompareConfig) -> None:

@@ -1,8 +1,6 @@
 """What may change when a comparison goes on: how many seeds it has, and where and how often it computes and saves."""
 
-from collections.abc import Mapping
 from dataclasses import asdict, replace
-from typing import Any
 
 from convlstm_cli.comparing.asked import Asked
 from convlstm_cli.comparing.case import as_json
@@ -10,8 +8,8 @@ from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.compute import device
 from convlstm_cli.settings import check_unchanged
-from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
-from convlstm_cli.training.resuming import ANYWHERE, check_agrees
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.resuming import ANYWHERE, check_agrees, settled
 
 FREE_COMPARE = ("seeds", "jobs", "devices")
 """Fields of `CompareConfig` that may change."""
@@ -24,7 +22,7 @@ def with_asked(plan: Plan, asked: Asked) -> Plan:
     device that is not there.
     """
     check_agrees(plan.folder, plan.settings, model=asked.model, data=asked.data)
-    check_unchanged(TrainConfig, _settled(asked.training), plan.settings["training"], free=ANYWHERE)
+    check_unchanged(TrainConfig, settled(asked.training), plan.settings["training"], free=ANYWHERE)
     check_unchanged(CompareConfig, asked.compare, plan.settings["compare"], free=FREE_COMPARE)
     _check_devices(plan, asked)
     if "seeds" in asked.compare:
@@ -38,12 +36,6 @@ def with_asked(plan: Plan, asked: Asked) -> Plan:
         arms=tuple(replace(arm, training=replace(arm.training, **how)) for arm in plan.arms),
         settings={**plan.settings, "compare": as_json(asdict(replace(plan.compare, **where)))},
     )
-
-
-def _settled(training: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What is asked for of the training, without a batch size that was settled when the comparison began."""
-    asks_auto = training.get("batch_size") == AUTO_BATCH
-    return {name: value for name, value in training.items() if not (asks_auto and name == "batch_size")}
 
 
 def _check_devices(plan: Plan, asked: Asked) -> None:

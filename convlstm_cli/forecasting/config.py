@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names
+from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 MIN_TILE = 16
@@ -40,13 +40,17 @@ class PredictConfig:
         flag="--format",
         parse=parse_names,
     )
-    size: Literal["source", "model"] = option(
-        "source", "Size of the written frames: that of the source, or that of the model."
+    size: str = option(
+        "source",
+        "Size of the written frames: source, or model for the size that the model works at. A size in pixels, N or "
+        "HEIGHTxWIDTH, is the one that the model works at, in place of that of its training.",
+        metavar="source|model|N|HxW",
     )
     native_size: bool = option(
         False,
         "Forecast at the size of the source instead of that of the training, whatever --fit was. Not for runs with "
-        "--peephole full, whose weights hold for one size.",
+        "--peephole full, whose weights hold for one size. The "
+        "shipped weights (pretrained) do so without it, up to 768 pixels a side.",
     )
     tile: int | Literal["auto"] = option(
         "auto",
@@ -65,7 +69,8 @@ class PredictConfig:
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)
-        check_choice("--size", self.size, Literal["source", "model"])
+        if self.working_size is not None and self.native_size:
+            raise UsageError(f"--size is {self.size} and --native-size works at that of the source; give one of them.")
         for name in self.formats:
             check_choice("--format", name, OUTPUT_FORMATS)
         if not self.formats:
@@ -82,3 +87,13 @@ class PredictConfig:
             raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")
+
+    @property
+    def working_size(self) -> tuple[int, int] | None:
+        """Height and width in pixels that the model is asked to work at; None leaves it to the run and the source."""
+        return None if self.size in ("source", "model") else parse_size(self.size)
+
+    @property
+    def writes_model_size(self) -> bool:
+        """Whether frames are written at the size that the model works at."""
+        return self.size == "model"

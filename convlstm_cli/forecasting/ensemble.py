@@ -9,11 +9,12 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.forecasting.finished import network_digest
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.comparisons import is_comparison, run_folders
 from convlstm_cli.runs.run import Run
-from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.weights.pretrained import Pretrained, is_pretrained
 
 LONGEST_NAME = 100
 """Letters of the name of an ensemble's forecasts."""
@@ -54,22 +55,54 @@ class Members:
         """1 or 3."""
         return self.models[0].config.channels
 
-    @property
-    def geometry(self) -> FrameGeometry:
-        """How frames are brought to the size of the networks."""
-        return self.runs[0].geometry
+
+@dataclass(frozen=True)
+class MembersByColour:
+    """The members for grey sources and those for sources in colour.
+
+    They are the same where runs have one network; the shipped weights have one for each.
+    """
+
+    grey: Members
+    colour: Members
+
+    @classmethod
+    def load(cls, runs: Sequence[Run], device: torch.device) -> "MembersByColour":
+        """Loads the networks of runs that agree (`check_members`). Raises RunError for a run without usable weights."""
+        grey, colour = [run.for_channels(1) for run in runs], [run.for_channels(3) for run in runs]
+        members = Members.load(grey, device)
+        same = all(one is other for one, other in zip(grey, colour, strict=True))
+        return cls(members, members if same else Members.load(colour, device))
+
+    def of(self, *, grey: bool) -> Members:
+        """The members for a source."""
+        return self.grey if grey else self.colour
+
+    def digests(self) -> list[str]:
+        """Digests of all that a forecast depends on in the members, in their order."""
+        every = (self.grey,) if self.grey is self.colour else (self.grey, self.colour)
+        return [
+            network_digest(run, model)
+            for members in every
+            for run, model in zip(members.runs, members.models, strict=True)
+        ]
 
 
 def open_members(paths: Iterable[Path]) -> list[Run]:
     """Opens run folders, and all runs of comparison folders; each run once.
 
-    Raises RunError for a folder that is neither.
+    The shipped weights take their channels and size from the run folders beside them. Raises RunError for a folder that
+    is neither a run nor a comparison.
     """
+    paths = list(paths)
     folders: dict[str, Path] = {}
-    for path in paths:
+    for path in (path for path in paths if not is_pretrained(path)):
         for folder in run_folders(path) if is_comparison(path) else [path]:
             folders.setdefault(os.path.realpath(folder), folder)  # Path.resolve raises for links to each other
-    return [Run.open(folder) for folder in folders.values()]
+    runs = [Run.open(folder) for folder in folders.values()]
+    if not any(map(is_pretrained, paths)):
+        return runs
+    return [*runs, Pretrained.beside(runs[0]) if runs else Pretrained()]
 
 
 def name_of(paths: Sequence[Path]) -> str:

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -35,7 +34,8 @@ class Look:
 
     geometry: FrameGeometry | None
     """None where the network works at the source's size."""
-    size: Literal["source", "model"]
+    at_model_size: bool
+    """Whether frames are written at the size that the network works at."""
     last: Frame
     """The last input frame, at the source's size and in the colour that is written."""
 
@@ -53,7 +53,7 @@ class Look:
         return to_channels(frame, self.last.shape[2])
 
     def _restored(self, frame: Frame, background: Frame | None) -> Frame:
-        if self.geometry is None or self.size == "model":
+        if self.geometry is None or self.at_model_size:
             return frame
         height, width = self.last.shape[:2]
         return self.geometry.restore(frame, height, width, background)

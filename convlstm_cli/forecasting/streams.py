@@ -9,7 +9,7 @@ from torch import Tensor
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.memory import is_out_of_memory
-from convlstm_cli.errors import InputError, UsageError
+from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
 from convlstm_cli.forecasting.inference import forecast_chunks, to_float
 from convlstm_cli.forecasting.tiling import plan
@@ -17,23 +17,10 @@ from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import MIN_SIDE
 
 CHUNK = 8
 """Frames computed at a time: few for memory, enough to lose no time between chunks."""
-
-
-def check_any_size(runs: Sequence[Run]) -> None:
-    """Raises UsageError for a network that is made for one size of frames."""
-    for run in runs:
-        model = run.model_config
-        if model.peephole == "full":
-            raise UsageError(
-                f"--native-size: {run.folder} has --peephole full, weights for each position of frames of "
-                f"{model.height}x{model.width}, and works at no other size; leave --native-size out, or use a run "
-                "with --peephole channel or none."
-            )
 
 
 def plan_tilings(
@@ -99,7 +86,11 @@ def open_streams(
 
 @contextlib.contextmanager
 def naming_a_smaller_tile(
-    source: Path, models: Sequence[EncoderForecaster], tilings: Sequence[Tiling] | None, compute: Compute
+    source: Path,
+    models: Sequence[EncoderForecaster],
+    tilings: Sequence[Tiling] | None,
+    config: PredictConfig,
+    compute: Compute,
 ) -> Iterator[None]:
     """Turns an out-of-memory error of tiled forecasts into an InputError that names the --tile to try."""
     try:
@@ -115,8 +106,9 @@ def naming_a_smaller_tile(
         height, width = max((tiling.size for tiling in tilings), key=max)
         tried = f"{source}: takes more memory than there is, computed {height}x{width} pixels at a time"
         if side < max(MIN_TILE, *(model.config.patch_size for model in models)):
-            raise InputError(f"{tried}; leave --native-size out.") from error
-        raise InputError(f"{tried}; try --tile {side}.") from error
+            instead = "leave --native-size out" if config.native_size else "give a size, such as --size 64"
+            raise InputError(f"{tried}; {instead}.") from error
+        raise InputError(f"{tried}; try {'' if config.native_size else '--native-size '}--tile {side}.") from error
 
 
 def _free_for_each(models: Sequence[EncoderForecaster], compute: Compute) -> int | None:

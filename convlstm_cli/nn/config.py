@@ -86,7 +86,7 @@ class ForecasterConfig:
         f"Input of the first forecaster layer. {describe(FORECASTERS)}",
     )
     head: Head = option(
-        "mix",
+        "steered",
         f"What the 1x1 head gives. {describe(HEADS)}",
     )
     input_frames: int = option(10, "Frames of each training clip that the encoder reads.")

@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from convlstm_cli.files import creating_folder, numbered
+from convlstm_cli.files import creating_folder
 from convlstm_cli.reporting.charts import MARKED
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
 from convlstm_cli.reporting.page import LEAD_TIME, title
@@ -32,11 +32,6 @@ from convlstm_cli.scoring.scores import PooledScores
 
 RECORD = "evaluation.json"
 """The file that identifies a folder as an evaluation."""
-
-
-def free_folder(run: Path) -> Path:
-    """The first free path of evaluation-1, evaluation-2 and so on in a run folder."""
-    return numbered(run, "evaluation")
 
 
 def write_scorecard(report: EvaluationReport, folder: Path) -> None:

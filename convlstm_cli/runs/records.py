@@ -162,7 +162,7 @@ class EpochRecord:
     seconds: float
     """Wall-clock time so far."""
     learning_rate: float
-    """Learning rate of the last step."""
+    """Learning rate of the last step; with muon that of AdamW's part."""
     train_loss: float | None
     """Mean over the epoch's batches that were learned from."""
     validation: EvaluationRecord

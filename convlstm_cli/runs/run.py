@@ -44,7 +44,14 @@ RUNS = Path("runs")
 
 
 class Run:
-    """One run folder. `config` is the content of config.json."""
+    """One run folder. `config` is the content of config.json.
+
+    Commands that use a run ask for no more than its name, `config`, `model_config`, `geometry`, `load_model`,
+    `epochs` and `result`, so a run need not be a folder (`weights/pretrained.py`).
+    """
+
+    has_own_size = True
+    """Whether its weights belong to frames of the size that it was trained at."""
 
     def __init__(self, folder: Path, config: dict[str, Any]) -> None:
         self.folder = folder
@@ -122,14 +129,18 @@ class Run:
             for entry in split.get(subset, ())
         )
 
+    def for_channels(self, channels: int) -> "Run":  # noqa: ARG002 - shipped weights have one network for each
+        """The run that forecasts frames of so many channels: itself, in the channels that it was trained in."""
+        return self
+
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
         with replacing(self.folder / "model.safetensors") as written:
             # Not save_file, whose errors are the same for a full disk and for weights that it cannot store.
             written.write_bytes(save({name: tensor.contiguous().cpu() for name, tensor in weights.items()}))
 
-    def load_model(self, device: torch.device) -> EncoderForecaster:
-        """The network with its best weights, in evaluation mode.
+    def load_weights(self) -> dict[str, torch.Tensor]:
+        """The best weights, by the names of the network's parameters, on the CPU.
 
         Raises RunError if there are none yet, or they are damaged or of another network.
         """
@@ -139,20 +150,12 @@ class Run:
                 f"{self.folder}: has no model.safetensors yet, because no epoch has ended; "
                 f"go on with `convlstm train -o {self.folder} --resume`."
             )
-        config = self.model_config
-        try:
-            with safe_open(path, framework="pt") as file:
-                found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
-                check_shapes({name: each.get_shape() for name, each in found.items()}, config)
-            weights = load_file(path)
-            check_values(weights)
-            model = EncoderForecaster(config)
-            model.load_state_dict(weights)
-        except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-            if is_out_of_memory(error):
-                raise
-            reason = first_line(error)
-            raise RunError(f"{path}: is damaged or of another network ({reason}); train again.") from error
+        return read_weights(path, self.model_config, "train again")
+
+    def load_model(self, device: torch.device) -> EncoderForecaster:
+        """The network with its best weights, in evaluation mode. Raises RunError as `load_weights` does."""
+        model = EncoderForecaster(self.model_config)
+        model.load_state_dict(self.load_weights())
         return model.to(device).eval()
 
     def save_resume(self, checkpoint: Checkpoint) -> None:
@@ -250,6 +253,24 @@ class Run:
             ) from error
 
 
+def read_weights(path: Path, model: ForecasterConfig, remedy: str) -> dict[str, torch.Tensor]:
+    """The weights in a safetensors file, by the names of the network's parameters.
+
+    Raises RunError, with the remedy, where they are damaged or not those of this network.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
+            check_shapes({name: each.get_shape() for name, each in found.items()}, model)
+        weights = load_file(path)
+        check_values(weights)
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise RunError(f"{path}: is damaged or of another network ({first_line(error)}); {remedy}.") from error
+    return weights
+
+
 def check_free(folder: Path) -> None:
     """Raises OutputError if a new run cannot be `folder`, because something is there."""
     if folder.exists() and not (folder.is_dir() and all(_is_left(path) for path in folder.iterdir())):
@@ -274,8 +295,14 @@ def newest(*, trained: bool) -> Path:
 
     Raises UsageError if there is none.
     """
+    found = last_written(trained=trained)
+    if found is None:
+        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
+    return found
+
+
+def last_written(*, trained: bool) -> Path | None:
+    """As `newest`; None if there is none."""
     marker = "model.safetensors" if trained else "resume.pt"
     found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
-    if not found:
-        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
-    return max(found, key=lambda path: path.stat().st_mtime).parent
+    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None

@@ -35,7 +35,7 @@ class State:
     best_mse: float = math.inf
     """Least MSE of a validation so far."""
     best_epoch: int = 0
-    """The epoch that had it, from 1; 0 before the first has ended."""
+    """The epoch that had it, from 1; 0 before the first has ended, or for the weights that training started from."""
     history: list[EpochRecord] = field(default_factory=list)
     """The epochs that have ended."""
 

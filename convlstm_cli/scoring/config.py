@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option
+from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_size
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -22,6 +22,11 @@ class EvaluateConfig:
     stride: int | None = option(
         None, "Frames between the starts of clips; --frames if not given, so that each frame is scored once."
     )
+    size: str | None = option(
+        None,
+        "Frame size in pixels, N or HEIGHTxWIDTH, at which the shipped weights (pretrained) are scored; 64 if not "
+        "given. Other runs are scored at the size of their training.",
+    )
     thresholds: tuple[float, ...] = option(
         (),
         "Pixel values in (0, 1], with commas, such as 0.2,0.5: adds CSI, POD and FAR of reaching each value, by which "
@@ -38,7 +43,13 @@ class EvaluateConfig:
         for threshold in self.thresholds:
             if not 0 < threshold <= 1:
                 raise UsageError(f"--thresholds has {threshold}; give values above 0 and up to 1, such as 0.2,0.5.")
+        _ = self.working_size  # is checked here, before anything is computed
         counts = {"--frames": self.frames, "--stride": self.stride, "--batch-size": self.batch_size}
         for flag, value in counts.items():
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1.")
+
+    @property
+    def working_size(self) -> tuple[int, int] | None:
+        """Height and width in pixels that `size` asks for. Raises UsageError."""
+        return None if self.size is None else parse_size(self.size)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convlstm_cli.errors import InputError
+from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.data import SUBSETS, restore
@@ -29,8 +29,11 @@ class HeldOut:
 def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
     """The test frames of the first run that no other run was trained on.
 
-    Raises InputError where a video of the first run's split is missing or shows other frames, or no frame is left.
+    Raises UsageError where the first run has no test videos, and InputError where one is missing or shows other frames,
+    or no frame is left.
     """
+    if not runs[0].config["data"]["split"]["test"]:
+        raise UsageError(f"{runs[0].name}: has no test videos of its own; name a FOLDER of videos to score it on.")
     model = runs[0].model_config
     data = restore(runs[0].config["data"], model.input_frames, model.horizon, progress.indexing, ("test",))
     tested = {segment.video for segment in data.split.test}

@@ -22,6 +22,7 @@ from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.training.augmentation import augment
 from convlstm_cli.training.batches import batches, steps_per_epoch
 from convlstm_cli.training.budget import Budget, Clock
+from convlstm_cli.training.config import FRESH
 from convlstm_cli.training.result import TrainResult, finish, write_sample
 from convlstm_cli.training.session import Session
 from convlstm_cli.training.step import Part, TrainStep
@@ -50,12 +51,24 @@ class Training:
         """Trains to the end. Raises Interrupted, or LostError, after saving."""
         with self._saved_at_the_end(), self.session.memory_explained():
             if not self.state.steps:
+                if self.session.config.init != FRESH:
+                    self._score_start()
                 self._save()  # a kill in the first epoch then goes on from these very initial values
             self.session.progress.started(self.session.run.folder, self.state.steps)
             while (reason := self._why_ended()) is None:
                 if self._learn():
                     self._validate()
             return finish(self.session, self.state, self.clock.seconds, self.step_seconds, reason)
+
+    def _score_start(self) -> None:
+        """Validates weights that were trained before, which stay the best ones where no epoch improves on them."""
+        session, network = self.session, self.step.averaged
+        evaluation = session.evaluate(network, self.validation, COPYING)
+        self.copied = evaluation.persistence
+        if math.isfinite(evaluation.model.mean_mse):
+            self.state.best_mse = evaluation.model.mean_mse
+            if session.ranks.is_first:
+                session.run.save_weights(network.state_dict())
 
     def _why_ended(self) -> str | None:
         """The reason to end, asked between epochs; None to go on."""
@@ -148,7 +161,7 @@ class Training:
             raise ConvLSTMError(
                 f"training diverged at step {failed.steps} ({why}), even with {LOWER**failed.went_back:g} "
                 f"times the learning rate; {folder} keeps its last checkpoint. Train again with a lower "
-                f"--learning-rate than {session.config.learning_rate:g}, or --precision fp32."
+                f"--learning-rate than {session.config.peak_rate:g}, or --precision fp32."
             )
         session.ranks.wait()  # before rank 0 writes it anew
         self.state = restored(session.run, saved, self.step)
@@ -188,7 +201,7 @@ class Training:
             epoch=self.state.epoch + 1,
             steps=self.state.steps,
             seconds=round(self.clock.seconds, 3),
-            learning_rate=self.step.optimizer.param_groups[0]["lr"],
+            learning_rate=self.step.optimizer.param_groups[-1]["lr"],
             train_loss=self.state.mean_loss,
             skipped_steps=self.state.skipped,
             validation=EvaluationRecord.from_json(evaluation.to_dict()),

@@ -19,7 +19,7 @@ class Rates(Protocol):
     """The settings that an optimiser is built from, such as a `TrainConfig`."""
 
     @property
-    def learning_rate(self) -> float:
+    def peak_rate(self) -> float:
         """Highest learning rate."""
 
     @property
@@ -55,23 +55,37 @@ def decayed_and_free(network: "nn.Module", weight_decay: float) -> list[dict[str
 def _adamw(network: "nn.Module", config: Rates) -> "Optimizer":
     from torch.optim import AdamW
 
-    return AdamW(decayed_and_free(network, config.weight_decay), lr=config.learning_rate)
+    return AdamW(decayed_and_free(network, config.weight_decay), lr=config.peak_rate)
+
+
+def _muon(network: "nn.Module", config: Rates) -> "Optimizer":
+    from convlstm_cli.training.muon import KERNEL_RATE, OTHER_RATE, Muon, parameter_groups
+
+    kernel_rate = config.peak_rate * KERNEL_RATE / OTHER_RATE
+    return Muon(parameter_groups(network, kernel_rate, config.peak_rate, config.weight_decay))
 
 
 def _rmsprop(network: "nn.Module", config: Rates) -> "Optimizer":
     from torch.optim import RMSprop
 
-    return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.learning_rate, alpha=0.9)
+    return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.peak_rate, alpha=0.9)
 
 
 STEP = Moment(scalar=True, signed=False)
 """The number of steps."""
+MUON_MOMENTS = {"momentum_buffer": Moment()}
 ADAM_MOMENTS = {"step": STEP, "exp_avg": Moment(), "exp_avg_sq": Moment(signed=False)}
 RMSPROP_MOMENTS = {"step": STEP, "square_avg": Moment(signed=False)}
 
 OPTIMISERS: Registry[Optimiser] = Registry(
     "optimiser",
     (
+        Optimiser(
+            "muon",
+            "Muon (Jordan et al. 2024) for the kernels of the ConvLSTM layers, AdamW for all else",
+            _muon,
+            lambda group: MUON_MOMENTS if group["kind"] == "muon" else ADAM_MOMENTS,
+        ),
         Optimiser("adamw", "AdamW (Loshchilov and Hutter 2019)", _adamw, lambda _group: ADAM_MOMENTS),
         Optimiser(
             "rmsprop", "RMSProp with a decay of 0.9, as in Shi et al. 2015", _rmsprop, lambda _group: RMSPROP_MOMENTS

@@ -20,6 +20,7 @@ PRESETS: dict[Preset, dict[str, Any]] = {
         "peephole": "channel",
         "forecaster": "unconditioned",
         "head": "sigmoid",
+        "init": "none",
         "loss": "bce",
         "optimizer": "rmsprop",
         "learning_rate": 1e-3,

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.settings import check_unchanged
-from convlstm_cli.training.config import AUTO_BATCH, LIMITS, TrainConfig
+from convlstm_cli.training.config import AUTO_BATCH, AUTO_INIT, LIMITS, TrainConfig
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 
@@ -23,6 +23,9 @@ ANYWHERE = ("device", "save_every", "checkpoint_every")
 """Settings of a training that change nothing of what is trained."""
 CHANGEABLE = (*LIMITS, "patience", *ANYWHERE)
 """Settings of a training that may change when it goes on: how long and where, not what."""
+
+OPEN = {"batch_size": AUTO_BATCH, "init": AUTO_INIT, "learning_rate": None}
+"""Values of settings that stand for what is on record."""
 
 Given = Mapping[str, Any]
 """Settings that were given explicitly: values by the names of a dataclass's fields."""
@@ -36,8 +39,8 @@ def settings_to_go_on(
 
     Args:
         run: the run to go on with.
-        training: settings of `TrainConfig`. One of `LIMITS` replaces all limits that were recorded, and a `batch_size`
-            of `AUTO_BATCH` stands for the recorded one.
+        training: settings of `TrainConfig`. One of `LIMITS` replaces all limits that were recorded, and those of `OPEN`
+            stand for what was.
         model: settings of `ForecasterConfig`.
         data: settings of `DataConfig`.
 
@@ -50,10 +53,13 @@ def settings_to_go_on(
     changed = {name: training[name] for name in CHANGEABLE if name in training}
     if changed.keys() & set(LIMITS):
         changed = {**dict.fromkeys(LIMITS), **changed}
-    if training.get("batch_size") == AUTO_BATCH:
-        training = {name: value for name, value in training.items() if name != "batch_size"}
-    check_unchanged(TrainConfig, training, dataclasses.asdict(recorded), free=CHANGEABLE)
+    check_unchanged(TrainConfig, settled(training), dataclasses.asdict(recorded), free=CHANGEABLE)
     return dataclasses.replace(recorded, **changed)
+
+
+def settled(training: Given) -> Given:
+    """The settings of a training without those that stand for what is on record."""
+    return {name: value for name, value in training.items() if name not in OPEN or value != OPEN[name]}
 
 
 def differences(recorded: TrainConfig, config: TrainConfig) -> dict[str, Any]:

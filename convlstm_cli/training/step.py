@@ -148,8 +148,10 @@ class TrainStep:
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         # Only the learning rate is restored: everything else is configured by the run's record.
-        groups = zip(self.optimizer.state_dict()["param_groups"], state["optimizer"]["param_groups"], strict=True)
-        merged = [{**configured, "lr": saved["lr"]} for configured, saved in groups]
+        own, saved = self.optimizer.state_dict()["param_groups"], state["optimizer"]["param_groups"]
+        if len(own) != len(saved):
+            raise ValueError("the optimiser's state is of another kind")
+        merged = [{**group, "lr": other["lr"]} for group, other in zip(own, saved, strict=True)]
         self.optimizer.load_state_dict({**state["optimizer"], "param_groups": merged})
         checkpoint.check_moments(self.optimizer, self._kind.moments)
         if state["scaler"]:  # empty unless it was fp16

@@ -1,13 +1,12 @@
 """Frames of any size brought to the one size that a model works at, and back."""
 
-import re
 from dataclasses import dataclass
 from typing import NamedTuple, get_args
 
 import numpy as np
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import MAX_SIDE, MIN_SIDE
+from convlstm_cli.settings import check_sides
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Fit
 from convlstm_cli.video.opencv import cv2
@@ -45,9 +44,7 @@ class FrameGeometry:
     """pad: the whole frame, with black bars; crop: its centre, filling the frame; stretch: the aspect changes."""
 
     def __post_init__(self) -> None:
-        for side in (self.height, self.width):
-            if not MIN_SIDE <= side <= MAX_SIDE:
-                raise UsageError(f"--size has a side of {side} pixels; give {MIN_SIDE} to {MAX_SIDE}.")
+        check_sides(self.height, self.width)
         if self.fit not in get_args(Fit):
             raise UsageError(f"--fit is {self.fit!r}; choose one of {', '.join(get_args(Fit))}.")
 
@@ -103,15 +100,6 @@ def resize(frame: Frame, height: int, width: int) -> Frame:
             resized = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=interpolation)
             frame = np.asarray(resized, np.uint8).reshape(*size, frame.shape[2])  # OpenCV drops a last axis of 1
     return frame
-
-
-def parse_size(text: str) -> tuple[int, int]:
-    """`64` as (64, 64) and `48x64`, HEIGHTxWIDTH, as (48, 64). Raises UsageError that names --size."""
-    match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
-    if match is None:
-        raise UsageError(f"--size is {text!r}; give one number such as 64, or HEIGHTxWIDTH such as 48x64.")
-    geometry = FrameGeometry(int(match[1]), int(match[2] or match[1]))
-    return geometry.height, geometry.width
 
 
 def _scaled(size: tuple[int, int], scale: float, limit: tuple[int, int]) -> tuple[int, int]:

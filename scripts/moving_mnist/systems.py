@@ -78,7 +78,7 @@ class Ours:
         return self._step(clips, self._budget.rate(number, 0.0), self._budget.feeding(number, 0.0))
 
     def rate(self, number: int) -> float:
-        return self._config.learning_rate * self._budget.rate(number, 0.0)
+        return self._config.peak_rate * self._budget.rate(number, 0.0)
 
     def forecast(self, frames: Tensor) -> Tensor:
         return forecast_clip(self._step.averaged, frames, self._horizon, self._compute)

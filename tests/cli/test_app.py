@@ -35,7 +35,6 @@ def test_version(tmp_path: Path) -> None:
         (["train", ".", "--resume", "--dry-run"], 2, ["--dry-run"]),
         (["train", ".", "--loss", "bce", "--head", "residual"], 2, ["--head", "--loss"]),
         (["train", ".", "--preset", "huge"], 2, ["--preset"]),
-        (["predict", "video.mp4"], 2, ["-m"]),
         (["predict", "video.mp4", "-m", "nowhere"], 1, ["nowhere"]),
         (["predict"], 2, ["INPUT"]),
         (["predict", "x.mp4", "--format", "bmp"], 2, ["--format"]),

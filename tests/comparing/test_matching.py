@@ -1,6 +1,7 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import get_args
 
 import pytest
 import torch
@@ -16,8 +17,9 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.step import initial_network
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
+from convlstm_cli.weights.pretrained import weights_of
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4, 4), kernel_size=3, input_frames=4, horizon=3)
+MODEL = ForecasterConfig(32, 32, 1, hidden=(4, 4), kernel_size=3, head="mix", input_frames=4, horizon=3)
 
 
 def arms(training: TrainConfig, kinds: Sequence[str] = ("none", "channel", "full")) -> list[Arm]:
@@ -130,3 +132,13 @@ def test_zero_peepholes_start_as_the_plain_network() -> None:
     channel.load_state_dict({**channel.state_dict(), **none.state_dict()})
     assert torch.equal(none(frames), channel(frames))
     assert parameter_count(none.config) < parameter_count(channel.config)
+
+
+def test_arms_that_start_from_given_weights_share_all_but_the_peepholes() -> None:
+    training = TrainConfig(init="pretrained", max_steps=1, device="cpu")
+    given = [Arm(kind, ForecasterConfig(16, 16, 1, peephole=kind), training) for kind in get_args(Peephole)]
+    for arm in given:
+        for name, value in initial_weights(given, arm, seed=0).items():
+            assert torch.equal(value, torch.zeros_like(value) if "peephole" in name else weights_of("grey")[name]), name
+    with pytest.raises(UsageError, match="--init pretrained: --hidden"):
+        initial_weights(given, dataclasses.replace(given[0], model=ForecasterConfig(16, 16, 1, hidden=(4,))), seed=0)

@@ -36,7 +36,7 @@ def test_fitted_frames_come_back_as_frames() -> None:
 
 def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     last = np.full((20, 40, 3), 7, np.uint8)
-    look = Look(FrameGeometry(20, 20, "crop"), "source", last)
+    look = Look(FrameGeometry(20, 20, "crop"), at_model_size=False, last=last)
     grey = np.full((20, 20, 1), 200, np.uint8)
     forecast = look.forecast(grey)
     assert forecast.shape == last.shape
@@ -45,4 +45,4 @@ def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     level, where = look.spread(grey)
     assert level.shape == (20, 40, 1)
     assert where.sum() == 20 * 20
-    assert Look(look.geometry, "model", last).forecast(grey).shape == (20, 20, 3)
+    assert Look(look.geometry, at_model_size=True, last=last).forecast(grey).shape == (20, 20, 3)

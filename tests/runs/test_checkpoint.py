@@ -12,6 +12,7 @@ from convlstm_cli.runs import checkpoint
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.state import State
 from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.optimisers import OPTIMISERS
 from convlstm_cli.training.step import TrainStep
 
 MODEL = ForecasterConfig(16, 16, 1, hidden=(2,), kernel_size=1, input_frames=2, horizon=1)
@@ -28,7 +29,7 @@ def written(tmp_path: Path, content: Any) -> Path:
     return tmp_path / "resume.pt"
 
 
-@pytest.mark.parametrize("optimizer", ["adamw", "rmsprop"])
+@pytest.mark.parametrize("optimizer", list(OPTIMISERS))
 def test_what_is_saved_is_accepted_and_goes_on(tmp_path: Path, optimizer: str) -> None:
     loaded = checkpoint.load(written(tmp_path, saved(optimizer)), MODEL)
     step = TrainStep(MODEL, TrainConfig(optimizer=optimizer), choose("cpu"), None)

@@ -42,15 +42,28 @@ def test_another_optimisers_moments_are_refused() -> None:
         other.load_state_dict(saved.state_dict())
 
 
+def test_the_kernels_rate_with_muon_is_in_a_fixed_ratio_to_that_of_all_else() -> None:
+    for config, rate in ((TrainConfig(), 3e-3), (TrainConfig(learning_rate=1e-3), 1e-3)):
+        groups = TrainStep(MODEL, config, choose("cpu"), None).optimizer.param_groups
+        assert [group["kind"] for group in groups] == ["muon", "adamw", "adamw"]
+        assert [group["lr"] for group in groups] == pytest.approx([rate * 0.02 / 3e-3, rate, rate])
+
+
+def test_given_weights_are_fine_tuned_at_a_lower_rate() -> None:
+    assert TrainConfig().peak_rate == TrainConfig(init="none").peak_rate == 3e-3
+    assert TrainConfig(init="pretrained").peak_rate == pytest.approx(0.3 * 3e-3)
+    assert TrainConfig(init="pretrained", learning_rate=0.1).peak_rate == 0.1
+
+
 def momentum(network: nn.Module, config: Rates) -> torch.optim.Optimizer:
     groups = decayed_and_free(network, config.weight_decay)
-    groups[1]["lr"] = 0.1 * config.learning_rate
-    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9)
+    groups[1]["lr"] = 0.1 * config.peak_rate
+    return torch.optim.SGD(groups, lr=config.peak_rate, momentum=0.9)
 
 
 def test_an_optimiser_is_added_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Options, training, each group's rate, and the validation of a checkpoint read the registry."""
-    with pytest.raises(UsageError, match="--optimizer is 'momentum'; choose one of adamw, rmsprop"):
+    with pytest.raises(UsageError, match="--optimizer is 'momentum'; choose one of muon, adamw, rmsprop"):
         TrainConfig(optimizer="momentum")
     kept = {"momentum_buffer": Moment()}
     added = Optimiser("momentum", "gradients with momentum", momentum, lambda _group: kept)

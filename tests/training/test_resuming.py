@@ -20,13 +20,13 @@ MODEL = {"height": 16, "width": 16, "channels": 1, "hidden": [3], "kernel_size":
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    training = dataclasses.asdict(TrainConfig(epochs=2, batch_size=4, augment=("hflip",)))
+    training = dataclasses.asdict(TrainConfig(epochs=2, batch_size=4, augment=("hflip",), learning_rate=3e-3))
     Run.create(tmp_path / "run", {"model": MODEL, "training": training, "data": data_record(16, 16)})
     return Run.open(tmp_path / "run")
 
 
 def test_what_is_not_given_is_as_recorded(run: Run) -> None:
-    assert settings_to_go_on(run) == TrainConfig(epochs=2, batch_size=4, augment=("hflip",))
+    assert settings_to_go_on(run) == TrainConfig(epochs=2, batch_size=4, augment=("hflip",), learning_rate=3e-3)
 
 
 def test_the_recorded_settings_may_be_given_again(run: Run) -> None:

@@ -9,6 +9,7 @@ from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.losses import LOSSES
+from convlstm_cli.training.optimisers import OPTIMISERS
 from convlstm_cli.training.step import TrainStep, initial_network
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
@@ -53,11 +54,13 @@ def test_the_rate_is_a_share_of_the_highest_one() -> None:
     step = TrainStep(MODEL, CONFIG, choose("cpu"), None)
     for rate in (0.5, 0.25):
         step(clips(), rate)
-        assert [group["lr"] for group in step.optimizer.param_groups] == [rate * CONFIG.learning_rate] * 2
+        kernels, *others = (group["lr"] for group in step.optimizer.param_groups)
+        assert others == [rate * CONFIG.peak_rate] * 2
+        assert kernels == pytest.approx(rate * CONFIG.peak_rate * 0.02 / 3e-3)
 
 
 def test_weight_decay_pulls_on_kernels_alone() -> None:
-    step = TrainStep(MODEL, dataclasses.replace(CONFIG, weight_decay=0.3), choose("cpu"), None)
+    step = TrainStep(MODEL, dataclasses.replace(CONFIG, weight_decay=0.3, optimizer="adamw"), choose("cpu"), None)
     decayed, free = step.optimizer.param_groups
     assert (decayed["weight_decay"], free["weight_decay"]) == (0.3, 0.0)
     assert {parameter.ndim for parameter in decayed["params"]} == {4}
@@ -74,10 +77,12 @@ def test_the_seed_decides_the_initial_network_and_given_weights_replace_it() -> 
     assert all(torch.equal(value, other[name]) for name, value in step.network.state_dict().items())
 
 
-def test_a_state_goes_on_bit_for_bit() -> None:
-    whole = TrainStep(MODEL, CONFIG, choose("cpu"), None)
+@pytest.mark.parametrize("optimizer", OPTIMISERS)
+def test_a_state_goes_on_bit_for_bit(optimizer: str) -> None:
+    config = dataclasses.replace(CONFIG, optimizer=optimizer)
+    whole = TrainStep(MODEL, config, choose("cpu"), None)
     whole(clips())
-    parts = TrainStep(MODEL, CONFIG, choose("cpu"), None)
+    parts = TrainStep(MODEL, config, choose("cpu"), None)
     parts.load_state_dict(copy.deepcopy(whole.state_dict()))
     for step in (whole, parts):
         step(clips(3), 0.5)

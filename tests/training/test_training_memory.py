@@ -22,7 +22,9 @@ from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned")
+MODEL = ForecasterConfig(
+    32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned", head="mix"
+)
 """Without motion, which takes most of the time of a count."""
 AUTO = TrainConfig(batch_size=AUTO_BATCH)
 SetFree = Callable[[int | None], None]

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.settings import parse_size
 from convlstm_cli.video.config import Fit
-from convlstm_cli.video.geometry import FrameGeometry, parse_size, resize
+from convlstm_cli.video.geometry import FrameGeometry, resize
 
 FITS = st.sampled_from(get_args(Fit))
 SIDES = st.integers(16, 40)

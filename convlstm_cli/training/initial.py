@@ -1,0 +1,174 @@
+"""Where a training starts: from drawn weights, or from shipped ones, a run's or a file's, adapted to the network."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import get_args
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from convlstm_cli.errors import RunError, UsageError, first_line
+from convlstm_cli.nn.config import REFINED_FEATURES, ForecasterConfig
+from convlstm_cli.nn.kinds import HEADS, PEEPHOLES, Peephole
+from convlstm_cli.runs.checkpoint import check_shapes
+from convlstm_cli.runs.run import Run, read_weights
+from convlstm_cli.settings import flag_of
+from convlstm_cli.training.config import AUTO_INIT, FRESH
+from convlstm_cli.weights import NAME
+from convlstm_cli.weights.pretrained import CHANNELS, is_pretrained, model_of, weights_of
+
+ALIKE = (
+    "hidden",
+    "kernel_size",
+    "recurrent_kernel",
+    "patch_size",
+    "forecaster",
+    "head",
+    "gate_activation",
+)
+"""What a network must have in common with the weights that it starts from."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a training starts from."""
+
+    init: str
+    """What `--init` stands for, as the run records it: `none`, `pretrained`, or an absolute path."""
+    weights: dict[str, Tensor] | None
+    """By the names of the network's parameters; None where they are drawn."""
+    text: str
+    """What it starts from, and why, in a few words."""
+
+
+def start(init: str, model: ForecasterConfig, *, peepholes: bool = True) -> Start:
+    """Where `--init` lets a network start.
+
+    Args:
+        init: `auto`, `none`, `pretrained`, a run folder or a safetensors file.
+        model: the network.
+        peepholes: whether the peepholes are taken over too; if not, they are missing from the weights.
+
+    Raises UsageError for weights that do not fit the network, or are not there, unless `init` is `auto`; RunError for
+    damaged ones.
+    """
+    if init == FRESH:
+        return Start(FRESH, None, "starts from drawn weights")
+    try:
+        source, weights = _given(NAME if init == AUTO_INIT else init, model)
+        fitting = adapted(weights, source, model, peepholes=peepholes)
+    except UsageError as error:
+        if init != AUTO_INIT:
+            raise UsageError(f"--init {init}: {error}") from error
+        return Start(FRESH, None, f"starts from drawn weights, as {error}")
+    if init == AUTO_INIT or is_pretrained(Path(init)):
+        return Start(NAME, fitting, f"starts from the shipped weights; --init {FRESH} draws them instead")
+    return Start(str(Path(init).absolute()), fitting, f"starts from {init}")
+
+
+def adapted(
+    weights: Mapping[str, Tensor], source: ForecasterConfig, model: ForecasterConfig, *, peepholes: bool = True
+) -> dict[str, Tensor]:
+    """The weights of the network `source` as those of the network `model`, which then forecasts the same.
+
+    The number of channels may differ: a network for colour that is made of one for grey forecasts grey frames as that
+    does; one for grey that is made of one for colour forecasts the mean of what that would forecast, before σ. So may
+    the kind of peepholes, where those per channel become the same value at each position.
+
+    Raises UsageError, without a full stop, where they differ in anything else.
+    """
+    for name in ALIKE:
+        theirs, ours = getattr(source, name), getattr(model, name)
+        if theirs != ours:
+            flag = flag_of(ForecasterConfig, "recurrent_kernel_size" if name == "recurrent_kernel" else name)
+            raise UsageError(f"{flag} of the weights is {_plain(theirs)} and of this network {_plain(ours)}")
+    kinds = source.peephole, model.peephole
+    same_size = source.grid == model.grid or not PEEPHOLES[source.peephole].fixes_size
+    if peepholes and not (kinds == ("channel", "full") or (kinds[0] == kinds[1] and same_size)):
+        different = f"--size {source.height}x{source.width}" if kinds[0] == kinds[1] else f"--peephole {kinds[0]}"
+        raise UsageError(f"the weights have peepholes of {different}, which this network has not")
+    return {
+        name: _adapted(name, value, source, model)
+        for name, value in weights.items()
+        if peepholes or ".peephole_" not in name
+    }
+
+
+def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: ForecasterConfig) -> Tensor:
+    """One parameter for a network with other channels or peepholes."""
+    of, to, patch = source.channels, model.channels, model.patch_size**2
+    if ".peephole_" in name and model.peephole == "full":
+        return value.expand(-1, *model.grid).contiguous()
+    if of == to:
+        return value
+    if name in ("encoder.0.weight_ih", "forecaster.0.weight_ih"):
+        return _reads(value, of, to, patch)
+    if name == "head.refinement.see.weight":
+        features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
+        return torch.cat((features, _reads(known, of, to, 1)), dim=1)
+    if name.startswith("head.refinement.say."):
+        return _writes(value, of, to, 1)
+    if name.startswith("head.conv.") and not HEADS[model.head].refines:
+        return _writes(value, of, to, patch)
+    return value
+
+
+def _reads(weight: Tensor, of: int, to: int, size: int) -> Tensor:
+    """A kernel (out, n * of * size, k, k) that reads n frames, each channel in `size` parts, for `to` channels.
+
+    Where all channels are alike it reads the same.
+    """
+    out, _, *kernel = weight.shape
+    parts = weight.reshape(out, -1, of, size, *kernel).sum(dim=2, keepdim=True) / to
+    return parts.expand(-1, -1, to, -1, -1, -1).flatten(1, 3).contiguous()
+
+
+def _writes(value: Tensor, of: int, to: int, size: int) -> Tensor:
+    """A kernel or bias (of * size + others, ...) whose first parts are the channels of a frame, for `to` channels."""
+    frame, others = value[: of * size], value[of * size :]
+    frame = frame.reshape(of, size, *value.shape[1:]).mean(dim=0, keepdim=True)
+    return torch.cat((frame.expand(to, *frame.shape[1:]).flatten(0, 1), others))
+
+
+def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mapping[str, Tensor]]:
+    """The weights that `init` names, and their network."""
+    path = Path(init)
+    if is_pretrained(path):
+        name = next(name for name, channels in CHANNELS.items() if channels == model.channels)
+        return model_of(name), weights_of(name)
+    if path.is_dir():
+        run = Run.open(path)
+        return run.model_config, run.load_weights()
+    if not path.is_file():
+        raise UsageError(f"it is not there; give {NAME}, {FRESH}, a run folder or a file of weights (safetensors)")
+    source = _network_of(path, model)
+    return source, read_weights(path, source, "give another --init")
+
+
+def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
+    """The network whose weights a file holds: the given one, or with other channels or peepholes.
+
+    Raises UsageError where it is none of these, RunError where the file is damaged.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
+    reason = ""
+    for channels in (model.channels, 4 - model.channels):  # 1 and 3
+        for peephole in get_args(Peephole):
+            source = replace(model, channels=channels, peephole=peephole)
+            try:
+                check_shapes(shapes, source)
+            except ValueError as error:
+                reason = reason or str(error)
+            else:
+                return source
+    raise UsageError(f"the weights are of another network ({reason})")
+
+
+def _plain(value: object) -> str:
+    return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)
