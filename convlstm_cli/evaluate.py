@@ -19,8 +19,10 @@ from convlstm_cli.scoring import bootstrap
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation, evaluate_clips
+from convlstm_cli.scoring.guarded import guarded_forecast
 from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
+from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.weights.pretrained import Pretrained
 
@@ -77,6 +79,7 @@ def evaluate(
         progress.validating,
         baselines=BASELINES,
         thresholds=config.thresholds,
+        guard=config.guard,
     )
     worst, best = _shown(models, clips, evaluation, compute)
     names = [name for name, _ in clips.clips]
@@ -165,8 +168,12 @@ def _show(
     frames, truth = to_float(clips[position][None], compute.device).tensor_split([input_frames], dim=1)
     horizon = truth.shape[1]
     forecast = forecast_members(models, frames, horizon, compute).mean(dim=0)
-    rows = {"input": frames[:, -PICTURED_FRAMES:], "truth": truth, "model": forecast}
-    rows |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
+    forecasts = {MODEL: forecast}
+    forecasts |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
+    if evaluation.guarded is not None:
+        forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
+    rows = {"input": frames[:, -PICTURED_FRAMES:], "truth": truth}
+    rows |= {name: forecasts[name] for name in evaluation.systems}
     return ShownClip(
         name,
         start + 1,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from convlstm_cli.compute import device
@@ -22,9 +23,17 @@ from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted, unbatched
 from convlstm_cli.forecasting.output import SCORED, writing_forecast
-from convlstm_cli.forecasting.record import RECORD, Contents, ForecastRecord, Origin, SpreadRecord, TilesRecord
+from convlstm_cli.forecasting.record import (
+    RECORD,
+    Contents,
+    ForecastRecord,
+    GuardRecord,
+    Origin,
+    SpreadRecord,
+    TilesRecord,
+)
 from convlstm_cli.forecasting.shards import Shard
-from convlstm_cli.forecasting.streams import naming_a_smaller_tile, open_streams, plan_tilings
+from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams, plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
 from convlstm_cli.progress import Progress
@@ -32,6 +41,7 @@ from convlstm_cli.reporting.pictures import to_frame
 from convlstm_cli.reporting.spread_maps import COLOUR_MAP, SpreadMaps
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.readers import open_video
@@ -60,6 +70,8 @@ class Forecast:
     """Whether the network worked at the source's size."""
     spread: SpreadRecord | None = None
     """Where an ensemble made it."""
+    guard: GuardRecord | None = None
+    """What it was mixed of; None without the guard, or where the input is too short for its check."""
     kept: bool = False
     """Whether the finished forecast of an earlier call is reused, so that nothing was computed."""
 
@@ -77,6 +89,7 @@ class Forecast:
             **vars(self),
             "scores": None if self.scores is None else self.scores.to_dict(),
             "spread": None if self.spread is None else vars(self.spread),
+            "guard": None if self.guard is None else vars(self.guard),
         }
 
 
@@ -173,11 +186,27 @@ def predict_video(
             replacing_folder(folder, RECORD) as partial,
             naming_a_smaller_tile(source, members.models, tilings, config, compute),
         ):
+            mixing = _mixing(members, frames, horizon, compute, native=geometry is None) if config.guard else None
             streams = open_streams(members.models, frames, horizon, compute, tilings, partial)
-            scores, spread = _write_frames(partial, clip, frames, look, streams, horizon, fps, members, config)
-            forecast = Forecast(source, folder, clip.first, clip.last, horizon, fps, scores, geometry is None, spread)
+            scores, spread = _write_frames(partial, clip, frames, look, streams, mixing, horizon, fps, members, config)
+            guard = None if mixing is None else mixing.record()
+            forecast = Forecast(
+                source, folder, clip.first, clip.last, horizon, fps, scores, geometry is None, spread, guard
+            )
             _record(forecast, members, tilings, config, origin, partial).write(partial)
     return forecast
+
+
+def _mixing(members: Members, frames: Tensor, horizon: int, compute: Compute, *, native: bool) -> GuardedPieces | None:
+    """What mixes the pieces of a forecast; None where the input is too short for the guard's check.
+
+    `frames` are the input, (1, T, C, H, W) uint8. At the source's size the check is on smaller frames, because it asks
+    for a few numbers only, and the baselines are computed on the CPU, where whole frames fit if tiles are needed.
+    """
+    inputs = to_float(frames, torch.device("cpu") if native else compute.device)
+    checked = shrunk(inputs, members.models).to(compute.device) if native else inputs
+    guard = check_networks(members.models, checked, compute)
+    return None if guard is None else GuardedPieces(guard, inputs, horizon, CHUNK)
 
 
 def _write_frames(
@@ -186,6 +215,7 @@ def _write_frames(
     frames: Tensor,
     look: Look,
     streams: Sequence[Iterator[Tensor]],
+    mixing: GuardedPieces | None,
     horizon: int,
     fps: float,
     members: Members,
@@ -194,12 +224,14 @@ def _write_frames(
     """Computes, scores and writes the frames of a forecast.
 
     `frames` are those of the clip as the networks take them, (1, T, C, H, W) uint8; `streams` are the forecasts of the
-    members. Returns the scores where the truth is known, and the spread of an ensemble.
+    members; `mixing` mixes their mean with the baselines'. Returns the scores where the truth is known, and the spread
+    of an ensemble.
     """
     known, strip = KnownFuture(frames[:, -1:], len(members)), TruthStrip(frames)
     maps = SpreadMaps(folder, horizon) if len(members) > 1 else None
     with writing_forecast(folder, look, config.formats, fps, scored=clip.followed) as write:
-        for chunk, spread in lockstep(streams) if maps else ((chunk, None) for chunk in streams[0]):
+        for piece, spread in lockstep(streams) if maps else ((piece, None) for piece in streams[0]):
+            chunk = piece if mixing is None else mixing.mix(piece)
             following = list(itertools.islice(clip.following, chunk.shape[1]))
             if following:
                 truth = fitted(following, look.geometry, members.channels)
@@ -242,6 +274,7 @@ def _record(
         scores=None if forecast.scores is None else forecast.scores.to_dict(),
         native_size=forecast.native_size,
         spread=forecast.spread,
+        guard=forecast.guard,
         run=folders[0] if len(members) == 1 else None,
         members=folders if len(members) > 1 else None,
         tiles=None if tilings is None else tuple(TilesRecord(each.count, each.size) for each in tilings),

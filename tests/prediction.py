@@ -1,5 +1,6 @@
 """Runs and calls that the tests of predictions share."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def lively(run: Run) -> Run:
     return run
 
 
-def one(run: Run, source: Path, output: Path, config: PredictConfig | None = None) -> Forecast:
+def one(run: Run | Sequence[Run], source: Path, output: Path, config: PredictConfig | None = None) -> Forecast:
     """The forecast of a single input; raises the error that it failed with."""
     [(path, outcome)] = predict([source], run, output, config)
     assert path == source

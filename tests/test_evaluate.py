@@ -86,11 +86,28 @@ def test_the_worst_and_best_clips_are_those_by_their_ratio(run: Run) -> None:
     for shown, position in ((report.worst[0], int(ratios.argmax())), (report.best[0], int(ratios.argmin()))):
         assert (shown.video, shown.first_frame - 1) == report.clips[position]
         assert shown.mse / shown.persistence_mse == pytest.approx(ratios[position])
-        assert list(shown.rows) == ["input", "truth", "model", *BASELINES]
+        assert list(shown.rows) == ["input", "truth", "model", "guarded", *BASELINES]
         error = (shown.rows["model"] - shown.rows["truth"]).square().mean()
         assert float(error) == pytest.approx(shown.mse, rel=1e-4)
     assert len(report.worst) == len(report.best) == 3
     assert not {(c.video, c.first_frame) for c in report.worst} & {(c.video, c.first_frame) for c in report.best}
+
+
+def test_the_guarded_forecast_is_scored_beside_the_plain_one(run: Run) -> None:
+    guarded = evaluate([run], config=EvaluateConfig(device="cpu"))
+    plain = evaluate([run], config=EvaluateConfig(device="cpu", guard=False))
+    with_guard, without = guarded.to_dict(), plain.to_dict()
+    assert "guarded" not in without
+    assert list(plain.worst[0].rows) == ["input", "truth", "model", *BASELINES]
+    for name in ("model", *BASELINES):
+        assert with_guard[name] == without[name]
+    assert with_guard["guarded"]["clips"] == with_guard["clips"]
+    shown = guarded.worst[0]
+    scores = guarded.evaluation.guarded
+    assert scores is not None
+    position = guarded.clips.index((shown.video, shown.first_frame - 1))
+    error = (shown.rows["guarded"] - shown.rows["truth"]).square().mean(dim=(1, 2, 3))
+    assert scores.per_clip("mse")[position] == pytest.approx(error.tolist(), rel=1e-4)
 
 
 def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, tmp_path: Path) -> None:

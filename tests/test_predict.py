@@ -41,7 +41,7 @@ def video(tmp_path: Path) -> Path:
 
 
 def test_the_forecast_starts_after_the_last_frame(video: Path, tmp_path: Path) -> None:
-    forecast = one(make_run(tmp_path / "run"), video, tmp_path / "out")
+    forecast = one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(guard=False))
     assert (forecast.first_input_frame, forecast.last_input_frame, forecast.frames) == (9, 12, 3)
     assert forecast.scores is None
     folder = tmp_path / "out" / "square"
@@ -60,7 +60,8 @@ def test_the_forecast_starts_after_the_last_frame(video: Path, tmp_path: Path) -
 
 
 def test_at_counts_from_one_and_scores_what_is_known(video: Path, tmp_path: Path) -> None:
-    forecast = one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=10, frames=5))
+    config = PredictConfig(at=10, frames=5, guard=False)
+    forecast = one(make_run(tmp_path / "run"), video, tmp_path / "out", config)
     assert (forecast.first_input_frame, forecast.last_input_frame, forecast.frames) == (7, 10, 5)
     frames = np.load(video) / 255.0
     # Frames 11 and 12 are known; the network copies frame 10.
@@ -178,7 +179,8 @@ def by_lead_time(name: str, scores: Scores) -> Any:
 def test_chunks_are_invisible_in_what_is_written(frames: int, long_video: Path, tmp_path: Path) -> None:
     run = lively(make_run(tmp_path / "run"))
     network = run.load_model(torch.device("cpu"))
-    forecast = one(run, long_video, tmp_path / "out", PredictConfig(at=30, frames=frames, formats=("png", "lossless")))
+    config = PredictConfig(at=30, frames=frames, formats=("png", "lossless"), guard=False)
+    forecast = one(run, long_video, tmp_path / "out", config)
     clip = torch.from_numpy(np.load(long_video)).permute(0, 3, 1, 2)[None].float() / 255
     expected = forecast_clip(network, clip[:, 26:30], frames, choose("cpu"))
     pixels = (expected[0] * 255).permute(0, 2, 3, 1).numpy()
@@ -274,7 +276,8 @@ def test_a_new_reader_and_a_new_format_work_once_they_are_in_their_registries(
     source.parent.mkdir()
     source.write_text("10\n20\n30\n40\n50\n60")
     for given in (source, source.parent):  # by its own path, and found in a folder
-        arguments = [str(given), "-m", str(run), "-o", str(tmp_path / "out"), "--at", "5", "--format", "madeup"]
+        options = ["--at", "5", "--format", "madeup", "--no-guard"]
+        arguments = [str(given), "-m", str(run), "-o", str(tmp_path / "out"), *options]
         done = CliRunner().invoke(app, ["predict", *arguments])
         assert done.exit_code == 0, done.stderr
     assert "kept 1 forecast" in done.stderr

@@ -87,7 +87,7 @@ def _parameter(field: "dataclasses.Field[Any]", hint: Any, panel: str) -> inspec
             metavar, complete = f"<{'|'.join(names)}>,...", _completion(names)
     elif metadata["choices"] is not None:
         hint = Literal[tuple(metadata["choices"])]
-    flags = [_flag(field), *([metadata["alias"]] if metadata["alias"] else [])]
+    flags = [_switch(field), *([metadata["alias"]] if metadata["alias"] else [])]
     settings = typer.Option(
         *flags, help=metadata["help"], rich_help_panel=panel, metavar=metavar, autocompletion=complete
     )
@@ -113,6 +113,12 @@ def _option_fields(config: type) -> list["dataclasses.Field[Any]"]:
 
 def _flag(field: "dataclasses.Field[Any]") -> str:
     return field.metadata["flag"] or flag_of(field.name)
+
+
+def _switch(field: "dataclasses.Field[Any]") -> str:
+    """The flag, with the one that turns it off where it is on by default."""
+    flag = _flag(field)
+    return f"{flag}/--no-{flag.removeprefix('--')}" if field.default is True else flag
 
 
 def _name(field: "dataclasses.Field[Any]") -> str:

@@ -23,6 +23,7 @@ from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
     from convlstm_cli.export import Export
+    from convlstm_cli.forecasting.record import GuardRecord
     from convlstm_cli.predict import Forecast
     from convlstm_cli.runs.comparisons import UnfinishedComparison
     from convlstm_cli.scoring.comparison_result import ComparisonSummary
@@ -45,6 +46,8 @@ def test_view(test: dict[str, Any]) -> View:
 def forecast_line(forecast: "Forecast") -> str:
     """One line for one forecast."""
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
+    if forecast.guard is not None:
+        line += f"\n  {_mixed(forecast.guard, forecast.frames)}"
     if forecast.scores is None:
         return line
     known = forecast.scores.lead_times
@@ -54,6 +57,17 @@ def forecast_line(forecast: "Forecast") -> str:
         ratio = number(forecast.scores.spread_skill.mean, 2, "∞")
         line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
     return line
+
+
+def _mixed(guard: "GuardRecord", frames: int) -> str:
+    """What a forecast was mixed of, in a few words."""
+    shares = guard.shares(frames)
+    others = [f"{shares[name]:.0%} {each.phrase}" for name, each in BASELINES.items() if shares[name] >= 0.005]
+    return (
+        f"mixed with {', '.join(others)}: so its input supports"
+        if others
+        else "the network alone: so its input supports"
+    )
 
 
 def export_view(export: "Export") -> View:

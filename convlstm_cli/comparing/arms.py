@@ -13,7 +13,6 @@ from convlstm_cli.nn.config import ForecasterConfig, Peephole
 from convlstm_cli.reporting.styles import system_headings, system_labels
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.settings import check_choice, flag_of
 from convlstm_cli.training.config import LIMITS, TrainConfig
 from convlstm_cli.training.recorded import train_config
@@ -83,7 +82,7 @@ def recorded_data(run: Run, folders: Sequence[str | Path], asked: Asked = NOTHIN
 
 def arm_names(names: Iterable[str]) -> list[str]:
     """Names for arms, each with a number where it is taken by another arm or by another row of the films."""
-    rows = {"input", "truth", "model", *BASELINES, *system_headings().values(), *system_labels().values()}
+    rows = {"input", "truth", *system_labels(), *system_headings().values(), *system_labels().values()}
     found: list[str] = []
     for name in names:
         found.append(unique(name, lambda candidate: candidate in rows or candidate in found))

@@ -61,6 +61,11 @@ class PredictConfig:
     tile_overlap: int | None = option(
         None, "Pixels over which neighbouring tiles are blended; derived from the network if not given."
     )
+    guard: bool = option(
+        True,
+        "Check the forecast on the last input frames, which it forecasts from those before, and mix it with copying, "
+        "the linear trend and optical flow by how well each of them does there.",
+    )
     fps: float | None = option(
         None, "Frames per second of written videos; those of the source if not given, or 10 if it has none."
     )

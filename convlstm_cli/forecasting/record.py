@@ -74,6 +74,23 @@ class SpreadRecord:
     """Root mean square of the spread over each frame."""
 
 
+@dataclass(frozen=True)
+class GuardRecord:
+    """What the guard mixed a forecast of, by a check on the input frames."""
+
+    origins: tuple[int, ...]
+    """Numbers of input frames from which the rest of them was forecast, for the check."""
+    weights: dict[str, tuple[float, ...]]
+    """Of each candidate by name, `model` first, by lead time; the last ones hold for all later lead times."""
+
+    def shares(self, frames: int) -> dict[str, float]:
+        """The mean weight of each candidate over a forecast of this many frames; they sum to 1."""
+        return {
+            name: sum(each[min(lead, len(each) - 1)] for lead in range(frames)) / frames
+            for name, each in self.weights.items()
+        }
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForecastRecord:
     """What forecast.json holds: neither its own path nor a date, so that equal forecasts are equal byte for byte."""
@@ -87,6 +104,8 @@ class ForecastRecord:
     """As `KnownScores.to_dict` makes them."""
     native_size: bool
     spread: SpreadRecord | None
+    guard: GuardRecord | None
+    """None without the guard, or where the input is too short for its check."""
     run: str | None = None
     """Folder of the run; None for an ensemble."""
     members: tuple[str, ...] | None = None

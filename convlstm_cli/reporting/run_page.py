@@ -11,8 +11,9 @@ from convlstm_cli.reporting.pictures import data_uri
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.runs.run import SAMPLES, Run
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.evaluation import MODEL, recorded_systems
+from convlstm_cli.scoring.evaluation import recorded_systems
 from convlstm_cli.scoring.metrics import METRICS
+from convlstm_cli.scoring.systems import MODEL
 
 CURVES = ("persistence", MODEL)
 """Systems whose validation MSE is drawn, the model in front."""

@@ -2,7 +2,7 @@
 
 evaluation.json       all results, with the definition of each metric
 scores.csv            a row for each clip, lead time and system
-by_lead_time.png      MSE, SSIM and sharpness of the forecast and of every baseline
+by_lead_time.png      MSE, SSIM and sharpness of the forecast, guarded or not, and of every baseline
 worst.png, best.png   the clips with the highest and lowest MSE relative to copying the last frame
 report.html           all results as a page in one file, which opens without a network
 """
@@ -25,10 +25,10 @@ from convlstm_cli.reporting.page import LEAD_TIME, title
 from convlstm_cli.reporting.pictures import Image, strip, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.evaluation import MODEL
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, finite
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import PooledScores
+from convlstm_cli.scoring.systems import MODEL
 
 RECORD = "evaluation.json"
 """The file that identifies a folder as an evaluation."""

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.evaluation import MODEL
+from convlstm_cli.scoring.systems import GUARDED, MODEL
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,7 @@ class Style:
 
 
 MODEL_STYLE = Style("#2f7ed8")
+GUARDED_STYLE = Style("#c2549a", marker="D")
 BASELINE_STYLES = (
     Style("#868e98", (5, 2), "x"),
     Style("#a3812f", (6, 2, 1, 2), "+"),
@@ -38,8 +39,8 @@ ARM_STYLES = (
 
 
 def system_styles() -> dict[str, Style]:
-    """The looks of the model and of every baseline, by their names in files."""
-    return {MODEL: MODEL_STYLE, **_drawn(BASELINES, BASELINE_STYLES)}
+    """The looks of the model, of its guarded forecast and of every baseline, by their names in files."""
+    return {MODEL: MODEL_STYLE, GUARDED: GUARDED_STYLE, **_drawn(BASELINES, BASELINE_STYLES)}
 
 
 def arm_styles(names: Sequence[str]) -> dict[str, Style]:
@@ -48,13 +49,15 @@ def arm_styles(names: Sequence[str]) -> dict[str, Style]:
 
 
 def system_labels() -> dict[str, str]:
-    """What legends call the model and every baseline, by their names in files."""
-    return {MODEL: "forecast", **{name: baseline.label for name, baseline in BASELINES.items()}}
+    """What legends call the model, its guarded forecast and every baseline, by their names in files."""
+    simple = {name: baseline.label for name, baseline in BASELINES.items()}
+    return {MODEL: "forecast", GUARDED: "guarded forecast", **simple}
 
 
 def system_headings() -> dict[str, str]:
-    """Short names of the model and of every baseline, for above columns and frames, by their names in files."""
-    return {MODEL: "forecast", **{name: baseline.heading for name, baseline in BASELINES.items()}}
+    """Short names for above columns and frames of what `system_labels` has."""
+    simple = {name: baseline.heading for name, baseline in BASELINES.items()}
+    return {MODEL: "forecast", GUARDED: "guarded", **simple}
 
 
 def swatch(style: Style) -> str:

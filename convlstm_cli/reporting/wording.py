@@ -27,6 +27,7 @@ def evaluation_verdict(report: EvaluationReport) -> list[str]:
     better = [(name, _comparison(report, name)) for name in report.skills]
     lines = [sentence for _, (worse, sentence) in better if worse]
     lines += [sentence for _, (worse, sentence) in better if not worse]
+    lines += _guarded(report)
     videos = len(report.videos)
     unsure = [BASELINES[name].phrase for name, skill in report.skills.items() if _holds_zero(skill.interval)]
     if unsure:
@@ -80,6 +81,24 @@ def _comparison(report: EvaluationReport, name: str) -> tuple[bool, str]:
         return False, f"The forecast is as good as {phrase}, no better."
     but = f", but worse at lead times {ranges(worse)} of {leads}" if worse else ", at every lead time"
     return False, f"The forecast is better than {phrase}: {times}{but}."
+
+
+def _guarded(report: EvaluationReport) -> list[str]:
+    """What the guard changes: the forecast as `predict` writes it, beside the network alone and the best baseline."""
+    guarded = report.evaluation.guarded
+    if guarded is None:
+        return []
+    model, baselines = report.evaluation.model.mean_mse, report.evaluation.baselines
+    best = min(baselines, key=lambda name: baselines[name].mean_mse)
+    reference, phrase = baselines[best].mean_mse, BASELINES[best].phrase
+    if not model or not reference:
+        return []
+    worse = worse_leads(guarded.mse, baselines[best].mse)
+    but = f", and is worse at lead times {ranges(worse)}" if worse else ""
+    return [
+        f"The guarded forecast, which predict writes, has {guarded.mean_mse / model:.2f} times the MSE of the forecast "
+        f"alone and {guarded.mean_mse / reference:.2f} times that of {phrase}, the best of the simple ones{but}."
+    ]
 
 
 def _holds_zero(ends: tuple[float, float] | None) -> bool:

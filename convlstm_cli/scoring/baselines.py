@@ -4,7 +4,7 @@ A baseline is one entry of `BASELINES`, which evaluations, JSON, tables, charts,
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,28 +35,41 @@ class Baseline:
     """In sentences."""
     heading: str
     """Above columns of tables and above frames: one short word."""
-    forecast: Callable[[Tensor, int], Tensor]
-    """Maps frames (B, T, C, H, W) in [0, 1], T at least 1, and a horizon to (B, horizon, C, H, W) in [0, 1] on the
-    same device. A single frame shows no change and is copied."""
+    stream: Callable[[Tensor, int, int], Iterator[Tensor]]
+    """Maps frames (B, T, C, H, W) in [0, 1], T at least 1, a horizon and a number of frames n to the forecast in pieces
+    of up to n frames, (B, n, C, H, W) in [0, 1] on the same device, each computed when it is asked for. A single frame
+    shows no change and is copied."""
+    drifts: bool = False
+    """Whether it moves away from what was seen without end, so that its errors a few frames ahead say nothing of those
+    further ahead."""
+
+    def forecast(self, frames: Tensor, horizon: int) -> Tensor:
+        """The whole forecast as one piece, (B, horizon, C, H, W)."""
+        return next(self.stream(frames, horizon, horizon))
 
 
-def persistence(frames: Tensor, horizon: int) -> Tensor:
-    """Copies the last frame: a view of it, which takes no memory."""
-    return frames[:, -1:].expand(-1, horizon, -1, -1, -1)
+def persistence(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
+    """Copies the last frame: views of one copy of it."""
+    last = frames[:, -1:].clone()
+    del frames  # a caller's piece or a waiting stream would keep all of them
+    for _, steps in _pieces(horizon, chunk):
+        yield last.expand(-1, steps, -1, -1, -1)
 
 
-def linear_trend(frames: Tensor, horizon: int) -> Tensor:
+def linear_trend(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
     """Continues the straight line that fits each pixel's values best (ordinary least squares over all frames)."""
     times = torch.arange(frames.shape[1], dtype=torch.float64)
-    ahead = times[-1] + torch.arange(1, horizon + 1)
     centred = times - times.mean()
-    slope = centred / centred.square().sum().clamp(min=1e-12)  # 0 for a single frame, as `centred` is
-    weights = 1 / len(times) + (ahead - times.mean())[:, None] * slope  # (horizon, T); each row has sum 1
-    line = torch.einsum("lt,btchw->blchw", weights.to(frames), frames)
-    return line.clamp(0.0, 1.0)
+    by_time = centred / centred.square().sum().clamp(min=1e-12)  # 0 for a single frame, as `centred` is
+    slope = torch.einsum("t,btchw->bchw", by_time.to(frames), frames)
+    end = frames.mean(dim=1) + float(centred[-1]) * slope  # the line at the last frame
+    del frames
+    for first, steps in _pieces(horizon, chunk):
+        ahead = torch.arange(first + 1, first + steps + 1).to(slope)
+        yield (end[:, None] + ahead[:, None, None, None] * slope[:, None]).clamp_(0.0, 1.0)
 
 
-def optical_flow(frames: Tensor, horizon: int) -> Tensor:
+def optical_flow(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
     """Moves the last frame along the motion of the last frames, which is assumed constant at each place.
 
     The motion is dense optical flow of the luminance (DIS, Kroeger et al. 2016), averaged over the last `PAIRS`
@@ -66,22 +79,36 @@ def optical_flow(frames: Tensor, horizon: int) -> Tensor:
     enters from outside is the frame's edge repeated.
     """
     if frames.shape[1] == 1:
-        return persistence(frames, horizon)
+        yield from persistence(frames, horizon, chunk)
+        return
     last = frames[:, -1].cpu().double()  # (B, C, H, W); in float64 a place without motion is copied exactly
     motion = torch.stack([_motion(clip) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
-    forecast, _ = Advection(last, motion, torch.zeros_like(motion)).advance(horizon)
-    return forecast.clamp(0.0, 1.0).to(frames)
+    like = frames.new_empty(0)  # its type and device
+    del frames
+    advection = Advection(last, motion, torch.zeros_like(motion))
+    for _, steps in _pieces(horizon, chunk):
+        seen = []
+        for _ in range(steps):  # one at a time, since float64 takes twice the memory of the forecast
+            moved, advection = advection.advance(1)
+            seen.append(moved.clamp_(0.0, 1.0).to(like))
+        yield torch.cat(seen, dim=1)
 
 
 BASELINES = Registry(
     "baseline",
     (
         Baseline("persistence", "copying the last frame", "copying the last frame", "copying", persistence),
-        Baseline("linear_trend", "linear trend", "the linear trend", "trend", linear_trend),
+        Baseline("linear_trend", "linear trend", "the linear trend", "trend", linear_trend, drifts=True),
         Baseline("optical_flow", "optical flow", "optical flow", "flow", optical_flow),
     ),
 )
 """All baselines. Persistence is the one that a network is scored against while it is trained."""
+
+
+def _pieces(horizon: int, chunk: int) -> Iterator[tuple[int, int]]:
+    """The first lead time, from 0, and the number of frames of each piece of a forecast."""
+    for first in range(0, horizon, chunk):
+        yield first, min(chunk, horizon - first)
 
 
 def _motion(clip: Tensor) -> Tensor:

@@ -33,6 +33,11 @@ class EvaluateConfig:
         "radar forecasts are scored.",
         parse=parse_thresholds,
     )
+    guard: bool = option(
+        True,
+        "Score also the guarded forecast, which predict writes: mixed with the simple forecasts of the table by how "
+        "well each of them forecasts the last input frames from those before.",
+    )
     batch_size: int = option(8, "Clips that are forecast together; the scores do not depend on it.")
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)

@@ -1,4 +1,4 @@
-"""Forecasts clips with a network and scores it beside baselines on the same clips."""
+"""Forecasts clips with a network and scores it, with and without its guard, beside baselines on the same clips."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,12 +10,13 @@ from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.forecasting.inference import forecast_members, to_float
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.guard import origins_of
+from convlstm_cli.scoring.guarded import guarded_forecast
 from convlstm_cli.scoring.metrics import finite, skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Spread
+from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
 
-MODEL = "model"
-"""Name of the network's scores in files, beside those of the baselines."""
 COPYING: Mapping[str, Baseline] = {"persistence": BASELINES["persistence"]}
 """The baseline that every evaluation has."""
 
@@ -29,6 +30,8 @@ class Evaluation:
     """By the names of `BASELINES`; persistence is always among them."""
     spread: Spread | None = None
     """Where the model is an ensemble."""
+    guarded: Scores | None = None
+    """Scores of the model's forecasts mixed with the baselines by the guard, where that is asked for."""
 
     @property
     def persistence(self) -> Scores:
@@ -42,11 +45,12 @@ class Evaluation:
 
     @property
     def systems(self) -> dict[str, Scores]:
-        """Scores of the model and of every baseline, by their names in files."""
-        return {MODEL: self.model, **self.baselines}
+        """Scores of the model, of its guarded forecast and of every baseline, by their names in files."""
+        guarded = {} if self.guarded is None else {GUARDED: self.guarded}
+        return {MODEL: self.model, **guarded, **self.baselines}
 
     def pooled(self) -> dict[str, PooledScores]:
-        """Scores of the model and of every baseline, pooled over clips."""
+        """The scores of `systems`, pooled over clips."""
         return {name: scores.pooled() for name, scores in self.systems.items()}
 
     def to_dict(self) -> dict[str, object]:
@@ -62,7 +66,7 @@ def recorded_systems(content: Mapping[str, object]) -> dict[str, PooledScores]:
 
     `content` has been validated. Files of before a baseline existed lack it.
     """
-    found = {name: content[name] for name in (MODEL, *BASELINES) if name in content}
+    found = {name: content[name] for name in (MODEL, GUARDED, *BASELINES) if name in content}
     return {name: PooledScores.from_dict(scores) for name, scores in found.items() if isinstance(scores, Mapping)}
 
 
@@ -77,6 +81,7 @@ def evaluate_clips(
     baselines: Mapping[str, Baseline] = COPYING,
     thresholds: Sequence[float] = (),
     input_frames: int | None = None,
+    guard: bool = False,
     ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Forecasts every clip from its first `input_frames` frames and scores the other frames.
@@ -93,6 +98,8 @@ def evaluate_clips(
         baselines: are scored beside the model; persistence must be one of them.
         thresholds: of the event metrics, in [0, 1].
         input_frames: frames of a clip that are read; None for the most that a network was trained with.
+        guard: whether the guarded forecast is scored too, which needs all of `BASELINES` measured, one process and
+            enough input frames to check it; it takes up to three short forecasts a clip.
         ranks: the processes that share the work, of one network only. Each scores its share of the clips, and all
             return the scores of all clips.
     """
@@ -102,17 +109,22 @@ def evaluate_clips(
         Scores(thresholds),
         {name: Scores(thresholds) for name in baselines},
         Spread(len(models)) if len(models) > 1 else None,
+        Scores(thresholds) if guard and origins_of(input_frames) else None,
     )
     measured = {name: each for name, each in baselines.items() if name != "persistence" or known is None}
+    assert evaluation.guarded is None or measured.keys() == BASELINES.keys()
     done = 0
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
         frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
         members = forecast_members(models, frames, truth.shape[1], compute)
-        evaluation.model.add(members.mean(dim=0), truth)
+        forecasts = {MODEL: members.mean(dim=0)}
+        forecasts |= {name: baseline.forecast(frames, truth.shape[1]) for name, baseline in measured.items()}
+        if evaluation.guarded is not None:
+            forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
         if evaluation.spread is not None:
             evaluation.spread.add(members)
-        for name, baseline in measured.items():
-            evaluation.baselines[name].add(baseline.forecast(frames, truth.shape[1]), truth)
+        for name, forecast in forecasts.items():
+            evaluation.systems[name].add(forecast, truth)
         done += len(batch) * ranks.world
         if on_batch is not None:
             on_batch(min(done, len(clips)), len(clips))
@@ -126,6 +138,7 @@ def evaluate_clips(
 def _gather(evaluation: Evaluation, baselines: Mapping[str, Baseline], ranks: Ranks) -> None:
     """Puts the scores of all processes into the evaluation of each, in the order of the clips."""
     assert evaluation.spread is None
+    assert evaluation.guarded is None
     parts = ranks.gather((evaluation.model, {name: evaluation.baselines[name] for name in baselines}))
     evaluation.model = Scores.in_turn([model for model, _ in parts])
     for name in baselines:

@@ -8,10 +8,11 @@ from torch import Tensor
 
 from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.runs.record import build
-from convlstm_cli.scoring.baselines import persistence
-from convlstm_cli.scoring.evaluation import MODEL, Evaluation
+from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.metrics import finite, mean, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Values, score
+from convlstm_cli.scoring.systems import MODEL
 
 PERSISTENCE = "persistence"
 """Name of the baseline's scores in files."""
@@ -76,7 +77,7 @@ class KnownFuture:
             truth: (1, n, C, H, W) in [0, 1], n at most m; the first n lead times are scored.
             spread: standard deviation over the members of an ensemble, like `forecast`.
         """
-        copied = persistence(to_float(self._last, truth.device), 1)
+        copied = BASELINES[PERSISTENCE].forecast(to_float(self._last, truth.device), 1)
         # One after another, since SSIM takes two dozen times the memory of its arguments.
         for lead in range(truth.shape[1]):
             at = slice(lead, lead + 1)

@@ -26,7 +26,7 @@ class ShownClip:
     mse: float
     persistence_mse: float
     rows: dict[str, Tensor]
-    """`input`, `truth`, `model` and each baseline by its name: (T, C, H, W) in [0, 1] on the CPU."""
+    """`input`, `truth`, and each system of the evaluation by its name: (T, C, H, W) in [0, 1] on the CPU."""
 
     def to_dict(self) -> dict[str, object]:
         """Everything but the pictures, as JSON holds it."""

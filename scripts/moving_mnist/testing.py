@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import Interrupted, RunError
 from convlstm_cli.files import replacing
-from convlstm_cli.scoring.baselines import persistence
+from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import finite, psnr
 from convlstm_cli.scoring.scores import score
 from moving_mnist.sequences import CANVAS
@@ -31,7 +31,7 @@ RESAMPLES = 2000
 
 def copying(horizon: int) -> Forecast:
     """The persistence forecast, which repeats the last frame."""
-    return lambda frames: persistence(frames, horizon)
+    return lambda frames: BASELINES["persistence"].forecast(frames, horizon)
 
 
 def test(

@@ -12,6 +12,7 @@ from convlstm_cli.comparing.plan import Arm
 from convlstm_cli.errors import Interrupted, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
+from convlstm_cli.nn.kinds import Peephole
 from convlstm_cli.training.batches import steps_per_epoch
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.step import initial_network

@@ -6,6 +6,7 @@ from convlstm_cli.forecasting.record import (
     RECORD,
     Contents,
     ForecastRecord,
+    GuardRecord,
     Origin,
     SourceState,
     SpreadRecord,
@@ -23,6 +24,7 @@ ALONE = ForecastRecord(
     scores=None,
     native_size=False,
     spread=None,
+    guard=None,
     run="runs/a",
     settings=PredictConfig(frames=5, formats=("png",)),
     made_from=ORIGIN,
@@ -37,6 +39,7 @@ TOGETHER = ForecastRecord(
     scores={"skill": None},
     native_size=True,
     spread=SpreadRecord(0.1, "magma", (0.01, 0.02)),
+    guard=GuardRecord((2, 3), {"model": (0.75, 1.0, 0.5), "persistence": (0.25, 0.0, 0.5)}),
     members=("runs/a", "runs/b"),
     tiles=(TilesRecord(4, (32, 48)), TilesRecord(1, (64, 96))),
     settings=PredictConfig(native_size=True, tile=32, tile_overlap=8),
@@ -50,6 +53,12 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         record.write(tmp_path)
         content = json.loads((tmp_path / RECORD).read_text(encoding="utf-8"))
         assert build(ForecastRecord, content) == record
+
+
+def test_shares_are_means_over_lead_times_with_the_last_weights_going_on() -> None:
+    assert TOGETHER.guard is not None
+    assert TOGETHER.guard.shares(2) == {"model": 0.875, "persistence": 0.125}
+    assert TOGETHER.guard.shares(5) == {"model": 0.65, "persistence": 0.35}
 
 
 def test_entries_that_do_not_apply_are_left_out() -> None:

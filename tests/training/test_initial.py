@@ -131,7 +131,7 @@ def test_a_run_or_a_file_gives_its_weights(tmp_path: Path) -> None:
 
 def test_without_peepholes_all_arms_of_a_comparison_can_start_alike() -> None:
     for peephole in ("none", "channel", "full"):
-        weights = start("pretrained", replace(DEFAULT, peephole=peephole), peepholes=False).weights  # type: ignore[arg-type]
+        weights = start("pretrained", replace(DEFAULT, peephole=peephole), peepholes=False).weights
         assert weights is not None
         assert not [name for name in weights if "peephole" in name]
         assert torch.equal(weights["encoder.0.weight_hh"], weights_of("grey")["encoder.0.weight_hh"])
