@@ -60,14 +60,10 @@ def forecast_line(forecast: "Forecast") -> str:
 
 
 def _mixed(guard: "GuardRecord", frames: int) -> str:
-    """What a forecast was mixed of, in a few words."""
+    """What the guard has mixed into a forecast, in a few words."""
     shares = guard.shares(frames)
     others = [f"{shares[name]:.0%} {each.phrase}" for name, each in BASELINES.items() if shares[name] >= 0.005]
-    return (
-        f"mixed with {', '.join(others)}: so its input supports"
-        if others
-        else "the network alone: so its input supports"
-    )
+    return f"guard: mixed with {', '.join(others)}" if others else "guard: the network's forecast is unchanged"
 
 
 def export_view(export: "Export") -> View:
