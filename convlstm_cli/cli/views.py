@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 LEADS = 20
 """Lead times that an evaluation's tables show at most."""
+COLUMNS = 8
+"""Columns of scores that fit a terminal side by side."""
 
 View = tuple[RenderableType, ...]
 
@@ -63,7 +65,9 @@ def _mixed(guard: "GuardRecord", frames: int) -> str:
     """What the guard has mixed into a forecast, in a few words."""
     shares = guard.shares(frames)
     others = [f"{shares[name]:.0%} {each.phrase}" for name, each in BASELINES.items() if shares[name] >= 0.005]
-    return f"guard: mixed with {', '.join(others)}" if others else "guard: the network's forecast is unchanged"
+    if not others:
+        return "not mixed: the network did best on the input frames"
+    return f"mixed with {', '.join(others)}, by how each did on the input frames"
 
 
 def export_view(export: "Export") -> View:
@@ -86,8 +90,9 @@ def evaluation_view(report: EvaluationReport) -> View:
     )
     tables: list[RenderableType] = []
     shown = [metric for metric in METRICS.values() if metric.tabulated]
-    for first in range(0, len(shown), 2):  # two metrics side by side fit a terminal
-        tables += [_score_table(columns, *shown[first : first + 2], leads=leads), ""]
+    beside = max(1, COLUMNS // len(columns))
+    for first in range(0, len(shown), beside):
+        tables += [_score_table(columns, *shown[first : first + beside], leads=leads), ""]
     for at_threshold in zip(*(scores.events for scores in columns.values()), strict=True):
         tables += [_event_table(dict(zip(columns, at_threshold, strict=True)), leads), ""]
     if (ratios := report.spread_ratios) is not None:

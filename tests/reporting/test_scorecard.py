@@ -47,7 +47,7 @@ def test_a_row_of_the_table_for_each_clip_lead_time_and_system(report: Evaluatio
     write_scorecard(report, tmp_path / "out")
     with (tmp_path / "out" / "scores.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
-    systems = ("model", *BASELINES)
+    systems = ("model", "guarded", *BASELINES)
     assert len(rows) == len(report.clips) * 3 * len(systems)
     found = json.loads((tmp_path / "out" / "evaluation.json").read_text())
     for system in systems:

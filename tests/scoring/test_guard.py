@@ -211,7 +211,7 @@ def test_further_ahead_the_weight_moves_to_the_candidate_whose_error_grows_least
     weights = weights_by_lead(covariance, torch.tensor([False, False]))[0, :, 1]
     assert (weights.diff() > -1e-9).all()
     assert weights[3] == pytest.approx(0)
-    assert weights[-1] > 0.3
+    assert weights[-1] > 0.1
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 20])
