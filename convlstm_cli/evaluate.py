@@ -42,6 +42,8 @@ def evaluate(
 ) -> EvaluationReport:
     """Scores a run, or the mean of several runs' forecasts, beside every baseline, at the runs' frame size.
 
+    Unless `config.guard` is off, the forecasts as `predict` mixes them with the baselines are scored as well.
+
     Each clip takes a few numbers of memory for each lead time.
 
     Args:

@@ -34,10 +34,12 @@ def made_up_report(
     videos: int = 30,
     interval: Interval | None = (0.2, 0.4),
     spread: Sequence[float] | None = None,
+    guarded: Sequence[float] | None = None,
 ) -> EvaluationReport:
     """An evaluation with one clip for each video, all with the same MSE by lead time.
 
-    `interval` is that of every skill; `spread` is the variance of an ensemble of three by lead time.
+    `interval` is that of every skill; `spread` is the variance of an ensemble of three by lead time; `guarded` is the
+    MSE of the guarded forecast.
     """
 
     def scores(values: Sequence[float]) -> Scores:
@@ -59,7 +61,12 @@ def made_up_report(
         videos=tuple(Video(name, Path(name), 40, 32, 32, None, False, None) for name in names),
         left_out=(),
         clips=tuple((name, 0) for name in names),
-        evaluation=Evaluation(model, of_baselines, None if spread is None else _spread(spread)),
+        evaluation=Evaluation(
+            model,
+            of_baselines,
+            None if spread is None else _spread(spread),
+            None if guarded is None else scores(guarded),
+        ),
         skills={
             name: Skill(
                 skill(model.mean_mse, reference.mean_mse),

@@ -59,3 +59,13 @@ def test_a_sentence_says_how_the_forecast_compares(mse: Sequence[float], sentenc
 )
 def test_what_the_videos_do_not_settle(videos: int, interval: Interval | None, sentence: str) -> None:
     assert any(line.endswith(sentence) for line in evaluation_verdict(made_up_report([0.005] * 2, videos, interval)))
+
+
+def test_what_the_guard_changes_is_one_sentence() -> None:
+    sentence = (
+        "The guarded forecast, which predict writes, has 0.50 times the MSE of the forecast alone and 0.75 times that "
+    )
+    verdict = evaluation_verdict(made_up_report([0.015, 0.015], guarded=[0.003, 0.012]))
+    expected = f"{sentence}of optical flow, the best of the simple ones, and is worse at lead times 2."
+    assert expected in verdict
+    assert not [line for line in evaluation_verdict(made_up_report([0.015, 0.015])) if "guarded" in line]
