@@ -64,8 +64,7 @@ def gather() -> Facts:
 
 
 def _weights(name: str) -> str:
-    told, digest = card(name), digest_of(name)[:8]
-    return f"{name} {digest} (generator {told['generator']}, {told['progress']['clips']:,} clips)"
+    return f"{name} {digest_of(name)[:8]} (trained on clips of generator {card(name)['generator']})"
 
 
 def _kernels(device: torch.device) -> str:
