@@ -126,7 +126,8 @@ def known() -> set[str]:
     """Every option of the commands, of the scripts, and of torchrun as far as the READMEs and scripts use it."""
     group: Any = get_command(app)
     every = [group, *(group.get_command(None, name) for name in group.list_commands(None))]
-    options = {name for command in every for parameter in command.params for name in parameter.opts}
+    parameters = [parameter for command in every for parameter in command.params]
+    options = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
     for script in (ROOT / "scripts").rglob("*"):
         if script.suffix == ".py":
             options |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script.read_text(encoding="utf-8")))

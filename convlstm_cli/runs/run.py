@@ -154,8 +154,9 @@ class Run:
 
     def load_model(self, device: torch.device) -> EncoderForecaster:
         """The network with its best weights, in evaluation mode. Raises RunError as `load_weights` does."""
+        weights = self.load_weights()  # first, because a network that they do not fit may be too large to make
         model = EncoderForecaster(self.model_config)
-        model.load_state_dict(self.load_weights())
+        model.load_state_dict(weights)
         return model.to(device).eval()
 
     def save_resume(self, checkpoint: Checkpoint) -> None:
