@@ -14,7 +14,7 @@ SYSTEMS = made_up_report([0.005, 0.012]).evaluation.pooled()
 def test_a_table_has_a_column_for_each_system() -> None:
     group = score_group(SYSTEMS, METRICS["mse"], system_labels())
     assert (group.heading, group.digits, group.missing) == ("MSE", 5, "-")
-    assert [column.label for column in group.columns] == list(system_labels().values())
+    assert [column.label for column in group.columns] == [system_labels()[name] for name in SYSTEMS]
     assert group.columns[0].by_lead_time == pytest.approx([0.005, 0.012])
     assert group.columns[0].mean == pytest.approx(0.0085)
     assert all(column.intervals is None for column in group.columns)
@@ -32,7 +32,7 @@ def test_a_table_has_intervals_and_a_heading_where_they_are_given() -> None:
 
 def test_a_chart_has_a_line_for_each_system() -> None:
     svg = lead_chart(SYSTEMS, METRICS["mse"])
-    assert all(f"stroke: {style.colour}" in svg for style in system_styles().values())
+    assert all(f"stroke: {system_styles()[name].colour}" in svg for name in SYSTEMS)
 
 
 @pytest.mark.parametrize(("metric", "at_zero"), [("mse", True), ("sharpness", True), ("ssim", False)])
