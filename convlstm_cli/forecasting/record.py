@@ -81,7 +81,7 @@ class GuardRecord:
     origins: tuple[int, ...]
     """Numbers of input frames from which the rest of them was forecast, for the check."""
     weights: dict[str, tuple[float, ...]]
-    """Of each candidate by name, `model` first, by lead time; the last ones hold for all later lead times."""
+    """Weights of each candidate by name, `model` first, by lead time; the last ones hold for all later lead times."""
 
     def shares(self, frames: int) -> dict[str, float]:
         """The mean weight of each candidate over a forecast of this many frames; they sum to 1."""

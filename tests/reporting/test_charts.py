@@ -76,7 +76,7 @@ def markers(svg: str) -> list[tuple[float, float]]:
 
 @pytest.mark.parametrize("width", [0.9, 1.5])
 def test_a_curve_of_one_point_is_a_marker_that_can_be_seen(width: float) -> None:
-    """Of two runs with one validation each, a line alone would show nothing."""
+    """A line alone would show nothing where each run has one validation."""
     styles = arm_styles(["a", "b"])
     lines = [Line([value], styles[arm], at=[300], width=width) for arm, value in (("a", 0.012), ("b", 0.011))]
     svg = curves_chart("", lines, "steps", "error")

@@ -74,7 +74,7 @@ def test_a_part_is_changed_as_in_the_whole() -> None:
 
 
 def test_what_a_kind_draws_does_not_depend_on_the_others() -> None:
-    """Of all kinds together, the flips in time are those of that kind alone."""
+    """With all kinds together, the flips in time are those of that kind alone."""
     steps = torch.arange(5.0).view(5, 1, 1, 1).expand(32, 5, 1, 4, 4)  # the frames are alike but for their number
     assert torch.equal(augment(steps, KINDS, (0, 0)), augment(steps, ("reverse",), (0, 0)))
 

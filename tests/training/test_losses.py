@@ -92,7 +92,7 @@ def test_relative_to_copying_a_copy_has_loss_one() -> None:
 
 @pytest.mark.parametrize(("name", "power"), [("relative", 0.0), ("root-relative", 1.0), ("mse", 2.0)])
 def test_contrast_counts_as_each_loss_says(name: str, power: float) -> None:
-    """Of clips with a tenth of the contrast, the loss is the same, a tenth, or a hundredth."""
+    """A tenth of the contrast leaves the loss as it is, or makes it a tenth or a hundredth."""
     forecast, truth, last = clips()
     loss = LOSSES[name].measure
     fainter = loss(0.1 * forecast, 0.1 * truth, 0.1 * last) / loss(forecast, truth, last)
