@@ -37,7 +37,7 @@ def test_psnr_and_skill() -> None:
 
 
 def test_every_metric_is_within_its_bounds_and_defined() -> None:
-    """Of forecasts that are exact, near, unlike the truth and its opposite."""
+    """The forecasts are exact, near, unlike the truth, and its opposite."""
     truth = torch.rand(4, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0))
     forecast = torch.stack((truth[0], truth[1] * 0.99, torch.rand_like(truth[2]), 1 - truth[3]))
     scores = Scores((0.5,))
