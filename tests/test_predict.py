@@ -29,7 +29,7 @@ from convlstm_cli.video.formats import OUTPUT_FORMATS, OutputFormat
 from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers import READERS
-from convlstm_cli.video.readers.base import Reader, VideoReader
+from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader
 from convlstm_cli.video.writers.base import FrameWriter
 
 
@@ -245,9 +245,9 @@ def test_memory_does_not_grow_with_the_horizon(tmp_path: Path) -> None:
 def open_tally(path: Path) -> VideoReader:
     """Reads lines of numbers, each line the brightness of a frame of 32x32."""
 
-    def frames() -> Generator[Frame, None, None]:
+    def frames() -> Generator[TimedFrame, None, None]:
         for line in path.read_text().splitlines():
-            yield np.full((32, 32, 1), int(line), np.uint8)
+            yield TimedFrame(np.full((32, 32, 1), int(line), np.uint8))
 
     return VideoReader(path, "tally", frames())
 

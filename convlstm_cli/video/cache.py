@@ -9,8 +9,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
+import msgspec
 import numpy as np
 
 from convlstm_cli.errors import OutputError
@@ -20,7 +21,7 @@ from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import reading
 
-LAYOUT = 1
+LAYOUT = 2
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
@@ -41,6 +42,12 @@ class Entry:
     source_width: int
     fps: float | None
     declared_frames: int | None
+    times: tuple[float, ...] | None
+    """Seconds from the first frame to each; None where the source has no times."""
+    start: str | None
+    """Date and time of the first frame in ISO 8601; None where the source has none."""
+    notes: tuple[str, ...]
+    """What people should know of how the video was read, a clause each."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -51,11 +58,10 @@ class Entry:
     def load(cls, path: Path) -> Self | None:
         """Reads an entry from its .json; None if that is missing or unusable, or some of its frames are missing."""
         try:
-            content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            entry = cls(**content)
+            entry = msgspec.json.decode(path.read_bytes(), type=cls)
             size = data_file(path).stat().st_size
             return entry if size == entry.frames * entry.height * entry.width * entry.channels else None
-        except (OSError, ValueError, TypeError):
+        except (OSError, ValueError):
             return None
 
 
@@ -112,6 +118,7 @@ def fingerprint_of(source: Path) -> str:
 def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: str) -> Entry:
     """Decodes a video into a file, with one channel if no frame has colour."""
     frames, grey, digest = 0, True, hashlib.sha256()
+    times: list[float] = []
     with open_video(source) as video, partial.open("wb") as file:
         for frame in video:
             fitted = geometry.fit_frame(frame)
@@ -120,6 +127,8 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: s
             digest.update(content)
             file.write(content)
             frames += 1
+            if video.time is not None:
+                times.append(video.time)
     if grey:
         with partial.open("rb") as wide, partial.open("rb+") as narrow:
             _drop_colour(wide, narrow, geometry)
@@ -135,6 +144,9 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: s
         source_width=video.width,
         fps=video.fps,
         declared_frames=video.declared_frames,
+        times=tuple(times) if len(times) == frames else None,
+        start=None if video.start is None else video.start.isoformat(),
+        notes=tuple(video.notes),
     )
 
 

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame, to_uint8
-from convlstm_cli.video.readers.base import Reader, VideoReader, check_pixels, reading
+from convlstm_cli.video.colour import to_uint8
+from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, check_pixels, reading
 
 MAPPED_FRAMES = 16
 """Frames of an array that are mapped into memory at a time."""
@@ -38,7 +38,7 @@ def open_array(path: Path) -> VideoReader:
 READER = Reader("array", "NumPy arrays", frozenset({".npy"}), open_array)
 
 
-def _read(array: NDArray[np.generic], path: Path) -> Generator[Frame, None, None]:
+def _read(array: NDArray[np.generic], path: Path) -> Generator[TimedFrame, None, None]:
     frames, channels = len(array), min(array.shape[3], 3)
     del array
     for first in range(0, frames, MAPPED_FRAMES):
@@ -50,4 +50,4 @@ def _read(array: NDArray[np.generic], path: Path) -> Generator[Frame, None, None
             raise InputError(f"{path}: was cut off while it was read ({error}); try again.") from error
         for number, frame in enumerate(mapped[first : first + MAPPED_FRAMES], start=first + 1):
             pixels = to_uint8(frame.reshape(*frame.shape[:2], -1)[:, :, :channels], f"{path}: frame {number}")
-            yield np.array(pixels)  # a copy, so that no frame keeps the file open or is read-only
+            yield TimedFrame(np.array(pixels))  # a copy, so that no frame keeps the file open or is read-only

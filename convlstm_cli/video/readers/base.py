@@ -7,9 +7,10 @@ one, negative or far too high. Reading ends where decoding does.
 import contextlib
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import NamedTuple, Self
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
@@ -23,6 +24,14 @@ EXACT_GREY = 2
 """How far the channels of a grey pixel may lie apart where no lossy video codec tints them."""
 
 
+class TimedFrame(NamedTuple):
+    """A frame as readers decode it."""
+
+    pixels: Frame
+    time: float | None = None
+    """Seconds from the first frame of the video to this one; None where the source has no times."""
+
+
 class VideoReader:
     """The frames of one video, in order, once. A context manager and an iterator of (H, W, C) uint8 frames.
 
@@ -34,7 +43,7 @@ class VideoReader:
     kind: str
     """Name of its reader, in READERS."""
     fps: float | None
-    """Frames per second; None where the source has none, or OpenCV's 1000, which it reports when it is unsure."""
+    """Frames per second that the source declares; None where it declares none."""
     declared_frames: int | None
     """Number of frames that the source declares, never trusted; None where it declares none or an absurd one."""
     height: int
@@ -43,32 +52,43 @@ class VideoReader:
     """Width in pixels of the first frame as decoded."""
     grey_tolerance: int
     """How far the channels of a grey pixel may lie apart, in steps of 255."""
+    start: datetime | None
+    """Date and time of the first frame; None where the source has none."""
+    time: float | None
+    """Seconds from the first frame to the one that was returned last; None before it, and where there are no times."""
+    notes: list[str]
+    """What people should know of how the video is read, a clause each. Complete when the last frame is read."""
 
     def __init__(
         self,
         path: Path,
         kind: str,
-        frames: Generator[Frame, None, None],
+        frames: Generator[TimedFrame, None, None],
         declared_frames: int | None = None,
         fps: float | None = None,
         grey_tolerance: int = EXACT_GREY,
+        *,
+        start: datetime | None = None,
+        notes: list[str] | None = None,
     ) -> None:
+        """`frames` may append to `notes` while it decodes."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
         self.grey_tolerance = grey_tolerance
+        self.start, self.notes = start, [] if notes is None else notes
+        self.time = None
         self._frames = frames
-        self._first: Frame | None = next(frames, None)
+        self._first: TimedFrame | None = next(frames, None)
         if self._first is None:
             raise InputError(f"{path}: opens but no frame can be decoded (AV1 and animated WebP do that); {CONVERT}.")
-        self.height, self.width = self._first.shape[:2]
+        self.height, self.width = self._first.pixels.shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
-        if self._first is not None:
-            first, self._first = self._first, None
-            return first
-        return next(self._frames)
+        frame, self._first = self._first or next(self._frames), None
+        self.time = frame.time
+        return frame.pixels
 
     def close(self) -> None:
         """Releases the file; nothing can be read afterwards."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame, to_uint8
 from convlstm_cli.video.opencv import MAX_PIXELS, cv2, silence
-from convlstm_cli.video.readers.base import Reader, VideoReader, opencv_name, reading
+from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, opencv_name, reading
 
 # fmt: off
 SUFFIXES = frozenset({
@@ -69,7 +69,7 @@ def _open_image(path: Path) -> VideoReader:
     return VideoReader(path, READER.name, _read_images([path]), 1)
 
 
-def _read_images(paths: list[Path]) -> Generator[Frame, None, None]:
+def _read_images(paths: list[Path]) -> Generator[TimedFrame, None, None]:
     size: tuple[int, ...] | None = None
     for path in paths:
         image = _read_image(path)
@@ -81,7 +81,7 @@ def _read_images(paths: list[Path]) -> Generator[Frame, None, None]:
                 f"{path}: is {height}x{width} pixels and {paths[0].name} is {first_height}x{first_width}; "
                 "all images of a folder must have one size."
             )
-        yield image
+        yield TimedFrame(image)
 
 
 def _read_image(path: Path) -> Frame:

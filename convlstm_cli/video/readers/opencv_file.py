@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import GREY_TOLERANCE, Frame
+from convlstm_cli.video.colour import GREY_TOLERANCE
 from convlstm_cli.video.opencv import VIDEO_BACKEND, cv2
-from convlstm_cli.video.readers.base import CONVERT, Reader, VideoReader, check_pixels, opencv_name
+from convlstm_cli.video.readers.base import CONVERT, Reader, TimedFrame, VideoReader, check_pixels, opencv_name
 
 # fmt: off
 SUFFIXES = frozenset({
@@ -48,9 +48,9 @@ def open_file(path: Path) -> VideoReader:
 READER = Reader("file", "video files of any container that OpenCV decodes", SUFFIXES, open_file)
 
 
-def _decode(capture: cv2.VideoCapture, path: Path) -> Generator[Frame, None, None]:
+def _decode(capture: cv2.VideoCapture, path: Path) -> Generator[TimedFrame, None, None]:
     size: tuple[int, ...] | None = None
-    number = 0
+    number, first = 0, 0.0
     try:
         while True:
             decoded, frame = capture.read()
@@ -65,6 +65,9 @@ def _decode(capture: cv2.VideoCapture, path: Path) -> Generator[Frame, None, Non
                     f"{path}: changes from {first_height}x{first_width} to {height}x{width} pixels at frame {number}; "
                     f"all frames of a video must have one size, so {CONVERT}."
                 )
-            yield np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+            milliseconds = capture.get(cv2.CAP_PROP_POS_MSEC)
+            first = milliseconds if number == 1 else first
+            pixels = np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
+            yield TimedFrame(pixels, (milliseconds - first) / 1000)
     finally:
         capture.release()
