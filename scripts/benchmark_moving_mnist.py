@@ -41,7 +41,7 @@ from convlstm_cli.settings import parse_duration
 from convlstm_cli.training.presets import PRESETS
 from moving_mnist import digits, settings, systems, tables, testing, training
 from moving_mnist.settings import Settings
-from moving_mnist.training import Say, ShouldStop, Source, Training
+from moving_mnist.training import Clips, Say, ShouldStop, Source, Training
 
 SHOWN = 4
 """Test sequences in the picture."""
@@ -68,9 +68,10 @@ def main() -> int:
     return 0
 
 
-def parser() -> argparse.ArgumentParser:
+def parser(*, add_help: bool = True) -> argparse.ArgumentParser:
     """The options; `settings.of_options` checks their values."""
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    formatter = argparse.RawDescriptionHelpFormatter
+    made = argparse.ArgumentParser(description=__doc__, formatter_class=formatter, add_help=add_help)
     made.add_argument("--mnist", type=Path, default=Path("mnist"), metavar="FOLDER", help="the digits")
     made.add_argument("--output", "-o", type=Path, default=Path("runs/moving-mnist"), metavar="FOLDER")
     made.add_argument("--systems", default=",".join(settings.SYSTEMS), help="ours,plain or one of them")
@@ -140,7 +141,7 @@ def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[
 
 
 def plan(
-    folder: Path, chosen: Settings, digest: int, source: Source, should_stop: ShouldStop, say: Say
+    folder: Path, chosen: Settings, digest: int, source: Clips, should_stop: ShouldStop, say: Say
 ) -> dict[str, Any]:
     """The settings, and the number of steps of each system with their timing, from an earlier call where there is one.
 

@@ -13,6 +13,7 @@ from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.training.augmentation import augment
 from convlstm_cli.training.budget import Budget
+from convlstm_cli.training.initial import start
 from convlstm_cli.training.step import TrainStep
 from moving_mnist.settings import Settings, free
 
@@ -67,8 +68,10 @@ class Ours:
 
     def __init__(self, settings: Settings, steps: int) -> None:
         self._compute = device.choose(settings.train.device, settings.train.precision)
-        self._config = replace(settings.train, max_steps=steps)
-        self._step = TrainStep(settings.model, self._config, self._compute, None)
+        begun = start(settings.train.init, settings.model)
+        train = replace(settings.train, init=begun.init)
+        self._config = replace(train, max_steps=steps, learning_rate=train.peak_rate)
+        self._step = TrainStep(settings.model, self._config, self._compute, begun.weights)
         self._horizon = settings.model.horizon
         self._budget = Budget(self._config, batches_per_epoch=1)
         self.parameters = count(self._step.network)

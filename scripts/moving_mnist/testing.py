@@ -16,7 +16,7 @@ from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import finite, psnr
 from convlstm_cli.scoring.scores import score
 from moving_mnist.sequences import CANVAS
-from moving_mnist.training import CHUNK, SPEAK_EVERY, Say, ShouldStop, Source
+from moving_mnist.training import CHUNK, SPEAK_EVERY, Clips, Say, ShouldStop
 
 COPY = "copying the last frame"
 Forecast = Callable[[Tensor], Tensor]
@@ -35,7 +35,7 @@ def copying(horizon: int) -> Forecast:
 
 
 def test(
-    name: str, forecast: Forecast, source: Source, count: int, folder: Path, should_stop: ShouldStop, say: Say
+    name: str, forecast: Forecast, source: Clips, count: int, folder: Path, should_stop: ShouldStop, say: Say
 ) -> Rows:
     """Scores of the first `count` test sequences; scores that an earlier call saved are reused.
 

@@ -7,7 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,6 +32,21 @@ SPEAK_EVERY = 30.0
 
 Say = Callable[[str], None]
 ShouldStop = Callable[[], bool]
+
+
+class Clips(Protocol):
+    """Where training, validation and test clips come from, (B, T, C, H, W) in [0, 1] on the device."""
+
+    input_frames: int
+
+    def batch(self, number: int) -> Tensor:
+        """Training clips of a step, the same for every system."""
+
+    def validation(self, chunk: int) -> Tensor:
+        """The validation clips CHUNK * chunk to CHUNK * (chunk + 1)."""
+
+    def test(self, chunk: int) -> Tensor:
+        """The test clips CHUNK * chunk to CHUNK * (chunk + 1)."""
 
 
 class Source:
@@ -60,7 +75,7 @@ class Source:
         return to_float(torch.from_numpy(sequences(digits, count, self._frames, key)), self._device)
 
 
-def time_steps(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, list[float]]:
+def time_steps(source: Clips, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, list[float]]:
     """Seconds of training steps, batches included, of all systems in turn; the trained weights are discarded."""
     say(f"timing {WARM_UP + ROUNDS} steps of each system in turn")
     made = {name: make(name, settings, WARM_UP + ROUNDS) for name in settings.systems}
@@ -77,7 +92,7 @@ def time_steps(source: Source, settings: Settings, should_stop: ShouldStop, say:
     return seconds
 
 
-def plan(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, Any]:
+def plan(source: Clips, settings: Settings, should_stop: ShouldStop, say: Say) -> dict[str, Any]:
     """The number of steps of every system, and the timing that it follows from.
 
     Raises Interrupted when `should_stop` returns True.
@@ -93,7 +108,7 @@ def plan(source: Source, settings: Settings, should_stop: ShouldStop, say: Say) 
 class Training:
     """One system's training, saved in a file."""
 
-    def __init__(self, name: str, settings: Settings, source: Source, steps: int, folder: Path) -> None:
+    def __init__(self, name: str, settings: Settings, source: Clips, steps: int, folder: Path) -> None:
         self.name, self.steps = name, steps
         self.system: System = make(name, settings, steps)
         self._settings, self._source, self._folder = settings, source, folder
