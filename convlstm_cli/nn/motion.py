@@ -14,6 +14,7 @@ by the midpoint rule (Germann and Zawadzki 2002).
 Displacements are in pixels, (B, 2, H, W) with x before y.
 """
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -33,6 +34,8 @@ DAMPING = 7e-4
 """Added to the squared derivatives, in squared pixel values per squared pixel."""
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""
+LONGEST_PRODUCT = 1024
+"""Longest side in pixels that is blurred by a product of matrices, whose time per pixel grows with the side."""
 
 
 def estimate_motion(frames: Tensor) -> Tensor:
@@ -147,10 +150,24 @@ def _gauss_newton(frames: Tensor, flow: Tensor) -> Tensor:
 def blur(images: Tensor, sigma: float) -> Tensor:
     """(B, N, H, W) under a Gaussian of `sigma` pixels, edges repeated."""
     radius = int(2.5 * sigma + 0.5)
-    offsets = torch.arange(-radius, radius + 1, device=images.device, dtype=images.dtype)
-    kernel = torch.exp(-0.5 * (offsets / sigma) ** 2)
-    kernel = kernel / kernel.sum()
-    planes = images.flatten(0, 1)[:, None]  # (B*N, 1, H, W)
-    planes = F.conv2d(F.pad(planes, (radius, radius, 0, 0), mode="replicate"), kernel.view(1, 1, 1, -1))
-    planes = F.conv2d(F.pad(planes, (0, 0, radius, radius), mode="replicate"), kernel.view(1, 1, -1, 1))
-    return planes.view(images.shape)
+    kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
+    kernel = [weight / sum(kernel) for weight in kernel]
+    if max(images.shape[-2:]) > LONGEST_PRODUCT:
+        return _weighted_shifts(_weighted_shifts(images, kernel).mT, kernel).mT
+    # As products of matrices, which take 1/20 of the time of depthwise convolutions forward and backward at 64x64.
+    down, across = (
+        _weighted_shifts(torch.eye(side, dtype=images.dtype, device=images.device)[None], kernel)[0]
+        for side in images.shape[-2:]
+    )
+    return down.T @ images @ across
+
+
+def _weighted_shifts(images: Tensor, kernel: list[float]) -> Tensor:
+    """Images (..., H, W) under a kernel along W, edges repeated."""
+    radius, width = len(kernel) // 2, images.shape[-1]
+    first, last = images[..., :1], images[..., -1:]
+    padded = torch.cat((*[first] * radius, images, *[last] * radius), dim=-1)
+    total = kernel[0] * padded[..., :width]
+    for offset, weight in enumerate(kernel[1:], start=1):
+        total = torch.add(total, padded[..., offset : offset + width], alpha=weight)
+    return total
