@@ -35,8 +35,8 @@ OLD = 86400.0
 def replacing(path: Path) -> Iterator[Path]:
     """Yields an empty file beside `path` to write to, and renames it over `path` when the block ends well.
 
-    The suffix is kept, since OpenCV chooses the container by it. After an exception `path` is as it was before, and the
-    unfinished file is gone. Raises OutputError where the system refuses a write.
+    The suffix is kept. After an exception `path` is as it was before, and the unfinished file is gone.
+    Raises OutputError where the system refuses a write.
     """
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -21,7 +21,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 
 def test_the_package_imports_without_torch_and_opencv() -> None:
-    code = "import sys, convlstm_cli, convlstm_cli.nn; assert not {'torch', 'cv2'} & set(sys.modules)"
+    code = "import sys, convlstm_cli, convlstm_cli.nn; assert not {'torch', 'cv2', 'av'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

@@ -5,7 +5,7 @@ from importlib import metadata
 
 from convlstm_cli import __version__
 
-PACKAGES = ("torch", "opencv-python", "opencv-python-headless", "numpy", "safetensors", "torchmetrics")
+PACKAGES = ("torch", "opencv-python", "opencv-python-headless", "av", "numpy", "safetensors", "torchmetrics")
 
 
 def versions() -> dict[str, str]:

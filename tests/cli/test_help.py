@@ -15,7 +15,7 @@ from calls import called
 from convlstm_cli.cli.app import COMMANDS, command_of, function_of
 
 PAGES: list[tuple[str, ...]] = [(), *((name,) for name in COMMANDS)]
-HEAVY = {"torch", "cv2", "numpy", "matplotlib", "torchmetrics", "PIL", "jinja2", "pydantic", "asyncio"}
+HEAVY = {"torch", "cv2", "av", "numpy", "matplotlib", "torchmetrics", "PIL", "jinja2", "pydantic", "asyncio"}
 DOCUMENTS = {"typer.rich_utils", "rich.markdown", "rich.progress", "rich.traceback", "rich.syntax", "pygments"}
 """What Typer and Rich import for pages that are laid out as documents, and for tracebacks and progress bars."""
 

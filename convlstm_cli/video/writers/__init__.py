@@ -23,7 +23,7 @@ def open_writer(path: Path, format_name: str, fps: float) -> Iterator[FrameWrite
 
     Raises:
         UsageError: an unknown format.
-        OutputError: no frame, a frame unlike the first, or a file that cannot be written or read back.
+        OutputError: no frame, a frame unlike the first, or a file that cannot be written.
     """
     check_choice("--format", format_name, OUTPUT_FORMATS)
     output_format = OUTPUT_FORMATS[format_name]

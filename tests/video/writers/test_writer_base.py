@@ -104,6 +104,7 @@ except OutputError as error:
     command = [sys.executable, "-c", code, str(path), kind]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith(str(path))
+    assert done.stderr == ""
     assert [entry for entry in tmp_path.rglob("*") if entry.is_file()] == []
 
 
