@@ -16,6 +16,7 @@ from convlstm_cli.compute.versions import versions
 from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.progress import Progress
+from convlstm_cli.runs import prints
 from convlstm_cli.runs.run import Run
 from convlstm_cli.runs.state import State
 from convlstm_cli.training import memory as fitting
@@ -89,7 +90,9 @@ def train(
 
         def create() -> Run:
             held.enter_context(lock.holding(folder))
-            return Run.create(folder, record)
+            run = Run.create(folder, record)
+            prints.write(run.folder, data.learned_prints())
+            return run
 
         run = ranks.first(create, lambda: Run.open(folder))
         step = TrainStep(model, config, compute, initial, ranks)
@@ -145,6 +148,7 @@ def resume(
         run.config |= _circumstances(config, compute, ranks)  # they may be others than at the beginning
         if ranks.is_first:
             run.write_json("config.json", run.config)
+            prints.write(run.folder, data.learned_prints())  # a kill at the beginning may have left none
         session = Session(run, data, config, compute, ranks, progress or Progress(), should_stop)
         return Training(session, step, state).fit()
 

@@ -17,7 +17,7 @@ def data_record(height: int, width: int, channels: int = 1, fit: str = "pad") ->
     return {
         "settings": {"folders": ["/x"], "height": height, "width": width, "fit": fit},
         "channels": channels,
-        "split": {"how": "by video", "train": [part], "validation": [part], "test": [part]},
+        "split": {"how": "by video", "group_by": None, "train": [part], "validation": [part], "test": [part]},
         "problems": [],
     }
 

@@ -129,7 +129,7 @@ def test_a_full_disk_is_one_message_and_the_run_goes_on(make_folder: Callable[..
     assert isinstance(failed.exception, SystemExit)
     assert failed.exit_code == 1
     assert "resume.pt: cannot be written (File too large)" in " ".join(failed.stderr.split())
-    assert sorted(path.name for path in run.iterdir()) == ["config.json"]
+    assert sorted(path.name for path in run.iterdir()) == ["config.json", "prints.safetensors"]
     assert CliRunner().invoke(app, command).exit_code == 0
 
 

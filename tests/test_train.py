@@ -101,6 +101,7 @@ def test_training_learns_and_writes_a_whole_run(data: VideoData, tmp_path: Path)
         "config.json",
         "metrics.jsonl",
         "model.safetensors",
+        "prints.safetensors",
         "report.html",
         "resume.pt",
         "samples",

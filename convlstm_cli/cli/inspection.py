@@ -17,6 +17,7 @@ from convlstm_cli.training.initial import start
 from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
 from convlstm_cli.video.data import SUBSETS, VideoData
+from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.weights import NAME
@@ -55,6 +56,12 @@ class DataFacts:
     clips: dict[str, int]
     """Number of clips of each subset."""
     problems: tuple[Problem, ...]
+    groups: dict[str, list[str]]
+    """Names of the videos of each group that stays in one part of the split."""
+    overlaps: tuple[Overlap, ...]
+    """Stretches of videos that show the same moments."""
+    kept_together: tuple[str, ...]
+    """What stays in one part of the split and why, in words."""
 
     @property
     def frames(self) -> int:
@@ -70,6 +77,8 @@ class DataFacts:
             "split": self.split,
             "clips": self.clips,
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
+            "groups": self.groups,
+            "overlaps": [asdict(overlap) for overlap in self.overlaps],
         }
 
 
@@ -169,6 +178,9 @@ def inspect_data(data: VideoData) -> DataFacts:
         split=data.split.how,
         clips={subset: len(data.clips(subset)) for subset in SUBSETS},
         problems=tuple(data.library.problems),
+        groups={} if data.split.group_by is None else data.groups.members(),
+        overlaps=data.overlaps,
+        kept_together=tuple(data.kept_together()),
     )
 
 

@@ -41,4 +41,6 @@ def prepare_videos(config: DataConfig, model: ForecasterConfig, progress: Progre
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in videos.library.cut_off():
         progress.note(f"{problem.path}: {problem.reason}")
+    for line in videos.kept_together():
+        progress.note(line)
     return videos

@@ -255,6 +255,7 @@ def data_view(data: "DataFacts") -> View:
         table.add_row(escape(video.name), str(video.frames), frame, fps, "grey" if video.grey else "rgb")
     clips = ", ".join(f"{count} {subset}" for subset, count in data.clips.items())
     lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
+    lines += data.kept_together
     lines += [f"not used: {problem.path}: {problem.reason}" for problem in data.problems]
     return table, "", *lines
 

@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from convlstm_cli.runs.record import as_object, build
 from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.leaks.groups import is_pattern
 
 MODEL, COPYING = "model", "persistence"
 """Names of the forecasts that every evaluation scores."""
@@ -37,6 +38,12 @@ class SplitRecord:
     train: tuple[PartRecord, ...]
     validation: tuple[PartRecord, ...]
     test: tuple[PartRecord, ...]
+    group_by: str | None = None
+    """The regular expression by which groups of videos were kept together; None where there were none."""
+
+    def __post_init__(self) -> None:
+        if self.group_by is not None and not is_pattern(self.group_by):
+            raise ValueError(f"group_by is {self.group_by!r}")
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,16 @@ from pathlib import Path
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.learned import Finding, content_learned, group_learned
 from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
+from convlstm_cli.video.split import segments_of
 
 Stretch = tuple[int, int]
 """Position of the first frame, from 0, and that after the last."""
+
+SHOWN = 10
+"""Videos of which the reason is shown why they are left out."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,8 @@ class HeldOut:
     """Videos without such a frame."""
     cut: tuple[str, ...]
     """Videos with such frames and others."""
+    reasons: tuple[str, ...] = ()
+    """For people: which videos a run knows by other names or other frames, and by what."""
 
 
 def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
@@ -37,7 +44,8 @@ def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
     model = runs[0].model_config
     data = restore(runs[0].config["data"], model.input_frames, model.horizon, progress.indexing, ("test",))
     tested = {segment.video for segment in data.split.test}
-    found = _held_out(runs, data.library, [video for video in data.library.videos if video.name in tested])
+    videos = [video for video in data.library.videos if video.name in tested]
+    found = _held_out(runs, data.library, videos, model.clip_frames)
     if not found.segments:
         raise InputError(
             f"{runs[0].folder}: its test videos trained another of the runs, or chose its best epoch, so there is none "
@@ -49,16 +57,24 @@ def own_test(runs: Sequence[Run], progress: Progress) -> HeldOut:
 def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: int, progress: Progress) -> HeldOut:
     """All frames below the folders, except those that a run was trained on or chose its best epoch by.
 
-    A video of a run is recognised by its path or, under any name, by its frames; only its test frames are left. A copy
-    that decodes to other frames (compressed again, or cut) is not recognised. Videos that cannot be used or are shorter
-    than `clip_frames` become notes to `progress`. Raises InputError where no frame is left.
+    A video of a run is recognised by its path or, under any name, by its frames; only its test frames are left. Of
+    other videos, frames are left out that show moments which a run learned from (compressed again, cut, at another
+    size), and so are videos of a group that it learned from. Videos that cannot be used or are shorter than
+    `clip_frames` become notes to `progress`, and so do the reasons. Raises InputError where no frame is left, and
+    RunError where a run's record of what it learned from is damaged.
     """
     library = index(folders, runs[0].geometry, min_frames=clip_frames, on_progress=progress.indexing)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in library.cut_off():
         progress.note(f"{problem.path}: {problem.reason}")
-    found = _held_out(runs, library, library.videos)
+    found = _held_out(runs, library, library.videos, clip_frames)
+    for reason in found.reasons[:SHOWN]:
+        progress.note(reason)
+    if len(found.reasons) > SHOWN:
+        progress.note(
+            f"and {len(found.reasons) - SHOWN} more videos that share moments or a group with training videos"
+        )
     names = ", ".join(run.name for run in runs)
     if not found.segments:
         raise InputError(
@@ -73,28 +89,41 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
         )
     if found.cut:
         progress.note(
-            f"of {len(found.cut)} videos only the frames that were kept for the test are scored: {', '.join(found.cut)}"
+            f"of {len(found.cut)} videos only the frames are scored that {names} did not learn from: "
+            f"{', '.join(found.cut)}"
         )
     return found
 
 
-def _held_out(runs: Sequence[Run], library: Library, videos: Sequence[Video]) -> HeldOut:
-    segments: list[Segment] = []
-    left_out, cut = [], []
-    for video in videos:
-        left: list[Stretch] = [(0, video.frames)]
-        for run in runs:
-            left = _both(left, _allowed(run, video, library.digest(video.name)))
-        segments += [Segment(video.name, start, stop) for start, stop in left]
-        if not left:
-            left_out.append(video.name)
-        elif left != [(0, video.frames)]:
-            cut.append(video.name)
-    return HeldOut(library, tuple(segments), tuple(left_out), tuple(cut))
+def _held_out(runs: Sequence[Run], library: Library, videos: Sequence[Video], clip_frames: int) -> HeldOut:
+    left: dict[str, list[Stretch]] = {video.name: [(0, video.frames)] for video in videos}
+    reasons: list[str] = []
+    for run in runs:
+        unknown = []
+        for video in videos:
+            recorded = _recorded(run, video, library.digest(video.name))
+            if recorded is None:
+                unknown.append(video)
+            else:
+                left[video.name] = _both(left[video.name], recorded)
+        for finding in (*group_learned(run, unknown), *content_learned(run, library, unknown)):
+            left[finding.video] = _without(left[finding.video], finding)
+            reasons.append(finding.text)
+    segments = {
+        video.name: [each for stretch in left[video.name] for each in segments_of(video, *stretch, clip_frames)]
+        for video in videos
+    }
+    return HeldOut(
+        library,
+        tuple(segment for found in segments.values() for segment in found),
+        left_out=tuple(name for name, found in segments.items() if not found),
+        cut=tuple(video.name for video in videos if segments[video.name] and left[video.name] != [(0, video.frames)]),
+        reasons=tuple(reasons),
+    )
 
 
-def _allowed(run: Run, video: Video, digest: str) -> list[Stretch]:
-    """The whole video where the run does not know it, otherwise its test frames."""
+def _recorded(run: Run, video: Video, digest: str) -> list[Stretch] | None:
+    """The test frames of a video that the run's split has; None where it has none of that path or content."""
     path = str(video.path.resolve())
     split = run.config["data"]["split"]
     entries = [(subset, entry) for subset in SUBSETS for entry in split[subset]]
@@ -102,7 +131,7 @@ def _allowed(run: Run, video: Video, digest: str) -> list[Stretch]:
     # A file whose frames have changed may still hold the old ones, as a growing recording does.
     known = known or [known for known in entries if known[1]["path"] == path]
     if not known:
-        return [(0, video.frames)]
+        return None
     return sorted((entry["start"], entry["stop"]) for subset, entry in known if subset == "test")
 
 
@@ -110,3 +139,8 @@ def _both(some: list[Stretch], others: list[Stretch]) -> list[Stretch]:
     """The frames that are in both lists."""
     pairs = ((max(a, c), min(b, d)) for a, b in some for c, d in others)
     return [(start, stop) for start, stop in pairs if start < stop]
+
+
+def _without(stretches: list[Stretch], finding: Finding) -> list[Stretch]:
+    """What is left of stretches beside the frames of a finding."""
+    return _both(stretches, [(0, finding.start), (finding.stop, max((stop for _, stop in stretches), default=0))])

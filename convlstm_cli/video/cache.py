@@ -1,8 +1,8 @@
 """Videos decoded once, at the model's size, into files that are mapped into memory.
 
-An entry is a pair of files in one folder: KEY.frames, the bytes of a uint8 array (T, H, W, C), and KEY.json,
-what is known about the video. The key names the source's path and the geometry, so a source that has changed
-is decoded again into its old entry.
+An entry is three files in one folder: KEY.frames, the bytes of a uint8 array (T, H, W, C), KEY.prints, the prints of
+its frames (`leaks/prints.py`), and KEY.json, what is known about the video. The key names the source's path and the
+geometry, so a source that has changed is decoded again into its old entry.
 """
 
 import hashlib
@@ -18,10 +18,11 @@ from convlstm_cli.errors import OutputError
 from convlstm_cli.files import replacing, resolved, write_text, writing
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.leaks.prints import CELLS, Prints, print_of
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import reading
 
-LAYOUT = 2
+LAYOUT = 3
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
@@ -59,8 +60,9 @@ class Entry:
         """Reads an entry from its .json; None if that is missing or unusable, or some of its frames are missing."""
         try:
             entry = msgspec.json.decode(path.read_bytes(), type=cls)
-            size = data_file(path).stat().st_size
-            return entry if size == entry.frames * entry.height * entry.width * entry.channels else None
+            pixels = entry.frames * entry.height * entry.width * entry.channels
+            whole = data_file(path).stat().st_size == pixels
+            return entry if whole and prints_file(path).stat().st_size == entry.frames * CELLS else None
         except (OSError, ValueError):
             return None
 
@@ -70,6 +72,11 @@ def data_file(path: Path) -> Path:
     return path.with_suffix(".frames")
 
 
+def prints_file(path: Path) -> Path:
+    """The file that holds the prints of an entry's frames, given that of its .json."""
+    return path.with_suffix(".prints")
+
+
 def map_frames(path: Path, entry: Entry) -> Frame:
     """The frames of an entry, (T, H, W, C), read from disk as they are used.
 
@@ -77,6 +84,12 @@ def map_frames(path: Path, entry: Entry) -> Frame:
     """
     with reading(data_file(path)):
         return np.memmap(data_file(path), np.uint8, mode="r", shape=entry.shape)
+
+
+def read_prints(path: Path, entry: Entry) -> Prints:
+    """The prints of an entry's frames, (T, CELLS). Raises InputError if they were deleted since."""
+    with reading(prints_file(path)):
+        return np.fromfile(prints_file(path), np.uint8).reshape(entry.frames, CELLS)
 
 
 def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Path, Entry]:
@@ -93,8 +106,8 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
             # An entry without its .json is ignored, so a kill in here leaves no frames under another video's name.
             with writing(path):
                 path.unlink(missing_ok=True)
-            with replacing(data_file(path)) as partial:
-                entry = _decode(source, geometry, partial, fingerprint)
+            with replacing(data_file(path)) as partial, replacing(prints_file(path)) as prints:
+                entry = _decode(source, geometry, partial, prints, fingerprint)
             write_text(path, json.dumps(asdict(entry)))
         except OutputError as error:
             raise OutputError(
@@ -115,17 +128,18 @@ def fingerprint_of(source: Path) -> str:
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 
-def _decode(source: Path, geometry: FrameGeometry, partial: Path, fingerprint: str) -> Entry:
-    """Decodes a video into a file, with one channel if no frame has colour."""
+def _decode(source: Path, geometry: FrameGeometry, partial: Path, prints: Path, fingerprint: str) -> Entry:
+    """Decodes a video into a file, with one channel if no frame has colour, and its prints into another."""
     frames, grey, digest = 0, True, hashlib.sha256()
     times: list[float] = []
-    with open_video(source) as video, partial.open("wb") as file:
+    with open_video(source) as video, partial.open("wb") as file, prints.open("wb") as printed:
         for frame in video:
             fitted = geometry.fit_frame(frame)
             grey = grey and is_grey(fitted, video.grey_tolerance)
             content = to_channels(fitted, 3).tobytes()
             digest.update(content)
             file.write(content)
+            printed.write(print_of(fitted).tobytes())
             frames += 1
             if video.time is not None:
                 times.append(video.time)

@@ -6,6 +6,7 @@ from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import check_choice, option
+from convlstm_cli.video.leaks.groups import AUTO, check_group_by
 
 Fit = Literal["pad", "crop", "stretch"]
 Colour = Literal["auto", "grey", "rgb"]
@@ -39,6 +40,13 @@ class DataConfig:
         "Seed of the train/validation/test split; apart from --seed, so that runs with different seeds are tested on "
         "the same videos.",
     )
+    group_by: str = option(
+        AUTO,
+        "Groups of videos that stay in one part of the split: a regular expression on the path below the folder, such "
+        "as 'person\\d+' (its first capture group, or the whole match); auto: where names share a stem with running "
+        "numbers; none.",
+        metavar="PATTERN",
+    )
 
     def __post_init__(self) -> None:
         # Absolute, so that a run goes on from any working directory.
@@ -46,6 +54,7 @@ class DataConfig:
         object.__setattr__(self, "folders", tuple(map(os.path.abspath, self.folders)))
         check_choice("--fit", self.fit, Fit)
         check_choice("--colour", self.colour, Colour)
+        check_group_by(self.group_by)
         if self.stride < 1:
             raise UsageError(f"--stride is {self.stride}; it must be at least 1 frame.")
         if self.split_seed < 0:

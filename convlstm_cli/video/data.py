@@ -1,14 +1,20 @@
 """From folders of videos to the clips of training, validation and test."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
+
+import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import resolved
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.leaks.groups import NO_GROUPS, Groups, find_groups
+from convlstm_cli.video.leaks.overlaps import Overlap, describe, find_overlaps
+from convlstm_cli.video.leaks.prints import CELLS, Prints
 from convlstm_cli.video.library import Library, OnVideo, Segment, Split, index, split
 
 Subset = Literal["train", "validation", "test"]
@@ -28,6 +34,10 @@ class VideoData:
     """Frames that a clip gives the model."""
     horizon: int
     """Frames of a clip that are to be forecast."""
+    overlaps: tuple[Overlap, ...] = ()
+    """Stretches of the videos that show the same moments; none where the split is a recorded one."""
+    groups: Groups = NO_GROUPS
+    """Groups that the names show; none where the split is a recorded one."""
 
     def clips(self, subset: Subset) -> ClipDataset:
         """The clips of a subset; those of validation and test score every frame at most once."""
@@ -45,9 +55,27 @@ class VideoData:
         return {
             "settings": asdict(self.config),
             "channels": self.channels,
-            "split": {"how": self.split.how, **{name: self._segments(name) for name in SUBSETS}},
+            "split": {
+                "how": self.split.how,
+                "group_by": self.split.group_by,
+                **{name: self._segments(name) for name in SUBSETS},
+            },
             "problems": [{"path": str(p.path), "reason": p.reason} for p in self.library.problems],
         }
+
+    def learned_prints(self) -> Prints:
+        """The prints of all frames that are trained on or choose the best epoch, (N, CELLS), in the split's order."""
+        prints = [
+            self.library.prints(segment.video)[segment.start : segment.stop]
+            for segment in (*self.split.train, *self.split.validation)
+        ]
+        return np.concatenate(prints) if prints else np.zeros((0, CELLS), np.uint8)
+
+    def kept_together(self) -> list[str]:
+        """What the split keeps together and why, a line each, for people."""
+        groups = [] if self.split.group_by is None else [self.groups.describe()]
+        uses = Counter(name for subset in SUBSETS for name in {each.video for each in getattr(self.split, subset)})
+        return groups + describe(self.overlaps, {name for name, count in uses.items() if count > 1})
 
     def _segments(self, subset: Subset) -> list[dict[str, Any]]:
         videos = {video.name: video for video in self.library.videos}
@@ -74,6 +102,9 @@ def prepare(
     """
     clip_frames = input_frames + horizon
     library = _index(config, clip_frames, on_progress)
+    names = [video.name for video in library.videos]
+    groups = find_groups(names, config.group_by)
+    overlaps = find_overlaps({name: library.prints(name) for name in names})
     return VideoData(
         config=config,
         library=library,
@@ -83,10 +114,14 @@ def prepare(
             validation=config.validation,
             test=config.test,
             seed=config.split_seed,
+            overlaps=overlaps,
+            groups=groups,
         ),
         channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
         input_frames=input_frames,
         horizon=horizon,
+        overlaps=overlaps,
+        groups=groups,
     )
 
 
@@ -119,7 +154,7 @@ def restore(
     return VideoData(
         config=config,
         library=library,
-        split=Split(how=record["split"]["how"], **segments),
+        split=Split(how=record["split"]["how"], group_by=record["split"].get("group_by"), **segments),
         channels=record["channels"],
         input_frames=input_frames,
         horizon=horizon,

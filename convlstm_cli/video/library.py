@@ -8,9 +8,10 @@ from natsort import natsorted
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import cache_folder, printable, sweep, unique
-from convlstm_cli.video.cache import Entry, decode_once, map_frames
+from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.readers import video_suffixes
 from convlstm_cli.video.readers.base import cut_off, reading
 from convlstm_cli.video.readers.images import is_image_sequence
@@ -57,6 +58,11 @@ class Video:
     declared_frames: int | None
     """Number of frames that the source declares; None where it declares none or an absurd one."""
 
+    @property
+    def pieces(self) -> tuple[tuple[int, int], ...]:
+        """Stretches of frames without a gap in time."""
+        return ((0, self.frames),)
+
 
 @dataclass(frozen=True)
 class Problem:
@@ -95,6 +101,10 @@ class Library:
         Raises InputError if the cache was deleted since the videos were indexed.
         """
         return map_frames(*self.entries[name])
+
+    def prints(self, name: str) -> Prints:
+        """The prints of all frames of a video, (T, CELLS). Raises InputError as `frames` does."""
+        return read_prints(*self.entries[name])
 
 
 def index(

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import moving_square
+from recordings import recording
 
 from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
 from convlstm_cli.compute.device import choose
@@ -42,3 +43,25 @@ def test_a_run_has_its_epochs_and_scores(make_folder: Callable[..., Path], tmp_p
     assert len(found.history) == found.to_dict()["epochs"] == 1
     assert found.test is not None
     assert found.test["model"]["mean"]["mse"] == pytest.approx(result.test.model.mean_mse)
+
+
+def test_a_folder_lists_its_groups_and_overlaps(tmp_path: Path) -> None:
+    whole = recording(70, 5).reshape(70, 8, 8, 1).repeat(4, axis=1).repeat(4, axis=2)
+    for person in range(4):
+        own = recording(30, person).reshape(30, 8, 8, 1).repeat(4, axis=1).repeat(4, axis=2)
+        np.save(tmp_path / f"person{person}_own.npy", own)
+        np.save(tmp_path / f"person{person}_shared.npy", whole[10 * person : 10 * person + 30])
+    config = DataConfig((str(tmp_path),), height=32, width=32)
+    found = inspect_data(prepare(config, 4, 3)).to_dict()
+    assert found["groups"] == {}  # the overlaps join all of them, so that they are given up
+    shared = {(each["first"][6], each["second"][6], each["shift"], each["frames"]) for each in found["overlaps"]}
+    assert {("0", "1", 10, 20), ("1", "2", 10, 20), ("2", "3", 10, 20)} <= shared
+    for person in range(4):
+        (tmp_path / f"person{person}_shared.npy").rename(tmp_path / f"person0_{person}.npy")
+    apart = inspect_data(prepare(config, 4, 3))
+    assert {group: len(names) for group, names in apart.to_dict()["groups"].items()} == {
+        "person0": 5,
+        **{f"person{person}": 1 for person in (1, 2, 3)},
+    }
+    assert len(apart.kept_together) == 2
+    assert "--group-by none" in apart.kept_together[0]

@@ -4,12 +4,15 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from helpers import moving_square
+from recordings import recording
 
-from convlstm_cli.errors import InputError
+from convlstm_cli.errors import InputError, RunError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.progress import Progress
+from convlstm_cli.runs import prints
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.held_out import of_folders, own_test
 from convlstm_cli.training.config import TrainConfig
@@ -127,3 +130,77 @@ def test_what_cannot_be_used_is_told(make_folder: Callable[..., Path], tmp_path:
     found = of_folders([run], [new], 7, notes := Notes())
     assert len(found.segments) == 2
     assert any("short.npy" in note and "5 of the 7 frames" in note for note in notes.notes)
+
+
+def bouncing(frames: int, seed: int) -> npt.NDArray[np.uint8]:
+    """(T, 32, 32, 1): blobs that bounce, whose prints are those of `recording`."""
+    prints = recording(frames, seed).reshape(frames, 8, 8)
+    return prints.repeat(4, axis=1).repeat(4, axis=2)[..., None]
+
+
+def learned_run(tmp_path: Path, names: list[str], group_by: str = "auto") -> tuple[Run, VideoData]:
+    folder = tmp_path / "videos"
+    folder.mkdir()
+    for seed, name in enumerate(names):
+        np.save(folder / name, bouncing(40, seed))
+    data = prepare(DataConfig((str(folder),), height=32, width=32, group_by=group_by), 4, 3)
+    run = run_of(data, tmp_path / "run")
+    prints.write(run.folder, data.learned_prints())
+    return run, data
+
+
+def test_moments_of_training_videos_are_recognised_in_other_files(tmp_path: Path) -> None:
+    run, data = learned_run(tmp_path, [f"{letter}.npy" for letter in "abcdef"])
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    seeds = {f"{letter}.npy": seed for seed, letter in enumerate("abcdef")}
+    trained, tested = (bouncing(40, seeds[part[0].video]) for part in (data.split.train, data.split.test))
+    noise = np.random.default_rng(0).integers(-2, 3, trained.shape)
+    np.save(elsewhere / "noisy.npy", np.clip(trained.astype(int) + noise, 0, 255).astype(np.uint8))
+    np.save(elsewhere / "longer.npy", np.concatenate((bouncing(20, 50), trained[10:30], bouncing(20, 51))))
+    np.save(elsewhere / "tested.npy", np.maximum(tested, 1))
+    shutil.rmtree(tmp_path / "videos")  # the run remembers them by itself
+    found = of_folders([run], [elsewhere], 7, notes := Notes())
+    assert found.left_out == ("noisy.npy",)
+    assert found.cut == ("longer.npy",)
+    longer, tested_whole = (
+        [(each.start, each.stop) for each in found.segments if each.video == name]
+        for name in ("longer.npy", "tested.npy")
+    )
+    assert tested_whole == [(0, 40)]
+    assert longer[0] == (0, 10)  # frames 10 to 50 lie where the training video's frames 0 to 40 would
+    assert longer[1] == (50, 60)
+    assert any("noisy.npy: 40 frames show moments of" in note for note in notes.notes)
+
+
+@pytest.mark.parametrize("group_by", ["auto", r"person\d"])
+def test_videos_of_a_trained_group_are_left_out(tmp_path: Path, group_by: str) -> None:
+    names = [f"person{person}_{action}.npy" for person in range(4) for action in ("run", "walk")]
+    run, data = learned_run(tmp_path, names, group_by)
+    trained, tested = (part[0].video.split("_")[0] for part in (data.split.train, data.split.test))
+    for folder in (tmp_path / "videos", tmp_path / "elsewhere"):
+        folder.mkdir(exist_ok=True)
+        np.save(folder / f"{trained}_jump.npy", bouncing(20, 60))
+        np.save(folder / f"{tested}_jump.npy", bouncing(20, 61))
+    found = of_folders([run], [tmp_path / "videos"], 7, notes := Notes())
+    assert f"{trained}_jump.npy" in found.left_out
+    assert {segment.video.split("_")[0] for segment in found.segments} == {tested}
+    assert any(f"is of the group {trained}" in note for note in notes.notes)
+    # The same name elsewhere may be chance, unless people asked for the groups.
+    new = of_folders([run], [tmp_path / "elsewhere"], 7, Progress())
+    assert new.left_out == (() if group_by == "auto" else (f"{trained}_jump.npy",))
+
+
+def test_damaged_prints_are_one_error(tmp_path: Path) -> None:
+    run, data = learned_run(tmp_path, [f"{letter}.npy" for letter in "abc"])
+    new = tmp_path / "new.npy"
+    np.save(new, bouncing(20, 60))
+    for damage in (data.learned_prints()[1:], data.learned_prints()[:, 1:]):
+        prints.write(run.folder, damage)
+        with pytest.raises(RunError, match=r"prints\.safetensors: is damaged"):
+            of_folders([run], [new], 7, Progress())
+    (run.folder / prints.NAME).write_bytes(b"\xff" * 50)
+    with pytest.raises(RunError, match=r"prints\.safetensors: is damaged"):
+        of_folders([run], [new], 7, Progress())
+    (run.folder / prints.NAME).unlink()
+    assert of_folders([run], [new], 7, Progress()).segments == (Segment("new.npy", 0, 20),)
