@@ -128,7 +128,7 @@ def predict(
     config, progress = config or PredictConfig(), progress or Progress()
     runs = _checked(run, config)
     compute = device.choose(config.device, config.precision, ranks)
-    sources = find_inputs(inputs)
+    sources = find_inputs(inputs, progress)
     names = output_names([source for source in sources if isinstance(source, Path)])
     sources = _share(sources, shard, progress)
     sweep(output)

@@ -212,7 +212,7 @@ def _odd_streams(folder: Path) -> Iterator[Odd]:
     first.save(folder / "single.gif")
     yield Odd(folder / "single.gif", "a GIF of one frame", "usable", frames=1)
     first.save(folder / "animated.webp", save_all=True, append_images=others)
-    yield Odd(folder / "animated.webp", "an animated WebP", "refused")
+    yield Odd(folder / "animated.webp", "an animated WebP", "either")  # equal frames are written once
     first.save(folder / "animated.png", save_all=True, append_images=others)
     yield Odd(folder / "animated.png", "an animated PNG", "either")
     turned = _video(folder / "turned.mp4", "mp4")
@@ -255,7 +255,7 @@ def _odd_names(folder: Path) -> Iterator[Odd]:
     yield Odd(path, "a name that is not UTF-8", "refused", named="UTF-8")
     path = path.with_suffix(".png")
     _image(folder / "picture.png", _frames(1)[0]).rename(path)
-    yield Odd(path, "an image with a name that is not UTF-8", "refused", named="UTF-8")
+    yield Odd(path, "an image with a name that is not UTF-8", "usable", frames=1)
     path = path.with_suffix(".npy")
     shutil.copy(folder / "array.npy", path)
     yield Odd(path, "an array with a name that is not UTF-8", "usable")
@@ -310,7 +310,7 @@ def _image_folders(folder: Path) -> Iterator[Odd]:
 def _stills(folder: Path) -> Iterator[Odd]:
     pages = [Image.fromarray(frame) for frame in _frames(3)]
     pages[0].save(folder / "pages.tif", save_all=True, append_images=pages[1:])
-    yield Odd(folder / "pages.tif", "three pages", "refused", named="3 images")
+    yield Odd(folder / "pages.tif", "three pages", "usable", frames=3)
     pages[0].save(folder / "one.tif")
     yield Odd(folder / "one.tif", "a single image", "usable", frames=1)
     (folder / "cut.jpg").write_bytes(b"\xff\xd8\xff\xe0\x00\x10JFIF\x00")

@@ -26,10 +26,10 @@ from convlstm_cli.reporting import truth_strip
 from convlstm_cli.scoring.scores import Scores, score
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS, OutputFormat
-from convlstm_cli.video.library import find_videos
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers import READERS
 from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader
+from convlstm_cli.video.search import find_videos
 from convlstm_cli.video.writers.base import FrameWriter
 
 
@@ -150,8 +150,8 @@ def test_the_network_gets_the_frames_in_order(tmp_path: Path, video: Path, monke
 def test_forecasts_of_test_videos_are_never_training_videos(video: Path, tmp_path: Path) -> None:
     """Training on the working directory must not pick up what earlier commands wrote into it."""
     one(make_run(tmp_path / "run"), video, tmp_path / "out", PredictConfig(at=9))
-    assert [path for _, path in find_videos([tmp_path])] == [video]
-    assert find_videos([tmp_path / "out" / "square"])  # but whoever asks for it gets it
+    assert [video.path for video in find_videos([tmp_path]).videos] == [video]
+    assert find_videos([tmp_path / "out" / "square"]).videos  # but whoever asks for it gets it
 
 
 def test_want_of_memory_is_one_inputs_failure(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

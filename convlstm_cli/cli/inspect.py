@@ -38,7 +38,7 @@ def inspect(
     from convlstm_cli.runs.record import damaged
     from convlstm_cli.runs.run import Run
     from convlstm_cli.video.data import prepare
-    from convlstm_cli.video.library import find_videos
+    from convlstm_cli.video.search import find_videos
     from convlstm_cli.weights.pretrained import is_pretrained
 
     found: inspection.Found
@@ -55,7 +55,7 @@ def inspect(
     elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
-    elif path.is_dir() and [video for _, video in find_videos([path])] != [path]:
+    elif path.is_dir() and [video.path for video in find_videos([path]).videos] != [path]:
         height, width = parse_size(size)
         config = build(DataConfig, options, folders=(path,), height=height, width=width)
         data = prepare(config, input_frames, frames, console.ConsoleProgress(quiet, verbose).indexing)

@@ -20,6 +20,7 @@ from convlstm_cli.video.data import SUBSETS, VideoData
 from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.search import aggregated, find_videos
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
 
@@ -38,6 +39,8 @@ class VideoFacts:
     fps: float | None
     colour: str
     """`grey` or `rgb`."""
+    notes: tuple[str, ...]
+    """What its files were taken for, where that is not plain, and how it was read."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -62,6 +65,8 @@ class DataFacts:
     """Stretches of videos that show the same moments."""
     kept_together: tuple[str, ...]
     """What stays in one part of the split and why, in words."""
+    notes: tuple[str, ...]
+    """What files and images were taken for, where that is not plain, and how videos were read."""
 
     @property
     def frames(self) -> int:
@@ -79,6 +84,7 @@ class DataFacts:
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
             "groups": self.groups,
             "overlaps": [asdict(overlap) for overlap in self.overlaps],
+            "notes": list(self.notes),
         }
 
 
@@ -154,6 +160,7 @@ Found = VideoFacts | DataFacts | RunFacts | WeightsFacts | UnfinishedComparison 
 def inspect_video(path: Path) -> VideoFacts:
     """Decodes a video whole. Raises InputError if it cannot be used."""
     frames, grey = 0, True
+    found = find_videos([path])
     with open_video(path) as video:
         for frame in video:
             frames += 1
@@ -167,6 +174,7 @@ def inspect_video(path: Path) -> VideoFacts:
             width=video.width,
             fps=video.fps,
             colour="grey" if grey else "rgb",
+            notes=(*(note.text for note in found.notes), *video.notes),
         )
 
 
@@ -181,6 +189,7 @@ def inspect_data(data: VideoData) -> DataFacts:
         groups={} if data.split.group_by is None else data.groups.members(),
         overlaps=data.overlaps,
         kept_together=tuple(data.kept_together()),
+        notes=tuple(aggregated(data.library.notes)),
     )
 
 

@@ -11,6 +11,7 @@ from convlstm_cli.train import check_options
 from convlstm_cli.video import data
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData
+from convlstm_cli.video.search import aggregated
 
 
 def prepare(request: Request, progress: Progress) -> tuple[VideoData, ForecasterConfig]:
@@ -41,6 +42,6 @@ def prepare_videos(config: DataConfig, model: ForecasterConfig, progress: Progre
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in videos.library.cut_off():
         progress.note(f"{problem.path}: {problem.reason}")
-    for line in videos.kept_together():
+    for line in (*aggregated(videos.library.notes), *videos.kept_together()):
         progress.note(line)
     return videos

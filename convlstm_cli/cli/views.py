@@ -243,7 +243,8 @@ def plan_view(plan: "TrainingPlan") -> View:
             "training": plan.start,
         }
     )
-    return *data_view(plan.data), "", facts, "", "nothing was trained (--dry-run)"
+    videos = dataclasses.replace(plan.data, notes=())  # preparing them has shown these
+    return *data_view(videos), "", facts, "", "nothing was trained (--dry-run)"
 
 
 def data_view(data: "DataFacts") -> View:
@@ -257,7 +258,7 @@ def data_view(data: "DataFacts") -> View:
     lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
     lines += data.kept_together
     lines += [f"not used: {problem.path}: {problem.reason}" for problem in data.problems]
-    return table, "", *lines
+    return table, "", *lines, *data.notes
 
 
 def video_view(video: "VideoFacts") -> View:
@@ -271,7 +272,7 @@ def video_view(video: "VideoFacts") -> View:
         "colour": video.colour,
         "size": f"{video.width}x{video.height}",
     }
-    return (facts_table(facts),)
+    return facts_table(facts), *video.notes
 
 
 def run_view(run: "RunFacts") -> View:

@@ -6,7 +6,10 @@ from pathlib import Path
 
 from convlstm_cli.errors import ConvLSTMError, InputError
 from convlstm_cli.files import unique
-from convlstm_cli.video.library import find_videos
+from convlstm_cli.progress import Progress
+from convlstm_cli.video.readers.folders import is_pattern
+from convlstm_cli.video.search import Note, aggregated, find_videos
+from convlstm_cli.video.sequences.names import split_suffix
 
 LONGEST_NAME = 150
 """Bytes of the name of a forecast's folder. A system allows 255, of which numbers and suffixes take some."""
@@ -15,19 +18,26 @@ Unusable = tuple[Path, ConvLSTMError]
 """An input that cannot be used, and why."""
 
 
-def find_inputs(inputs: Sequence[str | Path]) -> list[Path | Unusable]:
-    """The videos behind paths, each once; a path that cannot be used stands beside its error."""
+def find_inputs(inputs: Sequence[str | Path], progress: Progress) -> list[Path | Unusable]:
+    """The videos behind paths, each once; a path that cannot be used stands beside its error.
+
+    Notes to `progress` say what files and images were taken for, where that is not plain.
+    """
     sources: list[Path | Unusable] = []
+    notes: list[Note] = []
     for entry in map(Path, inputs):
         try:
-            found = [path for _, path in find_videos([entry])]
-            if not found:
+            found = find_videos([entry])
+            notes += found.notes
+            if not found.videos:
                 raise InputError(
                     f"{entry}: holds no videos; give videos, image folders, .npy arrays or folders of them."
                 )
-            sources += found
+            sources += [video.path for video in found.videos]
         except ConvLSTMError as error:
             sources.append((entry, error))
+    for line in aggregated(notes):
+        progress.note(line)
     return list(dict.fromkeys(sources))
 
 
@@ -60,5 +70,13 @@ def _stem(source: Path) -> str:
 
 
 def _name(source: Path) -> str:
-    """The last part of a path; for "." and "..", which have none, that of the folder that they mean."""
-    return source.name if source.name not in ("", "..") else source.resolve().name
+    """The last part of a path; for "." and "..", which have none, that of the folder that they mean.
+
+    Without the `*` and `?` of a pattern, and the folder's where nothing else is left.
+    """
+    if source.name in ("", ".."):
+        return source.resolve().name
+    if not is_pattern(source):
+        return source.name
+    stem, suffix = (part.replace("*", "").replace("?", "") for part in split_suffix(source.name))
+    return f"{stem.strip(' _-.') or source.parent.resolve().name}{suffix}"

@@ -286,7 +286,7 @@ def _is_left(path: Path) -> bool:
 
 def new_folder(source: str | Path, kind: str = "") -> Path:
     """The path of a new run folder: runs/NAME-1, runs/NAME-2 and so on, named after the videos' folder."""
-    stem = Path(source).resolve().name or "run"
+    stem = Path(source).resolve().name.replace("*", "").replace("?", "") or "run"  # of a pattern of images
     if kind:
         stem = f"{kind}-{stem}"
     return numbered(RUNS, stem)

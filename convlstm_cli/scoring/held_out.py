@@ -10,6 +10,7 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.learned import Finding, content_learned, group_learned
 from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
+from convlstm_cli.video.search import aggregated
 from convlstm_cli.video.split import segments_of
 
 Stretch = tuple[int, int]
@@ -68,6 +69,8 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in library.cut_off():
         progress.note(f"{problem.path}: {problem.reason}")
+    for line in aggregated(library.notes):
+        progress.note(line)
     found = _held_out(runs, library, library.videos, clip_frames)
     for reason in found.reasons[:SHOWN]:
         progress.note(reason)

@@ -1,20 +1,17 @@
 """The videos of a folder: which can be used, which cannot and why, and all frames at the model's size."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from natsort import natsorted
-
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import cache_folder, printable, sweep, unique
+from convlstm_cli.files import cache_folder, sweep
 from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import Prints
-from convlstm_cli.video.readers import video_suffixes
-from convlstm_cli.video.readers.base import cut_off, reading
-from convlstm_cli.video.readers.images import is_image_sequence
+from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.search import Note, find_videos
 from convlstm_cli.video.split import Segment, Split, split
 
 __all__ = [
@@ -24,14 +21,9 @@ __all__ = [
     "Segment",
     "Split",
     "Video",
-    "find_videos",
     "index",
     "split",
 ]
-
-WRITTEN = ("forecast.json", "comparison.json", "evaluation.json", "metrics.jsonl", "resume.pt")
-"""A folder with one of these files is a forecast, a comparison, an evaluation or a run. Searching a working directory
-skips it: it holds frames of test videos, which would become training videos of the next run."""
 
 MOST_LISTED = 20
 """Problems that the message lists where no video can be used."""
@@ -80,6 +72,8 @@ class Library:
     problems: tuple[Problem, ...]
     entries: Mapping[str, tuple[Path, Entry]]
     """Where the cache has each video, by name."""
+    notes: tuple[Note, ...] = ()
+    """What files and images were taken for, where that is not plain, and how videos were read."""
 
     @property
     def channels(self) -> int:
@@ -131,9 +125,9 @@ def index(
     found = find_videos(paths)
     cache_dir = cache_dir or cache_folder()
     sweep(cache_dir)
-    for position, (name, path) in enumerate(found, start=1):
+    for position, (name, path) in enumerate(found.videos, start=1):
         if on_progress is not None:
-            on_progress(name, position, len(found))
+            on_progress(name, position, len(found.videos))
         try:
             location, entry = decode_once(path, geometry, cache_dir)
         except InputError as error:
@@ -160,59 +154,9 @@ def index(
             )
         )
     if not videos:
-        raise InputError(_nothing_usable(paths, problems))
-    return Library(tuple(videos), tuple(problems), entries)
-
-
-def find_videos(paths: Sequence[str | Path]) -> list[tuple[str, Path]]:
-    """Every video below the paths, with a unique name, in natural order; none is opened.
-
-    A path may be a folder, searched with all folders below it, or a video of any kind. A folder that directly
-    holds two images or more is a video itself. Hidden and unknown files are ignored. Names are relative to
-    their path, and begin with its own name where there are several paths.
-
-    Raises InputError for a path that is not there or a folder that may not be read.
-    """
-    found: dict[str, Path] = {}
-    seen: set[Path] = set()
-    for root in map(Path, paths):
-        own = root.resolve().name if root.is_dir() else root.name
-        for path in _walk(root, seen, given=True) if root.is_dir() else [_existing(root)]:
-            relative = path.relative_to(root)
-            name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
-            found[unique(printable(name), found.__contains__)] = path
-    return list(found.items())
-
-
-def _walk(folder: Path, seen: set[Path], *, given: bool = False) -> Iterable[Path]:
-    """Videos in a folder and below it, in natural order; none that this tool wrote, unless it was `given`."""
-    if folder.resolve() in seen:  # a link back to a folder above, or a folder given twice
-        return
-    if not given and any((folder / name).is_file() for name in WRITTEN):
-        return
-    seen.add(folder.resolve())
-    if is_image_sequence(folder):
-        yield folder
-    with reading(folder):
-        entries = natsorted(sorted(folder.iterdir(), key=_name), key=_name)
-    suffixes = video_suffixes()
-    for entry in entries:
-        if entry.name.startswith("."):
-            continue
-        if entry.is_dir():
-            yield from _walk(entry, seen)
-        elif entry.suffix.lower() in suffixes:
-            yield entry
-
-
-def _name(path: Path) -> str:
-    return path.name
-
-
-def _existing(path: Path) -> Path:
-    with reading(path):
-        path.lstat()
-    return path
+        raise InputError(_nothing_usable(paths, [*problems, *(Problem(*note) for note in found.notes)]))
+    read = [Note(video.path, note) for video in videos for note in entries[video.name][1].notes]
+    return Library(tuple(videos), tuple(problems), entries, (*found.notes, *read))
 
 
 def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str:

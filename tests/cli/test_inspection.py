@@ -5,8 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import moving_square
+from PIL import Image
 from recordings import recording
 
+from convlstm_cli.cli import views
 from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
@@ -24,6 +26,36 @@ def test_a_video_is_counted_by_decoding(tmp_path: Path) -> None:
     found = inspect_video(tmp_path / "a.npy")
     assert (found.frames, found.height, found.width, found.colour) == (9, 32, 32, "rgb")
     assert found.to_dict()["path"] == str(tmp_path / "a.npy")
+
+
+def write_shades(folder: Path, *forms: str) -> None:
+    """Writes 20 images for each form of names, no two alike."""
+    folder.mkdir()
+    for position, form in enumerate(forms):
+        for number in range(20):
+            Image.new("L", (40, 32), 20 * position + number).save(folder / form.format(number))
+
+
+def test_a_folder_says_what_it_leaves_out(tmp_path: Path) -> None:
+    write_shades(tmp_path / "one", "f{}.png", "f{}_mask.png")
+    found = inspect_video(tmp_path / "one")
+    assert found.frames == 20
+    (note,) = found.to_dict()["notes"]
+    assert "20 images (f*_mask.png), masks" in note
+    assert note in views.video_view(found)
+
+
+def test_a_folder_of_two_sequences_is_two_videos(tmp_path: Path) -> None:
+    write_shades(tmp_path / "two", "left_{}.png", "right_{}.png")
+    data = prepare(DataConfig((str(tmp_path / "two"),), height=32, width=32), 4, 3)
+    found = inspect_data(data)
+    assert [(video.name, video.frames) for video in found.videos] == [("left_*.png", 20), ("right_*.png", 20)]
+    (note,) = found.to_dict()["notes"]
+    assert note.startswith(f"{tmp_path / 'two'}: holds 2 videos")
+    assert note in views.data_view(found)
+    assert inspect_video(tmp_path / "two" / "left_*.png").frames == 20
+    plan_view = views.plan_view(plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu")))
+    assert note not in plan_view  # the videos were prepared with it
 
 
 def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) -> None:

@@ -7,6 +7,7 @@ from prediction import make_run, one
 
 from convlstm_cli.forecasting.inputs import LONGEST_NAME, find_inputs, output_names
 from convlstm_cli.predict import Forecast, predict
+from convlstm_cli.progress import Progress
 from convlstm_cli.video.opencv import cv2
 
 
@@ -43,7 +44,7 @@ def test_capitals_do_not_tell_folders_apart(tmp_path: Path) -> None:
 
 def test_an_input_is_named_once_and_an_unusable_one_comes_with_its_error(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", moving_square(6, seed=0))
-    usable, unusable = find_inputs([tmp_path, tmp_path / "a.npy", tmp_path / "gone.mp4"])
+    usable, unusable = find_inputs([tmp_path, tmp_path / "a.npy", tmp_path / "gone.mp4"], Progress())
     assert usable == tmp_path / "a.npy"
     assert isinstance(unusable, tuple)
     assert unusable[0] == tmp_path / "gone.mp4"
@@ -56,3 +57,29 @@ def test_names_fit_every_file_system_and_stay_apart() -> None:
     assert names[:3] == ["x_npy", "x_npy-2", "x_mp4"]
     assert len(names[3].encode()) <= LONGEST_NAME
     assert names[4] == "new_line"
+
+
+def test_patterns_become_names_of_folders(tmp_path: Path) -> None:
+    for name in ("seq0_f1.png", "seq0_f2.png", "seq1_f1.png", "seq1_f2.png"):
+        (tmp_path / name).touch()
+    patterns = [tmp_path / "seq0_f*.png", tmp_path / "seq?_f*.png", tmp_path / "*.png"]
+    assert list(output_names(patterns).values()) == ["seq0_f", "seq_f", tmp_path.name]
+
+
+def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
+    class Notes(Progress):
+        """Keeps what is reported."""
+
+        def __init__(self) -> None:
+            self.found: list[str] = []
+
+        def note(self, message: str) -> None:
+            self.found.append(message)
+
+    for number in range(9):
+        (tmp_path / f"f{number}.png").touch()
+        (tmp_path / f"f{number}_mask.png").touch()
+    notes = Notes()
+    assert find_inputs([tmp_path], notes) == [tmp_path]
+    assert len(notes.found) == 1
+    assert "9 images (f*_mask.png)" in notes.found[0]

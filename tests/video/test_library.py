@@ -8,52 +8,9 @@ from video_helpers import MakeFrames, MakeVideo
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.library import find_videos, index
+from convlstm_cli.video.library import index
 
 GEOMETRY = FrameGeometry(32, 40)
-
-
-# Finding videos
-
-
-def test_names_are_relative_natural_and_without_the_rest(tmp_path: Path) -> None:
-    files = ["b/2.mp4", "b/10.mp4", "b/c/x.NPY", "a.webm", ".hidden.mp4", ".git/y.mp4", "notes.txt", "one.png"]
-    for name in (*files, "frames/f1.png", "frames/f2.png"):
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).touch()
-    found = find_videos([tmp_path])
-    assert [name for name, _ in found] == ["a.webm", "b/2.mp4", "b/10.mp4", "b/c/x.NPY", "frames"]
-    assert all(tmp_path / name == path for name, path in found)
-
-
-def test_one_video_by_its_own_path(tmp_path: Path, make_video: MakeVideo) -> None:
-    video = make_video(tmp_path / "v", "webm")
-    images = make_video(tmp_path / "images", "png")
-    assert find_videos([video]) == [("v.webm", video)]
-    assert find_videos([str(images)]) == [("images", images)]
-    assert find_videos([images / "frame_000001.png"]) == [("frame_000001.png", images / "frame_000001.png")]
-
-
-def test_several_folders_keep_their_names_apart(tmp_path: Path) -> None:
-    for folder in ("x/data", "y/data", "z"):
-        (tmp_path / folder).mkdir(parents=True)
-        (tmp_path / folder / "v.mp4").touch()
-    found = find_videos([tmp_path / "x" / "data", tmp_path / "y" / "data", tmp_path / "z", tmp_path / "z"])
-    assert [name for name, _ in found] == ["data/v.mp4", "data/v.mp4-2", "z/v.mp4"]
-
-
-def test_links_in_a_circle_end(tmp_path: Path) -> None:
-    (tmp_path / "v.mp4").touch()
-    (tmp_path / "again").symlink_to(tmp_path)
-    assert [name for name, _ in find_videos([tmp_path])] == ["v.mp4"]
-
-
-def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="gone: is not there"):
-        find_videos([tmp_path / "gone"])
-
-
-# Decoding them
 
 
 def test_what_is_in_a_library(tmp_path: Path, make_frames: MakeFrames, make_video: MakeVideo) -> None:

@@ -8,32 +8,40 @@ from pathlib import Path
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.registry import Registry
-from convlstm_cli.video.readers import array, images, opencv_file
+from convlstm_cli.video.readers import array, images, opencv_file, pages
 from convlstm_cli.video.readers.base import Reader, VideoReader, reading
+from convlstm_cli.video.readers.folders import is_pattern
+from convlstm_cli.video.readers.page_list import has_pages
 
-READERS = Registry("reader", (images.READER, array.READER, opencv_file.READER))
+READERS = Registry("reader", (images.READER, pages.READER, array.READER, opencv_file.READER))
 
 
 def open_video(path: str | Path) -> VideoReader:
-    """Opens a video file of any container that OpenCV decodes, a folder of images, an image, or an .npy array.
+    """Opens a video file of any container that OpenCV decodes, images, or an .npy array.
 
-    Images of a folder are read in natural order (frame2 before frame10); hidden and other files are ignored.
-    Alpha is dropped. 16-bit pixels are scaled by 1/257, floats must lie in [0, 1] and are scaled by 255.
+    Images are those of a folder, or of a pattern in a folder (`frames/left_*.png`), in the order of the numbers or
+    dates in their names; or the pages of one file. Hidden and other files are ignored. Transparent pixels of images
+    stand in front of black. 16-bit pixels are scaled by 1/257, floats must lie in [0, 1] and are scaled by 255.
     Arrays are (T, H, W) or (T, H, W, C) with C = 1, 3 (RGB) or 4 (RGBA).
 
     Raises InputError, here or while frames are read, that names the file, what is wrong with it and what to do.
     """
     path = Path(path)
     with reading(path):
-        if not path.is_dir():
+        if not path.is_dir() and not is_pattern(path):
             _check_file(path)
         return reader_of(path).open(path)
 
 
 def reader_of(path: Path) -> Reader:
-    """The reader of a path: a folder is a sequence of images, a file goes by its suffix, and OpenCV tries the rest."""
-    if path.is_dir():
+    """The reader of a path: folders and patterns are images, a file goes by its suffix, and OpenCV tries the rest.
+
+    An image file of several pages is opened to see that it is one.
+    """
+    if path.is_dir() or is_pattern(path):
         return images.READER
+    if has_pages(path):
+        return pages.READER
     suffix = path.suffix.lower()
     return next((reader for reader in READERS.values() if suffix in reader.suffixes), opencv_file.READER)
 

@@ -1,77 +1,61 @@
 """Folders of images, and single images, decoded by OpenCV."""
 
 import stat
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
-from natsort import natsorted
-from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame, to_uint8
-from convlstm_cli.video.opencv import MAX_PIXELS, cv2, silence
-from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, opencv_name, reading
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.readers import array, opencv_file
+from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, reading
+from convlstm_cli.video.readers.decoding import decode_image, to_frame
+from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 
-# fmt: off
-SUFFIXES = frozenset({
-    ".bmp", ".dib", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif",
-    ".tiff", ".webp",
-})
-# fmt: on
 MAX_BYTES = 2**30
 """Largest image file, since a file is read whole before it is decoded."""
+VIDEOS = array.READER.suffixes | opencv_file.READER.suffixes
+"""Suffixes of the files beside images that are videos, and whose names say which images are pictures of them."""
 
 
 def open_images(path: Path) -> VideoReader:
-    """Opens a folder of images, which are the frames of one video, or a single image. Raises InputError."""
-    return _open_folder(path) if path.is_dir() else _open_image(path)
+    """Opens images that are the frames of one video, or a single image.
+
+    `path` is a folder, a pattern such as FOLDER/left_*.png, or an image. Raises InputError.
+    """
+    if not path.is_dir() and not is_pattern(path):
+        return VideoReader(path, READER.name, _read_images([path], None), 1)
+    found, sequence = sequence_at(path, VIDEOS)
+    files = [found.folder / name for name in sequence.names]
+    return VideoReader(
+        path,
+        READER.name,
+        _read_images(files, sequence.times),
+        len(files),
+        start=sequence.start,
+        notes=list(sequence.notes),
+    )
 
 
-def list_images(folder: Path) -> list[Path]:
-    """The images directly in a folder, in natural order, without hidden ones. Raises InputError."""
-    with reading(folder):
-        return natsorted(
-            sorted(  # frame1 and frame01 are equal to natsort
-                entry
-                for entry in folder.iterdir()
-                if entry.suffix.lower() in SUFFIXES and not entry.name.startswith(".")
-            ),
-            key=lambda entry: entry.name,
-        )
-
-
-def is_image_sequence(folder: Path) -> bool:
-    """Whether a folder directly holds the images of a video, two at least. Raises InputError."""
-    return len(list_images(folder)) >= 2
+def images_of(folder: Path) -> ImageFolder:
+    """The images of a folder, grouped. Raises InputError."""
+    return scan(folder, VIDEOS)
 
 
 def _files(path: Path) -> list[Path]:
-    return list_images(path) if path.is_dir() else [path]
+    if not path.is_dir() and not is_pattern(path):
+        return [path]
+    found, sequence = sequence_at(path, VIDEOS)
+    return [found.folder / name for name in sequence.names]
 
 
-READER = Reader(
-    "images", "folders of images, and single images", SUFFIXES, open_images, single_frames=True, files=_files
-)
+READER = Reader("images", "folders of images, and single images", IMAGES, open_images, single_frames=True, files=_files)
 
 
-def _open_folder(folder: Path) -> VideoReader:
-    paths = list_images(folder)
-    if not paths:
-        raise InputError(f"{folder}: holds no images; give a video, or a folder of PNG, JPEG, TIFF or similar files.")
-    return VideoReader(folder, READER.name, _read_images(paths), len(paths))
-
-
-def _open_image(path: Path) -> VideoReader:
-    pages = cv2.imcount(opencv_name(path))
-    if pages > 1:
-        raise InputError(f"{path}: holds {pages} images in one file; save them as a folder of images or as an .npy.")
-    return VideoReader(path, READER.name, _read_images([path]), 1)
-
-
-def _read_images(paths: list[Path]) -> Generator[TimedFrame, None, None]:
+def _read_images(paths: Sequence[Path], times: Sequence[float] | None) -> Generator[TimedFrame, None, None]:
     size: tuple[int, ...] | None = None
-    for path in paths:
+    for number, path in enumerate(paths):
         image = _read_image(path)
         if size is None:
             size = image.shape[:2]
@@ -81,15 +65,12 @@ def _read_images(paths: list[Path]) -> Generator[TimedFrame, None, None]:
                 f"{path}: is {height}x{width} pixels and {paths[0].name} is {first_height}x{first_width}; "
                 "all images of a folder must have one size."
             )
-        yield TimedFrame(image)
+        yield TimedFrame(image, None if times is None else times[number])
 
 
 def _read_image(path: Path) -> Frame:
-    """An image, (H, W, C) uint8 with C = 1 or 3, without alpha, turned as its EXIF data asks. Raises InputError."""
-    pixels = to_uint8(_decode(path, _read_bytes(path)), str(path))
-    if pixels.ndim == 2:
-        return pixels[:, :, None]
-    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB), np.uint8)
+    """An image, (H, W, C) uint8 with C = 1 or 3, in front of black, turned as its EXIF data asks. Raises InputError."""
+    return to_frame(decode_image(_read_bytes(path), str(path)), str(path))
 
 
 def _read_bytes(path: Path) -> Frame:
@@ -100,21 +81,3 @@ def _read_bytes(path: Path) -> Frame:
         if status.st_size > MAX_BYTES:
             raise InputError(f"{path}: has {status.st_size} bytes, and more than {MAX_BYTES} are not decoded.")
         return np.frombuffer(path.read_bytes(), np.uint8)
-
-
-def _decode(path: Path, content: Frame) -> NDArray[np.generic]:
-    """An image of any type of pixels, (H, W) or (H, W, 3) in OpenCV's order BGR."""
-    try:
-        with silence():
-            # Without alpha, turned as EXIF asks, and grey or 16-bit if the file is.
-            image = cv2.imdecode(content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if content.size else None
-    except cv2.error as error:
-        if "CV_IO_MAX_IMAGE" in str(error):
-            raise InputError(
-                f"{path}: claims more than the {MAX_PIXELS} pixels that are decoded; make it smaller, or replace it if "
-                "it is damaged."
-            ) from error
-        image = None
-    if image is None:
-        raise InputError(f"{path}: is damaged or not an image that OpenCV can read; replace or remove it.")
-    return np.asarray(image)

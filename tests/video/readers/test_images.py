@@ -4,12 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import ExifTags, Image, ImageOps
 from video_helpers import read, write_image
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.images import is_image_sequence, list_images
+from convlstm_cli.video.readers import open_video, source_files
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=2, unique=True))
@@ -17,7 +16,7 @@ def test_natural_order(tmp_path_factory: pytest.TempPathFactory, numbers: list[i
     folder = tmp_path_factory.mktemp("images")
     for number in numbers:
         (folder / f"frame{number}.png").touch()
-    assert [path.name for path in list_images(folder)] == [f"frame{number}.png" for number in sorted(numbers)]
+    assert [path.name for path in source_files(folder)] == [f"frame{number}.png" for number in sorted(numbers)]
 
 
 def test_frames_keep_their_order_channels_and_values(tmp_path: Path) -> None:
@@ -44,10 +43,27 @@ def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame[..., 0], [[0, 3], [200, 255]])
 
 
-def test_alpha_is_dropped(tmp_path: Path) -> None:
-    pixels = np.random.default_rng(0).integers(0, 256, (17, 23, 4), np.uint8)
-    (frame,) = read(write_image(tmp_path / "a.png", pixels))
-    np.testing.assert_array_equal(frame, pixels[..., :3])
+@pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("png", "LA"), ("webp", "RGBA")])
+def test_transparent_pixels_stand_in_front_of_black(tmp_path: Path, suffix: str, mode: str) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (17, 23, len(mode)), np.uint8)
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", lossless=True, exact=True)
+    (frame,) = read(tmp_path / f"a.{suffix}")
+    expected = np.rint(pixels[..., :-1].astype(float) * (pixels[..., -1:] / 255))
+    np.testing.assert_allclose(frame, expected, atol=1)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(("suffix", "channels"), [("jpg", 3), ("png", 3), ("png", 4)])
+def test_images_are_turned_as_they_ask(tmp_path: Path, orientation: int, suffix: str, channels: int) -> None:
+    pixels = np.full((24, 40, channels), 255, np.uint8)
+    pixels[:8, :16, :3] = 0
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = orientation
+    Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", exif=exif)
+    with Image.open(tmp_path / f"a.{suffix}") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    (frame,) = read(tmp_path / f"a.{suffix}")
+    np.testing.assert_allclose(frame, expected, atol=8)
 
 
 def test_another_size_is_named(tmp_path: Path) -> None:
@@ -64,17 +80,3 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=r"f2\.png: is damaged"):
         read(tmp_path)
-
-
-def test_several_pages_are_not_taken_for_one_frame(tmp_path: Path) -> None:
-    pages = [Image.fromarray(np.full((20, 20), value, np.uint8)) for value in (0, 99)]
-    pages[0].save(tmp_path / "stack.tif", save_all=True, append_images=pages[1:])
-    with pytest.raises(InputError, match="holds 2 images"):
-        open_video(tmp_path / "stack.tif")
-
-
-def test_one_image_is_no_sequence(tmp_path: Path) -> None:
-    write_image(tmp_path / "f1.png", np.zeros((20, 30), np.uint8))
-    assert not is_image_sequence(tmp_path)
-    write_image(tmp_path / "f2.png", np.zeros((20, 30), np.uint8))
-    assert is_image_sequence(tmp_path)
