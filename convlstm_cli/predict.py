@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from convlstm_cli.forecasting.record import (
 from convlstm_cli.forecasting.shards import Shard
 from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams, plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
+from convlstm_cli.forecasting.times import Schedule, ValidTimes
 from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import to_frame
@@ -44,11 +45,11 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import to_channels
-from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.config import Pace
+from convlstm_cli.video.rates import rate_in_words
+from convlstm_cli.video.readers import READERS, open_video
 from convlstm_cli.video.readers.base import VideoReader, cut_off
-
-DEFAULT_FPS = 10.0
-"""Frames per second of videos made from sources that have no rate, such as folders of images."""
+from convlstm_cli.video.timeline import same_rate
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,14 @@ class Forecast:
     fps: float
     scores: KnownScores | None
     """Where the truth is known."""
+    last_known_frame: int
+    """Number, in the source, of the last frame that it is scored against; the last input frame if there is none."""
+    step: float | None = None
+    """Seconds from one frame to the next; None where they are unknown."""
+    start: str | None = None
+    """Date and time of the source's first frame in ISO 8601; None where it has none."""
+    valid_times: ValidTimes | None = None
+    """The time of each frame: ISO 8601 where the source has dates, else seconds from its first frame."""
     native_size: bool = False
     """Whether the network worked at the source's size."""
     spread: SpreadRecord | None = None
@@ -173,7 +182,7 @@ def predict_video(
     `origin` is what `finished.origin_of` gives for this input and these members. Raises InputError or OutputError.
     """
     with open_video(source) as video:
-        clip = read_clip(video, by_colour.grey.input_frames, config.at)
+        clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
         members = by_colour.of(grey=clip.grey)
         geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
         _note_limits(video, clip, members, config, progress)
@@ -184,20 +193,40 @@ def predict_video(
         if geometry is None:
             tilings = plan_tilings(source, members.models, frames, config, compute, progress)
         horizon = config.frames or members.horizon
-        fps = config.fps or clip.fps or DEFAULT_FPS
+        schedule = Schedule.of(clip, horizon, config, source, film=READERS[video.kind].is_film)
         with (
             replacing_folder(folder, RECORD) as partial,
             naming_a_smaller_tile(source, members.models, tilings, config, compute),
         ):
             mixing = _mixing(members, frames, horizon, compute, native=geometry is None) if config.guard else None
             streams = open_streams(members.models, frames, horizon, compute, tilings, partial)
-            scores, spread = _write_frames(partial, clip, frames, look, streams, mixing, horizon, fps, members, config)
-            guard = None if mixing is None else mixing.record()
+            scores, spread = _write_frames(
+                partial, clip, frames, look, streams, mixing, horizon, schedule, members, config
+            )
             forecast = Forecast(
-                source, folder, clip.first, clip.last, horizon, fps, scores, geometry is None, spread, guard
+                source=source,
+                folder=folder,
+                first_input_frame=clip.first,
+                last_input_frame=clip.last,
+                frames=horizon,
+                fps=schedule.fps,
+                scores=scores,
+                last_known_frame=clip.following.last,
+                step=schedule.step,
+                start=schedule.start,
+                valid_times=schedule.valid_times,
+                native_size=geometry is None,
+                spread=spread,
+                guard=None if mixing is None else mixing.record(),
             )
             _record(forecast, members, tilings, config, origin, partial).write(partial)
     return forecast
+
+
+def _pace(members: Members, config: PredictConfig) -> Pace:
+    """The step at which input frames are read, as in the training of the members, and what is a gap between them."""
+    trained = members.runs[0].pace
+    return trained if config.max_gap is None else replace(trained, max_gap=config.max_gap)
 
 
 def _mixing(members: Members, frames: Tensor, horizon: int, compute: Compute, *, native: bool) -> GuardedPieces | None:
@@ -220,7 +249,7 @@ def _write_frames(
     streams: Sequence[Iterator[Tensor]],
     mixing: GuardedPieces | None,
     horizon: int,
-    fps: float,
+    schedule: Schedule,
     members: Members,
     config: PredictConfig,
 ) -> tuple[KnownScores | None, SpreadRecord | None]:
@@ -232,7 +261,9 @@ def _write_frames(
     """
     known, strip = KnownFuture(frames[:, -1:], len(members)), TruthStrip(frames)
     maps = SpreadMaps(folder, horizon) if len(members) > 1 else None
-    with writing_forecast(folder, look, config.formats, fps, scored=clip.followed) as write:
+    with writing_forecast(
+        folder, look, config.formats, schedule.fps, scored=clip.followed, names=schedule.names
+    ) as write:
         for piece, spread in lockstep(streams) if maps else ((piece, None) for piece in streams[0]):
             chunk = piece if mixing is None else mixing.mix(piece)
             following = list(itertools.islice(clip.following, chunk.shape[1]))
@@ -274,6 +305,10 @@ def _record(
         last_input_frame=forecast.last_input_frame,
         frames=forecast.frames,
         fps=forecast.fps,
+        step=forecast.step,
+        start=forecast.start,
+        valid_times=forecast.valid_times,
+        last_known_frame=forecast.last_known_frame,
         scores=None if forecast.scores is None else forecast.scores.to_dict(),
         native_size=forecast.native_size,
         spread=forecast.spread,
@@ -332,6 +367,14 @@ def _note_limits(
         )
     if config.at is None and (warning := cut_off(clip.last, video.declared_frames)) is not None:
         progress.note(f"{video.path}: {warning}")
+    for note in clip.notes:
+        progress.note(f"{video.path}: {note}.")
+    trained = next((run.step for run in members.runs if run.step is not None), None)
+    if trained is not None and clip.step is not None and not same_rate(trained, clip.step):
+        progress.note(
+            f"{video.path}: has {rate_in_words(clip.step)} and {members.name} was trained at "
+            f"{rate_in_words(trained)}; expect less of the forecast."
+        )
     if members.channels == 1 and not clip.grey:
         progress.note(
             f"{video.path}: is in colour and {members.name} was trained on grey frames; the forecast is grey."
@@ -343,9 +386,8 @@ def _warn_if_trained_on(forecast: Forecast, runs: Sequence[Run], progress: Progr
     if forecast.scores is None:
         return
     first = forecast.last_input_frame + 1
-    last = forecast.last_input_frame + forecast.scores.lead_times
     for run in runs:
-        if run.was_trained_on(forecast.source, first, last):
+        if run.was_trained_on(forecast.source, first, forecast.last_known_frame):
             progress.note(
                 f"{forecast.source}: {run.name} was trained on frames of it, so its scores flatter the forecast."
             )

@@ -105,20 +105,29 @@ def check_sides(height: int, width: int) -> None:
 
 
 def parse_duration(flag: str, text: str) -> float:
-    """Seconds of a duration such as 90s, 10m, 1.5h or 1h30m; a bare number is seconds.
+    """Seconds of a duration such as 90s, 10m, 1.5h, 1h30m or 40ms; a bare number is seconds.
 
     Raises UsageError that names `flag`.
     """
-    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0}
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
     compact = text.strip().lower().replace(" ", "")
     if re.fullmatch(r"\d+(\.\d+)?", compact):
         compact += "s"
-    if not re.fullmatch(r"(\d+(\.\d+)?[dhms])+", compact):
+    if not re.fullmatch(r"(\d+(\.\d+)?(ms|[dhms]))+", compact):
         raise UsageError(f"{flag} is {text!r}; give a duration such as 90s, 10m or 1h30m.")
-    seconds = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)([dhms])", compact))
+    seconds = sum(float(number) * units[unit] for number, unit in re.findall(r"([\d.]+)(ms|[dhms])", compact))
     if seconds <= 0:
         raise UsageError(f"{flag} is {text!r}; it must be longer than nothing.")
     return seconds
+
+
+def write_duration(seconds: float) -> str:
+    """A duration as `parse_duration` reads it, to four digits: 10m, 0.1s, 0.03333s."""
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    rounded = float(f"{seconds:.4g}")
+    return f"{rounded:.9f}".rstrip("0").rstrip(".") + "s" if rounded == seconds else write_duration(rounded)
 
 
 def parse_names(_flag: str, text: str) -> tuple[str, ...]:

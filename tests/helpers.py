@@ -13,10 +13,12 @@ TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames",
 
 def data_record(height: int, width: int, channels: int = 1, fit: str = "pad") -> dict[str, Any]:
     """What config.json says of the data, of videos that are nowhere."""
-    part = {"video": "a", "start": 0, "stop": 20, "path": "/x/a", "frames": 20, "digest": "1"}
+    source = {"source_start": 0, "source_stop": 20}
+    part = {"video": "a", "start": 0, "stop": 20, **source, "path": "/x/a", "frames": 20, "digest": "1"}
     return {
         "settings": {"folders": ["/x"], "height": height, "width": width, "fit": fit},
         "channels": channels,
+        "step": None,
         "split": {"how": "by video", "group_by": None, "train": [part], "validation": [part], "test": [part]},
         "problems": [],
     }

@@ -58,7 +58,7 @@ def made_up_report(
         compute=choose("cpu"),
         input_frames=4,
         frame_shape=(3, 32, 32),
-        videos=tuple(Video(name, Path(name), 40, 32, 32, None, False, None) for name in names),
+        videos=tuple(map(_video, names)),
         left_out=(),
         clips=tuple((name, 0) for name in names),
         evaluation=Evaluation(
@@ -92,3 +92,21 @@ def _spread(variance: Sequence[float]) -> Spread:
 def _shown(video: str, first_frame: int) -> ShownClip:
     rows = {name: torch.rand(2, 1, 16, 16) for name in ("input", "truth", "model", *BASELINES)}
     return ShownClip(video, first_frame, 0.005, 0.02, rows)
+
+
+def _video(name: str) -> Video:
+    return Video(
+        name=name,
+        path=Path(name),
+        frames=40,
+        source_height=32,
+        source_width=32,
+        fps=None,
+        grey=False,
+        declared_frames=None,
+        source_frames=40,
+        step=None,
+        pieces=((0, 40),),
+        start=None,
+        notes=(),
+    )

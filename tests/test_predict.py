@@ -12,6 +12,7 @@ import pytest
 import torch
 from helpers import moving_square
 from prediction import Notes, frames_of, lively, make_run, one
+from timed_videos import at_rate, timed_video
 from typer.testing import CliRunner
 
 from convlstm_cli.cli.app import app
@@ -91,11 +92,11 @@ def test_a_grey_model_says_that_colour_is_lost(tmp_path: Path) -> None:
 def test_scores_on_training_material_come_with_a_warning(video: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     for subset, warned in (("train", True), ("validation", True), ("test", False)):
-        run.config["data"]["split"] = {subset: [{"path": str(video.resolve()), "start": 10, "stop": 12}]}
+        run.config["data"]["split"] = {subset: [{"path": str(video.resolve()), "source_start": 10, "source_stop": 12}]}
         progress = Notes()
         list(predict([video], run, tmp_path / "out", PredictConfig(at=10), progress))
         assert any("trained on" in note for note in progress.notes) == warned
-    run.config["data"]["split"] = {"train": [{"path": str(video.resolve()), "start": 0, "stop": 10}]}
+    run.config["data"]["split"] = {"train": [{"path": str(video.resolve()), "source_start": 0, "source_stop": 10}]}
     progress = Notes()
     list(predict([video], run, tmp_path / "out", PredictConfig(at=10), progress))
     assert progress.notes == []  # other frames of the same video were trained on, not those that are scored
@@ -284,3 +285,28 @@ def test_a_new_reader_and_a_new_format_work_once_they_are_in_their_registries(
     assert (tmp_path / "out" / "x" / "forecast.madeup").read_text() == "50\n50\n50"
     assert (tmp_path / "out" / "x" / "scored" / "truth-and-forecast.madeup").read_text() == "55"
     assert json.loads(CliRunner().invoke(app, ["inspect", str(source), "--json"]).stdout)["kind"] == "tally"
+
+
+def test_a_forecast_carries_the_times_of_its_source(tmp_path: Path) -> None:
+    source, run = timed_video(tmp_path / "fast.mp4", at_rate(480, 12)), make_run(tmp_path / "run", channels=3)
+    run.config["data"]["step"] = 0.1
+    config = PredictConfig(at=8, formats=("lossless",))
+    [(_, forecast)] = predict([source], run, tmp_path / "out", config, progress := Notes())
+    assert isinstance(forecast, Forecast)
+    assert any("was trained at 10 frames a second" in note for note in progress.notes)
+    record = json.loads((forecast.folder / "forecast.json").read_text())
+    assert record["step"] == pytest.approx(1 / 480, rel=0.01)
+    assert record["fps"] == pytest.approx(480, rel=0.01)
+    assert record["valid_times"] == pytest.approx([8 / 480, 9 / 480, 10 / 480], abs=1e-3)
+    assert record["last_known_frame"] == 11
+    assert len(frames_of(forecast.folder / "forecast.mkv")) == 3
+
+
+def test_a_run_of_a_longer_step_reads_and_is_scored_at_that_step(tmp_path: Path) -> None:
+    source, run = timed_video(tmp_path / "v.mp4", at_rate(30, 40)), make_run(tmp_path / "run", channels=3)
+    run.config["data"]["settings"]["every"] = "0.1s"
+    forecast = one(run, source, tmp_path / "out", PredictConfig(at=31, formats=("png",), guard=False))
+    assert (forecast.first_input_frame, forecast.last_input_frame, forecast.last_known_frame) == (22, 31, 40)
+    assert forecast.step == 0.1
+    assert forecast.scores is not None
+    assert forecast.scores.lead_times == 3

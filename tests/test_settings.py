@@ -1,4 +1,5 @@
 import dataclasses
+import math
 
 import pytest
 from hypothesis import given
@@ -7,7 +8,7 @@ from hypothesis import strategies as st
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.config import PredictConfig, parse_tile
 from convlstm_cli.scoring.config import EvaluateConfig, parse_thresholds
-from convlstm_cli.settings import parse_duration, parse_names
+from convlstm_cli.settings import parse_duration, parse_names, write_duration
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 
@@ -65,6 +66,11 @@ def test_a_wrong_training_option_is_named(change: dict[str, object], flag: str) 
         ({"fit": "squeeze"}, "--fit"),
         ({"colour": "cmyk"}, "--colour"),
         ({"stride": 0}, "--stride"),
+        ({"every": "often"}, "--every"),
+        ({"every": "0s"}, "--every"),
+        ({"every": "0.000001s"}, "--every"),
+        ({"max_gap": 1.0}, "--max-gap"),
+        ({"max_gap": math.nan}, "--max-gap"),
         ({"validation": 0.0}, "--validation"),
         ({"test": 1.0}, "--test"),
         ({"validation": 0.5, "test": 0.5}, "--validation and --test"),
@@ -82,6 +88,9 @@ def test_a_wrong_data_option_is_named(change: dict[str, object], flag: str) -> N
         ({"at": 0}, "--at"),
         ({"fps": 0.0}, "--fps"),
         ({"formats": ()}, "--format"),
+        ({"names": "date"}, "--names"),
+        ({"names": "time", "formats": ("webm",)}, "--names time names images"),
+        ({"max_gap": 0.5}, "--max-gap"),
         ({"formats": ("png", "avif")}, "--format"),
         ({"size": "huge"}, "--size"),
         ({"tile": 64}, "--tile goes with --native-size"),
@@ -136,3 +145,29 @@ def test_thresholds() -> None:
 def test_what_is_no_evaluation_names_the_option(change: dict[str, object], flag: str) -> None:
     with pytest.raises(UsageError, match=flag):
         EvaluateConfig(**change)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds", "written"),
+    [
+        ("40ms", 0.04, "0.04s"),
+        ("1h30m", 5400, "90m"),
+        ("1m 5ms", 60.005, "60.01s"),
+        ("0.1", 0.1, "0.1s"),
+        ("2d", 172800, "2d"),
+        ("0.033333333", 1 / 30, "0.03333s"),
+        ("123456.7", 123456.7, "123500s"),
+    ],
+)
+def test_durations_are_read_and_written(text: str, seconds: float, written: str) -> None:
+    assert parse_duration("--every", text) == pytest.approx(seconds)
+    assert write_duration(seconds) == written
+    assert parse_duration("--every", written) == pytest.approx(seconds, rel=1e-3)
+
+
+@given(st.floats(1e-5, 1e7))
+def test_a_written_duration_is_the_same_rate(seconds: float) -> None:
+    assert parse_duration("--every", write_duration(seconds)) == pytest.approx(seconds, rel=0.01)
+    once = write_duration(seconds)
+    assert write_duration(parse_duration("--every", once)) == once
+    assert DataConfig((), every=once).every == once

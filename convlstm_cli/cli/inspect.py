@@ -41,6 +41,8 @@ def inspect(
     from convlstm_cli.video.search import find_videos
     from convlstm_cli.weights.pretrained import is_pretrained
 
+    height, width = parse_size(size)
+    config = build(DataConfig, options, folders=(path,), height=height, width=width)
     found: inspection.Found
     if is_comparison(path):
         found = inspection.inspect_comparison(path)
@@ -56,12 +58,11 @@ def inspect(
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
     elif path.is_dir() and [video.path for video in find_videos([path]).videos] != [path]:
-        height, width = parse_size(size)
-        config = build(DataConfig, options, folders=(path,), height=height, width=width)
-        data = prepare(config, input_frames, frames, console.ConsoleProgress(quiet, verbose).indexing)
+        on_video = console.ConsoleProgress(quiet, verbose).indexing
+        data = prepare(config, input_frames, frames, on_video, one_rate=False)
         found = inspection.inspect_data(data)
         view = views.data_view(found)
     else:
-        found = inspection.inspect_video(path)
+        found = inspection.inspect_video(path, config.pace)
         view = views.video_view(found)
     console.show_json(found.to_dict()) if json else console.show(*view)

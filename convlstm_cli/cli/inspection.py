@@ -16,11 +16,14 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.initial import start
 from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import is_grey
+from convlstm_cli.video.config import Pace
 from convlstm_cli.video.data import SUBSETS, VideoData
 from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
+from convlstm_cli.video.rates import differing_rates
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.search import aggregated, find_videos
+from convlstm_cli.video.timeline import Timeline, timeline_of
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
 
@@ -37,14 +40,23 @@ class VideoFacts:
     height: int
     width: int
     fps: float | None
+    """Frames per second that the file declares, or else those of its times."""
     colour: str
     """`grey` or `rgb`."""
+    timeline: Timeline
+    times: tuple[float, ...] | None
+    """Seconds from the first frame to each; None where the source has no times."""
+    start: str | None
+    """Date and time of the first frame in ISO 8601; None where the source has none."""
     notes: tuple[str, ...]
-    """What its files were taken for, where that is not plain, and how it was read."""
+    """What its files were taken for, where that is not plain, how it is read, and where it is cut and why."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON."""
-        return {**asdict(self), "path": str(self.path)}
+        """As JSON: `segments` are stretches of steps without a gap."""
+        facts = {**asdict(self), "path": str(self.path)}
+        del facts["timeline"]
+        segments = [{"start": start, "stop": stop, "frames": stop - start} for start, stop in self.timeline.pieces]
+        return {**facts, "step": self.timeline.step, "segments": segments}
 
 
 @dataclass(frozen=True)
@@ -67,10 +79,12 @@ class DataFacts:
     """What stays in one part of the split and why, in words."""
     notes: tuple[str, ...]
     """What files and images were taken for, where that is not plain, and how videos were read."""
+    rates: str | None
+    """Which videos have which frame rate, where they differ."""
 
     @property
     def frames(self) -> int:
-        """Frames of all usable videos."""
+        """Steps of all usable videos."""
         return sum(video.frames for video in self.videos)
 
     def to_dict(self) -> dict[str, Any]:
@@ -81,6 +95,7 @@ class DataFacts:
             "frame_shape": list(self.frame_shape),
             "split": self.split,
             "clips": self.clips,
+            "rates": self.rates,
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
             "groups": self.groups,
             "overlaps": [asdict(overlap) for overlap in self.overlaps],
@@ -157,14 +172,19 @@ Found = VideoFacts | DataFacts | RunFacts | WeightsFacts | UnfinishedComparison 
 """What `convlstm inspect` can find."""
 
 
-def inspect_video(path: Path) -> VideoFacts:
-    """Decodes a video whole. Raises InputError if it cannot be used."""
+def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 - frozen
+    """Decodes a video whole, and cuts it as training at this pace does. Raises InputError if it cannot be used."""
     frames, grey = 0, True
     found = find_videos([path])
+    times: list[float] = []
     with open_video(path) as video:
         for frame in video:
             frames += 1
             grey = grey and is_grey(frame, video.grey_tolerance)
+            if video.time is not None:
+                times.append(video.time)
+        clock = tuple(times) if len(times) == frames else None
+        timeline = timeline_of(frames, clock, pace=pace)
         return VideoFacts(
             path=path,
             kind=video.kind,
@@ -172,9 +192,12 @@ def inspect_video(path: Path) -> VideoFacts:
             declared_frames=video.declared_frames,
             height=video.height,
             width=video.width,
-            fps=video.fps,
+            fps=video.fps or (1 / timeline.step if timeline.step else None),
             colour="grey" if grey else "rgb",
-            notes=(*(note.text for note in found.notes), *video.notes),
+            timeline=timeline,
+            times=clock,
+            start=None if video.start is None else video.start.isoformat(),
+            notes=(*(note.text for note in found.notes), *video.notes, *timeline.notes),
         )
 
 
@@ -190,6 +213,7 @@ def inspect_data(data: VideoData) -> DataFacts:
         overlaps=data.overlaps,
         kept_together=tuple(data.kept_together()),
         notes=tuple(aggregated(data.library.notes)),
+        rates=differing_rates(data.library.videos, data.config.pace),
     )
 
 

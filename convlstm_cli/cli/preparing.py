@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from convlstm_cli.cli.notes import noted
 from convlstm_cli.cli.request import Request
 from convlstm_cli.compute import device
 from convlstm_cli.nn.config import ForecasterConfig
@@ -42,6 +43,6 @@ def prepare_videos(config: DataConfig, model: ForecasterConfig, progress: Progre
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in videos.library.cut_off():
         progress.note(f"{problem.path}: {problem.reason}")
-    for line in (*aggregated(videos.library.notes), *videos.kept_together()):
+    for line in (*aggregated(videos.library.notes), *noted(videos.library.videos), *videos.kept_together()):
         progress.note(line)
     return videos

@@ -9,6 +9,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from convlstm_cli.cli.notes import noted
 from convlstm_cli.files import printable
 from convlstm_cli.reporting.numbers import interval, number, percent, size
 from convlstm_cli.reporting.styles import system_headings
@@ -19,6 +20,7 @@ from convlstm_cli.scoring.evaluation import recorded_systems
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
+from convlstm_cli.video.timeline import in_words
 
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
@@ -32,6 +34,9 @@ LEADS = 20
 """Lead times that an evaluation's tables show at most."""
 COLUMNS = 8
 """Columns of scores that fit a terminal side by side."""
+
+PIECES = 5
+"""Pieces of a video whose lengths are shown."""
 
 View = tuple[RenderableType, ...]
 
@@ -249,14 +254,18 @@ def plan_view(plan: "TrainingPlan") -> View:
 
 def data_view(data: "DataFacts") -> View:
     """Videos, clips and problems of a folder."""
-    table = _table("video", "frames", "size", "fps", "colour", left=1)
+    table = _table("video", "frames", "size", "fps", "step", "colour", left=1)
     for video in data.videos:
         frame = f"{video.source_width}x{video.source_height}"
-        fps = "" if video.fps is None else f"{video.fps:g}"
-        table.add_row(escape(video.name), str(video.frames), frame, fps, "grey" if video.grey else "rgb")
+        pieces = "" if len(video.pieces) == 1 else f" in {len(video.pieces)} pieces"
+        fps = "" if video.fps is None else f"{video.fps:.4g}"
+        step = "" if video.step is None else in_words(video.step)
+        table.add_row(escape(video.name), f"{video.frames}{pieces}", frame, fps, step, "grey" if video.grey else "rgb")
     clips = ", ".join(f"{count} {subset}" for subset, count in data.clips.items())
     lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
     lines += data.kept_together
+    lines += [] if data.rates is None else [data.rates]
+    lines += noted(data.videos)
     lines += [f"not used: {problem.path}: {problem.reason}" for problem in data.problems]
     return table, "", *lines, *data.notes
 
@@ -268,10 +277,15 @@ def video_view(video: "VideoFacts") -> View:
         "path": video.path,
         "kind": video.kind,
         "frames": f"{video.frames}{declared}",
-        "fps": "unknown" if video.fps is None else f"{video.fps:g}",
-        "colour": video.colour,
-        "size": f"{video.width}x{video.height}",
+        "fps": "unknown" if video.fps is None else f"{video.fps:.4g}",
+        "step": "unknown" if video.timeline.step is None else in_words(video.timeline.step),
     }
+    if video.start is not None:
+        facts["start"] = video.start
+    if len(pieces := video.timeline.pieces) > 1:
+        longest = sorted((stop - start for start, stop in pieces), reverse=True)[:PIECES]
+        facts["pieces"] = f"{len(pieces)}, the longest of {', '.join(map(str, longest))} frames"
+    facts |= {"colour": video.colour, "size": f"{video.width}x{video.height}"}
     return facts_table(facts), *video.notes
 
 

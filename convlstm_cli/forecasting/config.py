@@ -5,7 +5,10 @@ from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
+from convlstm_cli.video.config import check_max_gap
 from convlstm_cli.video.formats import OUTPUT_FORMATS
+
+Names = Literal["number", "time"]
 
 MIN_TILE = 16
 """Smallest side of a tile in pixels."""
@@ -40,6 +43,11 @@ class PredictConfig:
         flag="--format",
         parse=parse_names,
     )
+    names: Names = option(
+        "number",
+        "Names of the images that --format png writes: number (frame_000001.png), or time, which the frame is forecast "
+        "for (20240101T0450.png), where the dates of the input are known.",
+    )
     size: str = option(
         "source",
         "Size of the written frames: source, or model for the size that the model works at. A size in pixels, N or "
@@ -67,13 +75,25 @@ class PredictConfig:
         "the linear trend and optical flow by how well each of them does there.",
     )
     fps: float | None = option(
-        None, "Frames per second of written videos; those of the source if not given, or 10 if it has none."
+        None,
+        "Frames per second of written videos; those of the source if not given, or 10 if it has none or is a sequence "
+        "of images more than a second apart.",
+    )
+    max_gap: float | None = option(
+        None,
+        "Longest step from one input frame to the next, in usual steps; frames before a longer one are not read. That "
+        "of the training if not given.",
     )
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)
+        check_choice("--names", self.names, Names)
+        if self.names == "time" and "png" not in self.formats:
+            raise UsageError("--names time names images; add png to --format.")
+        if self.max_gap is not None:
+            check_max_gap(self.max_gap)
         if self.working_size is not None and self.native_size:
             raise UsageError(f"--size is {self.size} and --native-size works at that of the source; give one of them.")
         for name in self.formats:

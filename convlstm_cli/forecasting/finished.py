@@ -18,8 +18,8 @@ from convlstm_cli.video.cache import fingerprint_of
 
 
 def network_digest(run: Run, model: EncoderForecaster) -> str:
-    """A hash of all that a forecast depends on in a run: the network, its weights, and how frames are fitted to it."""
-    digest = hashlib.sha256(json.dumps([asdict(model.config), asdict(run.geometry)]).encode())
+    """A hash of all that a forecast depends on in a run: network, weights, and the size and step of frames."""
+    digest = hashlib.sha256(json.dumps([asdict(model.config), asdict(run.geometry), asdict(run.pace)]).encode())
     for name, weights in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(weights.cpu().numpy().tobytes())

@@ -21,17 +21,18 @@ SCORED = Path("scored", "truth-and-forecast")
 
 @contextlib.contextmanager
 def writing_forecast(
-    folder: Path, look: Look, formats: Sequence[str], fps: float, *, scored: bool
+    folder: Path, look: Look, formats: Sequence[str], fps: float, *, scored: bool, names: Sequence[str] | None = None
 ) -> Iterator[Callable[[Frame, Frame | None], None]]:
     """Yields a function that takes each frame of the forecast, and the true frame where that is known.
 
     It hands them to a thread, which writes the forecast in each format and, where `scored`, also the truth beside the
-    forecast, in the formats that are one file. All files are complete when the block ends well.
+    forecast, in the formats that are one file. `names` are those of the forecast's images; None numbers them. All files
+    are complete when the block ends well.
 
     Raises OutputError where a file cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        alone = _open(stack, folder / "forecast", formats, fps)
+        alone = _open(stack, folder / "forecast", formats, fps, names)
         files = [name for name in formats if not OUTPUT_FORMATS[name].is_folder]
         both = _open(stack, folder / SCORED, files, fps) if scored else []
 
@@ -48,11 +49,13 @@ def writing_forecast(
         yield stack.enter_context(in_background(write, ahead=WAITING))
 
 
-def _open(stack: contextlib.ExitStack, stem: Path, formats: Sequence[str], fps: float) -> list[FrameWriter]:
+def _open(
+    stack: contextlib.ExitStack, stem: Path, formats: Sequence[str], fps: float, names: Sequence[str] | None = None
+) -> list[FrameWriter]:
     """A writer for each format: to `stem` with the format's suffix, or into the folder of `stem`."""
     writers = []
     for name in formats:
         output_format = OUTPUT_FORMATS[name]
         path = stem.parent if output_format.is_folder else stem.with_suffix(output_format.suffix)
-        writers.append(stack.enter_context(open_writer(path, name, fps)))
+        writers.append(stack.enter_context(open_writer(path, name, fps, names=names)))
     return writers

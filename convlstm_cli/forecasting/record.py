@@ -7,6 +7,7 @@ from typing import Any
 
 from convlstm_cli.files import replacing
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.times import ValidTimes
 
 RECORD = "forecast.json"
 """Name of the file."""
@@ -100,6 +101,15 @@ class ForecastRecord:
     last_input_frame: int
     frames: int
     fps: float
+    step: float | None
+    """Seconds from one frame to the next; None where they are unknown."""
+    start: str | None
+    """Date and time of the source's first frame in ISO 8601; None where it has none."""
+    valid_times: ValidTimes | None
+    """The time of each frame: ISO 8601 where the source has dates, else seconds from its first frame."""
+    last_known_frame: int
+    """Number, in the source, of the last frame that a forecast is scored against; the last input frame if there is
+    none."""
     scores: dict[str, Any] | None
     """As `KnownScores.to_dict` makes them."""
     native_size: bool

@@ -9,6 +9,7 @@ TRAITS: Mapping[str, Callable[[Run], object]] = {
     "--fit": lambda run: run.geometry.fit,
     "--colour": lambda run: run.config["data"]["settings"]["colour"],
     "--stride": lambda run: run.config["data"]["settings"]["stride"],
+    "--every": lambda run: run.pace.every_option,
     "--input-frames": lambda run: run.model_config.input_frames,
     "--frames": lambda run: run.model_config.horizon,
     "frames in": lambda run: "grey" if run.model_config.channels == 1 else "colour",

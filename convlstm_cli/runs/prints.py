@@ -1,7 +1,8 @@
 """The prints of the frames that a run learns from, by which it recognises them in other files.
 
-prints.safetensors holds one uint8 array (N, CELLS): the prints of the training parts of config.json's split, in their
-order, then those of the validation parts. A run without the file recognises videos by path and by digest only.
+prints.safetensors holds one uint8 array (N, CELLS): the prints of all source frames of the training parts of
+config.json's split, in their order, then those of the validation parts. A run without the file recognises videos by
+path and by digest only.
 """
 
 from pathlib import Path
@@ -33,7 +34,7 @@ def read(run: Run) -> list[tuple[str, Prints]]:
     """
     split = run.config["data"]["split"]
     parts = [*split["train"], *split["validation"]]
-    frames = sum(part["stop"] - part["start"] for part in parts)
+    frames = sum(part["source_stop"] - part["source_start"] for part in parts)
     path = run.folder / NAME
     if not frames or not path.is_file():
         return []
@@ -50,7 +51,7 @@ def read(run: Run) -> list[tuple[str, Prints]]:
         ) from error
     found, start = [], 0
     for part in parts:
-        stop = start + part["stop"] - part["start"]
+        stop = start + part["source_stop"] - part["source_start"]
         found.append((str(part["video"]), prints[start:stop]))
         start = stop
     return found

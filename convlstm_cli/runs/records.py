@@ -20,14 +20,21 @@ class PartRecord:
     """Position of its first frame, from 0."""
     stop: int
     """Position after its last."""
+    source_start: int
+    """Position of its first frame among all frames that the source decodes to, from 0; `start` counts those that are
+    steps of the video's timeline."""
+    source_stop: int
+    """Position after its last there."""
     path: str
     frames: int
-    """Frames of the whole video."""
+    """Steps of the whole video's timeline."""
     digest: str
 
     def __post_init__(self) -> None:
         if not 0 <= self.start < self.stop <= self.frames:
             raise ValueError(f"frames {self.start} to {self.stop} of {self.frames} are no part of {self.video!r}")
+        if self.source_start < self.start or self.source_stop - self.source_start < self.stop - self.start:
+            raise ValueError(f"frames {self.source_start} to {self.source_stop} of the source are fewer than the steps")
 
 
 @dataclass(frozen=True)
@@ -60,6 +67,8 @@ class DataRecord:
 
     settings: DataConfig
     channels: int
+    step: float | None
+    """Seconds from one frame to the next in training; None where they are unknown."""
     split: SplitRecord
     problems: tuple[ProblemRecord, ...]
 

@@ -34,7 +34,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs import record
 from convlstm_cli.runs.checkpoint import Checkpoint, check_shapes, check_values, load
 from convlstm_cli.runs.records import DataRecord, EpochRecord, ResultRecord
-from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.config import DataConfig, Pace
 from convlstm_cli.video.geometry import FrameGeometry
 
 Section = TypeVar("Section")
@@ -47,8 +47,8 @@ RUNS = Path("runs")
 class Run:
     """One run folder. `config` is the content of config.json.
 
-    Commands that use a run ask for no more than its name, `config`, `model_config`, `geometry`, `load_model`,
-    `epochs` and `result`, so a run need not be a folder (`weights/pretrained.py`).
+    Commands that use a run ask for no more than its name, `config`, `model_config`, `geometry`, `pace`, `step`,
+    `load_model`, `epochs` and `result`, so a run need not be a folder (`weights/pretrained.py`).
     """
 
     has_own_size = True
@@ -112,9 +112,24 @@ class Run:
     @property
     def geometry(self) -> FrameGeometry:
         """How frames are brought to the network's size. Raises RunError where config.json does not say."""
+        settings = self._data_settings
+        return FrameGeometry(settings.height, settings.width, settings.fit)
+
+    @property
+    def pace(self) -> Pace:
+        """How frames become steps of time. Raises RunError where config.json does not say."""
+        return self._data_settings.pace
+
+    @property
+    def step(self) -> float | None:
+        """Seconds from one frame to the next in its training; None where they are unknown."""
+        step: float | None = self.config["data"]["step"]
+        return step
+
+    @property
+    def _data_settings(self) -> DataConfig:
         with self._reading("data"):
-            settings = record.build(DataConfig, self.config["data"]["settings"])
-            return FrameGeometry(settings.height, settings.width, settings.fit)
+            return record.build(DataConfig, self.config["data"]["settings"])
 
     def read(self, section: str, kind: type[Section]) -> Section:
         """A part of config.json as the dataclass that it was written from. Raises RunError where it is damaged."""
@@ -125,7 +140,7 @@ class Run:
         """Whether any of a video's frames `first` to `last`, counted from 1, is in the training or validation split."""
         split = self.config["data"].get("split", {})
         return any(
-            entry["path"] == str(video.resolve()) and entry["start"] < last and first <= entry["stop"]
+            entry["path"] == str(video.resolve()) and entry["source_start"] < last and first <= entry["source_stop"]
             for subset in ("train", "validation")
             for entry in split.get(subset, ())
         )

@@ -10,8 +10,10 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.learned import Finding, content_learned, group_learned
 from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
+from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.search import aggregated
 from convlstm_cli.video.split import segments_of
+from convlstm_cli.video.timeline import same_rate
 
 Stretch = tuple[int, int]
 """Position of the first frame, from 0, and that after the last."""
@@ -64,7 +66,9 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     `clip_frames` become notes to `progress`, and so do the reasons. Raises InputError where no frame is left, and
     RunError where a run's record of what it learned from is damaged.
     """
-    library = index(folders, runs[0].geometry, min_frames=clip_frames, on_progress=progress.indexing)
+    first = runs[0]
+    library = index(folders, first.geometry, min_frames=clip_frames, pace=first.pace, on_progress=progress.indexing)
+    _note_rates(first, library, progress)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in library.cut_off():
@@ -98,8 +102,21 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     return found
 
 
+def _note_rates(run: Run, library: Library, progress: Progress) -> None:
+    """Notes videos of another frame rate than that of a run's training."""
+    trained = run.step
+    if trained is None or run.pace.every == "frame":
+        return
+    others = [video for video in library.videos if video.step is not None and not same_rate(video.step, trained)]
+    if others and others[0].step is not None:
+        progress.note(
+            f"{len(others)} of {len(library.videos)} videos have another frame rate than the training of {run.name} "
+            f"({rate_in_words(trained)}), such as {others[0].name} ({rate_in_words(others[0].step)})"
+        )
+
+
 def _held_out(runs: Sequence[Run], library: Library, videos: Sequence[Video], clip_frames: int) -> HeldOut:
-    left: dict[str, list[Stretch]] = {video.name: [(0, video.frames)] for video in videos}
+    left: dict[str, list[Stretch]] = {video.name: [(0, video.source_frames)] for video in videos}
     reasons: list[str] = []
     for run in runs:
         unknown = []
@@ -112,21 +129,31 @@ def _held_out(runs: Sequence[Run], library: Library, videos: Sequence[Video], cl
         for finding in (*group_learned(run, unknown), *content_learned(run, library, unknown)):
             left[finding.video] = _without(left[finding.video], finding)
             reasons.append(finding.text)
+    steps = {
+        video.name: [library.timelines[video.name].steps(*stretch) for stretch in left[video.name]] for video in videos
+    }
     segments = {
-        video.name: [each for stretch in left[video.name] for each in segments_of(video, *stretch, clip_frames)]
+        video.name: [each for stretch in steps[video.name] for each in segments_of(video, *stretch, clip_frames)]
         for video in videos
     }
     return HeldOut(
         library,
         tuple(segment for found in segments.values() for segment in found),
         left_out=tuple(name for name, found in segments.items() if not found),
-        cut=tuple(video.name for video in videos if segments[video.name] and left[video.name] != [(0, video.frames)]),
+        cut=tuple(
+            video.name
+            for video in videos
+            if segments[video.name] and sum(stop - start for start, stop in steps[video.name]) < video.frames
+        ),
         reasons=tuple(reasons),
     )
 
 
 def _recorded(run: Run, video: Video, digest: str) -> list[Stretch] | None:
-    """The test frames of a video that the run's split has; None where it has none of that path or content."""
+    """The test frames of a video that the run's split has, as positions in the source.
+
+    None where it has no video of that path or content.
+    """
     path = str(video.path.resolve())
     split = run.config["data"]["split"]
     entries = [(subset, entry) for subset in SUBSETS for entry in split[subset]]
@@ -135,7 +162,7 @@ def _recorded(run: Run, video: Video, digest: str) -> list[Stretch] | None:
     known = known or [known for known in entries if known[1]["path"] == path]
     if not known:
         return None
-    return sorted((entry["start"], entry["stop"]) for subset, entry in known if subset == "test")
+    return sorted((entry["source_start"], entry["source_stop"]) for subset, entry in known if subset == "test")
 
 
 def _both(some: list[Stretch], others: list[Stretch]) -> list[Stretch]:

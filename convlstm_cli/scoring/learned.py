@@ -18,7 +18,7 @@ class Finding:
 
     video: str
     start: int
-    """Position of the first such frame, from 0."""
+    """Position in the source of the first such frame, from 0."""
     stop: int
     """Position after the last."""
     text: str
@@ -66,4 +66,4 @@ def group_learned(run: Run, videos: Sequence[Video]) -> Iterator[Finding]:
         inside = not folders or any(resolved(video.path).is_relative_to(folder) for folder in folders)
         if group is not None and group in learned and inside:
             text = f"{video.name}: is of the group {group}, which {run.name} learned from"
-            yield Finding(video.name, 0, video.frames, text)
+            yield Finding(video.name, 0, video.source_frames, text)

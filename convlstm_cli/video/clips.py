@@ -33,7 +33,7 @@ class ClipDataset(Dataset[Tensor]):
     def __getitem__(self, position: int) -> Tensor:
         name, start = self.clips[position]
         # Mapped anew each time: a map holds a file open, and a folder has more videos than a process may open files.
-        clip = self.library.frames(name)[start : start + self.clip_frames]
+        clip = self.library.clip(name, start, start + self.clip_frames)
         clip = to_channels(clip, self.channels).transpose(0, 3, 1, 2)  # (T, H, W, C) to (T, C, H, W)
         return torch.from_numpy(np.array(clip, order="C"))  # a copy: the map is read-only
 

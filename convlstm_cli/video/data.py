@@ -12,10 +12,12 @@ from convlstm_cli.files import resolved
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.leaks.components import Bond
 from convlstm_cli.video.leaks.groups import NO_GROUPS, Groups, find_groups
 from convlstm_cli.video.leaks.overlaps import Overlap, describe, find_overlaps
 from convlstm_cli.video.leaks.prints import CELLS, Prints
-from convlstm_cli.video.library import Library, OnVideo, Segment, Split, index, split
+from convlstm_cli.video.library import Library, OnVideo, Segment, Split, Video, index, split
+from convlstm_cli.video.rates import check_one_rate, common_step
 
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
@@ -35,7 +37,8 @@ class VideoData:
     horizon: int
     """Frames of a clip that are to be forecast."""
     overlaps: tuple[Overlap, ...] = ()
-    """Stretches of the videos that show the same moments; none where the split is a recorded one."""
+    """Stretches of the videos that show the same moments, in frames of their sources; none where the split is a
+    recorded one."""
     groups: Groups = NO_GROUPS
     """Groups that the names show; none where the split is a recorded one."""
 
@@ -50,11 +53,18 @@ class VideoData:
             channels=self.channels,
         )
 
+    @property
+    def step(self) -> float | None:
+        """Seconds from one frame to the next in training; None where they are unknown."""
+        trained = {segment.video for segment in self.split.train}
+        return common_step((video for video in self.library.videos if video.name in trained), self.config.pace)
+
     def to_dict(self) -> dict[str, Any]:
-        """What config.json says of the data: settings, split, and what could not be used."""
+        """What config.json says of the data: settings, step, split, and what could not be used."""
         return {
             "settings": asdict(self.config),
             "channels": self.channels,
+            "step": self.step,
             "split": {
                 "how": self.split.how,
                 "group_by": self.split.group_by,
@@ -64,9 +74,12 @@ class VideoData:
         }
 
     def learned_prints(self) -> Prints:
-        """The prints of all frames that are trained on or choose the best epoch, (N, CELLS), in the split's order."""
+        """The prints of all frames that are trained on or choose the best epoch, (N, CELLS), in the split's order.
+
+        Of each segment all frames of the source, whether steps or not.
+        """
         prints = [
-            self.library.prints(segment.video)[segment.start : segment.stop]
+            self.library.prints(segment.video)[slice(*self.library.source(segment))]
             for segment in (*self.split.train, *self.split.validation)
         ]
         return np.concatenate(prints) if prints else np.zeros((0, CELLS), np.uint8)
@@ -79,15 +92,18 @@ class VideoData:
 
     def _segments(self, subset: Subset) -> list[dict[str, Any]]:
         videos = {video.name: video for video in self.library.videos}
-        return [
-            {
-                **vars(segment),
-                "path": str(resolved(videos[segment.video].path)),
-                "frames": videos[segment.video].frames,
-                "digest": self.library.digest(segment.video),
-            }
-            for segment in getattr(self.split, subset)
-        ]
+        return [self._entry(segment, videos[segment.video]) for segment in getattr(self.split, subset)]
+
+    def _entry(self, segment: Segment, video: Video) -> dict[str, Any]:
+        source_start, source_stop = self.library.source(segment)
+        return {
+            **vars(segment),
+            "source_start": source_start,
+            "source_stop": source_stop,
+            "path": str(resolved(video.path)),
+            "frames": video.frames,
+            "digest": self.library.digest(video.name),
+        }
 
 
 def prepare(
@@ -95,13 +111,18 @@ def prepare(
     input_frames: int,
     horizon: int,
     on_progress: OnVideo | None = None,
+    *,
+    one_rate: bool = True,
 ) -> VideoData:
     """Finds and decodes the videos and splits them.
 
-    Raises InputError where no video can be used or they are too short for the split.
+    Raises InputError where no video can be used, they are too short for the split, or, with `one_rate`, their frame
+    rates differ.
     """
     clip_frames = input_frames + horizon
     library = _index(config, clip_frames, on_progress)
+    if one_rate:
+        check_one_rate(library.videos, config.pace)
     names = [video.name for video in library.videos]
     groups = find_groups(names, config.group_by)
     overlaps = find_overlaps({name: library.prints(name) for name in names})
@@ -114,7 +135,7 @@ def prepare(
             validation=config.validation,
             test=config.test,
             seed=config.split_seed,
-            overlaps=overlaps,
+            overlaps=[_in_steps(overlap, library) for overlap in overlaps],
             groups=groups,
         ),
         channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
@@ -144,7 +165,7 @@ def restore(
         for entry in record["split"][name]:
             video = videos.get(entry["video"])
             found = None if video is None else library.digest(video.name)
-            same = video is not None and found == entry["digest"] and entry["stop"] <= video.frames
+            same = video is not None and found == entry["digest"] and _same_frames(library, video, entry)
             if not same and name in needed:
                 now = "is gone or cannot be used" if found is None else "shows other frames"
                 raise InputError(
@@ -161,6 +182,26 @@ def restore(
     )
 
 
+def _same_frames(library: Library, video: Video, entry: dict[str, Any]) -> bool:
+    """Whether the steps of a recorded part still mean the same frames of their video: its times may have changed."""
+    if entry["stop"] > video.frames:
+        return False
+    recorded = entry["source_start"], entry["source_stop"]
+    return library.timelines[video.name].source(entry["start"], entry["stop"]) == recorded
+
+
+def _in_steps(overlap: Overlap, library: Library) -> Overlap | Bond:
+    """An overlap of source frames as a bond of the steps of the two videos."""
+    first, second = library.timelines[overlap.first], library.timelines[overlap.second]
+    if all(isinstance(each.taken, range) for each in (first, second)):
+        return overlap
+    steps = {frame: step for step, frame in enumerate(second.taken)}
+    shared = range(*first.steps(overlap.start, overlap.start + overlap.frames))
+    partners = [(step, steps.get(first.taken[step] - overlap.shift)) for step in shared]
+    shifts = {None if partner is None else step - partner for step, partner in partners}
+    return Bond(overlap.first, overlap.second, shifts.pop() if len(shifts) == 1 else None)
+
+
 def _index(config: DataConfig, clip_frames: int, on_progress: OnVideo | None) -> Library:
     geometry = FrameGeometry(config.height, config.width, config.fit)
-    return index(config.folders, geometry, min_frames=clip_frames, on_progress=on_progress)
+    return index(config.folders, geometry, min_frames=clip_frames, pace=config.pace, on_progress=on_progress)

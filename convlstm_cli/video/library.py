@@ -1,18 +1,20 @@
 """The videos of a folder: which can be used, which cannot and why, and all frames at the model's size."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import cache_folder, sweep
 from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.search import Note, find_videos
 from convlstm_cli.video.split import Segment, Split, split
+from convlstm_cli.video.timeline import Piece, Timeline, timeline_of
 
 __all__ = [
     "Library",
@@ -40,20 +42,25 @@ class Video:
     """Its path below the folder that was given, with forward slashes, printable; unique in a library."""
     path: Path
     frames: int
-    """Frames that decode."""
+    """Steps of its timeline: frames that decode, without those that are left out for an even step."""
     source_height: int
     source_width: int
     fps: float | None
-    """Frames per second; None where the source has none."""
+    """Frames per second that the source declares, or else those of its times; None where it has neither."""
     grey: bool
     """Whether no frame has colour."""
     declared_frames: int | None
     """Number of frames that the source declares; None where it declares none or an absurd one."""
-
-    @property
-    def pieces(self) -> tuple[tuple[int, int], ...]:
-        """Stretches of frames without a gap in time."""
-        return ((0, self.frames),)
+    source_frames: int
+    """Frames that decode."""
+    step: float | None
+    """Seconds from one step to the next; None where the source has no times."""
+    pieces: tuple[Piece, ...]
+    """First step, from 0, and the step after the last of each stretch without a gap."""
+    start: str | None
+    """Date and time of the first frame in ISO 8601; None where the source has none."""
+    notes: tuple[str, ...]
+    """What people should know of how it is read and where it is cut, a clause each."""
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,10 @@ class Library:
     problems: tuple[Problem, ...]
     entries: Mapping[str, tuple[Path, Entry]]
     """Where the cache has each video, by name."""
+    timelines: Mapping[str, Timeline]
+    """Which decoded frames are the steps of each video, by name."""
     notes: tuple[Note, ...] = ()
-    """What files and images were taken for, where that is not plain, and how videos were read."""
+    """What files and images were taken for, where that is not plain."""
 
     @property
     def channels(self) -> int:
@@ -86,18 +95,31 @@ class Library:
 
     def cut_off(self) -> list[Problem]:
         """Warnings about videos that are used and have far fewer frames than they declare."""
-        warnings = ((video.path, cut_off(video.frames, video.declared_frames)) for video in self.videos)
+        warnings = ((video.path, cut_off(video.source_frames, video.declared_frames)) for video in self.videos)
         return [Problem(path, warning) for path, warning in warnings if warning is not None]
 
-    def frames(self, name: str) -> Frame:
-        """All frames of a video, a read-only memory map (T, H, W, C) uint8, C = 1 if the video is grey, else 3.
+    def clip(self, name: str, start: int, stop: int) -> Frame:
+        """The frames of the steps `start` to `stop` of a video, read-only (T, H, W, C) uint8; C as `frames` has it.
 
-        Raises InputError if the cache was deleted since the videos were indexed.
+        A memory map where every frame is a step. Raises InputError if the cache was deleted since.
+        """
+        taken = self.timelines[name].taken[start:stop]
+        frames = self.frames(name)
+        return frames[taken.start : taken.stop] if isinstance(taken, range) else frames[list(taken)]
+
+    def source(self, segment: Segment) -> tuple[int, int]:
+        """Positions in the source of the first frame of a segment, and after its last one."""
+        return self.timelines[segment.video].source(segment.start, segment.stop)
+
+    def frames(self, name: str) -> Frame:
+        """All decoded frames of a video, whether steps or not, a read-only memory map (T, H, W, C) uint8.
+
+        C is 1 if the video is grey, else 3. Raises InputError if the cache was deleted since the videos were indexed.
         """
         return map_frames(*self.entries[name])
 
     def prints(self, name: str) -> Prints:
-        """The prints of all frames of a video, (T, CELLS). Raises InputError as `frames` does."""
+        """The prints of all decoded frames of a video, (T, CELLS). Raises InputError as `frames` does."""
         return read_prints(*self.entries[name])
 
 
@@ -107,12 +129,13 @@ def index(
     *,
     cache_dir: Path | None = None,
     min_frames: int = 1,
+    pace: Pace = Pace(),  # noqa: B008 - frozen
     on_progress: OnVideo | None = None,
 ) -> Library:
     """Decodes every video below `paths` to the geometry's size, once: later calls find it in `cache_dir`.
 
-    Broken videos, those with fewer than `min_frames` frames, and those whose frames are all the same as an earlier
-    video's become problems and stop nothing.
+    Broken videos, those without `min_frames` frames on end at the step of `pace`, and those whose frames are all the
+    same as an earlier video's become problems and stop nothing.
 
     Raises:
         InputError: a path that is not there, or no video that can be used.
@@ -121,6 +144,7 @@ def index(
     videos: list[Video] = []
     problems: list[Problem] = []
     entries: dict[str, tuple[Path, Entry]] = {}
+    timelines: dict[str, Timeline] = {}
     first_names: dict[str, str] = {}
     found = find_videos(paths)
     cache_dir = cache_dir or cache_folder()
@@ -130,33 +154,56 @@ def index(
             on_progress(name, position, len(found.videos))
         try:
             location, entry = decode_once(path, geometry, cache_dir)
+            timeline = timeline_of(entry.frames, entry.times, pace=pace)
         except InputError as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
-        if entry.frames < min_frames:
-            problems.append(Problem(path, f"has {entry.frames} of the {min_frames} frames that a clip takes."))
+        if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:
+            problems.append(Problem(path, reason))
             continue
         first_name = first_names.setdefault(entry.digest, name)
         if first_name != name:
             problems.append(Problem(path, f"shows the same frames as {first_name}."))
             continue
-        entries[name] = location, entry
-        videos.append(
-            Video(
-                name=name,
-                path=path,
-                frames=entry.frames,
-                source_height=entry.source_height,
-                source_width=entry.source_width,
-                fps=entry.fps,
-                grey=entry.channels == 1,
-                declared_frames=entry.declared_frames,
-            )
-        )
+        entries[name] = location, replace(entry, times=None)  # the timeline has what is needed of them
+        timelines[name] = timeline
+        videos.append(_video(name, path, entry, timeline, min_frames))
     if not videos:
         raise InputError(_nothing_usable(paths, [*problems, *(Problem(*note) for note in found.notes)]))
-    read = [Note(video.path, note) for video in videos for note in entries[video.name][1].notes]
-    return Library(tuple(videos), tuple(problems), entries, (*found.notes, *read))
+    return Library(tuple(videos), tuple(problems), entries, timelines, found.notes)
+
+
+def _too_short(frames: int, timeline: Timeline, min_frames: int) -> str | None:
+    """Why a video holds no clip of `min_frames` frames; None where it does."""
+    longest = max(stop - start for start, stop in timeline.pieces)
+    if longest >= min_frames:
+        return None
+    if frames < min_frames:
+        return f"has {frames} of the {min_frames} frames that a clip takes."
+    return (
+        f"has at most {longest} frames on end of the {min_frames} that a clip takes: {'; '.join(timeline.notes)}; give "
+        "--every frame or a larger --max-gap to go on over that."
+    )
+
+
+def _video(name: str, path: Path, entry: Entry, timeline: Timeline, min_frames: int) -> Video:
+    alone = sum(stop - start for start, stop in timeline.pieces if stop - start < min_frames)
+    short = f"{alone} of its {len(timeline.taken)} frames stand in pieces shorter than a clip and are left out"
+    return Video(
+        name=name,
+        path=path,
+        frames=len(timeline.taken),
+        source_height=entry.source_height,
+        source_width=entry.source_width,
+        fps=entry.fps or (1 / timeline.step if timeline.step else None),
+        grey=entry.channels == 1,
+        declared_frames=entry.declared_frames,
+        source_frames=entry.frames,
+        step=timeline.step,
+        pieces=timeline.pieces,
+        start=entry.start,
+        notes=(*entry.notes, *timeline.notes, *([short] if alone else [])),
+    )
 
 
 def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.leaks.components import Component, components
+from convlstm_cli.video.leaks.components import Bond, Component, components
 from convlstm_cli.video.leaks.groups import NO_GROUPS, Groups
 from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.segments import HasFrames, Segment, Split, segments_of
@@ -26,7 +26,7 @@ def split(
     validation: float = 0.15,
     test: float = 0.15,
     seed: int,
-    overlaps: Sequence[Overlap] = (),
+    overlaps: Sequence[Overlap | Bond] = (),
     groups: Groups = NO_GROUPS,
 ) -> Split:
     """Splits by video where there are three or more, and by time otherwise.

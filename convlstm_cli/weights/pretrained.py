@@ -34,19 +34,27 @@ class Pretrained(Run):
     """
 
     def __init__(
-        self, channels: int = 1, height: int = SIZE, width: int = SIZE, fit: Fit = "pad", *, settled: bool = False
+        self,
+        channels: int = 1,
+        height: int = SIZE,
+        width: int = SIZE,
+        fit: Fit = "pad",
+        *,
+        settled: bool = False,
+        every: str = "auto",
     ) -> None:
         self.has_own_size = settled
         self.weights = next(name for name, count in CHANNELS.items() if count == channels)
         """`grey` or `colour`."""
         found = card(self.weights)
         model = replace(model_of(self.weights), height=height, width=width)
-        settings = DataConfig(folders=(), height=height, width=width, fit=fit, colour="auto")
+        settings = DataConfig(folders=(), height=height, width=width, fit=fit, colour="auto", every=every)
         config = {
             "model": asdict(model),
             "data": {
                 "settings": asdict(settings),
                 "channels": channels,
+                "step": None,
                 "split": {"how": "trained on made-up motion", "train": [], "validation": [], "test": []},
                 "problems": [],
             },
@@ -56,9 +64,9 @@ class Pretrained(Run):
 
     @classmethod
     def beside(cls, run: Run) -> "Pretrained":
-        """The weights for frames of the channels, size and fit of another run, with which they form an ensemble."""
-        geometry = run.geometry
-        return cls(run.model_config.channels, geometry.height, geometry.width, geometry.fit, settled=True)
+        """The weights for frames of the channels, size, fit and step of another run, to form an ensemble with it."""
+        geometry, every = run.geometry, run.pace.every_option
+        return cls(run.model_config.channels, geometry.height, geometry.width, geometry.fit, settled=True, every=every)
 
     def for_channels(self, channels: int) -> "Pretrained":
         """The weights for frames of so many channels, at the same size; itself where it is settled."""

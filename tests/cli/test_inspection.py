@@ -7,9 +7,11 @@ import pytest
 from helpers import moving_square
 from PIL import Image
 from recordings import recording
+from timed_videos import at_rate, timed_video
 
 from convlstm_cli.cli import views
 from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
+from convlstm_cli.cli.views import data_view, video_view
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -97,3 +99,27 @@ def test_a_folder_lists_its_groups_and_overlaps(tmp_path: Path) -> None:
     }
     assert len(apart.kept_together) == 2
     assert "--group-by none" in apart.kept_together[0]
+
+
+def test_a_gap_shows_in_the_facts_and_in_words(tmp_path: Path) -> None:
+    times = [number / 480 + (number >= 12) for number in range(27)]
+    found = inspect_video(timed_video(tmp_path / "a.mp4", times))
+    facts = json.loads(json.dumps(found.to_dict()))
+    assert facts["fps"] is not None
+    assert facts["step"] == pytest.approx(1 / 480, rel=0.01)
+    assert facts["times"] == pytest.approx(times, abs=1e-4)
+    assert [segment["frames"] for segment in facts["segments"]] == [12, 15]
+    shown = " ".join(text for text in video_view(found) if isinstance(text, str))
+    assert "gap of 1 s between frames 12 and 13" in shown
+
+
+def test_a_folder_of_mixed_rates_is_shown_and_not_refused(tmp_path: Path) -> None:
+    for number, fps in enumerate((30, 30, 10, 10)):
+        timed_video(tmp_path / f"{number}.mp4", at_rate(fps, 20), seed=number)
+    found = inspect_data(prepare(DataConfig((str(tmp_path),), height=32, width=32), 4, 3, one_rate=False))
+    assert found.rates is not None
+    assert found.rates.startswith("frame rates differ: 2 videos at 30 frames a second (0.mp4, 1.mp4)")
+    assert found.rates in data_view(found)
+    facts = json.loads(json.dumps(found.to_dict()))
+    assert [video["step"] for video in facts["videos"]] == pytest.approx([1 / 30, 1 / 30, 0.1, 0.1], abs=1e-3)
+    assert all(video["pieces"] == [[0, 20]] for video in facts["videos"])

@@ -36,7 +36,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 
 def test_what_is_there_from_the_same_is_kept(video: Path, run: Run, tmp_path: Path) -> None:
-    run.config["data"]["split"] = {"train": [{"path": str(video.resolve()), "start": 0, "stop": 12}]}
+    run.config["data"]["split"] = {"train": [{"path": str(video.resolve()), "source_start": 0, "source_stop": 12}]}
     made = one(run, video, tmp_path / "out", CONFIG)
     times = {path: path.stat().st_mtime_ns for path in made.folder.rglob("*")}
     progress = Notes()

@@ -25,6 +25,7 @@ def run(name: str, **changes: object) -> Run:
         ("--fit", {"fit": "crop"}, "has --fit pad and runs/c has --fit crop"),
         ("--colour", {"colour": "rgb"}, "has --colour auto and runs/c has --colour rgb"),
         ("--stride", {"stride": 2}, "has --stride 1 and runs/c has --stride 2"),
+        ("--every", {"every": "0.1s"}, "has --every auto and runs/c has --every 0.1s"),
         ("--input-frames", {"input_frames": 5}, "has --input-frames 4 and runs/c has --input-frames 5"),
         ("--frames", {"horizon": 9}, "has --frames 3 and runs/c has --frames 9"),
         ("frames in", {"channels": 3}, "has frames in grey and runs/c has frames in colour"),

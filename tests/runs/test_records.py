@@ -21,6 +21,11 @@ def test_a_split_has_a_clip_in_each_part() -> None:
         record["split"]["test"] = [{**record["split"]["train"][0], "start": start, "stop": stop}]
         with pytest.raises(ValueError, match="no part of 'a'"):
             build(DataRecord, record)
+    for start, stop in ((-1, 20), (0, 19), (3, 22)):
+        source = {"source_start": start, "source_stop": stop}
+        record["split"]["test"] = [{**record["split"]["train"][0], **source}]
+        with pytest.raises(ValueError, match="fewer than the steps"):
+            build(DataRecord, record)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ import numpy.typing as npt
 import pytest
 from helpers import moving_square
 from recordings import recording
+from timed_videos import at_rate, timed_video
 
 from convlstm_cli.errors import InputError, RunError
 from convlstm_cli.nn import ForecasterConfig
@@ -204,3 +205,28 @@ def test_damaged_prints_are_one_error(tmp_path: Path) -> None:
         of_folders([run], [new], 7, Progress())
     (run.folder / prints.NAME).unlink()
     assert of_folders([run], [new], 7, Progress()).segments == (Segment("new.npy", 0, 20),)
+
+
+def test_frames_that_are_held_out_are_those_of_the_source_at_any_step(tmp_path: Path) -> None:
+    (folder := tmp_path / "videos").mkdir()
+    times = [number / 30 + 4 * (number >= 150) for number in range(300)]
+    timed_video(folder / "v.mp4", times)
+    data = prepare(DataConfig((str(folder),), height=32, width=32, every="0.1s"), 4, 3)
+    run = run_of(data, tmp_path / "run")
+    assert set(own_test([run], Progress()).segments) == set(data.split.test)
+    dense = prepare(DataConfig((str(folder),), height=32, width=32, every="frame", test=0.1), 4, 3)
+    found = own_test([run, run_of(dense, tmp_path / "dense")], Progress())
+    tested = {frame for segment in dense.split.test for frame in range(segment.start, segment.stop)}
+    timeline = found.library.timelines["v.mp4"]
+    assert 0 < sum(segment.stop - segment.start for segment in found.segments) <= len(tested) / 3
+    for segment in found.segments:
+        assert set(timeline.taken[segment.start : segment.stop]) <= tested
+
+
+def test_another_rate_than_that_of_the_training_is_noted(tmp_path: Path, make_folder: Callable[..., Path]) -> None:
+    (folder := tmp_path / "slow").mkdir()
+    timed_video(folder / "v.mp4", at_rate(10, 14))
+    run = run_of(prepared(make_folder()), tmp_path / "run")
+    run.config["data"]["step"] = 1 / 30
+    of_folders([run], [folder], 7, notes := Notes())
+    assert any("v.mp4 (10 frames a second)" in note and "30 frames a second" in note for note in notes.notes)

@@ -1,9 +1,11 @@
 import resource
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from timed_videos import at_rate, timed_video
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.config import DataConfig
@@ -68,3 +70,69 @@ def test_more_videos_than_files_may_be_open(tmp_path: Path) -> None:
         assert len([clips[index] for index in range(len(clips))]) == len(clips) > 40
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def folder_of(tmp_path: Path, **times: list[float]) -> Path:
+    for number, (name, each) in enumerate(times.items()):
+        timed_video(tmp_path / f"{name}.mp4", each, seed=number)
+    return tmp_path
+
+
+def with_gap(frames: int, before: int) -> list[float]:
+    """10 frames a second, with a pause of 4 s after the first `before` frames."""
+    return [number / 10 + 4 * (number >= before) for number in range(frames)]
+
+
+def test_no_clip_spans_a_gap_and_what_is_left_out_is_said(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, a=with_gap(24, 12), b=with_gap(24, 5), c=with_gap(24, 24))
+    data = prepare(DataConfig((str(folder),), height=32, width=32), 4, 3)
+    clips = [clip for subset in SUBSETS for clip in data.clips(subset).clips]
+    assert clips
+    for name, start in clips:
+        assert not any(start < cut < start + 7 for cut in {"a.mp4": [12], "b.mp4": [5]}.get(name, []))
+    notes = {video.name: " ".join(video.notes) for video in data.library.videos}
+    assert "a gap of 4.1 s between frames 12 and 13" in notes["a.mp4"]
+    assert "5 of its 24 frames stand in pieces shorter than a clip" in notes["b.mp4"]
+    assert notes["c.mp4"] == ""
+    whole = prepare(DataConfig((str(folder),), height=32, width=32, max_gap=50), 4, 3)
+    assert all(video.pieces == ((0, 24),) for video in whole.library.videos)
+
+
+def test_different_rates_are_refused_with_the_option_that_helps(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, a=at_rate(30, 60), b=at_rate(30, 54), c=at_rate(10, 18), d=at_rate(10.2, 20))
+    config = DataConfig((str(folder),), height=32, width=32)
+    words = r"frame rates differ: 2 videos at 30 .*2 videos at 10.*--every 0\.1s"
+    with pytest.raises(InputError, match=words) as caught:
+        prepare(config, 4, 3)
+    assert "a.mp4" in str(caught.value)
+    assert len(prepare(config, 4, 3, one_rate=False).library.videos) == 4
+    even = prepare(replace(config, every="100 ms"), 4, 3)
+    assert [video.frames for video in even.library.videos] == [20, 18, 18, 20]
+    assert even.step == pytest.approx(0.1, rel=0.05)
+    assert even.to_dict()["settings"]["every"] == "0.1s"
+    frames = prepare(replace(config, every="frame"), 4, 3)
+    assert [video.frames for video in frames.library.videos] == [60, 54, 18, 20]
+    assert frames.step is None
+
+
+def test_clips_and_records_of_a_longer_step_are_of_the_source(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, a=at_rate(30, 60), b=at_rate(30, 60), c=at_rate(30, 60))
+    data = prepare(DataConfig((str(folder),), height=32, width=32, every="0.1"), 4, 3)
+    library, (segment,) = data.library, data.split.train
+    np.testing.assert_array_equal(library.clip(segment.video, 2, 6), library.frames(segment.video)[6:18:3])
+    [entry] = data.to_dict()["split"]["train"]
+    assert (entry["start"], entry["stop"], entry["frames"]) == (0, 20, 20)
+    assert (entry["source_start"], entry["source_stop"]) == (0, 58)
+    assert restore(data.to_dict(), 4, 3).split == data.split
+    entry["source_stop"] += 1
+    record = data.to_dict()
+    record["split"]["train"] = [entry]
+    with pytest.raises(InputError, match="shows other frames"):
+        restore(record, 4, 3)
+
+
+def test_a_video_that_is_too_slow_for_the_step_is_named(tmp_path: Path) -> None:
+    folder = folder_of(tmp_path, **{name: at_rate(30, 60) for name in "abc"}, slow=at_rate(2, 20))
+    [problem] = prepare(DataConfig((str(folder),), height=32, width=32, every="0.1s"), 4, 3).library.problems
+    assert problem.path.name == "slow.mp4"
+    assert "--every 0.5s" in problem.reason

@@ -1,4 +1,5 @@
 import hashlib
+import itertools
 import random
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -15,10 +16,11 @@ from convlstm_cli.video.split import Segment, Split, split
 class FakeVideo:
     name: str
     frames: int
+    cuts: tuple[int, ...] = ()
 
     @property
     def pieces(self) -> tuple[tuple[int, int], ...]:
-        return ((0, self.frames),)
+        return tuple(itertools.pairwise((0, *self.cuts, self.frames)))
 
 
 CLIP = 8
@@ -138,3 +140,27 @@ def test_a_split_survives_a_dictionary() -> None:
     content = asdict(result)
     parts = {name: tuple(Segment(**s) for s in content[name]) for name in ("train", "validation", "test")}
     assert Split(how=content["how"], group_by=content["group_by"], **parts) == result
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 4 * CLIP), min_size=1, max_size=12), min_size=1, max_size=5),
+    SHARES,
+    SHARES,
+    st.integers(0, 9),
+)
+def test_no_segment_spans_a_gap(lengths: list[list[int]], validation: float, test: float, seed: int) -> None:
+    given_videos = [
+        FakeVideo(str(number), ends[-1], tuple(ends[:-1]))
+        for number, ends in enumerate(list(itertools.accumulate(pieces)) for pieces in lengths)
+    ]
+    room = [sum(length // CLIP for length in pieces) for pieces in lengths]
+    try:
+        result = split(given_videos, CLIP, validation=validation, test=test, seed=seed)
+    except InputError:
+        assert min(room) < 1 or (len(room) == 1 and room[0] < 3) or (len(room) == 2 and max(room) < 2)
+        return
+    check(result, given_videos)
+    pieces = {(video.name, start): stop for video in given_videos for start, stop in video.pieces}
+    for segment in (segment for subset in subsets(result) for segment in subset):
+        start = max(start for name, start in pieces if name == segment.video and start <= segment.start)
+        assert segment.stop <= pieces[segment.video, start]

@@ -8,6 +8,16 @@ from convlstm_cli.video.leaks.overlaps import Overlap
 
 
 @dataclass(frozen=True)
+class Bond:
+    """Two videos that show the same moments, in steps of their timelines."""
+
+    first: str
+    second: str
+    shift: int | None
+    """Step `i` of `first` is step `i - shift` of `second`; None where they share no step, or not evenly."""
+
+
+@dataclass(frozen=True)
 class Component:
     """Videos that have to stand on one side of a split, or be divided along one timeline."""
 
@@ -18,16 +28,16 @@ class Component:
     are not all cut from one."""
 
 
-def components(names: Iterable[str], overlaps: Sequence[Overlap], groups: Mapping[str, str]) -> list[Component]:
+def components(names: Iterable[str], overlaps: Sequence[Overlap | Bond], groups: Mapping[str, str]) -> list[Component]:
     """The videos by what belongs together, each in exactly one component, in the order of their names.
 
     `groups` has the group of each video that is in one. A video that repeats itself is no other component for that.
     """
-    shifts: dict[str, dict[str, set[int]]] = defaultdict(lambda: defaultdict(set))
+    shifts: dict[str, dict[str, set[int | None]]] = defaultdict(lambda: defaultdict(set))
     for overlap in overlaps:
         if overlap.first != overlap.second:
             shifts[overlap.first][overlap.second].add(overlap.shift)
-            shifts[overlap.second][overlap.first].add(-overlap.shift)
+            shifts[overlap.second][overlap.first].add(None if overlap.shift is None else -overlap.shift)
     members: dict[str, list[str]] = defaultdict(list)
     ordered = sorted(names)
     for name in ordered:
@@ -50,15 +60,16 @@ def components(names: Iterable[str], overlaps: Sequence[Overlap], groups: Mappin
     return found
 
 
-def _recording(first: str, shifts: Mapping[str, Mapping[str, set[int]]]) -> dict[str, int] | None:
+def _recording(first: str, shifts: Mapping[str, Mapping[str, set[int | None]]]) -> dict[str, int] | None:
     """The offsets of all videos that are connected with `first` by overlaps; None where they contradict each other."""
     offsets, waiting = {first: 0}, [first]
     while waiting:
         one = waiting.pop()
         for other, between in shifts[one].items():
-            if len(between) > 1:
+            shift, *others = between
+            if others or shift is None:
                 return None
-            offset = offsets[one] + next(iter(between))
+            offset = offsets[one] + shift
             if other not in offsets:
                 offsets[other] = offset
                 waiting.append(other)

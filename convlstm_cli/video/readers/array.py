@@ -35,7 +35,7 @@ def open_array(path: Path) -> VideoReader:
     return VideoReader(path, READER.name, _read(array, path), len(array))
 
 
-READER = Reader("array", "NumPy arrays", frozenset({".npy"}), open_array)
+READER = Reader("array", "NumPy arrays", frozenset({".npy"}), open_array, is_film=False)
 
 
 def _read(array: NDArray[np.generic], path: Path) -> Generator[TimedFrame, None, None]:

@@ -122,6 +122,8 @@ class Reader:
     """Opens a path, which exists and may be read. Raises InputError."""
     single_frames: bool = False
     """Whether a file is a single frame. A search of folders then takes the folder for the video, not the file."""
+    is_film: bool = True
+    """Whether its videos are films, which play at the rate of their times; frames of others may be hours apart."""
     files: Callable[[Path], list[Path]] = _itself
     """Lists the files whose content makes up the video at a path. Raises InputError."""
 

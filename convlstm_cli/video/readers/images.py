@@ -50,7 +50,15 @@ def _files(path: Path) -> list[Path]:
     return [found.folder / name for name in sequence.names]
 
 
-READER = Reader("images", "folders of images, and single images", IMAGES, open_images, single_frames=True, files=_files)
+READER = Reader(
+    "images",
+    "folders of images, and single images",
+    IMAGES,
+    open_images,
+    single_frames=True,
+    is_film=False,
+    files=_files,
+)
 
 
 def _read_images(paths: Sequence[Path], times: Sequence[float] | None) -> Generator[TimedFrame, None, None]:

@@ -5,7 +5,7 @@ whole or not there: it is written beside its place and renamed into it.
 May import the other files of video/ and the ground."""
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from convlstm_cli.files import replacing
@@ -15,10 +15,13 @@ from convlstm_cli.video.writers.base import FrameWriter
 
 
 @contextlib.contextmanager
-def open_writer(path: Path, format_name: str, fps: float) -> Iterator[FrameWriter]:
+def open_writer(
+    path: Path, format_name: str, fps: float, *, names: Sequence[str] | None = None
+) -> Iterator[FrameWriter]:
     """Yields a writer of frames to `path` in one of OUTPUT_FORMATS; the file is complete when the block ends well.
 
-    `fps` is in frames per second; png and npy do not store it. After any exception an older file is as it was
+    `fps` is in frames per second; png and npy do not store it. `names` are those of the images that png
+    writes, without their suffix; None numbers them. After any exception an older file is as it was
     and nothing of the new one is left.
 
     Raises:
@@ -32,5 +35,6 @@ def open_writer(path: Path, format_name: str, fps: float) -> Iterator[FrameWrite
         partial = path if output_format.is_folder else stack.enter_context(replacing(path))
         cleanup = stack.enter_context(contextlib.ExitStack())
         writer = output_format.load_writer()(path, partial, fps, cleanup)
+        writer.names = names
         yield writer
         writer.finish()

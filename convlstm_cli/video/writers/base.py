@@ -2,6 +2,7 @@
 
 import contextlib
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ class FrameWriter(ABC):
         """(H, W, C) of the frames; empty before the first."""
         self.frames = 0
         """Frames written so far."""
+        self.names: Sequence[str] | None = None
+        """Names of the frames, without a suffix, for a folder of images; None numbers them."""
 
     def write(self, frame: Frame) -> None:
         """Adds a frame, (H, W, C) uint8.

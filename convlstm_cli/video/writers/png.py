@@ -11,10 +11,10 @@ from convlstm_cli.video.writers.base import FrameWriter
 
 
 class PngWriter(FrameWriter):
-    """A folder of frame_000001.png, frame_000002.png and so on; exact."""
+    """A folder of frame_000001.png, frame_000002.png and so on, or of images with the names that are given; exact."""
 
     def _begin(self) -> None:
-        if self.path.is_dir() and any(self.path.glob("frame_*.png")):
+        if self.path.is_dir() and any(self.path.glob("*.png" if self.names else "frame_*.png")):
             raise OutputError(f"{self.path}: holds frames already; remove them or choose another -o.")
         self._made = not self.path.exists()
         self.cleanup.push(self._remove_after_failure)
@@ -41,4 +41,5 @@ class PngWriter(FrameWriter):
                     self.path.rmdir()
 
     def _file(self, number: int) -> Path:
-        return self.path / f"frame_{number:06d}.png"
+        name = f"frame_{number:06d}" if self.names is None else self.names[number - 1]
+        return self.path / f"{name}.png"

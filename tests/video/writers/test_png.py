@@ -8,6 +8,7 @@ from video_helpers import MakeFrames, clips, few, read, write
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.writers import open_writer
 
 
 @few
@@ -29,3 +30,10 @@ def test_png_does_not_mix_with_older_frames(tmp_path: Path, make_frames: MakeFra
     with pytest.raises(OutputError, match="holds frames already"):
         write(folder, "png", make_frames(2))
     assert len(list(folder.iterdir())) == 3
+
+
+def test_png_files_have_the_names_that_are_given(tmp_path: Path, make_frames: MakeFrames) -> None:
+    with open_writer(tmp_path / "a", "png", 10, names=["20240101T0450", "20240101T0500"]) as writer:
+        for frame in make_frames(2):
+            writer.write(frame)
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["20240101T0450.png", "20240101T0500.png"]
