@@ -93,6 +93,14 @@ def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path]) -> 
     assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
 
 
+def test_decoding_compares_the_decoders() -> None:
+    command = [sys.executable, str(ROOT / "scripts/benchmark_decoding.py"), "--frames", "4", "--rounds", "1", "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    rows = json.loads(done.stdout)["videos"]
+    assert [row["frames"] for row in rows] == [4, 4]
+    assert all(row[name] > 0 for row in rows for name in ("opencv_s", "pyav_s", "ratio", "probe_ms"))
+
+
 def test_memory_is_reported_for_each_length() -> None:
     command = [sys.executable, str(ROOT / "scripts/benchmark_memory.py"), "--steps", "2,6", "--size", "16"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)

@@ -34,6 +34,8 @@ class VideoFacts:
 
     path: Path
     kind: str
+    decoder: str | None
+    """What decodes its pictures; None where nothing has to be decoded."""
     frames: int
     declared_frames: int | None
     """Frames that the file declares; None where it does not."""
@@ -188,6 +190,7 @@ def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 
         return VideoFacts(
             path=path,
             kind=video.kind,
+            decoder=video.decoder,
             frames=frames,
             declared_frames=video.declared_frames,
             height=video.height,

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from convlstm_cli.cli.notes import noted
 from convlstm_cli.files import printable
-from convlstm_cli.reporting.numbers import interval, number, percent, size
+from convlstm_cli.reporting.numbers import interval, number, percent, size, times
 from convlstm_cli.reporting.styles import system_headings
 from convlstm_cli.reporting.wording import decimals, evaluation_verdict, ranges, worse_leads
 from convlstm_cli.scoring import bootstrap
@@ -275,7 +275,7 @@ def video_view(video: "VideoFacts") -> View:
     declared = "" if video.declared_frames in (None, video.frames) else f" (the file declares {video.declared_frames})"
     facts = {
         "path": video.path,
-        "kind": video.kind,
+        "kind": video.kind if video.decoder is None else f"{video.kind}, decoded by {video.decoder}",
         "frames": f"{video.frames}{declared}",
         "fps": "unknown" if video.fps is None else f"{video.fps:.4g}",
         "step": "unknown" if video.timeline.step is None else in_words(video.timeline.step),
@@ -369,9 +369,7 @@ def _verdicts(systems: Mapping[str, PooledScores]) -> list[str]:
         reference = systems[name].mean_mse
         if reference:
             worse = ": WORSE than that" if mse > reference else ""
-            lines.append(
-                f"MSE {mse:.5f}, {mse / reference:.2f} times that of {baseline.phrase} ({reference:.5f}){worse}"
-            )
+            lines.append(f"MSE {mse:.5f}, {times(mse / reference)} that of {baseline.phrase} ({reference:.5f}){worse}")
         else:
             lines.append(f"MSE {mse:.5f}; {baseline.phrase} is exact here.")
     return lines

@@ -4,6 +4,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+MOST_TIMES = 1000
+"""Largest ratio that is given as a figure."""
+
 
 def number(value: float | None, digits: int = 5, missing: str = "-") -> str:
     """A decimal number with a true minus sign; `missing` for None, NaN and infinity."""
@@ -30,6 +33,11 @@ def chance(value: float | None) -> str:
     if value is None:
         return "-"
     return "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+def times(ratio: float) -> str:
+    """How many times something is something else; beyond `MOST_TIMES` the figure is that of rounding errors."""
+    return f"over {MOST_TIMES:,} times" if ratio > MOST_TIMES else f"{ratio:.2f} times"
 
 
 def duration(value: float | None) -> str:

@@ -21,6 +21,7 @@ from matplotlib.ticker import MaxNLocator
 from convlstm_cli.files import creating_folder
 from convlstm_cli.reporting.charts import MARKED
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
+from convlstm_cli.reporting.numbers import times
 from convlstm_cli.reporting.page import LEAD_TIME, title
 from convlstm_cli.reporting.pictures import Image, strip, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
@@ -118,8 +119,6 @@ def _picture(clips: Sequence[ShownClip]) -> Image:
 def _title(clip: ShownClip) -> str:
     copying = BASELINES["persistence"].phrase
     ratio = (
-        f"{clip.mse / clip.persistence_mse:.2f} times that of {copying}"
-        if clip.persistence_mse
-        else f"{copying} is exact"
+        f"{times(clip.mse / clip.persistence_mse)} that of {copying}" if clip.persistence_mse else f"{copying} is exact"
     )
     return f"{title(clip)}: MSE {clip.mse:.5f}, {ratio}"

@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from convlstm_cli.reporting.numbers import times
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import Metric
 from convlstm_cli.scoring.result import EvaluationReport
@@ -73,14 +74,14 @@ def _comparison(report: EvaluationReport, name: str) -> tuple[bool, str]:
     model, baseline, phrase = report.evaluation.model, report.evaluation.baselines[name], BASELINES[name].phrase
     mse, reference = model.mean_mse, baseline.mean_mse
     worse, leads = worse_leads(model.mse, baseline.mse), len(model.mse)
-    times = f"{mse / reference:.2f} times its MSE" if reference else "it is exact here"
+    ratio = f"{times(mse / reference)} its MSE" if reference else "it is exact here"
     if mse > reference:
         where = "at every lead time" if len(worse) == leads else f"at lead times {ranges(worse)} of {leads}"
-        return True, f"The forecast is WORSE than {phrase}: {times}, {where}."
+        return True, f"The forecast is WORSE than {phrase}: {ratio}, {where}."
     if mse == reference:
         return False, f"The forecast is as good as {phrase}, no better."
     but = f", but worse at lead times {ranges(worse)} of {leads}" if worse else ", at every lead time"
-    return False, f"The forecast is better than {phrase}: {times}{but}."
+    return False, f"The forecast is better than {phrase}: {ratio}{but}."
 
 
 def _guarded(report: EvaluationReport) -> list[str]:
@@ -96,8 +97,8 @@ def _guarded(report: EvaluationReport) -> list[str]:
     worse = worse_leads(guarded.mse, baselines[best].mse)
     but = f", and is worse at lead times {ranges(worse)}" if worse else ""
     return [
-        f"The guarded forecast, which predict writes, has {guarded.mean_mse / model:.2f} times the MSE of the forecast "
-        f"alone and {guarded.mean_mse / reference:.2f} times that of {phrase}, the best of the simple ones{but}."
+        f"The guarded forecast, which predict writes, has {times(guarded.mean_mse / model)} the MSE of the forecast "
+        f"alone and {times(guarded.mean_mse / reference)} that of {phrase}, the best of the simple ones{but}."
     ]
 
 

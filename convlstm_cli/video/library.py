@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from convlstm_cli.errors import InputError
@@ -12,6 +13,7 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, find_videos
 from convlstm_cli.video.split import Segment, Split, split
 from convlstm_cli.video.timeline import Piece, Timeline, timeline_of
@@ -29,6 +31,9 @@ __all__ = [
 
 MOST_LISTED = 20
 """Problems that the message lists where no video can be used."""
+
+MOST_LOOKED_AT = 10_000
+"""Files whose kinds are counted where a folder holds no video."""
 
 OnVideo = Callable[[str, int, int], None]
 """Called before a video is decoded, with its name, its position (the first is 1) and the number of videos."""
@@ -209,6 +214,10 @@ def _video(name: str, path: Path, entry: Entry, timeline: Timeline, min_frames: 
 def _nothing_usable(paths: Sequence[str | Path], problems: list[Problem]) -> str:
     where = ", ".join(map(str, paths))
     if not problems:
+        # Only where nothing is found, and no more than so many files, since every folder below is read once more.
+        below = (file for path in map(Path, paths) if path.is_dir() for file in path.rglob("*"))
+        if held := unread_kinds(islice(below, MOST_LOOKED_AT)):
+            return f"{where}: holds {held}."
         return f"{where}: holds no videos; give a folder of video files, image folders or .npy arrays."
     reasons = "".join(f"\n  {problem.path}: {problem.reason}" for problem in problems[:MOST_LISTED])
     more = f"\n  and {len(problems) - MOST_LISTED} more" if len(problems) > MOST_LISTED else ""

@@ -11,23 +11,10 @@ from convlstm_cli.errors import DependencyError
 MAX_PIXELS = 2**27
 """Most pixels of a frame. A header can claim any number, and a decoder allocates what it claims."""
 
-CONTAINERS = (
-    "mov,matroska,webm,avi,asf,flv,live_flv,ogg,mpeg,mpegts,mpegvideo,m4v,mxf,gif,apng,rm,dv,wtv,nut,nsv,3g2,"
-    "h261,h263,h264,hevc,vvc,vc1,dirac,cavsvideo,av1,obu,ivf,mjpeg,mjpeg_2000,smjpeg,yuv4mpegpipe,"
-    "png_pipe,jpeg_pipe,jpegls_pipe,j2k_pipe,bmp_pipe,tiff_pipe,webp_pipe,gif_pipe,pbm_pipe,pgm_pipe,ppm_pipe,pam_pipe"
-)
-"""FFmpeg's names of the formats that hold their own frames. It would also open playlists (HLS, DASH, ffconcat, SDP)
-under any name, which make it read other files and talk to servers."""
-
-ONLY_THE_FILE = f"protocol_whitelist;file|format_whitelist;{CONTAINERS}"
-
 # Read by OpenCV when it loads or opens a video. A user who looks for the reason of a decoding error can still set them.
 os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # AV_LOG_QUIET
 os.environ.setdefault("OPENCV_IO_MAX_IMAGE_PIXELS", str(MAX_PIXELS))
-if not (_options := os.environ.get("OPENCV_FFMPEG_CAPTURE_OPTIONS", "")).startswith(ONLY_THE_FILE):
-    # Of two values of an option FFmpeg takes the later, so those of the user count.
-    os.environ["OPENCV_FFMPEG_CAPTURE_OPTIONS"] = f"{ONLY_THE_FILE}|{_options}".rstrip("|")
 
 try:
     import cv2

@@ -1,4 +1,4 @@
-from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, size
+from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, size, times
 
 
 def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
@@ -14,3 +14,11 @@ def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
     assert (chance(0.0004), chance(0.04), chance(None)) == ("< 0.001", "0.040", "-")
     assert (size(123_456_789), size(4.2e9), size(None)) == ("123.5 MB", "4.2 GB", "-")
     assert (duration(0.21), duration(61.2), duration(600), duration(None)) == ("210 ms", "61.2 s", "10.0 min", "-")
+
+
+def test_a_ratio_of_rounding_errors_is_not_a_figure() -> None:
+    assert [times(ratio) for ratio in (0.5, 1000.0, 172526971772.73)] == [
+        "0.50 times",
+        "1000.00 times",
+        "over 1,000 times",
+    ]

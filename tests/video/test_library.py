@@ -61,7 +61,7 @@ def test_problems_do_not_stop_the_rest(tmp_path: Path, make_video: MakeVideo) ->
     reasons = {problem.path.name: problem.reason for problem in library.problems}
     assert reasons["same"] == "shows the same frames as good.mkv."
     assert "3 of the 5 frames" in reasons["short.webm"]
-    assert reasons["text.mp4"].startswith("is damaged or not a video")
+    assert reasons["text.mp4"].startswith("is text")
     assert "is a link" in reasons["link.mp4"]
     assert len(reasons) == 4
 

@@ -8,16 +8,17 @@ from pathlib import Path
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.registry import Registry
-from convlstm_cli.video.readers import array, images, opencv_file, pages
+from convlstm_cli.video.readers import array, images, pages, video_file
 from convlstm_cli.video.readers.base import Reader, VideoReader, reading
 from convlstm_cli.video.readers.folders import is_pattern
+from convlstm_cli.video.readers.kinds import unread_kind, unread_kinds
 from convlstm_cli.video.readers.page_list import has_pages
 
-READERS = Registry("reader", (images.READER, pages.READER, array.READER, opencv_file.READER))
+READERS = Registry("reader", (images.READER, pages.READER, array.READER, video_file.READER))
 
 
 def open_video(path: str | Path) -> VideoReader:
-    """Opens a video file of any container that OpenCV decodes, images, or an .npy array.
+    """Opens a video file of any container that FFmpeg decodes, images, or an .npy array.
 
     Images are those of a folder, or of a pattern in a folder (`frames/left_*.png`), in the order of the numbers or
     dates in their names; or the pages of one file. Hidden and other files are ignored. Transparent pixels of images
@@ -30,11 +31,18 @@ def open_video(path: str | Path) -> VideoReader:
     with reading(path):
         if not path.is_dir() and not is_pattern(path):
             _check_file(path)
-        return reader_of(path).open(path)
+        try:
+            return reader_of(path).open(path)
+        except InputError as error:
+            if (kind := unread_kind(path)) is not None:
+                raise InputError(f"{path}: is {kind.name}; {kind.remedy}.") from error
+            if path.is_dir() and (held := unread_kinds(path.iterdir())):
+                raise InputError(f"{path}: holds {held}.") from error
+            raise
 
 
 def reader_of(path: Path) -> Reader:
-    """The reader of a path: folders and patterns are images, a file goes by its suffix, and OpenCV tries the rest.
+    """The reader of a path: folders and patterns are images, a file goes by its suffix, the rest may be videos.
 
     An image file of several pages is opened to see that it is one.
     """
@@ -43,7 +51,7 @@ def reader_of(path: Path) -> Reader:
     if has_pages(path):
         return pages.READER
     suffix = path.suffix.lower()
-    return next((reader for reader in READERS.values() if suffix in reader.suffixes), opencv_file.READER)
+    return next((reader for reader in READERS.values() if suffix in reader.suffixes), video_file.READER)
 
 
 def video_suffixes() -> frozenset[str]:

@@ -52,6 +52,8 @@ class VideoReader:
     """Width in pixels of the first frame as decoded."""
     grey_tolerance: int
     """How far the channels of a grey pixel may lie apart, in steps of 255."""
+    decoder: str | None
+    """What decodes its pictures at first, such as `OpenCV`; None where nothing has to be decoded."""
     start: datetime | None
     """Date and time of the first frame; None where the source has none."""
     time: float | None
@@ -70,16 +72,17 @@ class VideoReader:
         *,
         start: datetime | None = None,
         notes: list[str] | None = None,
+        decoder: str | None = None,
     ) -> None:
         """`frames` may append to `notes` while it decodes."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
-        self.grey_tolerance = grey_tolerance
+        self.grey_tolerance, self.decoder = grey_tolerance, decoder
         self.start, self.notes = start, [] if notes is None else notes
         self.time = None
         self._frames = frames
         self._first: TimedFrame | None = next(frames, None)
         if self._first is None:
-            raise InputError(f"{path}: opens but no frame can be decoded (AV1 and animated WebP do that); {CONVERT}.")
+            raise InputError(f"{path}: opens but no frame can be decoded; {CONVERT}.")
         self.height, self.width = self._first.pixels.shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
@@ -152,6 +155,21 @@ def check_pixels(path: Path, height: int, width: int) -> None:
             f"{path}: has frames of {height}x{width} pixels, and more than {MAX_PIXELS} are not decoded; make them "
             "smaller."
         )
+
+
+def check_size(path: Path, first: tuple[int, ...] | None, now: tuple[int, ...], number: int) -> tuple[int, ...]:
+    """The height and width of a video's frames, which is that of its first. Raises InputError where it changes."""
+    if first is not None and now != first:
+        raise InputError(
+            f"{path}: changes from {first[0]}x{first[1]} to {now[0]}x{now[1]} pixels at frame {number}; all frames of "
+            f"a video must have one size, so {CONVERT}."
+        )
+    return now
+
+
+def turned_note(degrees: int) -> str:
+    """The note about a video that is turned as its file asks."""
+    return f"it is turned by {degrees % 360} degrees, as the file asks"
 
 
 def opencv_name(path: Path) -> str:

@@ -8,14 +8,14 @@ import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.readers import array, opencv_file
+from convlstm_cli.video.readers import array, video_file
 from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, reading
 from convlstm_cli.video.readers.decoding import decode_image, to_frame
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 
 MAX_BYTES = 2**30
 """Largest image file, since a file is read whole before it is decoded."""
-VIDEOS = array.READER.suffixes | opencv_file.READER.suffixes
+VIDEOS = array.READER.suffixes | video_file.READER.suffixes
 """Suffixes of the files beside images that are videos, and whose names say which images are pictures of them."""
 
 

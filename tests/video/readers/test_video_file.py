@@ -94,15 +94,17 @@ def test_a_size_that_changes_is_refused(tmp_path: Path, make_video: MakeVideo, m
 
     class Changing:
         sizes = iter([(48, 64), (48, 64), (32, 64)])
+        frames = -1
 
         def __init__(self, *_: object) -> None: ...
         def isOpened(self) -> bool:
             return True
 
-        def get(self, _: int) -> float:
-            return 10.0
+        def get(self, what: int) -> float:
+            return self.frames * 100.0 if what == cv2.CAP_PROP_POS_MSEC else 0.0
 
         def read(self) -> tuple[bool, np.ndarray]:
+            self.frames += 1
             return True, np.zeros((*next(self.sizes), 3), np.uint8)
 
         def release(self) -> None: ...

@@ -1,0 +1,70 @@
+"""Decoded pictures of any pixel format as RGB frames: 8 bits, upright, square pixels, on black."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.reformatter import VideoReformatter
+from numpy.typing import NDArray
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.video.colour import Frame, to_uint8
+from convlstm_cli.video.readers.base import CONVERT, check_pixels, turned_note
+from convlstm_cli.video.readers.container import ContainerFacts
+
+
+class Picture:
+    """Turns decoded pictures of one video into frames."""
+
+    def __init__(self, path: Path, facts: ContainerFacts) -> None:
+        self._path, self._facts = path, facts
+        self._reformatter = VideoReformatter()
+        self._uses_alpha: bool | None = None
+        self.notes: list[str] = []
+        """What was done to the shape of the pictures; complete after the first."""
+
+    def upright(self, frame: VideoFrame) -> Frame:
+        """A picture as (H, W, 3) RGB. Raises InputError for one that is too large."""
+        height, width = self._sides(frame)
+        deep = max(component.bits for component in frame.format.components) > 8
+        alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
+        target = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
+        # Bicubic, as OpenCV has it: chroma of odd sides is interpolated.
+        try:
+            shown = self._reformatter.reformat(frame, width, height, target, interpolation="BICUBIC").to_ndarray()
+        except (av.error.FFmpegError, ValueError) as error:
+            raise InputError(f"{self._path}: has pixels of the format {frame.format.name}; {CONVERT}.") from error
+        pixels = self._on_black(to_uint8(shown, str(self._path))) if alpha else to_uint8(shown, str(self._path))
+        return self._turned(pixels, frame.rotation)
+
+    def _sides(self, frame: VideoFrame) -> tuple[int, int]:
+        """Height and width at which pixels are square: the side on which they are longer grows."""
+        aspect = self._facts.pixel_aspect
+        height = frame.height if aspect >= 1 else round(frame.height / aspect)
+        width = frame.width if aspect <= 1 else round(frame.width * aspect)
+        check_pixels(self._path, height, width)
+        if (height, width) != (frame.height, frame.width) and not self.notes:
+            self.notes.append(
+                f"its pixels are not square ({aspect.numerator}:{aspect.denominator}), so it is stretched from "
+                f"{frame.width}x{frame.height} to {width}x{height}"
+            )
+        return height, width
+
+    def _on_black(self, pixels: NDArray[np.uint8]) -> Frame:
+        """RGBA pixels over black. Where the first picture is all transparent, the channel is taken for unused."""
+        colours, alpha = pixels[:, :, :3], pixels[:, :, 3:]
+        if self._uses_alpha is None:
+            self._uses_alpha = bool(alpha.any())
+        if not self._uses_alpha or alpha.min() == 255:
+            return np.ascontiguousarray(colours)
+        return ((colours.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+
+    def _turned(self, pixels: Frame, degrees: int) -> Frame:
+        """The pixels turned clockwise by minus `degrees`, which is FFmpeg's rotation, if that is by quarters."""
+        if degrees % 360 == 0 or degrees % 90:
+            return pixels
+        note = turned_note(-degrees)
+        if note not in self.notes:
+            self.notes.append(note)
+        return np.ascontiguousarray(np.rot90(pixels, degrees // 90))
