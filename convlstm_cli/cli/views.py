@@ -20,7 +20,7 @@ from convlstm_cli.scoring.evaluation import recorded_systems
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
-from convlstm_cli.video.timeline import in_words
+from convlstm_cli.video.rates import rate_in_words
 
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
@@ -254,13 +254,12 @@ def plan_view(plan: "TrainingPlan") -> View:
 
 def data_view(data: "DataFacts") -> View:
     """Videos, clips and problems of a folder."""
-    table = _table("video", "frames", "size", "fps", "step", "colour", left=1)
+    table = _table("video", "frames", "size", "rate", "colour", left=1)
     for video in data.videos:
         frame = f"{video.source_width}x{video.source_height}"
         pieces = "" if len(video.pieces) == 1 else f" in {len(video.pieces)} pieces"
-        fps = "" if video.fps is None else f"{video.fps:.4g}"
-        step = "" if video.step is None else in_words(video.step)
-        table.add_row(escape(video.name), f"{video.frames}{pieces}", frame, fps, step, "grey" if video.grey else "rgb")
+        rate = "" if video.fps is None else rate_in_words(1 / video.fps)
+        table.add_row(escape(video.name), f"{video.frames}{pieces}", frame, rate, "grey" if video.grey else "rgb")
     clips = ", ".join(f"{count} {subset}" for subset, count in data.clips.items())
     lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
     lines += data.kept_together
@@ -277,8 +276,7 @@ def video_view(video: "VideoFacts") -> View:
         "path": video.path,
         "kind": video.kind if video.decoder is None else f"{video.kind}, decoded by {video.decoder}",
         "frames": f"{video.frames}{declared}",
-        "fps": "unknown" if video.fps is None else f"{video.fps:.4g}",
-        "step": "unknown" if video.timeline.step is None else in_words(video.timeline.step),
+        "rate": "unknown" if video.fps is None else rate_in_words(1 / video.fps),
     }
     if video.start is not None:
         facts["start"] = video.start

@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from typing import Protocol
 
+from natsort import natsorted
+
 from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.config import Pace
@@ -64,6 +66,7 @@ def rate_in_words(step: float) -> str:
 
 
 def _group(members: list[tuple[float, str]]) -> str:
-    names = ", ".join(name for _, name in members[:MOST_NAMED])
+    names = ", ".join(natsorted(name for _, name in members)[:MOST_NAMED])
     more = f" and {len(members) - MOST_NAMED} more" if len(members) > MOST_NAMED else ""
-    return f"{len(members)} video{'s' * (len(members) > 1)} at {rate_in_words(members[0][0])} ({names}{more})"
+    rate = rate_in_words(members[len(members) // 2][0])
+    return f"{len(members)} video{'s' * (len(members) > 1)} at {rate} ({names}{more})"

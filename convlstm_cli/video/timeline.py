@@ -125,7 +125,7 @@ def same_rate(step: float, other: float) -> bool:
 
 def in_words(seconds: float) -> str:
     """A stretch of time for people, such as 33.3 ms, 60 s and 40 min."""
-    units = ((0.1, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h"))
+    units = ((0.9995, 1e-3, "ms"), (120.0, 1.0, "s"), (7200.0, 60.0, "min"), (172800.0, 3600.0, "h"))
     length, unit = next(((length, unit) for below, length, unit in units if seconds < below), (86400.0, "days"))
     return f"{float(f'{seconds / length:.3g}'):g} {unit}"
 

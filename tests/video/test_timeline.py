@@ -114,7 +114,7 @@ def test_a_rate_that_varies_is_brought_to_one_or_cut(every: float | str, frames:
     assert (len(found.taken), len(found.pieces)) == (frames, pieces)
     if every == "auto":
         assert found.notes == (
-            "its frame rate varies (33.3 ms to 0.1 s between frames); --every 0.1s brings it to one rate",
+            "its frame rate varies (33.3 ms to 100 ms between frames); --every 0.1s brings it to one rate",
         )
 
 
@@ -138,14 +138,15 @@ def test_steps_and_frames_of_the_source_are_told_apart() -> None:
     assert found.taken[:3] == (0, 3, 6)
     assert found.source(2, 5) == (6, 13)
     assert found.steps(*found.source(2, 5)) == (2, 5)
-    assert found.notes == ("30 of its 90 frames are taken, one every 0.1 s",)
+    assert found.notes == ("30 of its 90 frames are taken, one every 100 ms",)
 
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
     [
         (1 / 480, "2.08 ms"),
-        (0.1, "0.1 s"),
+        (0.1, "100 ms"),
+        (0.9999, "1 s"),
         (60, "60 s"),
         (600, "10 min"),
         (2400, "40 min"),
