@@ -1,7 +1,9 @@
+import itertools
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from helpers import data_record, moving_square
@@ -9,6 +11,7 @@ from helpers import data_record, moving_square
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.readers import open_video
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import (
     CHANNELS,
@@ -22,6 +25,8 @@ from convlstm_cli.weights.pretrained import (
     open_run,
     weights_of,
 )
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
 
 
 @pytest.mark.parametrize(("name", "channels"), CHANNELS.items())
@@ -86,3 +91,32 @@ def test_a_run_folder_of_that_name_comes_first(tmp_path: Path, monkeypatch: pyte
     Path("made").rename(NAME)
     assert not is_pretrained(Path(NAME))
     assert not isinstance(open_run(Path(NAME)), Pretrained)
+
+
+def grid_share(frames: npt.NDArray[np.floating[Any]], patch: int) -> float:
+    """How far the gradients of frames (T, H, W) rise and fall with the patch grid, as a share of their mean."""
+    shares = []
+    for axis in (1, 2):
+        energy = (np.diff(frames, axis=axis) ** 2).mean(axis=(0, 3 - axis))
+        energy = energy[: len(energy) // patch * patch]
+        spectrum = np.abs(np.fft.rfft(energy)) / energy.sum()
+        grid = len(energy) // patch
+        shares += [spectrum[grid], spectrum[2 * grid]]
+    return float(max(shares))
+
+
+def test_forecasts_show_no_patch_grid() -> None:
+    """Where patches are forecast apart, frames step at the borders of 4x4 blocks."""
+    model, patch = Pretrained(1).load_model(torch.device("cpu")), model_of("grey").patch_size
+    truths, forecasts = [], []
+    for path in sorted(SAMPLES.glob("*/*"))[::5]:
+        with open_video(path) as video:
+            clip = np.stack([frame[:, :, :1] for frame in itertools.islice(video, 20)]).astype(np.float32) / 255
+        with torch.inference_mode():
+            forecast = model(torch.from_numpy(clip[:10]).permute(0, 3, 1, 2)[None], 10)
+        truths.append(clip[10:, :, :, 0])
+        forecasts.append(forecast[0, :, 0].numpy())
+    truth, forecast = np.concatenate(truths), np.concatenate(forecasts)
+    blocks = forecast[:, ::patch, ::patch].repeat(patch, axis=1).repeat(patch, axis=2)
+    assert grid_share(blocks, patch) > 0.9
+    assert grid_share(forecast, patch) < grid_share(truth, patch)
