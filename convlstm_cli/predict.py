@@ -4,7 +4,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
@@ -39,7 +39,6 @@ from convlstm_cli.forecasting.times import Schedule, ValidTimes
 from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import to_frame
-from convlstm_cli.reporting.spread_maps import COLOUR_MAP, SpreadMaps
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
@@ -50,6 +49,9 @@ from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers import READERS, open_video
 from convlstm_cli.video.readers.base import VideoReader, cut_off
 from convlstm_cli.video.timeline import same_rate
+
+if TYPE_CHECKING:
+    from convlstm_cli.reporting.spread_maps import SpreadMaps
 
 
 @dataclass(frozen=True)
@@ -260,7 +262,7 @@ def _write_frames(
     of an ensemble.
     """
     known, strip = KnownFuture(frames[:, -1:], len(members)), TruthStrip(frames)
-    maps = SpreadMaps(folder, horizon) if len(members) > 1 else None
+    maps = _spread_maps(folder, horizon) if len(members) > 1 else None
     with writing_forecast(
         folder, look, config.formats, schedule.fps, scored=clip.followed, names=schedule.names
     ) as write:
@@ -283,10 +285,18 @@ def _write_frames(
     return known.scores() if clip.followed else None, _write_spread(maps, look, config) if maps else None
 
 
-def _write_spread(maps: SpreadMaps, look: Look, config: PredictConfig) -> SpreadRecord:
+def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":
+    """What collects the spread of an ensemble."""
+    # matplotlib takes as long to import as most forecasts take, and one network needs none.
+    from convlstm_cli.reporting.spread_maps import SpreadMaps
+
+    return SpreadMaps(folder, horizon)
+
+
+def _write_spread(maps: "SpreadMaps", look: Look, config: PredictConfig) -> SpreadRecord:
     """Writes the pictures of an ensemble's spread, and its numbers where arrays are asked for."""
     scale = maps.write(look.spread, keep="npy" in config.formats)
-    return SpreadRecord(scale, COLOUR_MAP, tuple(maps.by_lead_time))
+    return SpreadRecord(scale, maps.colour_map, tuple(maps.by_lead_time))
 
 
 def _record(

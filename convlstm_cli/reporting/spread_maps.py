@@ -43,6 +43,9 @@ class SpreadMaps:
     their spreads differ by a factor of a hundred.
     """
 
+    colour_map = COLOUR_MAP
+    """Name of the colour map of the pictures."""
+
     def __init__(self, folder: Path, frames: int) -> None:
         """Prepares for a forecast of `frames` frames in `folder`; the first `add` writes the first file."""
         self._path = folder / NUMBERS

@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torchmetrics.functional.image import structural_similarity_index_measure
 
 from convlstm_cli.registry import Registry
 
@@ -171,6 +170,9 @@ def _absolute_error(forecast: Tensor, truth: Tensor) -> Tensor:
 
 
 def _structural_similarity(forecast: Tensor, truth: Tensor) -> Tensor:
+    # It imports matplotlib, which takes longer than most forecasts, and a forecast without truth needs neither.
+    from torchmetrics.functional.image import structural_similarity_index_measure
+
     found = structural_similarity_index_measure(
         forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
     )

@@ -1,12 +1,25 @@
 """The memory that forecasting frames of one size takes."""
 
 import functools
+import math
 
 import torch
 
 from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+
+GENEROUS = 20
+"""Memory of a forecast over its frames and hidden states, at most: 1 to 9 was counted."""
+
+
+def certain_memory(config: ForecasterConfig, height: int, width: int, input_frames: int, chunk: int) -> int:
+    """Bytes that a forecast of frames of this size certainly does not exceed, states and a chunk together.
+
+    Takes no time, where `inference_memory` takes a second or two.
+    """
+    of_step = height * width * (config.channels + sum(config.hidden) / config.patch_size**2)
+    return math.ceil(GENEROUS * 4 * (input_frames + 2 * chunk) * of_step)
 
 
 @functools.lru_cache(maxsize=256)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.tiling import blend
-from convlstm_cli.forecasting.tiling.memory import inference_memory
+from convlstm_cli.forecasting.tiling.memory import certain_memory, inference_memory
 from convlstm_cli.nn.config import ForecasterConfig
 
 LEAST_OVERLAP = 32
@@ -96,6 +96,8 @@ class Budget:
     def _fits(self, tiling: Tiling, tiles: int) -> bool:
         if self.bytes is None:
             return True
+        if tiles * certain_memory(self.config, *tiling.size, self.input_frames, self.chunk) <= self.bytes:
+            return True  # without counting, which would take longer than most forecasts
         held, working = self._memory(tiling)
         return held * tiles + working <= self.bytes
 

@@ -1,6 +1,6 @@
 import pytest
 
-from convlstm_cli.forecasting.tiling.memory import inference_memory
+from convlstm_cli.forecasting.tiling.memory import certain_memory, inference_memory
 from convlstm_cli.nn import ForecasterConfig
 
 # One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
@@ -15,3 +15,19 @@ def test_what_is_expected_grows_with_the_pixels_and_with_the_states() -> None:
     states = 2 * 3 * 64 * 64 * 4
     planes = 2 + 2 + 2 + 8  # the last frame twice, its motion, how far it is moved, and the last piece
     assert held == pytest.approx(states + planes * 128 * 128 * 4, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        ForecasterConfig(64, 64, 1),
+        ForecasterConfig(64, 64, 3, hidden=(1,), patch_size=8, input_frames=2),
+        ForecasterConfig(32, 32, 1, hidden=(64, 64), patch_size=1, kernel_size=5),
+        ForecasterConfig(64, 64, 1, head="sigmoid", forecaster="unconditioned", peephole="full"),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_what_is_certain_is_never_less_than_what_is_counted(config: ForecasterConfig, chunk: int) -> None:
+    size = config.height, config.width
+    counted = sum(inference_memory(config, *size, config.input_frames, chunk))
+    assert counted <= certain_memory(config, *size, config.input_frames, chunk) < 100 * counted
