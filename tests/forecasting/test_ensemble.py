@@ -198,7 +198,7 @@ def test_a_stop_leaves_nothing_of_an_ensemble(video: Path, tmp_path: Path, monke
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("convlstm_cli.predict.SpreadMaps.write", stopped)
+    monkeypatch.setattr("convlstm_cli.reporting.spread_maps.SpreadMaps.write", stopped)
     runs = [make_run(tmp_path / name, seed) for seed, name in enumerate(("a", "b"))]
     with pytest.raises(KeyboardInterrupt):
         one(runs, video, tmp_path / "out", PredictConfig())
