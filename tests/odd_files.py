@@ -322,9 +322,6 @@ def _arrays(folder: Path) -> Iterator[Odd]:
     unit = frames / np.float32(255)
     lone = {"nan": np.nan, "inf": np.inf, "minus": -0.1, "large": 255.0}
     wrong: dict[str, npt.NDArray[np.generic]] = {
-        "flat": frames[0, :, :, 0],
-        "deep": frames[None],
-        "two-channels": frames[..., :2],
         "no-frames": frames[:0],
         "no-columns": frames[:, :, :0],
         "complex": unit.astype(np.complex64),
@@ -346,10 +343,15 @@ def _arrays(folder: Path) -> Iterator[Odd]:
         "bool": frames > 99,
         "grey": frames[..., 0],
         "alpha": np.concatenate((frames, frames[..., :1]), axis=-1),
+        "deep": frames[None],
+        "channels-second": frames.transpose(0, 3, 1, 2),
+        "two-channels": frames[..., :2],
     }
     for name, array in right.items():
         np.save(folder / f"{name}.npy", array)
         yield Odd(folder / f"{name}.npy", "an unusual array", "usable")
+    np.save(folder / "flat.npy", frames[0, :, :, 0])
+    yield Odd(folder / "flat.npy", "an array of one frame", "usable", frames=1)
     for height, width in ((1, 1), (2, 3), (1, 64)):
         path = folder / f"{height}x{width}.npy"
         np.save(path, np.stack(_frames(height=height, width=width)))

@@ -57,7 +57,7 @@ def inspect(
     elif Run.is_run(path):
         found = inspection.inspect_run(Run.open(path))
         view = views.run_view(found)
-    elif path.is_dir() and [video.path for video in find_videos([path]).videos] != [path]:
+    elif [video.path for video in find_videos([path]).videos] != [path]:
         on_video = console.ConsoleProgress(quiet, verbose).indexing
         data = prepare(config, input_frames, frames, on_video, one_rate=False)
         found = inspection.inspect_data(data)

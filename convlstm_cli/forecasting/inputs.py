@@ -1,5 +1,6 @@
 """The inputs of a prediction: the videos behind paths, and the name of each one's folder."""
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,11 +9,14 @@ from convlstm_cli.errors import ConvLSTMError, InputError
 from convlstm_cli.files import unique
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.readers.folders import is_pattern
+from convlstm_cli.video.readers.parts import split_part
 from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.sequences.names import split_suffix
 
 LONGEST_NAME = 150
 """Bytes of the name of a forecast's folder. A system allows 255, of which numbers and suffixes take some."""
+_DISLIKED = re.compile(r'[<>:"/\\|?*=.]+')
+"""Characters that some file systems refuse in names, and those that end a stem."""
 
 Unusable = tuple[Path, ConvLSTMError]
 """An input that cannot be used, and why."""
@@ -72,8 +76,12 @@ def _stem(source: Path) -> str:
 def _name(source: Path) -> str:
     """The last part of a path; for "." and "..", which have none, that of the folder that they mean.
 
-    Without the `*` and `?` of a pattern, and the folder's where nothing else is left.
+    Without the `*` and `?` of a pattern, and the folder's where nothing else is left. Parts of a file follow its stem.
     """
+    file, parts = split_part(source)
+    if parts:
+        stem, suffix = split_suffix(file.name)
+        return f"{stem}-{_DISLIKED.sub('-', '-'.join(parts)).strip('-')}{suffix}"
     if source.name in ("", ".."):
         return source.resolve().name
     if not is_pattern(source):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 
-from convlstm_cli.errors import InputError
+from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.files import cache_folder, sweep
 from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
 from convlstm_cli.video.colour import Frame
@@ -160,7 +160,7 @@ def index(
         try:
             location, entry = decode_once(path, geometry, cache_dir)
             timeline = timeline_of(entry.frames, entry.times, pace=pace)
-        except InputError as error:
+        except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
         if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:

@@ -10,11 +10,13 @@ from typing import NamedTuple
 
 from natsort import natsorted
 
+from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.files import printable, unique
-from convlstm_cli.video.readers import source_files, video_suffixes
+from convlstm_cli.video.readers import contents_of, source_files, store_reader, video_suffixes
 from convlstm_cli.video.readers.base import reading
 from convlstm_cli.video.readers.folders import ImageFolder, is_folder, is_pattern
 from convlstm_cli.video.readers.images import images_of
+from convlstm_cli.video.readers.parts import MARK, split_part
 from convlstm_cli.video.sequences.companions import is_beside
 from convlstm_cli.video.sequences.names import split_suffix
 from convlstm_cli.video.sequences.result import ImageSequence, LeftOut
@@ -90,7 +92,8 @@ def find_videos(paths: Sequence[str | Path]) -> Search:
 
     A path may be a folder, searched with all folders below it, a video of any kind, or a pattern that names images of a
     folder. The images directly in a folder are one video or several, as their names say (`sequences/grouping.py`); a
-    single one is none. Images of several pages are a video each. Hidden and unknown files are ignored. A folder of
+    single one is none. Images of several pages are a video each. A file of several videos gives each as a part,
+    `FILE::7`. Hidden and unknown files are ignored. A folder of
     masks or thumbnails beside the folder of their frames is left out. Names are relative to their path, and begin with
     its own name where there are several paths.
 
@@ -100,17 +103,24 @@ def find_videos(paths: Sequence[str | Path]) -> Search:
     seen: set[Path] = set()
     notes: list[Note] = []
     for root in map(Path, paths):
-        own = root.resolve().name if root.is_dir() else root.name
-        videos = list(_walk(root, seen, notes, given=True)) if root.is_dir() else [_existing(root)]
+        own = _own_name(root)
+        videos = list(_walk(root, seen, notes, given=True) if root.is_dir() else _existing(root, notes))
         for path in _without_companions(root, videos, notes):
-            relative = path.relative_to(root)
-            name = own if path == root else relative.as_posix() if len(paths) == 1 else f"{own}/{relative.as_posix()}"
+            inside = str(path).removeprefix(str(root))
+            if path == root or inside.startswith(MARK):
+                name = f"{own}{'' if path == root else inside}"
+            else:
+                relative = path.relative_to(root).as_posix()
+                name = relative if len(paths) == 1 else f"{own}/{relative}"
             found[unique(printable(name), found.__contains__)] = path
     return Search(tuple(FoundVideo(name, path) for name, path in found.items()), tuple(notes))
 
 
 def _walk(folder: Path, seen: set[Path], notes: list[Note], *, given: bool = False) -> Iterator[_Found]:
     """Videos in a folder and below it, in natural order; none that this tool wrote, unless it was `given`."""
+    if store_reader(folder) is not None:
+        yield from _contents(folder, notes)
+        return
     if folder.resolve() in seen:  # a link back to a folder above, or a folder given twice
         return
     if not given and any((folder / name).is_file() for name in WRITTEN):
@@ -119,14 +129,26 @@ def _walk(folder: Path, seen: set[Path], notes: list[Note], *, given: bool = Fal
     images = images_of(folder)
     notes += _notes(images)
     yield from (_Found(images.path_of(each), images, each) for each in images.sequences if len(each.names) > 1)
-    suffixes, stacks = video_suffixes(), set(images.stacks)
+    suffixes, stacks, stills = video_suffixes(), set(images.stacks), set(images.names)
     with reading(folder), os.scandir(folder) as entries:
         inside = {entry.name: is_folder(entry) for entry in entries if not entry.name.startswith(".")}
     for name in natsorted(sorted(inside)):
         if inside[name]:
             yield from _walk(folder / name, seen, notes)
-        elif split_suffix(name)[1].lower() in suffixes or name in stacks:
-            yield _Found(folder / name)
+        elif name in stacks or (split_suffix(name)[1].lower() in suffixes and name not in stills):
+            yield from _contents(folder / name, notes)
+
+
+def _contents(path: Path, notes: list[Note]) -> Iterator[_Found]:
+    """The videos of a file; the file itself where it cannot be read, so that it is reported when it is opened."""
+    try:
+        contents = contents_of(path)
+    except (InputError, DependencyError):
+        yield _Found(path)
+        return
+    if contents.note is not None and len(contents.videos) > 1:
+        notes.append(Note(path, contents.note))
+    yield from map(_Found, contents.videos)
 
 
 def _notes(images: ImageFolder) -> Iterator[Note]:
@@ -183,10 +205,19 @@ def _has_frames_below(folder: Path, moments: frozenset[str], frames: Mapping[fro
     )
 
 
-def _existing(path: Path) -> _Found:
+def _existing(path: Path, notes: list[Note]) -> Iterator[_Found]:
+    """The videos that a path names which is no folder. Raises InputError where nothing is there."""
     if is_pattern(path):
         source_files(path)  # raises InputError where no image matches
-        return _Found(path, None)
+        yield _Found(path)
+        return
     with reading(path):
-        path.lstat()
-    return _Found(path, None)
+        split_part(path).file.lstat()
+    yield from list(_contents(path, notes)) or [_Found(path)]
+
+
+def _own_name(root: Path) -> str:
+    if root.is_dir():
+        return root.resolve().name
+    file, names = split_part(root)
+    return MARK.join((file.name, *names))

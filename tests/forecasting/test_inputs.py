@@ -83,3 +83,12 @@ def test_what_was_left_out_is_noted(tmp_path: Path) -> None:
     assert find_inputs([tmp_path], notes) == [tmp_path]
     assert len(notes.found) == 1
     assert "9 images (f*_mask.png)" in notes.found[0]
+
+
+def test_parts_of_a_file_become_names_of_folders(tmp_path: Path) -> None:
+    np.save(tmp_path / "mnist.npy", np.zeros((20, 30, 16, 16), np.uint8))
+    parts = find_inputs([tmp_path / "mnist.npy", f"{tmp_path / 'mnist.npy'}::axes=NTHW::3"], Progress())
+    names = list(output_names([part for part in parts if isinstance(part, Path)]).values())
+    assert len(names) == 31
+    assert (names[0], names[29], names[30]) == ("mnist-0", "mnist-29", "mnist-axes-NTHW-3")
+    assert output_names([tmp_path / "mnist.npy::sub/a:b"]) == {tmp_path / "mnist.npy::sub/a:b": "mnist-sub-a-b"}

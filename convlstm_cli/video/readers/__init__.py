@@ -8,33 +8,41 @@ from pathlib import Path
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.registry import Registry
-from convlstm_cli.video.readers import array, images, pages, video_file
-from convlstm_cli.video.readers.base import Reader, VideoReader, reading
+from convlstm_cli.video.readers import images, pages, video_file, zipped
+from convlstm_cli.video.readers.arrays.registered import ARRAY_READERS, array_reader_of
+from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, reading
 from convlstm_cli.video.readers.folders import is_pattern
 from convlstm_cli.video.readers.kinds import unread_kind, unread_kinds
 from convlstm_cli.video.readers.page_list import has_pages
+from convlstm_cli.video.readers.parts import MARK, split_part
+from convlstm_cli.video.sequences.names import split_suffix
 
-READERS = Registry("reader", (images.READER, pages.READER, array.READER, video_file.READER))
+READERS = Registry("reader", (images.READER, pages.READER, *ARRAY_READERS, zipped.READER, video_file.READER))
 
 
 def open_video(path: str | Path) -> VideoReader:
-    """Opens a video file of any container that FFmpeg decodes, images, or an .npy array.
+    """Opens a video file of any container that FFmpeg decodes, images, or an array.
 
     Images are those of a folder, or of a pattern in a folder (`frames/left_*.png`), in the order of the numbers or
     dates in their names; or the pages of one file. Hidden and other files are ignored. Transparent pixels of images
     stand in front of black. 16-bit pixels are scaled by 1/257, floats must lie in [0, 1] and are scaled by 255.
-    Arrays are (T, H, W) or (T, H, W, C) with C = 1, 3 (RGB) or 4 (RGBA).
+    The axes of an array are those that its file names, or that their sizes suggest (`arrays/layout.py`). `FILE::7` is
+    one of several videos of a file, `FILE::NAME` one of several arrays, and `FILE::axes=NTHW` names the axes.
 
     Raises InputError, here or while frames are read, that names the file, what is wrong with it and what to do.
     """
     path = Path(path)
+    file, names = split_part(path)
     with reading(path):
-        if not path.is_dir() and not is_pattern(path):
-            _check_file(path)
+        if not file.is_dir() and not is_pattern(file):
+            _check_file(file)
+        reader = reader_of(path)
+        if names and reader.contents is None:
+            raise InputError(f"{path}: names a part of {file.name}, which is one video; leave out what follows {MARK}.")
         try:
-            return reader_of(path).open(path)
+            return reader.open(path)
         except InputError as error:
-            if (kind := unread_kind(path)) is not None:
+            if reader.contents is None and (kind := unread_kind(file)) is not None:
                 raise InputError(f"{path}: is {kind.name}; {kind.remedy}.") from error
             if path.is_dir() and (held := unread_kinds(path.iterdir())):
                 raise InputError(f"{path}: holds {held}.") from error
@@ -46,12 +54,29 @@ def reader_of(path: Path) -> Reader:
 
     An image file of several pages is opened to see that it is one.
     """
+    path = split_part(path).file
     if path.is_dir() or is_pattern(path):
-        return images.READER
+        return store_reader(path) or images.READER
+    if (reader := array_reader_of(path)) is not None:
+        return reader
     if has_pages(path):
         return pages.READER
-    suffix = path.suffix.lower()
+    suffix = split_suffix(path.name)[1].lower()
     return next((reader for reader in READERS.values() if suffix in reader.suffixes), video_file.READER)
+
+
+def store_reader(path: Path) -> Reader | None:
+    """The reader of a folder that is one file of a format; None for other folders."""
+    return next((each for each in READERS.values() if each.is_store is not None and each.is_store(path)), None)
+
+
+def contents_of(path: Path) -> Contents:
+    """The videos of a file or of a part of one; the path itself where it is one video.
+
+    Raises InputError for a file that cannot be read.
+    """
+    reader = reader_of(path)
+    return Contents((path,)) if reader.contents is None else reader.contents(path)
 
 
 def video_suffixes() -> frozenset[str]:

@@ -60,6 +60,12 @@ class VideoReader:
     """Seconds from the first frame to the one that was returned last; None before it, and where there are no times."""
     notes: list[str]
     """What people should know of how the video is read, a clause each. Complete when the last frame is read."""
+    unit: str = ""
+    """Unit of the values; empty where the source has none."""
+    missing: float | None = None
+    """The value that stands for no measurement; None where that is NaN, or there is none."""
+    declared_range: tuple[float, float] | None = None
+    """Lowest and highest value that the source says are valid; None where it says nothing."""
 
     def __init__(
         self,
@@ -107,6 +113,15 @@ class VideoReader:
         self.close()
 
 
+class Contents(NamedTuple):
+    """The videos of a file."""
+
+    videos: tuple[Path, ...]
+    """The file itself, or its parts as `parts.part_path` names them."""
+    note: str | None = None
+    """What the file was taken for, a clause that begins with what it holds; None where that is plain."""
+
+
 def _itself(path: Path) -> list[Path]:
     return [path]
 
@@ -129,6 +144,14 @@ class Reader:
     """Whether its videos are films, which play at the rate of their times; frames of others may be hours apart."""
     files: Callable[[Path], list[Path]] = _itself
     """Lists the files whose content makes up the video at a path. Raises InputError."""
+    contents: Callable[[Path], Contents] | None = None
+    """Lists the videos of a file or of a part of it; None where a file is one video. Raises InputError."""
+    is_still: Callable[[Path], bool] | None = None
+    """Whether a file holds a single frame, so that it may be one of a sequence; None where it never does."""
+    position: Callable[[Path], float] | None = None
+    """Where a file of one frame stands in a sequence; None where its name says so. Raises InputError."""
+    is_store: Callable[[Path], bool] | None = None
+    """Whether a folder is one of its files; None where none is."""
 
 
 @contextlib.contextmanager

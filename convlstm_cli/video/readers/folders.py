@@ -4,31 +4,41 @@ import functools
 import os
 import re
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from PIL import Image
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import printable
+from convlstm_cli.video.readers.arrays.registered import SUFFIXES, is_still
 from convlstm_cli.video.readers.base import reading
 from convlstm_cli.video.readers.page_list import has_pages
+from convlstm_cli.video.readers.tiff_tags import is_open_ended
 from convlstm_cli.video.sequences.companions import Header
 from convlstm_cli.video.sequences.grouping import as_one, group
 from convlstm_cli.video.sequences.names import split_suffix
 from convlstm_cli.video.sequences.result import Grouping, ImageSequence, LeftOut
 
 # fmt: off
-IMAGES = frozenset({
+PLAIN_IMAGES = frozenset({
     ".bmp", ".dib", ".jp2", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm", ".ppm", ".ras", ".sr", ".tif",
     ".tiff", ".webp",
 })
 # fmt: on
 """Suffixes of image files, in lower case and with their dot."""
+IMAGES = PLAIN_IMAGES | {f"{suffix}.gz" for suffix in PLAIN_IMAGES}
+"""Those and the suffixes of gzip-compressed ones."""
+_DIGITS = re.compile(r"\d+")
 SETTLED = 2.0
 """Seconds after its last change from which a folder's listing is kept: a later change shows in the folder's time."""
 LISTED = 5
 """Sequences that a message lists."""
+OPENED = 3
+"""Array files of one form of name that are opened to see whether they hold a single frame."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +48,7 @@ class ImageFolder:
     folder: Path
     grouping: Grouping
     names: tuple[str, ...]
-    """File names of all images of one page, in any order."""
+    """File names of all images of one page and arrays of one frame, in any order."""
     stacks: tuple[str, ...]
     """File names of the images of several pages, each a video."""
 
@@ -100,7 +110,7 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
         return False
 
 
-def header(path: Path) -> Header | None:
+def header(path: Path | BinaryIO) -> Header | None:
     """What the header of an image says; None where Pillow cannot read it."""
     try:
         with Image.open(path) as image:
@@ -113,6 +123,7 @@ def _scan(folder: Path, videos: frozenset[str]) -> ImageFolder:
     names: list[str] = []
     stacks: list[str] = []
     beside: list[str] = []
+    arrays: list[str] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.name.startswith("."):
@@ -120,16 +131,35 @@ def _scan(folder: Path, videos: frozenset[str]) -> ImageFolder:
             stem, suffix = split_suffix(entry.name)
             if suffix.lower() in videos:
                 if not is_folder(entry):
-                    beside.append(stem)
+                    if suffix.lower() in SUFFIXES:
+                        arrays.append(entry.name)
+                    else:
+                        beside.append(stem)
             elif suffix.lower() in IMAGES:
-                if has_pages(folder / entry.name):
+                if has_pages(folder / entry.name) or is_open_ended(folder / entry.name):
                     stacks.append(entry.name)
                     beside.append(stem)
                 else:
                     names.append(entry.name)
-    names.sort()
+    stills = _stills(folder, arrays)
+    names = sorted([*names, *stills])
+    beside += [split_suffix(name)[0] for name in set(arrays) - stills]
     grouping = group(names, lambda name: header(folder / name), beside)
     return ImageFolder(folder, grouping, tuple(names), tuple(stacks))
+
+
+def _stills(folder: Path, names: Sequence[str]) -> set[str]:
+    """The array files of a folder that hold a single frame each.
+
+    Those whose names differ in digits only are alike, so that not each of many files has to be opened; the first may be
+    damaged.
+    """
+    alike: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        alike[_DIGITS.sub("#", name)].append(name)
+    return {
+        name for files in alike.values() if any(is_still(folder / first) for first in files[:OPENED]) for name in files
+    }
 
 
 @functools.lru_cache(maxsize=256)

@@ -7,6 +7,12 @@ from pathlib import Path
 
 from natsort import natsorted
 
+from convlstm_cli.video.readers.arrays.registered import SUFFIXES
+from convlstm_cli.video.readers.folders import IMAGES
+from convlstm_cli.video.sequences.names import split_suffix
+
+READ = IMAGES | SUFFIXES
+"""Suffixes of files that are read, though their last part may be that of a kind below, as in `.pgm.gz`."""
 HEAD = 512
 """Bytes at the beginning of a file that say what it is."""
 MOST_KINDS = 3
@@ -34,7 +40,6 @@ class Kind:
 
 
 KINDS = (
-    Kind("a numpy .npz file", "numpy .npz files", SAVE_ARRAY, suffixes=(".npz",)),
     Kind("a numpy array", "numpy arrays", "rename it to .npy", ((0, b"\x93NUMPY"),), read_as=".npy"),
     Kind("a zip archive", "zip archives", UNPACK, ((0, b"PK\x03\x04"), (0, b"PK\x05\x06")), (".zip",)),
     Kind("a tar archive", "tar archives", UNPACK, ((257, b"ustar"),), (".tar", ".tgz", ".tbz2", ".txz")),
@@ -53,18 +58,17 @@ KINDS = (
     Kind(
         "a NetCDF file",
         "NetCDF files",
-        SAVE_ARRAY,
+        "rename it to .nc",
         ((0, b"CDF\x01"), (0, b"CDF\x02"), (0, b"CDF\x05")),
-        (".nc", ".nc4"),
+        read_as=".nc",
     ),
-    Kind("an HDF5 file", "HDF5 files", SAVE_ARRAY, ((0, b"\x89HDF\r\n\x1a\n"),), (".h5", ".hdf5", ".hdf", ".he5")),
+    Kind("an HDF5 file", "HDF5 files", "rename it to .h5", ((0, b"\x89HDF\r\n\x1a\n"),), read_as=".h5"),
     Kind("an HDF4 file", "HDF4 files", SAVE_ARRAY, ((0, b"\x0e\x03\x13\x01"),)),
     Kind("a Matlab file", "Matlab files", SAVE_ARRAY, ((0, b"MATLAB 5.0"), (0, b"MATLAB 7.3")), (".mat",)),
     Kind("a GRIB file", "GRIB files", SAVE_ARRAY, ((0, b"GRIB"),), (".grib", ".grb", ".grib2", ".grb2")),
     Kind("a FITS file", "FITS files", SAVE_ARRAY, ((0, b"SIMPLE  ="),), (".fits", ".fit")),
-    Kind("a DICOM file", "DICOM files", SAVE_IMAGES, ((128, b"DICM"),), (".dcm",)),
+    Kind("a DICOM file", "DICOM files", "rename it to .dcm", ((128, b"DICM"),), read_as=".dcm"),
     Kind("a NIfTI file", "NIfTI files", SAVE_ARRAY, ((344, b"n+1\0"), (344, b"ni1\0")), (".nii",)),
-    Kind("a Zarr array", "Zarr arrays", SAVE_ARRAY, suffixes=(".zarr",)),
     Kind("a Parquet file", "Parquet files", SAVE_ARRAY, ((0, b"PAR1"),), (".parquet",)),
     Kind("a TFRecord file", "TFRecord files", SAVE_ARRAY, suffixes=(".tfrecord", ".tfrecords")),
     Kind("a PyTorch file", "PyTorch files", SAVE_ARRAY, suffixes=(".pt", ".pth")),
@@ -99,12 +103,11 @@ PRINTABLE = bytes(range(32, 127)) + b"\t\r\n\x1b"
 
 
 def unread_kind(path: Path) -> Kind | None:
-    """What a file or folder is that no reader reads; None where that is not known, or nothing is there."""
+    """What a file is that no reader reads; None where that is not known, or nothing is there."""
+    if split_suffix(path.name)[1].lower() in READ and path.suffix.lower() == ".gz":
+        return None
     suffix = path.suffix.lower()
     named = next((kind for kind in KINDS if suffix in kind.suffixes), None)
-    if path.is_dir():
-        stores = (".zarray", ".zgroup", "zarr.json")
-        return next(kind for kind in KINDS if ".zarr" in kind.suffixes) if _has(path, stores) else None
     try:
         with path.open("rb") as file:
             head = file.read(HEAD)
@@ -133,7 +136,7 @@ def unread_kinds(paths: Iterable[Path]) -> str:
     for path in paths:
         suffix = path.suffix.lower()
         kind = next((kind for kind in KINDS if suffix in kind.suffixes), None)
-        if kind is not None:
+        if kind is not None and split_suffix(path.name)[1].lower() not in READ:
             counts[kind] += 1
             suffixes.setdefault(kind, set()).add(suffix)
     if not counts:
@@ -143,7 +146,3 @@ def unread_kinds(paths: Iterable[Path]) -> str:
         for kind, count in counts.most_common(MOST_KINDS)
     ]
     return f"{' and '.join(phrases)}, which are not read; {counts.most_common(1)[0][0].remedy}"
-
-
-def _has(folder: Path, names: Iterable[str]) -> bool:
-    return any((folder / name).is_file() for name in names)

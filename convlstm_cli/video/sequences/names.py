@@ -57,6 +57,8 @@ class ParsedName(NamedTuple):
     slots: tuple[Slot, ...]
 
 
+_INNER = re.compile(r"(?<=.)\.[A-Za-z][A-Za-z0-9]{0,4}$")
+"""The suffix of what a compressed file holds."""
 _HASHED = re.compile("#+")
 _DIGIT = re.compile(r"\d")
 _WORD = re.compile(r"([^\W\d_]+)[^\w]?_?$")
@@ -87,8 +89,10 @@ def parse(name: str, reading: Reading) -> ParsedName:
 
 
 def split_suffix(name: str) -> tuple[str, str]:
-    """A file name before its last dot, and from it on."""
+    """A file name before its last dot, and from it on; `.gz` belongs to the suffix before it, as in `.pgm.gz`."""
     stem, dot, suffix = name.rpartition(".")
+    if suffix.lower() == "gz" and (inner := _INNER.search(stem)) is not None:
+        return stem[: inner.start()], stem[inner.start() :] + dot + suffix
     return (stem, dot + suffix) if stem else (name, "")
 
 

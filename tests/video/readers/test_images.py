@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ from PIL import ExifTags, Image, ImageOps
 from video_helpers import read, write_image
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers import open_video, source_files
+from convlstm_cli.video.readers import images, open_video, source_files
 
 
 @given(st.lists(st.integers(0, 10**6), min_size=2, unique=True))
@@ -80,3 +81,23 @@ def test_a_damaged_image_is_named(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:300])
     with pytest.raises(InputError, match=r"f2\.png: is damaged"):
         read(tmp_path)
+
+
+def test_compressed_images(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (12, 9, 8), np.uint8)
+    for number, frame in enumerate(frames):
+        content = b"P5 8 9 255\n" + frame.tobytes()
+        (tmp_path / f"radar_202405012{number // 6}{number % 6}0.pgm.gz").write_bytes(gzip.compress(content))
+    with open_video(tmp_path) as video:
+        np.testing.assert_array_equal([*video], frames[..., None])
+        assert video.time == 6600.0
+    (tmp_path / "radar_202405012000.pgm.gz").write_bytes(gzip.compress(content)[:-9])
+    with pytest.raises(InputError, match=r"2000\.pgm\.gz: is cut off or damaged"):
+        open_video(tmp_path)
+
+
+def test_a_compressed_image_that_unpacks_to_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 10**6)
+    (tmp_path / "bomb.png.gz").write_bytes(gzip.compress(bytes(10**7)))
+    with pytest.raises(InputError, match="unpacks to more than 1000000 bytes"):
+        open_video(tmp_path / "bomb.png.gz")

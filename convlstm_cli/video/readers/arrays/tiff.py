@@ -1,0 +1,116 @@
+"""TIFF files whose pages are more than frames, through tifffile: channels and planes of ImageJ and OME, many bands."""
+
+import logging
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.video.readers.arrays.reader import array_reader
+from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
+from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags
+
+if TYPE_CHECKING:
+    import tifffile
+
+SUFFIXES = frozenset({".tif", ".tiff"})
+DIMS = {"T": "time", "C": "channel", "S": "band", "Y": "y", "X": "x"}
+"""Names of tifffile's axes."""
+
+
+class TiffStack:
+    """The first series of pages of a TIFF. Planes in depth are sequences where there is time too, else time."""
+
+    def __init__(self, path: Path, source: Path) -> None:
+        """`source` is the file that messages name. Raises InputError, or DependencyError without tifffile."""
+        library = load_extra("tifffile", "tiff", source)
+        logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it writes to standard error
+        self._path = path
+        try:
+            with reading(source):
+                self._file: tifffile.TiffFile = library.TiffFile(path)
+                self._series = self._file.series[0]
+        except InputError:
+            raise
+        except Exception as error:  # tifffile raises what it likes where a file is damaged
+            raise InputError(f"{source}: is damaged or not a TIFF ({error}); copy or download it again.") from error
+        self._tags = read_tags(path) or TiffTags()
+        if self._series.size < self._tags.images * self._series.keyframe.size:
+            self._file.close()
+            raise InputError(
+                f"{source}: is cut off: it holds fewer than the {self._tags.images} images that it says; copy or "
+                "download it again."
+            )
+        self.shapes: Mapping[str, tuple[int, ...]] = {"": tuple(self._series.shape)}
+
+    def stored(self, name: str) -> Stored:
+        """The stack."""
+        assert not name
+        series = self._series
+        missing = self._tags.nodata
+        dtype = np.dtype(series.dtype)
+        return Stored(
+            shape=tuple(series.shape),
+            dtype=dtype,
+            read=self._read,
+            dims=self._dims(),
+            to_values=lambda raw: _with_gaps(raw, missing),
+            missing=missing if dtype.kind in "iu" else None,
+            times=self._times(),
+            close=self._file.close,
+        )
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+    def _dims(self) -> tuple[str, ...]:
+        axes = self._series.axes
+        sizes = dict(zip(axes, self._series.shape, strict=True))
+        timed = sizes.get("T", 1) > 1
+        names = DIMS | dict.fromkeys("ZQIR", "sample" if timed else "time")
+        return tuple(names.get(letter, letter) if sizes[letter] > 1 or letter in "YX" else "one" for letter in axes)
+
+    def _times(self) -> tuple[float, ...] | None:
+        """Times of the frames, where ImageJ names the interval."""
+        described = self._file.imagej_metadata or {}
+        interval, axes = described.get("finterval"), self._series.axes
+        if not isinstance(interval, (int, float)) or not interval > 0 or "T" not in axes:
+            return None
+        return tuple(float(number * interval) for number in range(self._series.shape[axes.index("T")]))
+
+    def _read(self, key: Key) -> Values:
+        series = self._series
+        if series.dataoffset is not None:
+            mapped = np.memmap(
+                self._path, self._file.byteorder + np.dtype(series.dtype).str[1:], "r", series.dataoffset, series.shape
+            )
+            return np.array(mapped[key])
+        leading = len(series.shape) - series.keyframe.ndim
+        chosen: Any = np.arange(math.prod(series.shape[:leading])).reshape(series.shape[:leading])[key[:leading]]
+        numbers = np.asarray(chosen)
+        pages = [series.pages[int(number)].asarray()[key[leading:]] for number in numbers.ravel()]
+        return np.stack(pages).reshape(*numbers.shape, *pages[0].shape)
+
+
+def _with_gaps(raw: Values, missing: float | None) -> Values:
+    """Floats with NaN for the value that stands for no measurement; integers as they are."""
+    if missing is None or raw.dtype.kind != "f":
+        return raw
+    return np.where(raw == raw.dtype.type(missing), np.asarray(math.nan, raw.dtype), raw)
+
+
+def has_axes(path: Path) -> bool:
+    """Whether a TIFF is read here, and not page by page as frames."""
+    if path.suffix.lower() not in SUFFIXES:
+        return False
+    tags = read_tags(path)
+    return tags is not None and tags.has_axes
+
+
+READER = array_reader("tiff", "TIFF stacks with channels and planes", frozenset(), TiffStack)
