@@ -271,11 +271,13 @@ def _image_folders(folder: Path) -> Iterator[Odd]:
         (junk / name).write_bytes(b"junk")
     yield Odd(junk, "other files between the images", "usable")
     corrupt = _images(folder / "corrupt")
-    (corrupt / "frame5.png").write_bytes((corrupt / "frame5.png").read_bytes()[:60])
-    yield Odd(corrupt, "one damaged image", "refused", named="frame5.png")
+    for name in ("frame5.png", "frame6.png"):
+        (corrupt / name).write_bytes((corrupt / name).read_bytes()[:60])
+    yield Odd(corrupt, "damaged images", "refused", named="frame5.png")
     empty = _images(folder / "empty")
-    (empty / "frame5.png").write_bytes(b"")
-    yield Odd(empty, "one empty image", "refused", named="frame5.png")
+    for name in ("frame5.png", "frame6.png"):
+        (empty / name).write_bytes(b"")
+    yield Odd(empty, "empty images", "refused", named="frame5.png")
     colours = _images(folder / "colours")
     _image(colours / "frame4.png", _frames(1)[0][:, :, 0])
     yield Odd(colours, "grey and colour mixed", "usable")

@@ -1,5 +1,6 @@
 """What a video, a folder of videos, a run or a comparison holds, and what training would take."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.rates import differing_rates
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.search import aggregated, find_videos
+from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.timeline import Timeline, timeline_of
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
@@ -186,7 +187,7 @@ def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 
             if video.time is not None:
                 times.append(video.time)
         clock = tuple(times) if len(times) == frames else None
-        timeline = timeline_of(frames, clock, pace=pace)
+        timeline = timeline_of(frames, clock, video.numbers, pace=pace)
         return VideoFacts(
             path=path,
             kind=video.kind,
@@ -200,8 +201,13 @@ def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 
             timeline=timeline,
             times=clock,
             start=None if video.start is None else video.start.isoformat(),
-            notes=(*(note.text for note in found.notes), *video.notes, *timeline.notes),
+            notes=(*_found_notes(path, found.notes), *video.notes, *timeline.notes),
         )
+
+
+def _found_notes(path: Path, notes: Sequence[Note]) -> list[str]:
+    """Notes about a path; those about others name them."""
+    return [note.text for note in notes if note.path == path] + aggregated([n for n in notes if n.path != path])
 
 
 def inspect_data(data: VideoData) -> DataFacts:

@@ -14,7 +14,7 @@ from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.readers.base import VideoReader
-from convlstm_cli.video.timeline import in_words, same_rate, timeline_of
+from convlstm_cli.video.timeline import in_words, number_gaps, same_rate, timeline_of
 
 FINENESS = 4
 """Frames that are kept for each step where a video is brought to a longer one, since the last frame, which the steps
@@ -86,6 +86,12 @@ class Following(Iterator[Frame]):
 
     def _successor(self) -> TimedInput | None:
         frame = self._read()
+        if (
+            frame is not None
+            and self._step is None
+            and frame.number - 1 in number_gaps(self._video.numbers, self._reach)
+        ):
+            return None
         if frame is None or self._step is None or frame.time is None or self._time is None:
             return frame
         if not 0 <= frame.time - self._time <= self._reach * self._step:
@@ -162,6 +168,8 @@ def read_clip(video: VideoReader, input_frames: int, at: int | None, pace: Pace 
     timed = last > 0 and not math.isnan(times[-1])
     line = timeline_of(last, times if timed else None, pace=Pace("frame", pace.max_gap))
     begin = line.pieces[-1][0]
+    if line.step is None:  # of the whole video, since the first frames alone may not show what is usual
+        begin = max((gap for gap in number_gaps(video.numbers, pace.max_gap) if gap < last), default=begin)
     frames = [frame for frame in recent.frames if frame.number > begin]
     even = every is not None and line.step is not None and line.step < every and not same_rate(line.step, every)
     chosen = _at_steps(frames, every) if even and every is not None else frames[-input_frames:]
@@ -220,6 +228,8 @@ def _step(frames: Sequence[TimedInput], usual: float | None, fps: float | None) 
 def _break(times: Sequence[float], begin: int) -> str:
     """What separates frame `begin`, counted from 1, from the next."""
     missing = times[begin] - times[begin - 1]
+    if math.isnan(missing):
+        return f"numbers are missing in the names of its images between frames {begin} and {begin + 1}"
     if missing < 0:
         return f"its times go back between frames {begin} and {begin + 1}"
     return f"there is a gap of {in_words(missing)} between frames {begin} and {begin + 1}"

@@ -45,6 +45,8 @@ class Entry:
     declared_frames: int | None
     times: tuple[float, ...] | None
     """Seconds from the first frame to each; None where the source has no times."""
+    numbers: tuple[float, ...] | None
+    """What the frames' files are numbered, less the first number; None where they have no numbers."""
     start: str | None
     """Date and time of the first frame in ISO 8601; None where the source has none."""
     notes: tuple[str, ...]
@@ -159,6 +161,7 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, prints: Path, 
         fps=video.fps,
         declared_frames=video.declared_frames,
         times=tuple(times) if len(times) == frames else None,
+        numbers=None if video.numbers is None else tuple(video.numbers),
         start=None if video.start is None else video.start.isoformat(),
         notes=tuple(video.notes),
     )

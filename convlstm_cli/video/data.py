@@ -13,9 +13,10 @@ from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.components import Bond
-from convlstm_cli.video.leaks.groups import NO_GROUPS, Groups, find_groups
+from convlstm_cli.video.leaks.groups import AUTO, NO_GROUPS, Groups, find_groups
 from convlstm_cli.video.leaks.overlaps import Overlap, describe, find_overlaps
 from convlstm_cli.video.leaks.prints import CELLS, Prints
+from convlstm_cli.video.leaks.views import describe_views, find_views
 from convlstm_cli.video.library import Library, OnVideo, Segment, Split, Video, index, split
 from convlstm_cli.video.rates import check_one_rate, common_step
 
@@ -41,6 +42,8 @@ class VideoData:
     recorded one."""
     groups: Groups = NO_GROUPS
     """Groups that the names show; none where the split is a recorded one."""
+    views: tuple[Bond, ...] = ()
+    """Videos that are views of one scene by their names; none where the split is a recorded one."""
 
     def clips(self, subset: Subset) -> ClipDataset:
         """The clips of a subset; those of validation and test score every frame at most once."""
@@ -88,7 +91,11 @@ class VideoData:
         """What the split keeps together and why, a line each, for people."""
         groups = [] if self.split.group_by is None else [self.groups.describe()]
         uses = Counter(name for subset in SUBSETS for name in {each.video for each in getattr(self.split, subset)})
-        return groups + describe(self.overlaps, {name for name, count in uses.items() if count > 1})
+        return (
+            groups
+            + describe_views(self.views)
+            + describe(self.overlaps, {name for name, count in uses.items() if count > 1})
+        )
 
     def _segments(self, subset: Subset) -> list[dict[str, Any]]:
         videos = {video.name: video for video in self.library.videos}
@@ -126,6 +133,9 @@ def prepare(
     names = [video.name for video in library.videos]
     groups = find_groups(names, config.group_by)
     overlaps = find_overlaps({name: library.prints(name) for name in names})
+    views = find_views(library.videos) if config.group_by == AUTO else []
+    views_of = {frozenset((bond.first, bond.second)) for bond in views}
+    bonds = [_in_steps(each, library) for each in overlaps if frozenset((each.first, each.second)) not in views_of]
     return VideoData(
         config=config,
         library=library,
@@ -135,7 +145,7 @@ def prepare(
             validation=config.validation,
             test=config.test,
             seed=config.split_seed,
-            overlaps=[_in_steps(overlap, library) for overlap in overlaps],
+            overlaps=[*bonds, *views],
             groups=groups,
         ),
         channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
@@ -143,6 +153,7 @@ def prepare(
         horizon=horizon,
         overlaps=overlaps,
         groups=groups,
+        views=tuple(views),
     )
 
 

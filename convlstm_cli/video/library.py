@@ -159,7 +159,7 @@ def index(
             on_progress(name, position, len(found.videos))
         try:
             location, entry = decode_once(path, geometry, cache_dir)
-            timeline = timeline_of(entry.frames, entry.times, pace=pace)
+            timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
@@ -170,7 +170,7 @@ def index(
         if first_name != name:
             problems.append(Problem(path, f"shows the same frames as {first_name}."))
             continue
-        entries[name] = location, replace(entry, times=None)  # the timeline has what is needed of them
+        entries[name] = location, replace(entry, times=None, numbers=None)  # the timeline has what is needed of them
         timelines[name] = timeline
         videos.append(_video(name, path, entry, timeline, min_frames))
     if not videos:

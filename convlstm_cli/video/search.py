@@ -154,6 +154,8 @@ def _contents(path: Path, notes: list[Note]) -> Iterator[_Found]:
 def _notes(images: ImageFolder) -> Iterator[Note]:
     """What the images of a folder were taken for, where that is not plain."""
     folder, sequences = images.folder, images.sequences
+    if len(sequences) == 1 and len(sequences[0].names) == 1:
+        yield Note(folder, "holds a single image, which is no video")
     if len(sequences) > 1:
         patterns = ", ".join(printable(each.pattern) for each in sequences[:LISTED])
         more = f" and {len(sequences) - LISTED} more" if len(sequences) > LISTED else ""

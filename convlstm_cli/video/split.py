@@ -53,7 +53,8 @@ def split(
     if len(found) < 3 and groups.of and not groups.automatic:
         sets = "; ".join(map(_named, found))
         raise InputError(
-            f"--group-by leaves {len(found)} sets of videos that belong together ({sets}), and three are needed to "
+            f"--group-by leaves {len(found)} set{'s' * (len(found) > 1)} of videos that belong together ({sets}), and "
+            "three are needed to "
             "train, validate and test on; add videos of other groups, or give another --group-by."
         )
     if len(found) < 3 and groups.of:
@@ -124,7 +125,7 @@ class _Drawing:
         train, validation, test = (recording.during(span, self.clip_frames) for span in spans)
         how = f"by time, with {gap} frames left out between the parts"
         if len(component.videos) > 1:
-            how = f"{how}, since all {len(component.videos)} videos are cut from one recording"
+            how = f"{how}, since all {len(component.videos)} videos are of one recording"
         return Split(train, validation, test, how)
 
     def _recording(self, component: Component) -> Recording | None:
@@ -183,7 +184,8 @@ def _inseparable(found: Sequence[Component]) -> InputError:
     return InputError(
         f"The videos cannot be split so that no moment is both trained on and tested: {joined} belong together, since "
         "they show the same moments, and cannot be divided along one timeline. Add videos of other recordings, leave "
-        "out copies and edited versions, or lower --input-frames or --frames."
+        "out copies and edited versions, or lower --input-frames or --frames; --group-by none splits views of one "
+        "scene by video."
     )
 
 

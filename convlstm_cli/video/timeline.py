@@ -7,6 +7,7 @@ video where that is impossible. Pure arithmetic on times; knows no files.
 
 import bisect
 import itertools
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -28,6 +29,10 @@ FURTHEST = 1e12
 """Seconds, 30,000 years, from which on a time is damaged."""
 NEIGHBOURS = 8
 """Steps on either side of one that say what is usual there, where the rate may vary."""
+LEAST_STEPS = 4
+"""Steps of numbers that show which is usual."""
+MANY_HOLES = 0.2
+"""Share of uneven steps from which numbers are measured values or identifiers, of which none is missing."""
 VARYING = 0.05
 """Share of gaps among the steps of a video above which its rate varies, rather than frames being lost."""
 
@@ -60,8 +65,8 @@ class Timeline:
 def timeline_of(
     frames: int,
     times: Sequence[float] | None,
+    numbers: Sequence[float] | None = None,
     pace: Pace = Pace(),  # noqa: B008 - frozen
-    breaks: Iterable[int] = (),
 ) -> Timeline:
     """The timeline of a video of at least one frame.
 
@@ -73,25 +78,26 @@ def timeline_of(
     Args:
         frames: number of frames of the source.
         times: seconds of each frame, from any origin. Times that mostly do not rise count as none.
+        numbers: what frames are numbered, rising, from any number. Without times a missing number is a gap, unless most
+            numbers are missing.
         pace: the step and what counts as a gap. With `every` "frame" every frame is a step, and gaps are judged by the
             steps around them.
-        breaks: positions of frames before which to cut for other reasons.
 
     Raises InputError, without the video's name, where its frames are further apart than `pace.every`.
     """
     every, max_gap = pace.every, pace.max_gap
-    cuts = {position for position in breaks if 0 < position < frames}
     clock = _usable(times, frames)
     if clock is None:
-        doubt = () if times is None or frames < 2 else ("its times do not rise, so its frames count as evenly spaced",)
-        return Timeline(range(frames), _between(cuts, frames), None, doubt)
+        cuts = number_gaps(numbers, max_gap)
+        doubt = [] if times is None or frames < 2 else ["its times do not rise, so its frames count as evenly spaced"]
+        return Timeline(range(frames), _between(cuts, frames), None, (*doubt, *_number_notes(numbers, cuts)))
     usual = usual_step(clock)
     step = usual if isinstance(every, str) else _reachable(every, usual)
     steps = np.diff(clock)
     around = _around(steps, usual) if every == "frame" else step
     gaps = np.flatnonzero(steps > max_gap * around) + 1
     backwards = np.flatnonzero(steps < 0) + 1
-    runs = _between(cuts.union(gaps.tolist(), backwards.tolist()), frames)
+    runs = _between({*gaps.tolist(), *backwards.tolist()}, frames)
     if every == "frame":
         return Timeline(range(frames), runs, usual, (*_gap_notes(steps, gaps), *_backward_notes(backwards)))
     pieces: list[Piece] = []
@@ -108,6 +114,17 @@ def timeline_of(
     if len(taken) < frames:
         notes.append(f"{len(taken)} of its {frames} frames are taken, one every {in_words(step)}")
     return Timeline(range(frames) if len(taken) == frames else tuple(taken), tuple(pieces), step, tuple(notes))
+
+
+def number_gaps(numbers: Sequence[float] | None, max_gap: float = GAP) -> list[int]:
+    """Positions of the frames before which numbers are missing; none where too many are, since then they measure."""
+    steps = np.diff(np.asarray(numbers if numbers is not None else (), np.float64))
+    if len(steps) < LEAST_STEPS:
+        return []
+    usual = float(np.percentile(steps, 50, method="lower"))
+    if np.count_nonzero(np.abs(steps - usual) > usual / 2) > MANY_HOLES * len(steps):
+        return []
+    return [int(position) for position in np.flatnonzero(steps > max_gap * usual) + 1]
 
 
 def usual_step(times: Times) -> float:
@@ -157,7 +174,9 @@ def _around(steps: Times, usual: float) -> Times:
     """What is usual around each step: the longer of the medians of the steps before and after it."""
     filled = np.pad(steps, NEIGHBOURS, constant_values=usual)
     medians = np.median(np.lib.stride_tricks.sliding_window_view(filled, NEIGHBOURS), axis=1)
-    return np.maximum(medians[: len(steps)], medians[NEIGHBOURS + 1 :])
+    around = np.maximum(medians[: len(steps)], medians[NEIGHBOURS + 1 :])
+    # At high rates rounding makes steps of 2 and 3 ms of 2.2 ms.
+    return np.where(np.abs(around - usual) <= ROUNDING, np.maximum(around, usual), around)
 
 
 def _between(cuts: Iterable[int], frames: int) -> tuple[Piece, ...]:
@@ -210,6 +229,21 @@ def _gap_notes(steps: Times, gaps: NDArray[np.intp]) -> list[str]:
     after = int(gaps[np.argmax(steps[gaps - 1])])
     longest = f"{in_words(float(steps[after - 1]))} between frames {after} and {after + 1}"
     return [f"there is a gap of {longest}" if len(gaps) == 1 else f"there are {len(gaps)} gaps, the longest {longest}"]
+
+
+def _number_notes(numbers: Sequence[float] | None, gaps: Sequence[int]) -> list[str]:
+    steps = np.diff(np.asarray(numbers if numbers is not None else (), np.float64))
+    if not gaps:
+        uneven = len(steps) > 1 and steps.max() > GAP * steps.min()
+        return ["the numbers in the names of its images rise unevenly, and count as even"] if uneven else []
+    after = int(np.argmax(steps)) + 1
+    enough = math.ceil(float(steps.max() / np.percentile(steps, 50, method="lower")))
+    where = f"between frames {after} and {after + 1}"
+    if len(gaps) > 1:
+        where = f"at {len(gaps)} places, most {where}"
+    return [
+        f"numbers are missing in the names of its images {where}, so it is cut; --max-gap {enough} goes on over that"
+    ]
 
 
 def _backward_notes(backwards: NDArray[np.intp]) -> list[str]:

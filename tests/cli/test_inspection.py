@@ -48,14 +48,14 @@ def test_a_folder_says_what_it_leaves_out(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_two_sequences_is_two_videos(tmp_path: Path) -> None:
-    write_shades(tmp_path / "two", "left_{}.png", "right_{}.png")
+    write_shades(tmp_path / "two", "walk_{}.png", "wave_{}.png")
     data = prepare(DataConfig((str(tmp_path / "two"),), height=32, width=32), 4, 3)
     found = inspect_data(data)
-    assert [(video.name, video.frames) for video in found.videos] == [("left_*.png", 20), ("right_*.png", 20)]
+    assert [(video.name, video.frames) for video in found.videos] == [("walk_*.png", 20), ("wave_*.png", 20)]
     (note,) = found.to_dict()["notes"]
     assert note.startswith(f"{tmp_path / 'two'}: holds 2 videos")
     assert note in views.data_view(found)
-    assert inspect_video(tmp_path / "two" / "left_*.png").frames == 20
+    assert inspect_video(tmp_path / "two" / "walk_*.png").frames == 20
     plan_view = views.plan_view(plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu")))
     assert note not in plan_view  # the videos were prepared with it
 

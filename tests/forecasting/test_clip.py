@@ -153,3 +153,20 @@ def test_frames_are_named_by_the_time_that_they_are_forecast_for(step: float, na
     )
     with pytest.raises(InputError, match="no dates, so --names time"):
         Schedule.of(read_clip(timed(range(9)), 4, None), 2, PredictConfig(names="time"), Path("v"), film=False)
+
+
+def numbered(numbers: list[float]) -> VideoReader:
+    frames = (TimedFrame(np.full((8, 8, 1), position, np.uint8)) for position in range(len(numbers)))
+    return VideoReader(Path("v"), "images", frames, numbers=numbers)
+
+
+def test_no_input_and_no_known_frame_lies_beyond_missing_numbers() -> None:
+    numbers = [float(number) for number in (*range(10), *range(14, 24))]
+    after = read_clip(numbered(numbers), 4, 12)
+    assert (after.first, after.last) == (11, 12)
+    assert "numbers are missing in the names of its images between frames 10 and 11" in after.notes[0]
+    before = read_clip(numbered(numbers), 4, 8)
+    assert len(list(before.following)) == 2
+    with pytest.raises(InputError, match=r"stands alone.*--at 10"):
+        read_clip(numbered(numbers), 4, 11)
+    assert len(list(read_clip(numbered(numbers), 4, 8, Pace(max_gap=5)).following)) == 12

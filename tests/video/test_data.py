@@ -1,15 +1,19 @@
 import resource
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
+from itertools import combinations
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from recordings import recording
 from timed_videos import at_rate, timed_video
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.config import DataConfig
-from convlstm_cli.video.data import SUBSETS, prepare, restore
+from convlstm_cli.video.data import SUBSETS, Subset, VideoData, prepare, restore
 
 
 def test_subsets_share_no_video_and_use_all(make_folder: Callable[..., Path]) -> None:
@@ -137,3 +141,51 @@ def test_a_video_that_is_too_slow_for_the_step_is_named(tmp_path: Path) -> None:
     [problem] = prepare(DataConfig((str(folder),), height=32, width=32, every="0.1s"), 4, 3).library.problems
     assert problem.path.name == "slow.mp4"
     assert "--every 0.5s" in problem.reason
+
+
+def overlapping(folder: Path, begin: int) -> dict[str, list[int]]:
+    """Writes two clips of one recording, frames 0 to 110 and `begin` to 160, with a gap each; returns their moments."""
+    whole = recording(160, 4).reshape(-1, 8, 8).repeat(4, axis=1).repeat(4, axis=2)
+    folder.mkdir()
+    moments = {"a.mkv": [*range(20), *range(26, 110)], "b.mkv": [*range(begin, 130), *range(136, 160)]}
+    for name, kept in moments.items():
+        save_timed(folder / name, whole, kept, rate=10)
+    return moments
+
+
+@pytest.mark.parametrize(("every", "step"), [("frame", 1), ("0.2s", 2)])
+def test_overlapping_clips_with_gaps_at_another_step_share_no_moment(tmp_path: Path, every: str, step: int) -> None:
+    moments = overlapping(tmp_path / "videos", 50)
+    data = prepare(DataConfig((str(tmp_path / "videos"),), height=32, width=32, every=every), 4, 2)
+    shown = {subset: moments_of(data, subset, moments) for subset in SUBSETS}
+    assert all(len(set(found)) > 4 for found in shown.values())
+    for one, other in combinations(shown.values(), 2):
+        assert not set(one) & set(other)
+    assert np.median(np.diff(shown["train"])) == step
+
+
+def test_clips_that_overlap_between_their_steps_are_not_divided(tmp_path: Path) -> None:
+    """Every second frame of one clip lies between those of the other."""
+    overlapping(tmp_path / "videos", 51)
+    with pytest.raises(InputError, match=r"a\.mkv, b\.mkv belong together"):
+        prepare(DataConfig((str(tmp_path / "videos"),), height=32, width=32, every="0.2s"), 4, 2)
+
+
+def save_timed(path: Path, frames: np.ndarray, kept: list[int], rate: int) -> None:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=rate)
+        stream.width, stream.height, stream.pix_fmt = frames.shape[2], frames.shape[1], "gray"
+        for number in kept:
+            frame = av.VideoFrame.from_ndarray(frames[number], format="gray")
+            frame.pts, frame.time_base = number - kept[0], Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+
+
+def moments_of(data: VideoData, subset: Subset, moments: dict[str, list[int]]) -> list[int]:
+    """The moments of the whole recording that the segments of a subset show."""
+    return [
+        moments[segment.video][frame]
+        for segment in getattr(data.split, subset)
+        for frame in data.library.timelines[segment.video].taken[segment.start : segment.stop]
+    ]

@@ -1,12 +1,14 @@
 import pickle
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from video_helpers import MakeFrames, MakeVideo
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import to_channels
+from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import index
 
@@ -82,3 +84,15 @@ def test_a_library_can_go_to_another_process(tmp_path: Path, make_video: MakeVid
     library = index([make_video(tmp_path / "v", "webm")], GEOMETRY)
     copied = pickle.loads(pickle.dumps(library))
     np.testing.assert_array_equal(copied.frames("v.webm"), library.frames("v.webm"))
+
+
+def test_missing_numbers_of_images_cut_their_video(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (44, 16, 16), dtype=np.uint8)
+    for number in (*range(20), *range(24, 44)):
+        cv2.imwrite(str(tmp_path / f"f{number:03d}.png"), frames[number])
+    geometry = FrameGeometry(16, 16)
+    (video,) = index([tmp_path], geometry, cache_dir=tmp_path / "cache", min_frames=6).videos
+    assert video.pieces == ((0, 20), (20, 40))
+    assert "--max-gap 5 goes on" in video.notes[0]
+    wide = index([tmp_path], geometry, cache_dir=tmp_path / "cache", min_frames=6, pace=Pace(max_gap=5))
+    assert wide.videos[0].pieces == ((0, 40),)

@@ -65,7 +65,7 @@ DATES += [
     "epoch",
     "epoch ms",
 ]
-DATES += ["%Y-%m-%d-%Hh%Mm%Ss"]
+DATES += ["%Y-%m-%d-%Hh%Mm%Ss", "%Y%b%d_%H%M", "%d-%b-%Y %H-%M", "%B_%d_%Y_%H-%M", "%Y-%m-%d at %I.%M.%S\u202f%p"]
 
 
 @settings(deadline=None)
@@ -183,10 +183,9 @@ def test_several_sequences_of_names_that_people_use(names: list[str], sequences:
     assert len(found) == sequences
 
 
-def test_holes_in_the_numbering_are_noted_and_strides_are_not() -> None:
+def test_numbers_keep_holes_and_strides() -> None:
     (holed,) = grouped([f"f{number:03d}.png" for number in range(30) if not 12 <= number < 15]).sequences
     assert holed.numbers == tuple(number for number in range(30) if not 12 <= number < 15)
-    assert holed.notes == ("numbers are missing in the names, from 11 to 15",)
     assert holed.times is None
     (strided,) = grouped([f"plt{number:05d}.png" for number in range(0, 500, 10)]).sequences
     assert strided.notes == ()
@@ -270,3 +269,74 @@ def test_many_sequences_with_masks_are_grouped_quickly_and_noted_once() -> None:
     assert len(found.sequences) == 500
     (left,) = found.left_out
     assert (left.pattern, len(left.names)) == ("seq*_f*_mask.png", 5000)
+
+
+@pytest.mark.parametrize(
+    ("form", "step", "count"),
+    [
+        ("%m-%d-%Y", 86400, 12),
+        ("%m_%d_%Y_%H-%M", 7200, 40),
+        ("%d.%m.%Y", 86400, 40),
+        ("%Y-W%V", 7 * 86400, 20),
+        ("%y%m%d_%H%M%S", 3600, 40),
+        ("%y%m%d", 86400, 40),
+        ("%d%m%y", 86400, 40),
+        ("%m%d%y", 86400, 400),
+        ("%H%M%S", 600, 20),
+    ],
+)
+def test_dates_without_doubt_only_in_the_whole_folder_are_times(form: str, step: int, count: int) -> None:
+    start = datetime(2024, 2, 26) if "H" not in form else datetime(2024, 2, 26, 1)
+    moments = [start + timedelta(seconds=step * number) for number in range(count)]
+    names = [f"{moment.strftime(form)}.png" for moment in moments]
+    (found,) = grouped(names).sequences
+    assert found.names == tuple(names)
+    assert found.times == tuple(float(step * number) for number in range(count))
+    assert found.start == (None if form == "%H%M%S" else start)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"DSC_{number:04d}" for number in (*range(9990, 10000), *range(1, 11))],
+        [f"IMG_{number % 10000:04d}" for number in range(9995, 10008)],
+        [f"{hour % 24:02d}-{minute:02d}-00" for hour in range(22, 26) for minute in range(0, 60, 10)],
+        [f"frame_{number * 500:,}" for number in range(1, 12)],
+        [f"step_{number * 500:_}" for number in range(1, 12)],
+        [f"{number // 60}m{number % 60}s" for number in range(50, 75)],
+        [f"{number // 60:02d}-{number % 60:02d}" for number in range(50, 75)],
+        [f"{number // 60:02d}{number % 60:02d}" for number in range(50, 140, 10)],
+        [f"{year}Q{quarter}" for year in (2020, 2021) for quarter in range(1, 5)],
+        [f"2023-{month}-{day}" for month in range(9, 12) for day in range(8, 12)],
+        [f"2023{month:02d}" for month in range(1, 13)] + [f"2024{month:02d}" for month in range(1, 13)],
+    ],
+)
+def test_numbers_that_carry_or_begin_again_go_on(names: list[str]) -> None:
+    (found,) = grouped([f"{name}.jpg" for name in names]).sequences
+    assert found.names == tuple(f"{name}.jpg" for name in names)
+    assert not found.notes
+
+
+def test_clocks_that_are_set_back_do_not_turn_time_back() -> None:
+    hours = [("02-00", 2), ("02-30", 2), ("02-00", 1), ("02-30", 1), ("03-00", 1)]
+    names = [f"2024-10-27T{hour}+0{zone}:00.png" for hour, zone in hours]
+    (found,) = grouped(names).sequences
+    assert found.names == tuple(names)
+    assert found.times == (0.0, 1800.0, 3600.0, 5400.0, 7200.0)
+
+
+def test_numbered_sequences_are_no_times_of_day() -> None:
+    names = [f"{sequence:02d}_{frame:02d}.png" for sequence in range(5) for frame in range(20)]
+    assert [len(each) for each in orders(names)] == [20] * 5
+
+
+def test_an_order_without_numbers_is_said() -> None:
+    (hashes,) = grouped([f"{zlib.crc32(bytes([number])):032x}.png" for number in range(9)]).sequences
+    assert "no numbering" in hashes.notes[0]
+    (twice,) = grouped(["1.png", "01.png", "2.png", "3.png"]).sequences
+    assert "have one number" in twice.notes[0]
+
+
+def test_words_for_companions_among_their_like_are_frames() -> None:
+    names = [f"IMG_{number:04d}_{word}.jpg" for word in ("normal", "over", "under") for number in range(6)]
+    assert [len(each) for each in orders(names)] == [6, 6, 6]

@@ -71,6 +71,7 @@ def test_a_timeline_knows_neither_the_hour_nor_the_unit(steps: list[int], pace: 
     assert laid_out(pace, clock) == laid_out(scaled, [(each + shift) * scale for each in clock])
 
 
+@example(frames=15, fps=445.0, digits=3, pace=Pace("frame"))
 @given(
     frames=st.integers(2, 400),
     fps=st.floats(1 / 3600, 480),
@@ -87,13 +88,35 @@ def test_evenly_spaced_frames_are_steps_as_they_are(frames: int, fps: float, dig
     assert math.isclose(found.step, 1 / fps, rel_tol=0.05, abs_tol=0.0005)
 
 
-@given(st.lists(st.floats(), min_size=1, max_size=30), st.lists(st.integers(-3, 33), max_size=4))
-def test_times_of_any_kind_give_a_timeline(times: list[float], breaks: list[int]) -> None:
-    found = timeline_of(len(times), times, breaks=breaks)
+@given(st.lists(st.floats(), min_size=1, max_size=30))
+def test_times_of_any_kind_give_a_timeline(times: list[float]) -> None:
+    found = timeline_of(len(times), times)
     check_shape(found, len(times))
     assert found.step is None or found.step > 0
-    starts = {found.taken[start] for start, _ in found.pieces}
-    assert len(found.taken) < len(times) or starts >= {each for each in breaks if 0 < each < len(times)}
+
+
+@given(st.sets(st.integers(0, 60), min_size=1), st.integers(1, 9), st.floats(1.5, 5))
+def test_pieces_miss_no_number(held: set[int], stride: int, max_gap: float) -> None:
+    numbers = [float(stride * number) for number in sorted(held)]
+    found = timeline_of(len(numbers), None, numbers, Pace(max_gap=max_gap))
+    check_shape(found, len(numbers))
+    assert found.step is None
+    if len(found.pieces) > 1:
+        steps = [after - before for before, after in itertools.pairwise(numbers)]
+        usual = sorted(steps)[(len(steps) - 1) // 2]
+        starts = [position for position, step in enumerate(steps, start=1) if step > max_gap * usual]
+        assert [start for start, _ in found.pieces[1:]] == starts
+
+
+def test_missing_numbers_cut_and_max_gap_goes_on_over_them() -> None:
+    numbers = [float(number) for number in (*range(12), *range(15, 27))]
+    found = timeline_of(24, None, numbers)
+    assert found.pieces == ((0, 12), (12, 24))
+    assert "--max-gap 4 goes on" in found.notes[0]
+    assert timeline_of(24, None, numbers, Pace(max_gap=4)).pieces == ((0, 24),)
+    measured = timeline_of(6, None, [0.0, 0.1, 1.0, 3.0, 10.0, 100.0])
+    assert measured.pieces == ((0, 6),)
+    assert "unevenly" in measured.notes[0]
 
 
 @given(st.floats(1e-3, 1e6), st.floats(1e-3, 1e6))

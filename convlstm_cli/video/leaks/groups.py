@@ -13,6 +13,8 @@ DATE = r"(?:19|20)\d\d(?P<between>[-_.]?)(?:0[1-9]|1[0-2])(?P=between)(?:0[1-9]|
 PATTERNS = (
     r"^((?:[^/\d]+/)*[^/\d]*\d[^/]*)/",  # the first folder with a number in its name
     rf"(?:^|/)([^/\d.]*(?:{DATE}|\d+(?=[^/\d.])))[^/]*$",  # a name up to its first number, if more follows, or date
+    rf"(?<!\d)({DATE})(?!\d)(?=[^/]*$)",  # the day in a name
+    r"([sS]\d+[ ._-]?[eE]\d+)[^/]*$",  # an episode
 )
 """What `auto` tries, in this order, as patterns that could be given instead."""
 

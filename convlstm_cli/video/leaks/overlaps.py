@@ -1,7 +1,9 @@
 """Stretches of videos that show the same moments: cut from one recording, compressed again, or shown twice."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +29,16 @@ DISTINCT = 2.0
 """Times that the moments before and after differ more than the same moment does."""
 LEAST_MATCHED = 5
 """Frames in which much moves, or which are equal, that have to agree; more where less moves."""
+SCENE = 20
+"""Frames that are enough where others do not agree, as in edited versions of one recording. Things that happen to move
+alike agree for fewer."""
+RETIMED = 15
+"""Frames that have to agree in all where several stretches follow each other."""
+LEAST_SHARE, ROUGHLY = 0.8, 1.4
+"""Share of all frames with motion, of those that both videos would show, that agree at `ROUGHLY` times the tolerance in
+clips of one recording."""
+FEW, CLOSE = 15, 1.5
+"""Frames of which fewer, such as the ends of two videos, have to agree to so many levels."""
 MOST_OFFSET = 16
 """Levels by which one video may be brighter than the other."""
 SHOWN = 3
@@ -51,6 +63,15 @@ class Overlap:
     """Position in `first` of the first frame that both show, from 0."""
     frames: int
     """Number of frames that both show."""
+
+
+class Stretch(NamedTuple):
+    """Frames of a video that another one seems to show too."""
+
+    start: int
+    stop: int
+    in_passing: bool
+    """Whether they may be of things that move alike for a moment."""
 
 
 def find_overlaps(prints: Mapping[str, Prints]) -> tuple[Overlap, ...]:
@@ -89,14 +110,33 @@ def overlaps_between(some: Mapping[str, Prints], others: Mapping[str, Prints]) -
 
 
 def _verified(names: Sequence[str], prints: Sequence[Prints], sides: Sequence[int] | None) -> tuple[Overlap, ...]:
-    found: dict[tuple[str, str], list[Overlap]] = {}
+    certain: dict[tuple[str, str], list[Overlap]] = defaultdict(list)
+    passing: dict[tuple[str, str], list[Overlap]] = defaultdict(list)
     for each in candidates(prints, sides):
         stretch = _same_moments(prints[each.first], prints[each.second], each.shift)
         if stretch is not None:
-            start, stop = stretch
             pair = names[each.first], names[each.second]
-            found.setdefault(pair, []).append(Overlap(*pair, each.shift, start, stop - start))
-    return tuple(overlap for each in found.values() for overlap in _without_slips(each))
+            overlap = Overlap(*pair, each.shift, stretch.start, stretch.stop - stretch.start)
+            (passing if stretch.in_passing else certain)[pair].append(overlap)
+    for pair, overlaps in passing.items():
+        if pair not in certain:
+            certain[pair] = _retimed(overlaps)
+    return tuple(overlap for each in certain.values() for overlap in _without_slips(each))
+
+
+def _retimed(overlaps: Sequence[Overlap]) -> list[Overlap]:
+    """Overlaps that follow each other in both videos, as where one has another frame rate; empty where they do not."""
+    chain: list[Overlap] = []
+    for overlap in sorted(overlaps, key=lambda overlap: overlap.start):
+        if not chain or _follows(chain[-1], overlap):
+            chain.append(overlap)
+    return chain if len(chain) > 1 and sum(overlap.frames for overlap in chain) >= RETIMED else []
+
+
+def _follows(one: Overlap, other: Overlap) -> bool:
+    """Whether an overlap begins in both videos where another one has ended, but for the frames where both agree."""
+    starts = other.start - one.start, (other.start - other.shift) - (one.start - one.shift)
+    return other.shift != one.shift and min(starts) >= one.frames - SLIP
 
 
 def _without_slips(overlaps: list[Overlap]) -> list[Overlap]:
@@ -108,7 +148,7 @@ def _without_slips(overlaps: list[Overlap]) -> list[Overlap]:
     return kept
 
 
-def _same_moments(first: Prints, second: Prints, shift: int) -> tuple[int, int] | None:
+def _same_moments(first: Prints, second: Prints, shift: int) -> Stretch | None:
     """The longest stretch of frames of `first` that `second` shows `shift` frames earlier; None where it is too short.
 
     Frames that agree with motion in them count for a stretch, still ones neither for nor against it, and those that
@@ -134,10 +174,19 @@ def _same_moments(first: Prints, second: Prints, shift: int) -> tuple[int, int] 
     agreeing = moving | (exact & changed)
     differing = ~agreeing & ((cells > 0) & ~exact | (np.sqrt(squares.mean(axis=1)) > TOLERANCE))
     start, stop = _best_stretch(np.where(agreeing, 1.0, np.where(differing, -2.0, 1e-6)))
-    evidence = np.where(exact, 1.0, np.minimum(1.0, cells / MANY_CELLS)) * agreeing
-    if evidence[start:stop].sum() < LEAST_MATCHED:
+    # The empty scene between two events, such as showers, is no evidence that they are the same.
+    empty = (np.abs(one - np.median(one, axis=0)) <= 1).all(axis=1)
+    equal = len(exact) >= FEW and bool(exact.all())
+    weight = np.clip(cells / MANY_CELLS, 0.5 if equal else 0.0, 1.0)
+    evidence = (weight * (agreeing & ~empty))[start:stop]
+    if evidence.sum() < LEAST_MATCHED:
         return None
-    return low + start, low + stop
+    in_passing = False
+    if evidence.sum() < SCENE and not equal:
+        roughly = agreeing | (differing & (error <= ROUGHLY * tolerance))
+        vague = roughly.sum() < FEW and error[agreeing].mean() > CLOSE
+        in_passing = bool(vague or roughly.sum() < LEAST_SHARE * (agreeing | differing).sum())
+    return Stretch(low + start, low + stop, in_passing)
 
 
 def _balance(one: Floats, other: Floats) -> None:

@@ -5,7 +5,7 @@ one, negative or far too high. Reading ends where decoding does.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,9 @@ class VideoReader:
     """What decodes its pictures at first, such as `OpenCV`; None where nothing has to be decoded."""
     start: datetime | None
     """Date and time of the first frame; None where the source has none."""
+    numbers: Sequence[float] | None
+    """What the frames' files are numbered, less the first number, rising; None where they have no numbers.
+    Those of images that cannot be decoded are taken out when they are reached."""
     time: float | None
     """Seconds from the first frame to the one that was returned last; None before it, and where there are no times."""
     notes: list[str]
@@ -77,13 +80,14 @@ class VideoReader:
         grey_tolerance: int = EXACT_GREY,
         *,
         start: datetime | None = None,
+        numbers: Sequence[float] | None = None,
         notes: list[str] | None = None,
         decoder: str | None = None,
     ) -> None:
         """`frames` may append to `notes` while it decodes."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
         self.grey_tolerance, self.decoder = grey_tolerance, decoder
-        self.start, self.notes = start, [] if notes is None else notes
+        self.start, self.numbers, self.notes = start, numbers, [] if notes is None else notes
         self.time = None
         self._frames = frames
         self._first: TimedFrame | None = next(frames, None)

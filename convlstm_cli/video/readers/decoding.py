@@ -15,11 +15,15 @@ PALETTE, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 3, 4, 6
 """Colour types of a PNG (third edition, section 11.2.1)."""
 
 
+class DamagedImageError(InputError):
+    """An image that cannot be decoded; others beside it may be sound."""
+
+
 def decode_image(content: NDArray[np.uint8], source: str) -> NDArray[np.generic]:
     """The first page of an image of any type of pixels, (H, W) or (H, W, 3) in OpenCV's order BGR.
 
     `content` are the N bytes of its file. Transparent pixels stand in front of black, and the image is turned as its
-    EXIF data asks. Raises InputError, which begins with `source`.
+    EXIF data asks. Raises InputError, which begins with `source`, and DamagedImageError where it cannot be decoded.
     """
     if _may_have_alpha(content):
         image = _imdecode(source, content, cv2.IMREAD_UNCHANGED)
@@ -88,5 +92,5 @@ def _imdecode(source: str, content: NDArray[np.uint8], flags: int) -> NDArray[np
             ) from error
         image = None
     if image is None:
-        raise InputError(f"{source}: is damaged or not an image that OpenCV can read; replace or remove it.")
+        raise DamagedImageError(f"{source}: is damaged or not an image that OpenCV can read; replace or remove it.")
     return np.asarray(image)

@@ -12,13 +12,15 @@ from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers import video_file
 from convlstm_cli.video.readers.arrays import registered
 from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, reading
-from convlstm_cli.video.readers.decoding import decode_image, to_frame
+from convlstm_cli.video.readers.decoding import DamagedImageError, decode_image, to_frame
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 from convlstm_cli.video.readers.tiff_tags import read_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
 
 MAX_BYTES = 2**30
 """Largest image file, since a file is read whole before it is decoded."""
+MOST_LOST = 0.1
+"""Share of the images of a video that may be damaged; with more it is hardly worth to go on."""
 VIDEOS = registered.SUFFIXES | video_file.READER.suffixes
 """Suffixes of the files beside images that are videos, and whose names say which images are pictures of them."""
 
@@ -32,11 +34,20 @@ def open_images(path: Path) -> VideoReader:
         return VideoReader(path, READER.name, _read_files([path], None), 1)
     found, sequence = sequence_at(path, VIDEOS)
     files = [found.folder / name for name in sequence.names]
+    numbers = None if sequence.numbers is None else list(sequence.numbers)
     notes, times = list(sequence.notes), sequence.times
     reader = registered.array_reader_of(files[0])
     if reader is not None and reader.position is not None:
-        files, times = sorted(files, key=reader.position), None
-    video = VideoReader(path, READER.name, _read_files(files, times), len(files), start=sequence.start, notes=notes)
+        files, times, numbers = sorted(files, key=reader.position), None, None
+    video = VideoReader(
+        path,
+        READER.name,
+        _read_files(files, times, numbers, notes),
+        len(files),
+        start=sequence.start,
+        numbers=numbers,
+        notes=notes,
+    )
     if reader is not None:
         with reader.open(files[0]) as first:
             video.unit, video.missing, video.declared_range = first.unit, first.missing, first.declared_range
@@ -74,29 +85,60 @@ def read_images(
     load: Callable[[int], Frame],
     times: Sequence[float] | None,
     close: Callable[[], None] = lambda: None,
+    *,
+    numbers: list[float] | None = None,
+    notes: list[str] | None = None,
 ) -> Generator[TimedFrame, None, None]:
-    """The images of one video, which `load` gives by their numbers; `sources` name them in messages.
+    """The images of one video, without those that cannot be decoded.
 
-    Calls `close` at the end. Raises InputError where their sizes differ.
+    Args:
+        sources: names of the images, for messages.
+        load: gives the image of a position; raises DamagedImageError for one that cannot be decoded.
+        times: seconds from the first image to each.
+        close: called at the end.
+        numbers: of the images; those of damaged ones are taken out.
+        notes: to which it is added how many are damaged.
+
+    Raises InputError where over a tenth of them cannot be decoded, for files that cannot be read, and where sizes
+    differ.
     """
-    size: tuple[int, ...] | None = None
+    first, size = "", (0, 0)
+    lost: list[DamagedImageError] = []
     with contextlib.ExitStack() as stack:
         stack.callback(close)
-        for number, source in enumerate(sources):
-            image = load(number)
-            size = size or image.shape[:2]
-            if image.shape[:2] != size:
-                (height, width), (first_height, first_width) = image.shape[:2], size
-                first = Path(sources[0]).name
+        for position, source in enumerate(sources):
+            try:
+                image = load(position)
+            except DamagedImageError as error:
+                if numbers is not None:
+                    del numbers[position - len(lost)]
+                lost.append(error)
+                if len(lost) > MOST_LOST * len(sources):
+                    raise lost[0] from None
+                continue
+            height, width = image.shape[:2]
+            if not first:
+                first, size = Path(source).name, (height, width)
+            if (height, width) != size:
                 raise InputError(
-                    f"{source}: is {height}x{width} pixels and {first} is {first_height}x{first_width}; all images of "
-                    "a folder must have one size."
+                    f"{source}: is {height}x{width} pixels and {first} is {size[0]}x{size[1]}; all images of a folder "
+                    "must have one size."
                 )
-            yield TimedFrame(image, None if times is None else times[number])
+            yield TimedFrame(image, None if times is None else times[position])
+    if lost and notes is not None:
+        notes.append(f"leaves out {len(lost)} of its {len(sources)} images, which cannot be decoded: {lost[0]}")
 
 
-def _read_files(paths: Sequence[Path], times: Sequence[float] | None) -> Generator[TimedFrame, None, None]:
-    return read_images(list(map(str, paths)), lambda number: _read_image(paths[number]), times)
+def _read_files(
+    paths: Sequence[Path],
+    times: Sequence[float] | None,
+    numbers: list[float] | None = None,
+    notes: list[str] | None = None,
+) -> Generator[TimedFrame, None, None]:
+    def load(position: int) -> Frame:
+        return _read_image(paths[position])
+
+    return read_images(list(map(str, paths)), load, times, numbers=numbers, notes=notes)
 
 
 def _read_image(path: Path) -> Frame:

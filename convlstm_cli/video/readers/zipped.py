@@ -54,6 +54,8 @@ def open_zip(path: Path) -> VideoReader:
         with _reading(file):
             sequence = _chosen(path, _sequences(archive), names)
         images = [f"{sequence.folder}{name}" for name in sequence.images.names]
+        numbers = None if sequence.images.numbers is None else list(sequence.images.numbers)
+        notes = list(sequence.images.notes)
         return VideoReader(
             path,
             READER.name,
@@ -62,10 +64,13 @@ def open_zip(path: Path) -> VideoReader:
                 lambda number: _read_image(archive, file, images[number]),
                 sequence.images.times,
                 archive.close,
+                numbers=numbers,
+                notes=notes,
             ),
             len(images),
             start=sequence.images.start,
-            notes=list(sequence.images.notes),
+            numbers=numbers,
+            notes=notes,
         )
     except BaseException:
         archive.close()

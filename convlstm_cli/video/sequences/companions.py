@@ -70,7 +70,11 @@ def kind_of(found: Iterable[str]) -> str | None:
 def goes_with(found: set[str], frames: set[str]) -> bool:
     """Whether images with the words `found` in their names may accompany those with the words `frames`."""
     kinds = found & KINDS.keys()
-    return bool(kinds & CERTAIN) or bool(kinds and found - kinds <= frames | NEUTRAL)
+    if kinds & CERTAIN:
+        return True
+    # Of img_1_normal and img_1_over neither goes with the other.
+    are_siblings = bool(found & frames) and not frames <= found | NEUTRAL
+    return bool(kinds) and found - kinds <= frames | NEUTRAL and not are_siblings
 
 
 def is_beside(folder: str) -> bool:
@@ -106,5 +110,7 @@ def choose_formats(names: Sequence[str], suffixes: Sequence[str], header_of: Hea
         return -counts[suffix], -pixels, not (header is not None and header.colours), order
 
     taken = [min(positions, key=rank) for positions in by_stem.values()]
+    if len(counts) == 1:
+        return taken, "whose names differ from those that are taken in upper and lower case only"
     formats = ", ".join(sorted({suffixes[each] for each in taken}))
     return taken, f"which have the names of {formats} images that are taken"

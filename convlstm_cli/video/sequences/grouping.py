@@ -19,7 +19,7 @@ from convlstm_cli.video.sequences.timing import sequence_of
 
 STRAY = "which are in no series of numbered images"
 NO_SERIES = "the names show no numbering, so the images are in the order of their names"
-
+REPEATED = "several of its images have one number, and are in the order of their names"
 
 FEW = 10
 """Images without numbering of which fewer than this, beside videos, are no video."""
@@ -121,9 +121,10 @@ def _beginning(names: Sequence[str]) -> str:
 
 
 def _sequence(each: Group) -> ImageSequence:
-    if not each.is_numbered:
+    if len(each.files) > 1 and (not each.is_numbered or each.values == {()}):
         return ImageSequence(each.pattern, tuple(file.name for file in each.files), notes=(NO_SERIES,))
-    return sequence_of(each.files, each.pattern)
+    found = sequence_of(each.files, each.pattern)
+    return dataclasses.replace(found, notes=(*found.notes, REPEATED)) if len(each.values) < len(each.files) else found
 
 
 def _thumbnails(names: Sequence[str], videos: set[str]) -> tuple[list[str], list[LeftOut]]:

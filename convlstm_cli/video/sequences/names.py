@@ -5,7 +5,7 @@ import re
 import unicodedata
 from typing import NamedTuple
 
-from convlstm_cli.video.sequences.dates import Calendar, Kind, read_stamp
+from convlstm_cli.video.sequences.dates import MONTH_BEFORE_DIGIT, Calendar, Kind, Stamp, read_stamp
 
 HASH = re.compile(
     r"(?<![0-9A-Za-z])(?:[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
@@ -28,6 +28,10 @@ class Reading(NamedTuple):
     """Whether 0.05 is a number, and not two with a point between."""
     signs: bool = False
     """Whether -5 is below zero, and not 5 behind a dash."""
+    thousands: bool = False
+    """Whether 1,000 is a thousand, also with a point, a space, an underscore or an apostrophe."""
+    zones: bool = False
+    """Whether times have to be brought to UTC, since their time zones differ."""
     exponents: bool = False
     """Whether 1e2 is a hundred. 1e-2 and 1e+2 always are numbers."""
 
@@ -68,8 +72,9 @@ _WORD = re.compile(r"([^\W\d_]+)[^\w]?_?$")
 def _number(reading: Reading) -> re.Pattern[str]:
     fraction = r"\d+(?:[.,]\d+)?(?![.,]?\d)" if reading.decimals else r"\d+"
     power = r"\d+(?:[.,]\d+)?[eE][-+]\d+(?![\da-zA-Z])"
+    grouped = r"[1-9]\d{0,2}(?:(?P<comma>[.,_ '])\d{3})(?:(?P=comma)\d{3})*(?![.,]?\d)|" if reading.thousands else ""
     plain_power = r"|(?<![a-zA-Z])\d+(?:[.,]\d+)?[eE]\d+(?![\da-zA-Z])" if reading.exponents else ""
-    return re.compile(rf"{power}{plain_power}|(?<!\d[.,]){fraction}|\d+")
+    return re.compile(rf"{grouped}{power}{plain_power}|(?<!\d[.,]){fraction}|\d+")
 
 
 def parse(name: str, reading: Reading) -> ParsedName:
@@ -80,7 +85,7 @@ def parse(name: str, reading: Reading) -> ParsedName:
     pieces: list[str] = []
     end = 0
     while (digit := _DIGIT.search(text, end)) is not None:
-        slot = _slot(text, digit.start(), end, reading)
+        slot = _named_date(text, digit.start(), end, reading) or _slot(text, digit.start(), end, reading)
         pieces += (text[end : slot.start], MARKS[slot.kind])
         slots.append(slot)
         end = slot.stop
@@ -96,16 +101,30 @@ def split_suffix(name: str) -> tuple[str, str]:
     return (stem, dot + suffix) if stem else (name, "")
 
 
+def _named_date(text: str, digit: int, end: int, reading: Reading) -> Slot | None:
+    """The date that begins with the name of a month before the digit at `digit`; None where there is none."""
+    if reading.calendar not in ("months", "month first"):
+        return None
+    month = next((found for found in MONTH_BEFORE_DIGIT.finditer(text, end) if found.end() == digit), None)
+    stamp = None if month is None else _stamp(text, month.start(), reading)
+    return None if month is None or stamp is None else Slot(month.start(), stamp.stop, *stamp[1:], "")
+
+
+def _stamp(text: str, start: int, reading: Reading) -> Stamp | None:
+    return read_stamp(text, start, reading.calendar, fractions=reading.fractions, zones=reading.zones)
+
+
 def _slot(text: str, digit: int, end: int, reading: Reading) -> Slot:
     """The number whose first digit is at `digit`, in a text that is read up to `end`."""
     before = _WORD.search(text, end, digit)
     word = before[1].casefold() if before is not None else ""
-    if (stamp := read_stamp(text, digit, reading.calendar, fractions=reading.fractions)) is not None:
+    if (stamp := _stamp(text, digit, reading)) is not None:
         return Slot(digit, stamp.stop, stamp.microseconds, stamp.kind, word)
     signed = reading.signs and digit > end and text[digit - 1] in "+-"
     number = _number(reading).match(text, digit)
     assert number is not None  # it is at a digit
-    digits = number[0].replace(",", ".")
+    is_grouped = reading.thousands and number["comma"] is not None
+    digits = number[0].replace(number["comma"], "") if is_grouped else number[0].replace(",", ".")
     value = int(digits) if digits.isdecimal() else float(digits)
     start = digit - 1 if signed else digit
     return Slot(start, number.end(), -value if signed and text[start] == "-" else value, "number", word)

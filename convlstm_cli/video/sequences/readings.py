@@ -2,11 +2,19 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
-from convlstm_cli.video.sequences.dates import MICROSECONDS, Calendar
+from convlstm_cli.video.sequences.dates import MICROSECONDS, ZONE, Calendar
 from convlstm_cli.video.sequences.names import MARKS, ParsedName, Reading, parse
-from convlstm_cli.video.sequences.series import holes, in_order, order_slot, split_series
+from convlstm_cli.video.sequences.series import (
+    MANY_HOLES,
+    holes,
+    in_order,
+    irregular,
+    order_slot,
+    split_series,
+    unrolled,
+)
 
 _DECIMAL = re.compile(r"(?<!\d[.,])(?<!\d)(?P<whole>\d+)[.,](?P<fraction>\d+)(?![.,]?\d)")
 _DASHED = re.compile(r"(?<!\d)-\d")
@@ -17,6 +25,11 @@ INDEX = 100_000
 """Microseconds from which digits behind a time are hardly the number of a camera or channel."""
 _POWER = re.compile(r"(?<![a-zA-Z])\d[eE]\d")
 _DATE = re.compile(r"(?:19|20)\d\d|1\d{9}")
+_COMPACT = re.compile(r"(?<!\d)(?:\d{4}|\d{6}|\d{8}|\d{10}|\d{12}|\d\d[-._:]\d\d(?:[-._:]\d\d)?)(?!\d)")
+"""What may be a date with a short year or without one, or a time of day."""
+COMPACT: tuple[Calendar, ...] = ("year month", "ymd", "dmy", "mdy", "md", "clock")
+"""The ways to read such names, the likeliest first."""
+_THOUSANDS = re.compile(r"(?<!\d)[1-9]\d{0,2}[.,_ ']\d{3}(?!\d)")
 _ORDINAL = re.compile(r"(?:19|20)\d{2}[-._]?[0-3]\d\d")
 
 Series = list[list[ParsedName]]
@@ -25,13 +38,18 @@ Series = list[list[ParsedName]]
 def read_names(names: Sequence[str]) -> Series:
     """File names as series, each in order; a name that belongs to no series is one alone.
 
-    Dates are read where that splits the names into no more series than plain numbers do. Fractions, signs and exponents
-    are read where the names leave no doubt or fall into fewer series.
+    Dates are read where that splits the names into no more series than plain numbers do. Fractions, signs, exponents,
+    thousands and short dates are read where the names leave no doubt, fall into fewer or more regular series.
     """
-    certain = Reading(signs=any(_SIGN.search(name) for name in names))
+    zones = {zone[0] for name in names for zone in ZONE.finditer(name)}
+    certain = Reading(signs=any(_SIGN.search(name) for name in names), zones=len(zones) > 1)
     readings = [certain._replace(calendar=calendar) for calendar in _calendars(names)]
     tries = [(each, _split(names, each)) for each in readings]
-    reading, chosen = min(tries, key=lambda tried: (len(tried[1]), -_dated(tried[1])))
+    fewest = min(len(series) for _, series in tries)
+    reading, chosen = min(
+        (tried for tried in tries if len(tried[1]) == fewest),
+        key=lambda tried: (-_dated(tried[1]), _unevenness(tried[1])),
+    )
     if any(map(_FRACTION.search, names)):
         tried = reading._replace(fractions=True)
         if len(other := _split(names, tried)) < len(chosen) and _are_fractions(other):
@@ -47,15 +65,45 @@ def read_names(names: Sequence[str]) -> Series:
     if any(_POWER.search(name) for name in names):
         tried = reading._replace(exponents=True)
         if len(other := _split(names, tried)) < len(chosen):
+            reading, chosen = tried, other
+    for tried in _doubtful(names, reading, is_dated=_dated(chosen) > 0):
+        if _is_better(other := _split(names, tried), chosen):
             chosen = other
-    return _with_first(_with_labels(chosen))
+    return [unrolled(files) for files in _with_first(_with_labels(chosen))]
+
+
+def _doubtful(names: Sequence[str], reading: Reading, *, is_dated: bool) -> Iterator[Reading]:
+    """Readings that are taken only where they make names more regular."""
+    if any(map(_THOUSANDS.search, names)):
+        yield reading._replace(thousands=True, decimals=False)
+    if not is_dated and all(map(_COMPACT.search, names)):
+        yield from (reading._replace(calendar=calendar) for calendar in COMPACT)
+
+
+def _is_better(series: Series, than: Series) -> bool:
+    """Whether series are fewer, or more regular, and in neither worse; never where they are mostly irregular."""
+    found, other = ((len(each), sum(irregular(_values(files)) for files in each)) for each in (series, than))
+    is_regular = found[1] <= MANY_HOLES * sum(map(len, series))
+    return is_regular and found != other and found[0] <= other[0] and found[1] <= other[1]
+
+
+def _unevenness(series: Series) -> tuple[int, int]:
+    values = [_values(files) for files in series]
+    return sum(map(irregular, values)), sum(len(holes(each)) for each in values)
+
+
+def _values(files: Sequence[ParsedName]) -> list[int | float]:
+    """The numbers by which names, in order, rise; none where no number does."""
+    slot = order_slot(files)
+    return [] if slot is None else [file.slots[slot].value for file in files]
 
 
 def _calendars(names: Sequence[str]) -> list[Calendar]:
     """The ways to read dates that may fit, the likeliest first."""
     if not any(map(_DATE.search, names)):
         return ["none"]
-    return ["months", "days", "none"] if all(_ORDINAL.search(name) for name in names) else ["months", "none"]
+    ordinal: list[Calendar] = ["days"] if all(_ORDINAL.search(name) for name in names) else []
+    return ["months", *ordinal, "month first", "none"]
 
 
 def _split(names: Sequence[str], reading: Reading) -> Series:
@@ -97,15 +145,10 @@ def _are_decimals(decimal: Series, whole: Series, *, certain: bool) -> bool:
             return False
     if certain:
         return True
-    uneven, uneven_whole = (sum(len(_holes(files)) for files in series) for series in (decimal, whole))
+    uneven, uneven_whole = (sum(len(holes(_values(files))) for files in series) for series in (decimal, whole))
     if uneven_whole == 0 and all(len(files) > 1 for files in whole):
         return uneven == 0 and len(decimal) < len(whole)
     return len(decimal) <= len(whole)
-
-
-def _holes(files: Sequence[ParsedName]) -> list[tuple[int | float, int | float]]:
-    slot = order_slot(files)
-    return [] if slot is None else holes([file.slots[slot].value for file in files])
 
 
 def _with_labels(series: Series) -> Series:
@@ -113,7 +156,7 @@ def _with_labels(series: Series) -> Series:
     lengths = {len(file.slots) for files in series for file in files}
     if len(series) < 2 or len(lengths) != 1 or lengths == {0}:
         return series
-    if len(series) == 2 and not any(_holes(files) for files in series):
+    if len(series) == 2 and not any(holes(_values(files)) for files in series):
         return series
     files = [file for each in series for file in each]
     for slot in {0, len(files[0].slots) - 1}:

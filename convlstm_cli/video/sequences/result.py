@@ -16,8 +16,8 @@ class ImageSequence:
     """Seconds from the first frame to each, rising; None where the names hold no dates."""
     start: datetime | None = None
     """Date and time of the first frame, without a time zone; None where the names hold none."""
-    numbers: tuple[int | float, ...] | None = None
-    """The number in each name, rising, where they are plain numbers that differ; None otherwise."""
+    numbers: tuple[float, ...] | None = None
+    """The number in each name less that in the first, rising, where they are plain numbers; None otherwise."""
     notes: tuple[str, ...] = ()
     """What people should know of it, a clause each."""
 

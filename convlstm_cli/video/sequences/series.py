@@ -4,7 +4,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
-from convlstm_cli.video.sequences.names import ParsedName
+from convlstm_cli.video.sequences.dates import MICROSECONDS
+from convlstm_cli.video.sequences.names import ParsedName, Slot
 
 Value = int | float
 
@@ -28,6 +29,10 @@ FEW = 5
 """A number with fewer values than this hardly counts frames where another has more."""
 MANY_HOLES = 0.2
 """Share of uneven steps from which numbers are measured values or identifiers, of which none is missing."""
+LEAST_DIGITS = 3
+"""Digits of a number that may begin again."""
+DAY = 86400 * MICROSECONDS
+"""What times of day begin again after."""
 ROUNDING = 1e-6
 """Share of the usual step by which steps of decimal numbers may differ."""
 
@@ -83,6 +88,47 @@ def holes(values: Sequence[Value]) -> list[tuple[Value, Value]]:
     usual = min(step for step, count in steps.items() if count == most)
     tolerance = ROUNDING * max(abs(usual), abs(values[-1] - values[0]) * ROUNDING)
     return [(before, after) for before, after in pairwise(values) if abs(after - before - usual) > tolerance]
+
+
+def irregular(values: Sequence[Value]) -> int:
+    """The number of steps of rising numbers that are over half longer or shorter than the usual one, the median."""
+    steps = sorted(after - before for before, after in pairwise(values))
+    return 0 if not steps else sum(abs(2 * (step - steps[len(steps) // 2])) > steps[len(steps) // 2] for step in steps)
+
+
+def unrolled(files: list[ParsedName]) -> list[ParsedName]:
+    """Names in order whose numbers begin again, a camera's after 9999 or times of day after midnight, in that order.
+
+    Those are numbers with one gap that go on evenly from the last one to the first.
+    """
+    slot = order_slot(files)
+    if slot is None or len(files[0].slots) != len(files[-1].slots):
+        return files
+    values = [file.slots[slot].value for file in files]
+    found, period = holes(values), _period(files[-1].slots[slot])
+    if len(found) != 1 or period is None or not 0 <= values[0] < period > values[-1]:
+        return files
+    usual = next(after - before for before, after in pairwise(values) if (before, after) != found[0])
+    # Some cameras count from 1 to 9999, others from 0.
+    if values[0] + period - values[-1] != usual and (usual, values[0], values[-1]) != (1, 1, period - 1):
+        return files
+    first = values.index(found[0][1])
+    moved = period - (values[0] == 1 == usual and files[0].slots[slot].kind == "number")
+    return [*files[first:], *(_later(file, slot, moved) for file in files[:first])]
+
+
+def _period(slot: Slot) -> Value | None:
+    """The number after which one begins again; None where it does not."""
+    if slot.kind == "clock":
+        return DAY
+    digits = slot.stop - slot.start
+    return 10**digits if slot.kind == "number" and digits >= LEAST_DIGITS and slot.value == 10**digits - 1 else None
+
+
+def _later(file: ParsedName, slot: int, by: Value) -> ParsedName:
+    number = file.slots[slot]
+    moved = number._replace(value=number.value + by)
+    return file._replace(slots=(*file.slots[:slot], moved, *file.slots[slot + 1 :]))
 
 
 def _rounded(step: Value, extent: Value) -> Value:

@@ -1,14 +1,15 @@
-"""Times, numbers and gaps of a series of names."""
+"""Times and numbers of a series of names."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from convlstm_cli.video.sequences.dates import MICROSECONDS, moment
 from convlstm_cli.video.sequences.names import ParsedName
 from convlstm_cli.video.sequences.result import ImageSequence
-from convlstm_cli.video.sequences.series import MANY_HOLES, holes, order_slot
+from convlstm_cli.video.sequences.series import order_slot
 
-LISTED = 3
-"""Holes that a note lists."""
+FURTHEST = 2**53
+"""Difference of numbers from which on a float does not tell neighbours apart."""
 
 
 def sequence_of(files: Sequence[ParsedName], pattern: str) -> ImageSequence:
@@ -22,8 +23,7 @@ def sequence_of(files: Sequence[ParsedName], pattern: str) -> ImageSequence:
     values = [file.slots[slot].value for file in files]
     kinds = {file.slots[slot].kind for file in files}
     if kinds == {"number"}:
-        note = _missing(values)
-        return ImageSequence(pattern, names, numbers=tuple(values), notes=() if note is None else (note,))
+        return ImageSequence(pattern, names, numbers=_offsets(values))
     if "number" in kinds or len(kinds) > 1:
         return ImageSequence(pattern, names)
     times = tuple((value - values[0]) / MICROSECONDS for value in values)
@@ -31,11 +31,7 @@ def sequence_of(files: Sequence[ParsedName], pattern: str) -> ImageSequence:
     return ImageSequence(pattern, names, times, start)
 
 
-def _missing(values: Sequence[int | float]) -> str | None:
-    """A clause about the numbers that a series leaves out; None where it leaves out none or most."""
-    found = holes(values)
-    if not found or len(found) > MANY_HOLES * (len(values) - 1):
-        return None
-    gaps = ", ".join(f"{before} to {after}" for before, after in found[:LISTED])
-    more = f" and {len(found) - LISTED} more" if len(found) > LISTED else ""
-    return f"numbers are missing in the names, from {gaps}{more}"
+def _offsets(values: Sequence[int | float]) -> tuple[float, ...] | None:
+    """Numbers less the first; None where a float cannot hold them apart."""
+    offsets = tuple(float(min(value - values[0], FURTHEST)) for value in values)
+    return offsets if all(before < after for before, after in pairwise(offsets)) else None

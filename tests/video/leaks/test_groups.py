@@ -14,6 +14,7 @@ from convlstm_cli.video.leaks.groups import check_group_by, find_groups
         ("202401{:02}{:02}00.mp4", "20240103"),
         ("cam_2024-01-{:02}T{:02}.mp4", "cam_2024-01-03"),
         ("patient{:02}/slice{}.avi", "patient03"),
+        ("Show.S01E{:02}.part{}.mp4", "S01E03"),
     ],
 )
 def test_auto(names: str, group: str) -> None:
@@ -23,6 +24,11 @@ def test_auto(names: str, group: str) -> None:
     assert sorted(map(len, groups.members().values())) == [3, 3, 3, 3]
     assert f"{group[:4]}" in groups.describe()
     assert "--group-by none" in groups.describe()
+
+
+def test_days_of_two_cameras_are_groups() -> None:
+    names = [f"cam{camera}_202401{day:02}_1200.mp4" for camera in (1, 2) for day in range(1, 5)]
+    assert sorted(find_groups(names, "auto").members()) == ["20240101", "20240102", "20240103", "20240104"]
 
 
 @pytest.mark.parametrize(

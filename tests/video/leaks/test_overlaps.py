@@ -71,3 +71,43 @@ def test_the_sample_videos_are_all_different() -> None:
     library = index([Path(__file__).parents[3] / "sample_data"], FrameGeometry(64, 64))
     assert len(library.videos) == 28
     assert find_overlaps({video.name: library.prints(video.name) for video in library.videos}) == ()
+
+
+def test_things_that_move_alike_for_a_moment_are_no_overlap() -> None:
+    """One blob has few ways to move, so of 180,000 pairs some look alike in passing."""
+    videos = {f"{seed}": recording(60, 10_000 + seed, blobs=1) for seed in range(600)}
+    whole = recording(100, 1, blobs=1)
+    videos |= {"first": compressed(whole[:60], 1), "next": compressed(whole[40:], 2, brighter=3)}
+    assert [(each.first, each.second, each.shift) for each in find_overlaps(videos)] == [("first", "next", 40)]
+
+
+def test_an_edited_version_is_found_by_one_scene() -> None:
+    whole = recording(90, 4)
+    edited = np.concatenate((recording(60, 5), compressed(whole[30:55], 1), recording(60, 6)))
+    [found] = find_overlaps({"whole": whole, "edited": edited})
+    assert (found.shift, found.frames) == (-30, 25)
+
+
+def test_a_copy_of_another_frame_rate_is_found() -> None:
+    whole = recording(90, 4)
+    faster = compressed(whole[np.arange(100) * 9 // 10], 1)  # each ninth frame twice
+    found = find_overlaps({"whole": whole, "faster": faster, **{f"{n}": recording(60, 9 + n) for n in range(3)}})
+    assert {(each.first, each.second) for each in found} == {("whole", "faster")}
+
+
+def showers(seed: int) -> Prints:
+    """Nearly always dry: a few small showers that move alike."""
+    rng = np.random.default_rng(seed)
+    fields = np.zeros((60, 8, 8), np.uint8)
+    places = zip(
+        rng.integers(1, 7, 4), rng.integers(0, 4, 4), rng.integers(0, 54, 4), rng.integers(50, 120, 4), strict=True
+    )
+    for row, column, start, light in places:
+        for step in range(6):
+            fields[start + step, row, column + step // 3 : column + 2 + step // 3] = light - (20 * (step % 3), 30)
+    return fields.reshape(60, -1)
+
+
+def test_dry_spells_and_a_shower_alike_are_no_overlap() -> None:
+    found = find_overlaps({f"{seed}": showers(seed) for seed in range(40)})
+    assert [each for each in found if each.first != each.second] == []

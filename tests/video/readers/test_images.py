@@ -1,6 +1,7 @@
 import gzip
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -101,3 +102,20 @@ def test_a_compressed_image_that_unpacks_to_too_much(tmp_path: Path, monkeypatch
     (tmp_path / "bomb.png.gz").write_bytes(gzip.compress(bytes(10**7)))
     with pytest.raises(InputError, match="unpacks to more than 1000000 bytes"):
         open_video(tmp_path / "bomb.png.gz")
+
+
+def test_a_damaged_image_among_many_is_left_out_and_said(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(0, 255, (20, 16, 16), dtype=np.uint8)
+    for number, frame in enumerate(frames):
+        cv2.imwrite(str(tmp_path / f"f{number:02}.png"), frame)
+    (tmp_path / "f07.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    with open_video(tmp_path) as video:
+        read = [frame[:, :, 0] for frame in video]
+    np.testing.assert_array_equal(read, np.delete(frames, 7, axis=0))
+    assert video.numbers == [float(number) for number in range(20) if number != 7]
+    assert "leaves out 1 of its 20 images" in video.notes[0]
+    assert "f07.png" in video.notes[0]
+    for number in (8, 9):
+        (tmp_path / f"f0{number}.png").write_bytes(b"")
+    with pytest.raises(InputError, match=r"f07\.png: is damaged"), open_video(tmp_path) as video:
+        list(video)
