@@ -375,7 +375,7 @@ def _note_limits(
             f"{video.path}: gives the model {len(clip.inputs)} frames and it was trained on "
             f"{members.input_frames}; expect less of the forecast."
         )
-    if config.at is None and (warning := cut_off(clip.last, video.declared_frames)) is not None:
+    if config.at is None and (warning := cut_off(clip.last, video.declared_frames, clip.time, video.fps)) is not None:
         progress.note(f"{video.path}: {warning}")
     for note in clip.notes:
         progress.note(f"{video.path}: {note}.")

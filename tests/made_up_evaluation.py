@@ -58,7 +58,7 @@ def made_up_report(
         compute=choose("cpu"),
         input_frames=4,
         frame_shape=(3, 32, 32),
-        videos=tuple(map(_video, names)),
+        videos=tuple(map(made_up_video, names)),
         left_out=(),
         clips=tuple((name, 0) for name in names),
         evaluation=Evaluation(
@@ -94,7 +94,7 @@ def _shown(video: str, first_frame: int) -> ShownClip:
     return ShownClip(video, first_frame, 0.005, 0.02, rows)
 
 
-def _video(name: str) -> Video:
+def made_up_video(name: str) -> Video:
     return Video(
         name=name,
         path=Path(name),
@@ -105,6 +105,7 @@ def _video(name: str) -> Video:
         grey=False,
         declared_frames=None,
         source_frames=40,
+        seconds=None,
         step=None,
         pieces=((0, 40),),
         start=None,

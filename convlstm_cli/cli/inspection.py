@@ -37,6 +37,8 @@ class VideoFacts:
     kind: str
     decoder: str | None
     """What decodes its pictures; None where nothing has to be decoded."""
+    decoder_reason: str | None
+    """Why it is not the usual decoder, a clause whose subject is the video; None where it is."""
     frames: int
     declared_frames: int | None
     """Frames that the file declares; None where it does not."""
@@ -81,7 +83,7 @@ class DataFacts:
     kept_together: tuple[str, ...]
     """What stays in one part of the split and why, in words."""
     notes: tuple[str, ...]
-    """What files and images were taken for, where that is not plain, and how videos were read."""
+    """Which videos may be cut off, and what files and images were taken for, where that is not plain."""
     rates: str | None
     """Which videos have which frame rate, where they differ."""
 
@@ -192,6 +194,7 @@ def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 
             path=path,
             kind=video.kind,
             decoder=video.decoder,
+            decoder_reason=video.decoder_reason,
             frames=frames,
             declared_frames=video.declared_frames,
             height=video.height,
@@ -221,7 +224,10 @@ def inspect_data(data: VideoData) -> DataFacts:
         groups={} if data.split.group_by is None else data.groups.members(),
         overlaps=data.overlaps,
         kept_together=tuple(data.kept_together()),
-        notes=tuple(aggregated(data.library.notes)),
+        notes=(
+            *(f"{warning.path}: {warning.reason}" for warning in data.library.cut_off()),
+            *aggregated(data.library.notes),
+        ),
         rates=differing_rates(data.library.videos, data.config.pace),
     )
 

@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 from convlstm_cli.video.library import Video
+from convlstm_cli.video.search import Note, aggregated
 
 MOST_NOTED = 20
-"""Videos whose notes are shown."""
+"""Lines of notes that are shown."""
 
 
 def noted(videos: Sequence[Video]) -> list[str]:
-    """A line for each of the first videos that are read or cut in a way that people should know of."""
-    lines = [f"{video.path}: {'; '.join(video.notes)}" for video in videos if video.notes]
+    """The first notes on how videos are read and cut; what is the same for several videos is one line."""
+    lines = aggregated([Note(video.path, text) for video in videos for text in video.notes])
     more = len(lines) - MOST_NOTED
-    return lines if more <= 0 else [*lines[:MOST_NOTED], f"and of {more} more videos; convlstm inspect --json has all"]
+    return lines if more <= 0 else [*lines[:MOST_NOTED], f"and {more} more notes; convlstm inspect --json has all"]

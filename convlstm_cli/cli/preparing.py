@@ -15,8 +15,10 @@ from convlstm_cli.video.data import VideoData
 from convlstm_cli.video.search import aggregated
 
 
-def prepare(request: Request, progress: Progress) -> tuple[VideoData, ForecasterConfig]:
+def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tuple[VideoData, ForecasterConfig]:
     """Decodes the videos and splits them; the network has as many channels as they do.
+
+    `noting`: whether to show what should be known of the videos; a plan of the training shows it too.
 
     Raises UsageError for options that do not go together, OutputError where the run folder is taken, both before any
     video is decoded, and InputError where the videos cannot be used.
@@ -28,17 +30,21 @@ def prepare(request: Request, progress: Progress) -> tuple[VideoData, Forecaster
     height, width = request.frame_size()
     model = request.model(height, width)
     check_options(model, training)
-    videos = prepare_videos(request.data(height, width), model, progress)
+    videos = prepare_videos(request.data(height, width), model, progress, noting=noting)
     return videos, dataclasses.replace(model, channels=videos.channels)
 
 
-def prepare_videos(config: DataConfig, model: ForecasterConfig, progress: Progress) -> VideoData:
+def prepare_videos(
+    config: DataConfig, model: ForecasterConfig, progress: Progress, *, noting: bool = True
+) -> VideoData:
     """Decodes the videos and splits them into clips for a network; shows which videos are not used, and why.
 
     Raises InputError where no video can be used or they are too short for the split.
     """
     videos = data.prepare(config, model.input_frames, model.horizon, progress.indexing)
     progress.finished()
+    if not noting:
+        return videos
     for problem in videos.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
     for problem in videos.library.cut_off():

@@ -114,7 +114,7 @@ def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: 
     config = request.training
     compute = device.choose(config.device, config.precision, ranks)
     with joined(ranks, compute.device):
-        data, model = ranks.first_of_machine(partial(prepare, request, progress))
+        data, model = ranks.first_of_machine(partial(prepare, request, progress, noting=False))
         if ranks.is_first:
             plan = inspection.plan(data, model, config, compute, ranks)
             console.show_json(plan.to_dict()) if as_json else console.show(*views.plan_view(plan))

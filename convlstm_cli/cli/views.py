@@ -21,6 +21,7 @@ from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 from convlstm_cli.video.rates import rate_in_words
+from convlstm_cli.video.readers.base import cut_off
 
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
@@ -271,10 +272,12 @@ def data_view(data: "DataFacts") -> View:
 
 def video_view(video: "VideoFacts") -> View:
     """What one video holds."""
-    declared = "" if video.declared_frames in (None, video.frames) else f" (the file declares {video.declared_frames})"
+    lacking = cut_off(video.frames, video.declared_frames, video.times[-1] if video.times else None, video.fps)
+    declared = "" if lacking is None else f" (the file declares {video.declared_frames})"
+    reason = "" if video.decoder_reason is None else f", since it {video.decoder_reason}"
     facts = {
         "path": video.path,
-        "kind": video.kind if video.decoder is None else f"{video.kind}, decoded by {video.decoder}",
+        "kind": video.kind if video.decoder is None else f"{video.kind}, decoded by {video.decoder}{reason}",
         "frames": f"{video.frames}{declared}",
         "rate": "unknown" if video.fps is None else rate_in_words(1 / video.fps),
     }

@@ -22,7 +22,7 @@ from convlstm_cli.video.leaks.prints import CELLS, Prints, print_of
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import reading
 
-LAYOUT = 3
+LAYOUT = 4
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 

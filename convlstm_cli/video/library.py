@@ -58,6 +58,8 @@ class Video:
     """Number of frames that the source declares; None where it declares none or an absurd one."""
     source_frames: int
     """Frames that decode."""
+    seconds: float | None
+    """Time from the first frame to the last; None where the source has no times."""
     step: float | None
     """Seconds from one step to the next; None where the source has no times."""
     pieces: tuple[Piece, ...]
@@ -100,7 +102,7 @@ class Library:
 
     def cut_off(self) -> list[Problem]:
         """Warnings about videos that are used and have far fewer frames than they declare."""
-        warnings = ((video.path, cut_off(video.source_frames, video.declared_frames)) for video in self.videos)
+        warnings = ((video.path, _cut_off(video)) for video in self.videos)
         return [Problem(path, warning) for path, warning in warnings if warning is not None]
 
     def clip(self, name: str, start: int, stop: int) -> Frame:
@@ -178,6 +180,10 @@ def index(
     return Library(tuple(videos), tuple(problems), entries, timelines, found.notes)
 
 
+def _cut_off(video: Video) -> str | None:
+    return cut_off(video.source_frames, video.declared_frames, video.seconds, video.fps)
+
+
 def _too_short(frames: int, timeline: Timeline, min_frames: int) -> str | None:
     """Why a video holds no clip of `min_frames` frames; None where it does."""
     longest = max(stop - start for start, stop in timeline.pieces)
@@ -204,6 +210,7 @@ def _video(name: str, path: Path, entry: Entry, timeline: Timeline, min_frames: 
         grey=entry.channels == 1,
         declared_frames=entry.declared_frames,
         source_frames=entry.frames,
+        seconds=entry.times[-1] if entry.times else None,
         step=timeline.step,
         pieces=timeline.pieces,
         start=entry.start,

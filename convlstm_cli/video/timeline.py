@@ -164,8 +164,8 @@ def _reachable(every: float, usual: float) -> float:
         return usual  # its own, so that rounding of what was asked for leaves no frame out
     if usual > every:
         raise InputError(
-            f"has a frame every {in_words(usual)}, which cannot be brought to --every {write_duration(every)}; give "
-            f"--every {write_duration(usual)} or longer."
+            f"has a frame every {in_words(usual)}, too few for a step of {write_duration(every)}; leave it out, or "
+            f"train at --every {write_duration(usual)} or longer."
         )
     return every
 

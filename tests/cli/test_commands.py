@@ -59,6 +59,7 @@ def test_a_dry_run_trains_nothing(place: Path) -> None:
     done = called("train", "videos", *QUICK, "--dry-run", "-o", "dry", cwd=place)
     assert "expected memory" in done.stdout
     assert "6 usable videos" in done.stdout
+    assert (done.stdout + done.stderr).count("broken.mp4") == 1
     plan = json.loads(called("train", "videos", *QUICK, "--dry-run", "--json", "-o", "dry", cwd=place).stdout)
     assert plan["batch_shape"] == [8, 7, 1, 32, 32]
     assert plan["expected_memory"] > 0

@@ -12,7 +12,7 @@ from convlstm_cli.video.readers import images, pages, video_file, zipped
 from convlstm_cli.video.readers.arrays.registered import ARRAY_READERS, array_reader_of
 from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, reading
 from convlstm_cli.video.readers.folders import is_pattern
-from convlstm_cli.video.readers.kinds import unread_kind, unread_kinds
+from convlstm_cli.video.readers.kinds import kind_of, unread_kinds
 from convlstm_cli.video.readers.page_list import has_pages
 from convlstm_cli.video.readers.parts import MARK, split_part
 from convlstm_cli.video.sequences.names import split_suffix
@@ -42,7 +42,10 @@ def open_video(path: str | Path) -> VideoReader:
         try:
             return reader.open(path)
         except InputError as error:
-            if reader.contents is None and (kind := unread_kind(file)) is not None:
+            kind = kind_of(file)
+            if kind is not None and reader.contents is not None and kind.read_as not in video_file.READER.suffixes:
+                kind = None  # the error of a reader of arrays says more
+            if kind is not None and not _reads(file, kind.read_as):
                 raise InputError(f"{path}: is {kind.name}; {kind.remedy}.") from error
             if path.is_dir() and (held := unread_kinds(path.iterdir())):
                 raise InputError(f"{path}: holds {held}.") from error
@@ -87,6 +90,11 @@ def video_suffixes() -> frozenset[str]:
 def source_files(path: Path) -> list[Path]:
     """The files whose content makes up the video at `path`. Raises InputError for a folder that cannot be read."""
     return reader_of(path).files(path)
+
+
+def _reads(path: Path, suffix: str) -> bool:
+    """Whether the reader of a file is that of a suffix, so that another name would not help."""
+    return bool(suffix) and reader_of(path) is reader_of(path.with_suffix(suffix))
 
 
 def _check_file(path: Path) -> None:

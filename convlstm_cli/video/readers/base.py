@@ -54,6 +54,8 @@ class VideoReader:
     """How far the channels of a grey pixel may lie apart, in steps of 255."""
     decoder: str | None
     """What decodes its pictures at first, such as `OpenCV`; None where nothing has to be decoded."""
+    decoder_reason: str | None
+    """Why it is not the usual decoder, such as `is interlaced`, whose subject is the video; None where it is."""
     start: datetime | None
     """Date and time of the first frame; None where the source has none."""
     numbers: Sequence[float] | None
@@ -83,16 +85,17 @@ class VideoReader:
         numbers: Sequence[float] | None = None,
         notes: list[str] | None = None,
         decoder: str | None = None,
+        decoder_reason: str | None = None,
     ) -> None:
         """`frames` may append to `notes` while it decodes."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
-        self.grey_tolerance, self.decoder = grey_tolerance, decoder
+        self.grey_tolerance, self.decoder, self.decoder_reason = grey_tolerance, decoder, decoder_reason
         self.start, self.numbers, self.notes = start, numbers, [] if notes is None else notes
         self.time = None
         self._frames = frames
         self._first: TimedFrame | None = next(frames, None)
         if self._first is None:
-            raise InputError(f"{path}: opens but no frame can be decoded; {CONVERT}.")
+            raise InputError(f"{path}: opens but no frame can be decoded; copy it again, or {CONVERT}.")
         self.height, self.width = self._first.pixels.shape[:2]
 
     def __iter__(self) -> Iterator[Frame]:
@@ -184,14 +187,12 @@ def check_pixels(path: Path, height: int, width: int) -> None:
         )
 
 
-def check_size(path: Path, first: tuple[int, ...] | None, now: tuple[int, ...], number: int) -> tuple[int, ...]:
-    """The height and width of a video's frames, which is that of its first. Raises InputError where it changes."""
-    if first is not None and now != first:
-        raise InputError(
-            f"{path}: changes from {first[0]}x{first[1]} to {now[0]}x{now[1]} pixels at frame {number}; all frames of "
-            f"a video must have one size, so {CONVERT}."
-        )
-    return now
+def changed_size(path: Path, first: tuple[int, ...], now: tuple[int, ...], number: int) -> InputError:
+    """The error for a video whose frame `number`, from 1, has another height and width than the first."""
+    return InputError(
+        f"{path}: changes from {first[0]}x{first[1]} to {now[0]}x{now[1]} pixels at frame {number}; all frames of a "
+        f"video must have one size, so {CONVERT}."
+    )
 
 
 def turned_note(degrees: int) -> str:
@@ -212,9 +213,13 @@ def opencv_name(path: Path) -> str:
     return name
 
 
-def cut_off(decoded: int, declared: int | None) -> str | None:
-    """The warning for a video with far fewer frames than it declares; None where there is nothing to warn of."""
-    if declared is None or decoded >= CUT_OFF * declared:
+def cut_off(decoded: int, declared: int | None, seconds: float | None = None, fps: float | None = None) -> str | None:
+    """The warning for a video with far fewer frames than it declares; None where there is nothing to warn of.
+
+    `seconds` from the first frame to the last, at `fps` frames a second, tell a video of few frames from a short one.
+    """
+    covered = decoded if seconds is None or fps is None else max(decoded, seconds * fps + 1)
+    if declared is None or covered >= CUT_OFF * declared:
         return None
     return (
         f"only {decoded} of the {declared} frames that it declares can be decoded, so it may be cut off or damaged; "

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from types import MappingProxyType
+from typing import NamedTuple
 
 import av
 from av.container import InputContainer
@@ -17,10 +18,12 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.opencv import MAX_PIXELS
 from convlstm_cli.video.readers.base import CONVERT, check_pixels, opencv_name
 from convlstm_cli.video.readers.extent import is_cut_short
+from convlstm_cli.video.readers.headers import WITH_HEAD, SequenceHeader, sequence_header
+from convlstm_cli.video.readers.mirrored import is_mirrored
 
 CONTAINERS = (
     "mov,matroska,webm,avi,asf,flv,live_flv,ogg,mpeg,mpegts,mpegvideo,m4v,mxf,gif,apng,rm,dv,wtv,nut,nsv,3g2,"
-    "h261,h263,h264,hevc,vvc,vc1,dirac,cavsvideo,av1,obu,ivf,mjpeg,mjpeg_2000,smjpeg,yuv4mpegpipe,"
+    "h261,gxf,cine,h263,h264,hevc,vvc,vc1,dirac,cavsvideo,av1,obu,ivf,mjpeg,mjpeg_2000,smjpeg,yuv4mpegpipe,"
     "png_pipe,jpeg_pipe,jpegls_pipe,j2k_pipe,bmp_pipe,tiff_pipe,webp_pipe,gif_pipe,pbm_pipe,pgm_pipe,ppm_pipe,pam_pipe"
 )
 """FFmpeg's names of the formats that hold their own frames. It would also open playlists (HLS, DASH, ffconcat, SDP)
@@ -32,8 +35,15 @@ UNDECODED = {"skip_frame": "all"}
 EIGHT_BITS = {"h264": {"Baseline", "Constrained Baseline", "Main", "Extended", "High"}, "hevc": {"Main"}}
 """Profiles of codecs whose pixels have eight bits and no alpha, so that no picture has to be decoded to know it."""
 
-MAY_INTERLACE = frozenset({"mpeg2video", "dvvideo", "prores", "dnxhd", "h264", "vc1", "mpegvideo"})
-"""Codecs in which material is interlaced often enough for the word of the container to be needed."""
+# fmt: off
+MAY_INTERLACE = frozenset({
+    "cavs", "cfhd", "dnxhd", "dvvideo", "h264", "hevc", "magicyuv", "mpeg2video", "mpeg4", "prores", "utvideo", "vc1",
+    "wmv3",
+})
+# fmt: on
+"""Codecs whose pictures say themselves that they are interlaced. Their container may say nothing, or otherwise."""
+WIDE_GAMUT = frozenset({9, 10})
+"""The matrices of BT.2020 in table E-5 of ITU-T H.264. OpenCV converts as if they were others."""
 MAX_FRAMES = 10**8
 MAX_RATE = 10_000.0
 """Frames per second that a container may claim; more are its clock, not its rate."""
@@ -41,6 +51,8 @@ ASPECTS = Fraction(1, 8), Fraction(8)
 """Shapes of pixels outside these are damage."""
 EVEN = 0.005
 """How far the average rate may be from the base rate, as a share, in a video of even times."""
+STILLS = frozenset({"mjpeg", "png", "bmp", "tiff", "webp"})
+"""Codecs of pictures that stand beside a video."""
 STREAMED = frozenset({"mpeg", "mpegts"})
 """Containers without a head: they declare nothing, and FFmpeg guesses how long they last."""
 NO_TIMES = 0x80
@@ -57,6 +69,8 @@ class ContainerFacts:
     """FFmpeg's name of the codec that the stream is in, such as `h264`."""
     stream: int
     """Position of the stream among the video streams."""
+    streams: int
+    """Number of video streams that are no covers."""
     height: int
     width: int
     """Sides of the coded picture; 0 where they are not known before decoding."""
@@ -64,9 +78,13 @@ class ContainerFacts:
     """Bits of a channel of a pixel; 8 where that is not known."""
     alpha: bool
     interlaced: bool | None
-    """None where the container does not say."""
+    """None where neither the container nor the head of the stream says so for sure."""
     pixel_aspect: Fraction
     """Width of a pixel over its height."""
+    mirrored: bool
+    """Whether pictures are to be shown mirrored."""
+    wide_gamut: bool
+    """Whether colours are those of BT.2020."""
     fps: float | None
     """Mean frames per second."""
     even: bool
@@ -75,8 +93,6 @@ class ContainerFacts:
     """Whether frames have times at all; a raw stream has none."""
     reordered: bool
     """Whether times are those of packets in their order of decoding, so that those of frames have to be worked out."""
-    start: int | None
-    """Time of the first packet that is shown, in `tick`."""
     tick: Fraction
     """Seconds of the unit of time."""
     cut_short: bool
@@ -95,16 +111,6 @@ class Decision:
     """Why it is not OpenCV, in clauses whose subject is the video."""
 
 
-@dataclass(frozen=True)
-class Stop:
-    """Where one decoder gives no more frames, so that another goes on."""
-
-    first: int
-    """Time of its first frame, in the container's ticks."""
-    last: int
-    """Time of its last frame."""
-
-
 @contextlib.contextmanager
 def opened(path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Iterator[InputContainer]:
     """Opens a container, of the known formats and nothing but the file. Raises InputError.
@@ -116,6 +122,8 @@ def opened(path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Ite
     try:
         container = av.open(name, options={**OPTIONS, **options}, metadata_errors="replace")
     except (av.error.FFmpegError, ValueError) as error:
+        if is_cut_short(path):
+            raise InputError(f"{path}: was cut off, and what is left cannot be opened; copy it again.") from error
         raise InputError(f"{path}: is damaged or not a video that can be read; copy it again, or {CONVERT}.") from error
     with container:
         yield container
@@ -124,39 +132,51 @@ def opened(path: Path, options: Mapping[str, str] = MappingProxyType({})) -> Ite
 def probe(path: Path) -> ContainerFacts:
     """What the container of a file says. Raises InputError for a file that holds no video."""
     with opened(path, UNDECODED) as container:
-        position, stream = _video_stream(container, path)
-        context = stream.codec_context
-        certain = context.format is not None or stream.profile in EIGHT_BITS.get(stream.codec.canonical_name, ())
-        if certain and context.height and stream.start_time is not None:
-            return _facts(container, position, stream, path)
+        chosen = _video_stream(container, path)
+        context = chosen.stream.codec_context
+        codec = chosen.stream.codec.canonical_name
+        head = sequence_header(codec, context.extradata or b"")
+        certain = context.format is not None or chosen.stream.profile in EIGHT_BITS.get(codec, ())
+        if certain and context.height and (head is not None or codec not in WITH_HEAD):
+            return _facts(container, chosen, head, path)
     with opened(path) as container:
-        return _facts(container, *_video_stream(container, path), path)
+        return _facts(container, _video_stream(container, path), head, path)
 
 
-def _facts(container: InputContainer, position: int, stream: VideoStream, path: Path) -> ContainerFacts:
-    context = stream.codec_context
+class _Chosen(NamedTuple):
+    """A video stream, its position among the video streams, and the number of those that are no covers."""
+
+    stream: VideoStream
+    position: int
+    streams: int
+
+
+def _facts(container: InputContainer, chosen: _Chosen, head: SequenceHeader | None, path: Path) -> ContainerFacts:
+    stream, context = chosen.stream, chosen.stream.codec_context
     check_pixels(path, context.height, context.width)
-    known = context.format
+    known, codec = context.format, stream.codec.canonical_name
     components = () if known is None else known.components
     name = container.format.name
     fps, base = _rate(stream, name), stream.base_rate
     return ContainerFacts(
         container=name,
-        codec=stream.codec.canonical_name,
-        stream=position,
+        codec=codec,
+        stream=chosen.position,
+        streams=chosen.streams,
         height=context.height,
         width=context.width,
         bits=max((component.bits for component in components), default=8),
         alpha=any(component.is_alpha for component in components)
         or (known is not None and known.has_palette)
         or stream.metadata.get("alpha_mode") == "1",
-        interlaced=_interlaced(context.field_order, stream.codec.canonical_name),
-        pixel_aspect=_pixel_aspect(stream),
+        interlaced=_interlaced(context.field_order, codec, head),
+        pixel_aspect=_pixel_aspect(stream.sample_aspect_ratio or (None if head is None else head.pixel_aspect)),
+        mirrored=is_mirrored(path),
+        wide_gamut=context.colorspace in WIDE_GAMUT or (head is not None and head.matrix in WIDE_GAMUT),
         fps=fps,
         even=fps is not None and base is not None and abs(fps / float(base) - 1) < EVEN,
         timed=not int(container.format.flags) & NO_TIMES,
         reordered=name == "avi" and bool(context.has_b_frames),
-        start=stream.start_time,
         tick=stream.time_base or Fraction(1, 1000),
         cut_short=is_cut_short(path),
         declared_frames=_declared_frames(container, stream, fps, path.stat().st_size),
@@ -172,25 +192,27 @@ def decide(facts: ContainerFacts) -> Decision:
         "may have transparent pixels": facts.alpha,
         "is AV1": facts.codec == "av1",
         "has pixels that are not square": facts.pixel_aspect != 1,
+        "is mirrored": facts.mirrored,
+        "has colours of BT.2020": facts.wide_gamut,
         "has an odd number of rows": facts.height % 2 == 1,  # OpenCV 4.12 gives wrong colours then
         "has no times": not facts.timed,
-        "has times of packets, not of frames": facts.timed
-        and (facts.reordered or facts.container == "mpeg" or facts.start is None),
+        "has times of packets, not of frames": facts.timed and (facts.reordered or facts.container == "mpeg"),
         "has uneven times": facts.timed and not facts.even,
         "lacks its end": facts.cut_short,
-        "is not the first of the file's video streams": facts.stream > 0,
+        "is one of several video streams": facts.streams > 1,
     }
     given = tuple(reason for reason, holds in reasons.items() if holds)
     return Decision("PyAV", given) if given else Decision("OpenCV")
 
 
-def _video_stream(container: InputContainer, path: Path) -> tuple[int, VideoStream]:
-    """The first video stream that is no cover, and its position among the video streams. Raises InputError."""
+def _video_stream(container: InputContainer, path: Path) -> _Chosen:
+    """The first video stream that is no picture beside a moving one. Raises InputError where there is none."""
     streams = list(enumerate(container.streams.video))
     moving = [(n, stream) for n, stream in streams if Disposition.attached_pic not in Disposition(stream.disposition)]
-    for position, stream in moving:
-        if stream.codec_context is not None:
-            return position, stream
+    known = [(n, stream) for n, stream in moving if stream.codec_context is not None]
+    # Matroska and some MP4 do not mark a cover as one.
+    for position, stream in [each for each in known if not _is_still(each[1])] or known:
+        return _Chosen(stream, position, len(moving))
     if moving:
         raise InputError(f"{path}: is in a codec that is not known here, or is damaged; {CONVERT}.")
     if container.streams.audio:
@@ -199,15 +221,21 @@ def _video_stream(container: InputContainer, path: Path) -> tuple[int, VideoStre
     raise InputError(f"{path}: is damaged or holds no video; copy or download it again.")
 
 
-def _interlaced(field_order: int, codec: str) -> bool | None:
+def _is_still(stream: VideoStream) -> bool:
+    """Whether a stream is one picture, as far as the container says."""
+    return stream.frames == 1 or (not stream.frames and stream.codec.canonical_name in STILLS)
+
+
+def _interlaced(field_order: int, codec: str, head: SequenceHeader | None) -> bool | None:
     """From FFmpeg's AVFieldOrder: 0 is not known, 1 progressive, more the order of two fields."""
-    if field_order == 0:
-        return None if codec in MAY_INTERLACE else False
-    return field_order > 1
+    if head is not None and head.progressive:
+        return False
+    if field_order > 1:
+        return True
+    return None if codec in MAY_INTERLACE else False
 
 
-def _pixel_aspect(stream: VideoStream) -> Fraction:
-    aspect = stream.sample_aspect_ratio
+def _pixel_aspect(aspect: Fraction | None) -> Fraction:
     return aspect if aspect and ASPECTS[0] <= aspect <= ASPECTS[1] else Fraction(1)
 
 
@@ -236,12 +264,13 @@ def _declared_frames(container: InputContainer, stream: VideoStream, fps: float 
 
 def _seconds(container: InputContainer, stream: VideoStream) -> float | None:
     """How long the video stream lasts."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
+    # First, since FFmpeg may take the length of the sound for that of a stream.
     if written := stream.metadata.get("DURATION"):  # of one stream, as Matroska has it: 00:00:08.000000000
         with contextlib.suppress(ValueError):
             hours, minutes, seconds = map(float, written.split(":"))
             return 3600 * hours + 60 * minutes + seconds
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
     if container.duration and len(container.streams) == 1:  # sound may last longer
         return container.duration / av.time_base
     return None

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
-from convlstm_cli.video.readers.container import ContainerFacts, Stop
+from convlstm_cli.video.readers.container import ContainerFacts
+from convlstm_cli.video.readers.stop import Stop
 
 MOST_PLACES = 4
 """Places of damage that a note lists."""

@@ -1,4 +1,4 @@
-"""Files that no reader reads: what they are, by their first bytes or their suffix, and what to do with them."""
+"""Files that no reader reads, or none under their name: what they are, and what to do with them."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -36,7 +36,7 @@ class Kind:
     suffixes: tuple[str, ...] = ()
     """Suffixes of files that have no such bytes, or whose bytes are those of another kind."""
     read_as: str = ""
-    """The suffix under which such files are read, if there is one."""
+    """A suffix under which such files are read, if there is one."""
 
 
 KINDS = (
@@ -75,6 +75,12 @@ KINDS = (
     Kind("a Python pickle", "Python pickles", SAVE_ARRAY, suffixes=(".pkl", ".pickle")),
     Kind("a PDF", "PDF files", SAVE_IMAGES, ((0, b"%PDF"),), (".pdf",)),
     Kind(
+        "a Git LFS pointer, which stands for a file",
+        "Git LFS pointers",
+        "fetch the file with `git lfs pull`",
+        ((0, b"version https://git-lfs"),),
+    ),
+    Kind(
         "a playlist, which names other files",
         "playlists",
         "give the videos that it names",
@@ -95,6 +101,15 @@ KINDS = (
         ((0, b"<!DOC"), (0, b"<html"), (0, b"<?xml")),
     ),
     Kind("a table of text", "tables of text", SAVE_ARRAY, suffixes=(".csv", ".tsv")),
+    *(
+        Kind(f"a video in {name}", f"videos in {name}", f"rename it to {suffix}", ((at, head),), read_as=suffix)
+        for name, suffix, at, head in (
+            ("MP4 or QuickTime", ".mp4", 4, b"ftyp"),
+            ("Matroska or WebM", ".mkv", 0, b"\x1aE\xdf\xa3"),
+            ("AVI", ".avi", 8, b"AVI LIST"),
+            ("GIF", ".gif", 0, b"GIF8"),
+        )
+    ),
 )
 
 TEXT = Kind("text", "texts", "give the video itself")
@@ -102,8 +117,8 @@ PRINTABLE = bytes(range(32, 127)) + b"\t\r\n\x1b"
 """Bytes of plain text, with the escapes of terminals."""
 
 
-def unread_kind(path: Path) -> Kind | None:
-    """What a file is that no reader reads; None where that is not known, or nothing is there."""
+def kind_of(path: Path) -> Kind | None:
+    """What a file is that its reader does not read; None where that is not known, or nothing is there."""
     if split_suffix(path.name)[1].lower() in READ and path.suffix.lower() == ".gz":
         return None
     suffix = path.suffix.lower()
@@ -116,8 +131,6 @@ def unread_kind(path: Path) -> Kind | None:
     shown = next((kind for kind in KINDS if any(head[at : at + len(b)] == b for at, b in kind.begins)), None)
     if shown is None and named is None and head and not head.translate(None, PRINTABLE):
         return TEXT
-    if shown is not None and shown.read_as == suffix:
-        return None
     # A suffix names a kind that is built on a container, such as NetCDF on HDF5 and .npz on zip; bytes do not lie.
     return named if shown is None or (named is not None and shown.name in _CONTAINERS) else shown
 

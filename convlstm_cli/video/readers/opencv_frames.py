@@ -6,17 +6,18 @@ from pathlib import Path
 import numpy as np
 
 from convlstm_cli.video.opencv import VIDEO_BACKEND, cv2
-from convlstm_cli.video.readers.base import TimedFrame, check_size, opencv_name, turned_note
-from convlstm_cli.video.readers.container import ContainerFacts, Stop
+from convlstm_cli.video.readers.base import TimedFrame, opencv_name, turned_note
+from convlstm_cli.video.readers.container import ContainerFacts
+from convlstm_cli.video.readers.stop import Halt
 
 LONGEST_STEP = 1.5
 """Frames further apart than so many usual steps have others between them."""
 
 
-def opencv_frames(path: Path, facts: ContainerFacts, notes: list[str]) -> Generator[TimedFrame, None, Stop | None]:
+def opencv_frames(path: Path, facts: ContainerFacts, notes: list[str]) -> Generator[TimedFrame, None, Halt | None]:
     """The frames up to the end, or up to the first that does not follow in time: there OpenCV has dropped some.
 
-    Returns where it stopped; None if it gave no frame. Raises InputError for frames of several sizes.
+    Returns where it stopped; None if it gave no frame.
     """
     capture = cv2.VideoCapture(opencv_name(path), VIDEO_BACKEND)
     try:
@@ -25,21 +26,14 @@ def opencv_frames(path: Path, facts: ContainerFacts, notes: list[str]) -> Genera
             notes.append(turned_note(turned))
         longest = 1000 * LONGEST_STEP / facts.fps if facts.fps else float("inf")
         first = last = 0.0
-        size: tuple[int, ...] | None = None
         number = 0
         while True:
             decoded, frame = capture.read()
             now = capture.get(cv2.CAP_PROP_POS_MSEC)
             if not decoded or (number > 0 and not last < now < last + longest):
-                return None if size is None else Stop(_ticks(first, facts), _ticks(last, facts))
+                return None if number == 0 else Halt(number, first / 1000, last / 1000, decoded and now <= last)
             number += 1
-            size = check_size(path, size, frame.shape[:2], number)
             first, last = now if number == 1 else first, now
             yield TimedFrame(np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8), (now - first) / 1000)
     finally:
         capture.release()
-
-
-def _ticks(milliseconds: float, facts: ContainerFacts) -> int:
-    """A time of OpenCV, which counts from the start of the stream, in the container's ticks."""
-    return (facts.start or 0) + round(milliseconds / 1000 / facts.tick)

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ class Picture:
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f"{self._path}: has pixels of the format {frame.format.name}; {CONVERT}.") from error
         pixels = self._on_black(to_uint8(shown, str(self._path))) if alpha else to_uint8(shown, str(self._path))
-        return self._turned(pixels, frame.rotation)
+        return self._turned(pixels, frame)
 
     def _sides(self, frame: VideoFrame) -> tuple[int, int]:
         """Height and width at which pixels are square: the side on which they are longer grows."""
@@ -60,11 +61,26 @@ class Picture:
             return np.ascontiguousarray(colours)
         return ((colours.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
 
-    def _turned(self, pixels: Frame, degrees: int) -> Frame:
-        """The pixels turned clockwise by minus `degrees`, which is FFmpeg's rotation, if that is by quarters."""
-        if degrees % 360 == 0 or degrees % 90:
+    def _turned(self, pixels: Frame, frame: VideoFrame) -> Frame:
+        """The pixels turned by quarters and mirrored, as the file asks."""
+        matrix = _matrix(frame)
+        if matrix is None or matrix == (1, 0, 0, 1):
             return pixels
-        note = turned_note(-degrees)
-        if note not in self.notes:
-            self.notes.append(note)
-        return np.ascontiguousarray(np.rot90(pixels, degrees // 90))
+        a, b, c, d = matrix
+        self._note(turned_note(-frame.rotation) if a * d - b * c > 0 else "it is mirrored, as the file asks")
+        if b:  # columns become rows
+            pixels = pixels.swapaxes(0, 1)
+        return np.ascontiguousarray(pixels[:: d or b, :: a or c])
+
+    def _note(self, text: str) -> None:
+        if text not in self.notes:
+            self.notes.append(text)
+
+
+def _matrix(frame: VideoFrame) -> tuple[int, int, int, int] | None:
+    """Signs of a, b, c and d in x' = a x + c y, y' = b x + d y; None without them, or for no turn by quarters."""
+    data = frame.side_data.get("DISPLAYMATRIX")
+    if not isinstance(data, SideData):
+        return None
+    a, b, _, c, d = np.sign(np.frombuffer(bytes(data), np.int32)[:5]).tolist()
+    return (a, b, c, d) if (a and d and not (b or c)) or (b and c and not (a or d)) else None

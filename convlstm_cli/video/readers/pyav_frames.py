@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Generator, Iterable, Iterator
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 
 import av
@@ -15,10 +15,12 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from convlstm_cli.video.readers.base import TimedFrame, check_size
-from convlstm_cli.video.readers.container import ContainerFacts, Stop, opened
+from convlstm_cli.video.readers.base import TimedFrame, changed_size
+from convlstm_cli.video.readers.container import UNDECODED, ContainerFacts, opened
 from convlstm_cli.video.readers.damage import Ledger
 from convlstm_cli.video.readers.picture import Picture
+from convlstm_cli.video.readers.resized import MAY_CHANGE, resized
+from convlstm_cli.video.readers.stop import Halt, Stop
 
 MOST_FAILURES = 100
 """Times in a row that a container fails to give a packet, after which it is at its end."""
@@ -26,8 +28,13 @@ MOST_SILENT = 50_000
 """Packets in a row without a frame, after which nothing more is expected."""
 MARKED = frozenset({"mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "asf", "flv", "mxf", "nut"})
 """Containers that mark a packet as corrupt where the picture is cut, and nowhere else."""
+EARLY = 64
+"""Packets among which the first picture that is shown comes; codecs reorder 16 at most."""
+JUMP = Fraction(1, 2)
+"""Seconds by which times go back where another recording begins. Smaller steps back are damage."""
 FRAME_THREADS = 0x1000
 """FFmpeg's mark of a decoder whose threads take a frame each."""
+DEINTERLACED = "it is deinterlaced: each two fields are one frame"
 ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}
 """FFmpeg's own decoders of these drop alpha."""
 
@@ -38,7 +45,6 @@ def pyav_frames(
     """The frames that can be decoded, those behind `stop` if it is given; lost ones become a note at the end.
 
     After a failure, frames up to the next that is whole in itself are lost too: they are drawn over broken ones.
-    Raises InputError for frames of several sizes.
     """
     picture, ledger, clock = Picture(path, facts), Ledger(), _Clock(facts, stop)
     # A failure at the end takes with it the frames that other threads have ready, so one thread tries again from there.
@@ -46,8 +52,10 @@ def pyav_frames(
         done = stop if not ledger.frames else Stop(ledger.frames[0] if stop is None else stop.first, ledger.frames[-1])
         with _packets_from(path, facts, done) as (stream, packets):
             decoder = _decoder(stream, facts, threads)
-            frames = _one_size(path, _intact(packets, decoder, facts, ledger, done))
-            upright = _progressive(frames, facts.tick) if facts.interlaced is not False else frames
+            frames = _intact(packets, decoder, facts, ledger, done)
+            if facts.reordered:
+                frames = _in_order(frames)
+            upright = _progressive(frames, facts.tick, notes) if facts.interlaced is not False else frames
             for frame in upright:
                 pixels, time = picture.upright(frame), clock.seconds(frame)
                 del frame  # so that the decoder has its memory back while the consumer works
@@ -59,10 +67,30 @@ def pyav_frames(
         notes.append(note)
 
 
-def packets_behind(path: Path, facts: ContainerFacts, stop: Stop) -> bool:
-    """Whether the container holds a packet of a picture behind a time, found without decoding."""
+def after_opencv(path: Path, facts: ContainerFacts, notes: list[str], halt: Halt) -> Generator[TimedFrame, None, None]:
+    """The frames that OpenCV left behind where it stopped; none, found without decoding, where it was at the end.
+
+    Raises InputError where pictures change their size, which OpenCV scales to the first.
+    """
+    if facts.codec in MAY_CHANGE:
+        with opened(path, UNDECODED) as container:
+            stream = container.streams.video[facts.stream]
+            shown = (packet for packet in _packets(container, stream) if _shows(packet, facts))
+            if (other := resized(stream, facts.codec, shown)) is not None:
+                raise changed_size(path, other.first, other.now, other.number)
+    if halt.backwards:  # there is no place to seek to
+        yield from islice(pyav_frames(path, facts, notes), halt.frames, None)
+        return
+    with opened(path, UNDECODED) as container:
+        early = islice(_packets(container, container.streams.video[facts.stream]), EARLY)
+        start = min((packet.pts for packet in early if packet.pts is not None and _shows(packet, facts)), default=None)
+    if start is None:
+        return
+    stop = Stop(*(start + round(seconds / facts.tick) for seconds in (halt.first, halt.last)))
     with _packets_from(path, facts, stop) as (_, packets):
-        return any(packet.pts is not None and packet.pts > stop.last and _shows(packet, facts) for packet in packets)
+        left = any(packet.pts is not None and packet.pts > stop.last and _shows(packet, facts) for packet in packets)
+    if left:
+        yield from pyav_frames(path, facts, notes, stop)
 
 
 class _Clock:
@@ -71,17 +99,16 @@ class _Clock:
     def __init__(self, facts: ContainerFacts, stop: Stop | None) -> None:
         self._facts = facts
         self._first = None if stop is None else stop.first * facts.tick
-        self._last: Fraction | None = None
+        self._last = None if stop is None else stop.last * facts.tick
         self._step = 1 / Fraction(facts.fps) if facts.fps else facts.tick
 
     def seconds(self, frame: VideoFrame) -> float | None:
-        """The time of a frame, which is after that of the one before."""
+        """The time of a frame, which is after that of the one before unless it goes back by `JUMP`."""
         if not self._facts.timed:
             return None
-        ticks = frame.dts if self._facts.reordered else frame.pts
         tick = frame.time_base or self._facts.tick  # frames that a decoder gives at the end come without
-        now = None if ticks is None else ticks * tick
-        if self._last is not None and (now is None or now <= self._last):
+        now = None if frame.pts is None else frame.pts * tick
+        if self._last is not None and (now is None or self._last - JUMP < now <= self._last):
             now = self._last + self._step
         self._last = Fraction(0) if now is None else now
         self._first = self._last if self._first is None else self._first
@@ -197,20 +224,28 @@ def _and_flush(packets: "Iterable[Packet[VideoStream]]") -> "Iterator[Packet[Vid
     yield None
 
 
-def _one_size(path: Path, frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
-    size: tuple[int, ...] | None = None
-    for number, frame in enumerate(frames, start=1):
-        size = check_size(path, size, (frame.height, frame.width), number)
+def _in_order(frames: Iterable[VideoFrame]) -> Iterator[VideoFrame]:
+    """The frames at the times of packets, which a decoder passes on in their order, in place of their own."""
+    for frame in frames:
+        frame.pts = frame.dts
         yield frame
 
 
-def _progressive(frames: Iterable[VideoFrame], tick: Fraction) -> Iterator[VideoFrame]:
-    """Frames without combs: those of two fields are deinterlaced by bwdif, one for one; others stay as they are."""
-    graph, kind = None, ""
+def _progressive(frames: Iterable[VideoFrame], tick: Fraction, notes: list[str]) -> Iterator[VideoFrame]:
+    """Frames without combs: those of two fields are deinterlaced by bwdif, one for one; others stay as they are.
+
+    The first of two fields makes a note.
+    """
+    graph, kind = None, None
     for frame in frames:
-        if graph is None or frame.format.name != kind:
+        if frame.interlaced_frame and DEINTERLACED not in notes:
+            notes.append(DEINTERLACED)
+        if graph is None and not frame.interlaced_frame:
+            yield frame
+            continue
+        if graph is None or (frame.format.name, frame.width, frame.height) != kind:
             yield from _pushed(graph, None)
-            graph, kind = Graph(), frame.format.name
+            graph, kind = Graph(), (frame.format.name, frame.width, frame.height)
             source = graph.add_buffer(width=frame.width, height=frame.height, format=frame.format, time_base=tick)
             graph.link_nodes(source, graph.add("bwdif", "mode=send_frame:deint=interlaced"), graph.add("buffersink"))
             graph.configure()

@@ -1,13 +1,14 @@
 """Video files of any container: OpenCV decodes the ordinary ones, and PyAV what OpenCV gets wrong or gives up."""
 
+import contextlib
 from collections.abc import Generator
 from pathlib import Path
 
 from convlstm_cli.video.colour import GREY_TOLERANCE
-from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader
+from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, changed_size
 from convlstm_cli.video.readers.container import ContainerFacts, Decision, decide, probe
 from convlstm_cli.video.readers.opencv_frames import opencv_frames
-from convlstm_cli.video.readers.pyav_frames import packets_behind, pyav_frames
+from convlstm_cli.video.readers.pyav_frames import after_opencv, pyav_frames
 
 # fmt: off
 SUFFIXES = frozenset({
@@ -21,18 +22,19 @@ def open_file(path: Path) -> VideoReader:
     """Opens a video file of any container. Raises InputError for a file that is none, or holds no video."""
     facts = probe(path)
     decision = decide(facts)
-    notes = [] if not decision.reasons else [f"PyAV decodes it, not OpenCV, since it {_listed(decision.reasons)}"]
-    if facts.interlaced:
-        notes.append("it is deinterlaced: each two fields are one frame")
+    notes: list[str] = []
+    if facts.streams > 1:
+        notes.append(f"it has {facts.streams} video streams, of which number {facts.stream + 1} is taken")
     return VideoReader(
         path,
         READER.name,
-        _decode(path, facts, decision, notes),
+        _of_one_size(path, _decode(path, facts, decision, notes)),
         facts.declared_frames,
         facts.fps,
         GREY_TOLERANCE,
         notes=notes,
         decoder=decision.decoder,
+        decoder_reason=_listed(decision.reasons) if decision.reasons else None,
     )
 
 
@@ -42,14 +44,25 @@ READER = Reader("file", "video files of any container that FFmpeg decodes", SUFF
 def _decode(
     path: Path, facts: ContainerFacts, decision: Decision, notes: list[str]
 ) -> Generator[TimedFrame, None, None]:
-    stop = None
     if decision.decoder == "OpenCV":
-        stop = yield from opencv_frames(path, facts, notes)
-        if stop is None:
-            notes.append("PyAV decodes it, since OpenCV gives no frame of it")
-        elif not packets_behind(path, facts, stop):
+        halt = yield from opencv_frames(path, facts, notes)
+        if halt is not None:
+            yield from after_opencv(path, facts, notes, halt)
             return
-    yield from pyav_frames(path, facts, notes, stop)
+        notes.append("PyAV decodes it, since OpenCV gives no frame of it")
+    yield from pyav_frames(path, facts, notes)
+
+
+def _of_one_size(path: Path, frames: Generator[TimedFrame, None, None]) -> Generator[TimedFrame, None, None]:
+    """The frames. Raises InputError for one of another size than the first."""
+    first: tuple[int, ...] | None = None
+    with contextlib.closing(frames):
+        for number, frame in enumerate(frames, start=1):
+            now = frame.pixels.shape[:2]
+            first = first or now
+            if now != first:
+                raise changed_size(path, first, now, number)
+            yield frame
 
 
 def _listed(reasons: tuple[str, ...]) -> str:

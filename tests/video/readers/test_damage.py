@@ -10,13 +10,14 @@ from av_files import encode, moving_frames
 
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.container import ContainerFacts, Stop
+from convlstm_cli.video.readers.container import ContainerFacts
 from convlstm_cli.video.readers.damage import Ledger
+from convlstm_cli.video.readers.stop import Stop
 
 FACTS = ContainerFacts(
-    container="matroska,webm", codec="vp9", stream=0, height=32, width=48, bits=8, alpha=False, interlaced=False,
-    pixel_aspect=Fraction(1), fps=25.0, even=True, timed=True, reordered=False, start=0, tick=Fraction(1, 1000),
-    cut_short=False, declared_frames=10,
+    container="matroska,webm", codec="vp9", stream=0, streams=1, height=32, width=48, bits=8, alpha=False,
+    interlaced=False, pixel_aspect=Fraction(1), mirrored=False, wide_gamut=False, fps=25.0, even=True, timed=True,
+    reordered=False, tick=Fraction(1, 1000), cut_short=False, declared_frames=10,
 )  # fmt: skip
 
 

@@ -35,6 +35,11 @@ def contents() -> dict[str, bytes]:
         "a.mkv playlist": b"#EXTM3U\n#EXTINF:5,\nhttp://127.0.0.1/a.ts\n",
         "a.mpd playlist": b"<?xml version='1.0'?><MPD></MPD>",
         "a.mov text": b"These are words, not frames.\n" * 9,
+        "a.mp4 Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n",
+        "a.png MP4": bytes(4) + b"ftypisom" + bytes(600),
+        "a.tif Matroska": b"\x1aE\xdf\xa3" + bytes(600),
+        "a.npy AVI": b"RIFF" + bytes(4) + b"AVI LIST" + bytes(600),
+        "a.apng GIF": b"GIF89a" + bytes(600),
         "a.mp3 sound": b"ID3\x03" + bytes(600),
     }
 
@@ -48,6 +53,12 @@ def test_a_file_that_is_not_read_is_named_as_what_it_is(tmp_path: Path, name: st
     message = str(caught.value)
     assert message.startswith(f"{tmp_path / file}: is ")
     assert not set(message.split()) & {"ffmpeg", "damaged"}
+
+
+def test_another_name_does_not_help_a_damaged_video(tmp_path: Path) -> None:
+    (tmp_path / "a.mov").write_bytes(bytes(4) + b"ftypisom" + bytes(600))
+    with pytest.raises(InputError, match=r"a\.mov: is damaged"):
+        open_video(tmp_path / "a.mov")
 
 
 def test_a_folder_of_such_files_is_named(tmp_path: Path) -> None:

@@ -20,14 +20,14 @@ from convlstm_cli.video.readers.pyav_frames import pyav_frames
 
 
 def read(path: Path) -> tuple[list[Frame], list[float | None], list[str]]:
-    """Frames, times and notes."""
+    """Frames, times, and notes with the reason for the decoder."""
     frames, times = [], []
     with open_video(path) as video:
         for frame in video:
             frames.append(frame)
             times.append(video.time)
         assert video.decoder == "PyAV"
-        return frames, times, video.notes
+        return frames, times, [*video.notes, video.decoder_reason or ""]
 
 
 def combed(stream: Any) -> None:
@@ -75,6 +75,21 @@ def test_both_decoders_turn_a_video_the_same_way(tmp_path: Path, quarters: int) 
     for one, other in zip(ours, others, strict=True):
         np.testing.assert_array_equal(one.pixels, other.pixels)
     assert notes[0] == notes[1] == [f"it is turned by {90 * quarters} degrees, as the file asks"]
+
+
+@pytest.mark.parametrize("matrix", [(-1, 0, 0, 1), (1, 0, 0, -1), (0, 1, 1, 0), (0, -1, -1, 0)])
+def test_mirrored_videos_are_mirrored(tmp_path: Path, matrix: tuple[int, int, int, int]) -> None:
+    path = encode(tmp_path / "a.mp4", "libx264", moving_frames(4))
+    plain = [frame.pixels for frame in pyav_frames(path, probe(path), [])]
+    content = bytearray(path.read_bytes())
+    start, (a, b, c, d) = content.index(b"tkhd") + 44, matrix
+    content[start : start + 20] = struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16)
+    path.write_bytes(content)
+    frames, _, notes = read(path)
+    for frame, before in zip(frames, plain, strict=True):
+        shown = np.swapaxes(before, 0, 1) if b else before
+        np.testing.assert_array_equal(frame, shown[:: d or b, :: a or c])
+    assert "it is mirrored, as the file asks" in notes
 
 
 @pytest.mark.parametrize(("codec", "pixel_format"), [("ffv1", "gray16le"), ("ffv1", "rgb48le"), ("ffv1", "gray12le")])

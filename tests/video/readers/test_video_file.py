@@ -1,15 +1,20 @@
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
+from av.video.stream import VideoStream
+from av_files import encode, moving_frames
 from PIL import Image
 from video_helpers import MakeFrames, MakeVideo, read, write_image
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.timeline import timeline_of
 
 
 @pytest.mark.parametrize("kind", ["webm", "mp4", "lossless", "gif"])
@@ -112,3 +117,53 @@ def test_a_size_that_changes_is_refused(tmp_path: Path, make_video: MakeVideo, m
     monkeypatch.setattr(cv2, "VideoCapture", Changing)
     with pytest.raises(InputError, match=r"a\.webm: changes from 48x64 to 32x64 pixels at frame 3"):
         read(path)
+
+
+def test_sound_that_begins_before_the_pictures_repeats_no_frame(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream, sound = container.add_stream("libx264", rate=25), container.add_stream("pcm_s16le", rate=8000)
+        assert isinstance(stream, VideoStream)
+        stream.height, stream.width, stream.pix_fmt = 32, 48, "yuv420p"
+        silence = av.AudioFrame.from_ndarray(np.zeros((1, 8000), np.int16), format="s16", layout="mono")
+        silence.sample_rate, silence.pts = 8000, 0
+        container.mux(sound.encode(silence))
+        for number, pixels in enumerate(moving_frames(12)):
+            frame = av.VideoFrame.from_ndarray(pixels, "rgb24")
+            frame.pts, frame.time_base = 40 * number + 23, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    assert len(read(path)) == 12
+
+
+@pytest.mark.parametrize(("codec", "suffix"), [("libx264", "ts"), ("libvpx-vp9", "mkv"), ("mpeg2video", "mpg")])
+def test_recordings_one_behind_the_other_are_read_whole_and_cut_apart(tmp_path: Path, codec: str, suffix: str) -> None:
+    """Times begin again with the second."""
+    one = encode(tmp_path / f"one.{suffix}", codec, moving_frames(20))
+    two = encode(tmp_path / f"two.{suffix}", codec, moving_frames(20, seed=1))
+    path = tmp_path / f"a.{suffix}"
+    path.write_bytes(one.read_bytes() + two.read_bytes())
+    frames, times = [], []
+    with open_video(path) as video:
+        for frame in video:
+            frames.append(frame)
+            times.append(video.time)
+    np.testing.assert_array_equal(frames, read(one) + read(two))
+    assert timeline_of(40, np.asarray(times, float).tolist()).pieces == ((0, 20), (20, 40))
+
+
+def test_a_cover_that_is_not_marked_as_one_is_not_taken(tmp_path: Path) -> None:
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        cover, stream = container.add_stream("mjpeg", rate=25), container.add_stream("libx264", rate=25)
+        for each, pixel_format in ((cover, "yuvj420p"), (stream, "yuv420p")):
+            assert isinstance(each, VideoStream)
+            each.height, each.width, each.pix_fmt = 32, 48, pixel_format
+        for each, pictures in ((cover, moving_frames(1)), (stream, moving_frames(8))):
+            assert isinstance(each, VideoStream)
+            for pixels in pictures:
+                container.mux(each.encode(av.VideoFrame.from_ndarray(pixels, "rgb24")))
+            container.mux(each.encode())
+    with open_video(path) as video:
+        assert len(list(video)) == 8
+        assert "it has 2 video streams, of which number 2 is taken" in video.notes
