@@ -10,7 +10,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.forecasting.ensemble import check_members
-from convlstm_cli.forecasting.inference import forecast_members, to_float
+from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import thumbnail
@@ -24,6 +24,8 @@ from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.value_choice import choose_range
 from convlstm_cli.weights.pretrained import Pretrained
 
 PICTURED = 3
@@ -127,7 +129,8 @@ def _clips(
     """The clips that are scored. Raises InputError where there are none."""
     segments = held_out.segments
     assert config.stride is not None
-    clips = ClipDataset(held_out.library, segments, clip_frames, stride=config.stride, channels=channels)
+    values = runs[0].values or choose_range(held_out.library, segments)
+    clips = ClipDataset(held_out.library, segments, clip_frames, stride=config.stride, channels=channels, values=values)
     if not len(clips):
         longest = max((segment.stop - segment.start for segment in segments), default=0)
         raise InputError(

@@ -19,9 +19,8 @@ from convlstm_cli.forecasting import finished
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Members, MembersByColour, check_members, lockstep
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
-from convlstm_cli.forecasting.look import Look, fitted, unbatched
+from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.output import SCORED, writing_forecast
 from convlstm_cli.forecasting.record import (
     RECORD,
@@ -36,19 +35,21 @@ from convlstm_cli.forecasting.shards import Shard
 from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams, plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.times import Schedule, ValidTimes
+from convlstm_cli.forecasting.units import always_missing, misfit, range_for
 from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
 from convlstm_cli.progress import Progress
-from convlstm_cli.reporting.pictures import to_frame
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
-from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.config import Pace
+from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers import READERS, open_video
 from convlstm_cli.video.readers.base import VideoReader, cut_off
+from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.timeline import same_rate
+from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
     from convlstm_cli.reporting.spread_maps import SpreadMaps
@@ -83,6 +84,8 @@ class Forecast:
     """Where an ensemble made it."""
     guard: GuardRecord | None = None
     """What it was mixed of; None without the guard, or where the input is too short for its check."""
+    values: ValueRange = BYTES
+    """The range of values that was [0, 1] for the network."""
     kept: bool = False
     """Whether the finished forecast of an earlier call is reused, so that nothing was computed."""
 
@@ -101,6 +104,7 @@ class Forecast:
             "scores": None if self.scores is None else self.scores.to_dict(),
             "spread": None if self.spread is None else vars(self.spread),
             "guard": None if self.guard is None else vars(self.guard),
+            "values": vars(self.values),
         }
 
 
@@ -184,13 +188,23 @@ def predict_video(
     `origin` is what `finished.origin_of` gives for this input and these members. Raises InputError or OutputError.
     """
     with open_video(source) as video:
+        video.select(by_colour.grey.runs[0].chosen_channels if config.channels is None else config.channels)
         clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
         members = by_colour.of(grey=clip.grey)
         geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
         _note_limits(video, clip, members, config, progress)
-        channels = 1 if clip.grey or members.channels == 1 else 3
-        look = Look(geometry, config.writes_model_size, to_channels(clip.inputs[-1], channels))
-        frames = fitted(clip.inputs, geometry, members.channels)  # (1, T, C, H, W) uint8
+        channels = clip.inputs[-1].shape[2]
+        if channels in (1, 3):
+            channels = 1 if clip.grey or members.channels == 1 else 3
+        elif channels != members.channels:
+            raise InputError(
+                f"{source}: has {channels} channels, and {members.name} forecasts {members.channels}; choose some with "
+                "--channels, such as --channels 0."
+            )
+        look = _look(video, clip, members, geometry, channels, config)
+        if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
+            progress.note(f"{source}: {outside}.")
+        frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))  # (1, T, C, H, W)
         tilings = None
         if geometry is None:
             tilings = plan_tilings(source, members.models, frames, config, compute, progress)
@@ -220,9 +234,34 @@ def predict_video(
                 native_size=geometry is None,
                 spread=spread,
                 guard=None if mixing is None else mixing.record(),
+                values=look.values,
             )
             _record(forecast, members, tilings, config, origin, partial).write(partial)
     return forecast
+
+
+def _look(
+    video: VideoReader,
+    clip: InputClip,
+    members: Members,
+    geometry: FrameGeometry | None,
+    channels: int,
+    config: PredictConfig,
+) -> Look:
+    """How the frames of a forecast are written, in so many channels."""
+    run = members.runs[0]
+    named = (each for each in (config.missing, run.missing, video.missing) if each is not None)
+    missing = next(named, None)
+    inputs = fitted(clip.inputs, None, channels, missing)
+    written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
+    return Look(
+        geometry,
+        config.writes_model_size,
+        inputs[-1],
+        range_for(video, clip.inputs, run.values, missing),
+        missing,
+        always_missing(written, missing),
+    )
 
 
 def _pace(members: Members, config: PredictConfig) -> Pace:
@@ -234,8 +273,9 @@ def _pace(members: Members, config: PredictConfig) -> Pace:
 def _mixing(members: Members, frames: Tensor, horizon: int, compute: Compute, *, native: bool) -> GuardedPieces | None:
     """What mixes the pieces of a forecast; None where the input is too short for the guard's check.
 
-    `frames` are the input, (1, T, C, H, W) uint8. At the source's size the check is on smaller frames, because it asks
-    for a few numbers only, and the baselines are computed on the CPU, where whole frames fit if tiles are needed.
+    `frames` are the input, (1, T, C, H, W) of `Look.clip`. At the source's size the check is on smaller frames, because
+    it asks for a few numbers only, and the baselines are computed on the CPU, where whole frames fit if tiles are
+    needed.
     """
     inputs = to_float(frames, torch.device("cpu") if native else compute.device)
     checked = shrunk(inputs, members.models).to(compute.device) if native else inputs
@@ -257,9 +297,8 @@ def _write_frames(
 ) -> tuple[KnownScores | None, SpreadRecord | None]:
     """Computes, scores and writes the frames of a forecast.
 
-    `frames` are those of the clip as the networks take them, (1, T, C, H, W) uint8; `streams` are the forecasts of the
-    members; `mixing` mixes their mean with the baselines'. Returns the scores where the truth is known, and the spread
-    of an ensemble.
+    `frames` are those of the clip, (1, T, C, H, W) of `Look.clip`; `streams` are the forecasts of the members; `mixing`
+    mixes their mean with the baselines'. Returns the scores where the truth is known, and the spread of an ensemble.
     """
     known, strip = KnownFuture(frames[:, -1:], len(members)), TruthStrip(frames)
     maps = _spread_maps(folder, horizon) if len(members) > 1 else None
@@ -270,15 +309,16 @@ def _write_frames(
             chunk = piece if mixing is None else mixing.mix(piece)
             following = list(itertools.islice(clip.following, chunk.shape[1]))
             if following:
-                truth = fitted(following, look.geometry, members.channels)
-                known_frames = to_float(truth, chunk.device)
-                known.add(chunk, known_frames, spread)
+                truth = fitted(following, look.geometry, members.channels, look.missing)
+                seen = look.clip(truth)
+                known_frames = to_float(seen, chunk.device)
+                known.add(chunk, known_frames, spread, valid(seen, chunk.device))
                 strip.add(chunk, known_frames)
                 if config.writes_model_size:
-                    following = list(unbatched(truth))
+                    following = list(truth)
             if maps and spread is not None:
                 maps.add(spread)
-            for frame, true in itertools.zip_longest(map(to_frame, chunk[0]), following):
+            for frame, true in itertools.zip_longest(map(look.valued, chunk[0]), following):
                 write(frame, true)
     if clip.followed:
         strip.write(folder / SCORED.with_suffix(".png"))
@@ -323,6 +363,7 @@ def _record(
         native_size=forecast.native_size,
         spread=forecast.spread,
         guard=forecast.guard,
+        values=forecast.values,
         run=folders[0] if len(members) == 1 else None,
         members=folders if len(members) > 1 else None,
         tiles=None if tilings is None else tuple(TilesRecord(each.count, each.size) for each in tilings),

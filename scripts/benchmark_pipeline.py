@@ -25,7 +25,6 @@ from torch import Tensor
 
 from bench.terminal import say, target
 from convlstm_cli.compute import device, memory
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.run import Run
@@ -41,6 +40,7 @@ from convlstm_cli.training.result import write_sample
 from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
+from convlstm_cli.video.tensors import to_float
 
 T = TypeVar("T")
 

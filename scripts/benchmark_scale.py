@@ -57,7 +57,7 @@ LOADER_AND_STEP = """
 import dataclasses, json, sys, time
 from convlstm_cli.compute import device, memory
 from convlstm_cli.video.data import prepare
-from convlstm_cli.forecasting.inference import to_float
+from convlstm_cli.video.tensors import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.cli.options import build
 from convlstm_cli.training.presets import PRESETS

@@ -102,7 +102,7 @@ def made_up_video(name: str) -> Video:
         source_height=32,
         source_width=32,
         fps=None,
-        grey=False,
+        channels=3,
         declared_frames=None,
         source_frames=40,
         seconds=None,

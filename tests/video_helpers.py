@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,7 @@ from PIL import Image
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.values import KEPT_AS
 from convlstm_cli.video.writers import open_writer
 
 MakeFrames = Callable[..., list[Frame]]
@@ -27,7 +29,7 @@ def write(path: Path, kind: str, frames: Iterable[npt.NDArray[np.generic]], fps:
     target = path.with_suffix(suffix) if suffix else path
     with open_writer(target, kind, fps) as writer:
         for frame in frames:
-            writer.write(frame)  # type: ignore[arg-type] # some tests write frames of another type
+            writer.write(frame)  # some tests write frames of another type
     return target
 
 
@@ -35,6 +37,11 @@ def read(path: Path) -> list[Frame]:
     """All frames of a video."""
     with open_video(path) as video:
         return list(video)
+
+
+def kept_type(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The type in which frames keep the values of another one."""
+    return np.dtype(KEPT_AS.get(dtype.name, dtype.name))
 
 
 def write_image(path: Path, pixels: npt.NDArray[np.generic]) -> Path:

@@ -63,6 +63,6 @@ def inspect(
         found = inspection.inspect_data(data)
         view = views.data_view(found)
     else:
-        found = inspection.inspect_video(path, config.pace)
+        found = inspection.inspect_video(path, config.pace, config.missing, config.channels)
         view = views.video_view(found)
     console.show_json(found.to_dict()) if json else console.show(*view)

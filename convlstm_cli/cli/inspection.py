@@ -1,9 +1,12 @@
 """What a video, a folder of videos, a run or a comparison holds, and what training would take."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
@@ -16,15 +19,17 @@ from convlstm_cli.scoring.comparison_result import ComparisonSummary, read_summa
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.initial import start
 from convlstm_cli.training.memory import training_memory, with_batch_size
-from convlstm_cli.video.colour import is_grey
+from convlstm_cli.video.colour import Frame, colour_name, is_grey
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.data import SUBSETS, VideoData
 from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
+from convlstm_cli.video.missing import StandingApart
 from convlstm_cli.video.rates import differing_rates
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.timeline import Timeline, timeline_of
+from convlstm_cli.video.values import ValueRange, known
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
 
@@ -47,7 +52,15 @@ class VideoFacts:
     fps: float | None
     """Frames per second that the file declares, or else those of its times."""
     colour: str
-    """`grey` or `rgb`."""
+    """`grey`, `rgb`, or such as `4 channels`."""
+    dtype: str
+    """Type of its pixels."""
+    unit: str
+    """Unit of their values; empty where it declares none."""
+    values: tuple[float, float] | None
+    """Least and largest value that it holds; None for 8-bit pictures, and where there is none."""
+    missing: float
+    """Share of its values that are missing."""
     timeline: Timeline
     times: tuple[float, ...] | None
     """Seconds from the first frame to each; None where the source has no times."""
@@ -84,6 +97,8 @@ class DataFacts:
     """What stays in one part of the split and why, in words."""
     notes: tuple[str, ...]
     """Which videos may be cut off, and what files and images were taken for, where that is not plain."""
+    values: ValueRange
+    """The range of values that becomes [0, 1] for the network."""
     rates: str | None
     """Which videos have which frame rate, where they differ."""
 
@@ -100,6 +115,7 @@ class DataFacts:
             "frame_shape": list(self.frame_shape),
             "split": self.split,
             "clips": self.clips,
+            "values": asdict(self.values),
             "rates": self.rates,
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
             "groups": self.groups,
@@ -121,6 +137,8 @@ class RunFacts:
     """What test.json holds; None while the training is unfinished."""
     split: dict[str, Any]
     """Which frames of which videos are for training, validation and test, as config.json holds it."""
+    values: ValueRange | None
+    """The range of values that becomes [0, 1] for the network."""
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
@@ -132,6 +150,7 @@ class RunFacts:
             "last_epoch": self.history[-1] if self.history else None,
             "test": self.test,
             "split": self.split,
+            "values": None if self.values is None else asdict(self.values),
         }
 
 
@@ -177,14 +196,58 @@ Found = VideoFacts | DataFacts | RunFacts | WeightsFacts | UnfinishedComparison 
 """What `convlstm inspect` can find."""
 
 
-def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 - frozen
-    """Decodes a video whole, and cuts it as training at this pace does. Raises InputError if it cannot be used."""
-    frames, grey = 0, True
+class _Held:
+    """What the values of a video are, frame by frame."""
+
+    def __init__(self, missing: float | None) -> None:
+        self._missing, self._apart = missing, StandingApart()
+        self._pixels = self._known = 0
+        self._ends = math.inf, -math.inf
+        self.dtype = ""
+
+    def add(self, frame: Frame) -> None:
+        self.dtype = frame.dtype.name
+        if self._missing is None:
+            self._apart.add(frame)
+        if frame.dtype != np.uint8 or self._missing is not None:
+            values = known(frame, self._missing)
+            self._pixels, self._known = self._pixels + frame.size, self._known + values.size
+            if values.size:
+                self._ends = min(self._ends[0], float(values.min())), max(self._ends[1], float(values.max()))
+
+    @property
+    def ends(self) -> tuple[float, float] | None:
+        return self._ends if self._known else None
+
+    @property
+    def share_missing(self) -> float:
+        return 1 - self._known / self._pixels if self._pixels else 0.0
+
+    def notes(self) -> list[str]:
+        note = self._apart.note()
+        return [] if note is None else [note]
+
+
+def inspect_video(
+    path: Path,
+    pace: Pace = Pace(),  # noqa: B008 - frozen
+    missing: float | None = None,
+    channels: tuple[int, ...] | None = None,
+) -> VideoFacts:
+    """Decodes a video whole, and cuts it as training at this pace does, with `missing` as the value for no data.
+
+    Raises InputError if it cannot be used.
+    """
+    frames, grey, count = 0, True, 1
     found = find_videos([path])
     times: list[float] = []
     with open_video(path) as video:
+        video.select(channels)
+        held = _Held(video.missing if missing is None else missing)
         for frame in video:
             frames += 1
+            held.add(frame)
+            count = frame.shape[2] if frame.shape[2] != 1 else 3
             grey = grey and is_grey(frame, video.grey_tolerance)
             if video.time is not None:
                 times.append(video.time)
@@ -200,11 +263,15 @@ def inspect_video(path: Path, pace: Pace = Pace()) -> VideoFacts:  # noqa: B008 
             height=video.height,
             width=video.width,
             fps=video.fps or (1 / timeline.step if timeline.step else None),
-            colour="grey" if grey else "rgb",
+            colour=colour_name(1 if grey else count),
+            dtype=held.dtype,
+            unit=video.unit,
+            values=held.ends,
+            missing=held.share_missing,
             timeline=timeline,
             times=clock,
             start=None if video.start is None else video.start.isoformat(),
-            notes=(*_found_notes(path, found.notes), *video.notes, *timeline.notes),
+            notes=(*_found_notes(path, found.notes), *video.notes, *held.notes(), *timeline.notes),
         )
 
 
@@ -228,6 +295,7 @@ def inspect_data(data: VideoData) -> DataFacts:
             *(f"{warning.path}: {warning.reason}" for warning in data.library.cut_off()),
             *aggregated(data.library.notes),
         ),
+        values=data.values,
         rates=differing_rates(data.library.videos, data.config.pace),
     )
 
@@ -241,6 +309,7 @@ def inspect_run(run: Run) -> RunFacts:
         history=tuple(run.read_metrics()),
         test=run.read_test(),
         split=run.config["data"]["split"],
+        values=run.values,
     )
 
 

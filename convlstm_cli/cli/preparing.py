@@ -51,4 +51,6 @@ def prepare_videos(
         progress.note(f"{problem.path}: {problem.reason}")
     for line in (*aggregated(videos.library.notes), *noted(videos.library.videos), *videos.kept_together()):
         progress.note(line)
+    if not videos.values.is_bytes:
+        progress.note(f"values {videos.values.describe()} become 0 to 1 for the network")
     return videos

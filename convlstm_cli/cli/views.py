@@ -20,8 +20,10 @@ from convlstm_cli.scoring.evaluation import recorded_systems
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
+from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.values import in_unit
 
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
@@ -92,7 +94,7 @@ def evaluation_view(report: EvaluationReport) -> View:
     channels, height, width = report.frame_shape
     line = (
         f"{clips} clip{'s' * (clips != 1)} of {scored} video{'s' * (scored != 1)}, at {height}x{width} pixels in "
-        f"{'grey' if channels == 1 else 'colour'}"
+        f"{'colour' if channels == 3 else colour_name(channels)}"
     )
     tables: list[RenderableType] = []
     shown = [metric for metric in METRICS.values() if metric.tabulated]
@@ -260,9 +262,12 @@ def data_view(data: "DataFacts") -> View:
         frame = f"{video.source_width}x{video.source_height}"
         pieces = "" if len(video.pieces) == 1 else f" in {len(video.pieces)} pieces"
         rate = "" if video.fps is None else rate_in_words(1 / video.fps)
-        table.add_row(escape(video.name), f"{video.frames}{pieces}", frame, rate, "grey" if video.grey else "rgb")
+        table.add_row(escape(video.name), f"{video.frames}{pieces}", frame, rate, colour_name(video.channels))
     clips = ", ".join(f"{count} {subset}" for subset, count in data.clips.items())
     lines = [f"{len(data.videos)} usable videos, {data.frames} frames; clips: {clips}; split {data.split}"]
+    if not data.values.is_bytes:
+        types = " and ".join(sorted({video.dtype for video in data.videos}))
+        lines.append(f"values {data.values.describe()} ({types}) become 0 to 1 for the network")
     lines += data.kept_together
     lines += [] if data.rates is None else [data.rates]
     lines += noted(data.videos)
@@ -286,6 +291,9 @@ def video_view(video: "VideoFacts") -> View:
     if len(pieces := video.timeline.pieces) > 1:
         longest = sorted((stop - start for start, stop in pieces), reverse=True)[:PIECES]
         facts["pieces"] = f"{len(pieces)}, the longest of {', '.join(map(str, longest))} frames"
+    if video.dtype != "uint8" or video.missing:
+        held = "" if video.values is None else f", {in_unit(video.values, video.unit)}"
+        facts["values"] = f"{video.dtype}{held}{f', {video.missing:.0%} missing' if video.missing else ''}"
     facts |= {"colour": video.colour, "size": f"{video.width}x{video.height}"}
     return facts_table(facts), *video.notes
 
@@ -297,6 +305,7 @@ def run_view(run: "RunFacts") -> View:
         "parameters": f"{run.parameters:,}",
         "epochs": len(run.history),
         **vars(run.model),
+        "values": "as they come" if run.values is None else run.values.describe(),
         "train": f"{len(run.split['train'])} videos",
     }
     for subset in ("validation", "test"):

@@ -14,7 +14,6 @@ from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.comparing.plan import Arm
 from convlstm_cli.compute import device
 from convlstm_cli.errors import Interrupted, UsageError
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.training.batches import steps_per_epoch
@@ -22,6 +21,7 @@ from convlstm_cli.training.budget import Budget
 from convlstm_cli.training.initial import start
 from convlstm_cli.training.step import TrainStep, initial_network
 from convlstm_cli.video.data import VideoData
+from convlstm_cli.video.tensors import to_float
 
 TIMED_STEPS = 10
 """Steps of each arm that are timed, in turn, after a first one that is not."""

@@ -82,7 +82,12 @@ def _shared_clips(runs: Sequence[Run], progress: Progress) -> tuple[int, ClipDat
         progress.note(f"forecasting the {horizon} frames that every run was trained to forecast")
     data = restore(runs[0].config["data"], input_frames, horizon, progress.indexing, ("test",))
     clips = ClipDataset(
-        data.library, data.split.test, input_frames + horizon, stride=horizon, channels=models[0].channels
+        data.library,
+        data.split.test,
+        input_frames + horizon,
+        stride=horizon,
+        channels=models[0].channels,
+        values=data.values,
     )
     if not len(clips):
         raise InputError(
@@ -104,7 +109,7 @@ def _settings(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
 
 def _check_tests(runs: Sequence[Run]) -> None:
     """Raises InputError unless all runs were tested on the same frames, brought to the same size in the same way."""
-    if (difference := first_difference(runs, ("--size", "--fit", "--every", "frames in"))) is not None:
+    if (difference := first_difference(runs, ("--size", "--fit", "--every", "--range", "frames in"))) is not None:
         raise InputError(f"{difference}, so their errors are not of the same pixels; compare runs that agree in it.")
     first = runs[0]
     for other in runs[1:]:

@@ -8,11 +8,12 @@ from numpy.typing import NDArray
 from convlstm_cli.comparing.case import Case
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.evaluate import PICTURED_SIDE
-from convlstm_cli.forecasting.inference import forecast_members, to_float
+from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.reporting.comparison_page import ComparedClip
 from convlstm_cli.reporting.pictures import thumbnail
 from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.video.tensors import to_float
 
 SHOWN_BASELINES = ("persistence", "optical_flow")
 

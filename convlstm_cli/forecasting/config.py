@@ -5,7 +5,7 @@ from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
-from convlstm_cli.video.config import check_max_gap
+from convlstm_cli.video.config import check_channels, check_max_gap, check_missing, parse_channels
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 Names = Literal["number", "time"]
@@ -84,6 +84,15 @@ class PredictConfig:
         "Longest step from one input frame to the next, in usual steps; frames before a longer one are not read. That "
         "of the training if not given.",
     )
+    channels: tuple[int, ...] | None = option(
+        None,
+        "Channels of the source to use, by their positions from 0, such as 0,3; those of the training if not given.",
+        parse=parse_channels,
+        metavar="N,N,...",
+    )
+    missing: float | None = option(
+        None, "Value that means no data, if neither the source declares it nor --missing of the training named it."
+    )
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)
 
@@ -94,6 +103,10 @@ class PredictConfig:
             raise UsageError("--names time names images; add png to --format.")
         if self.max_gap is not None:
             check_max_gap(self.max_gap)
+        check_missing(self.missing)
+        if self.channels is not None:
+            object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
+            check_channels(self.channels)
         if self.working_size is not None and self.native_size:
             raise UsageError(f"--size is {self.size} and --native-size works at that of the source; give one of them.")
         for name in self.formats:

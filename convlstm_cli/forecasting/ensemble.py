@@ -52,7 +52,7 @@ class Members:
 
     @property
     def channels(self) -> int:
-        """1 or 3."""
+        """Channels of the frames."""
         return self.models[0].config.channels
 
 
@@ -115,16 +115,16 @@ def name_of(paths: Sequence[Path]) -> str:
 def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
     """Raises UsageError unless there are at least two runs, and all forecast the same pixels.
 
-    They must agree in the size of frames, in how frames are fitted to it, in grey or colour, and in the step that
-    videos are brought to. At `native_size` frames are not fitted, so only the last two must agree. The number of input
-    frames, layers and peepholes may differ.
+    They must agree in the size of frames, in how frames are fitted to it, in grey or colour, in the step that videos
+    are brought to, and in the range of values. At `native_size` frames are not fitted, so the first two may differ. The
+    number of input frames, layers and peepholes may differ.
     """
     if len(runs) < 2:
         raise UsageError(
             f"the ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
             "such as trainings with different --seed."
         )
-    traits = ("frames in", "--every") if native_size else ("frames in", "--every", "--size", "--fit")
+    traits = ("frames in", "--every", "--range", *(() if native_size else ("--size", "--fit")))
     if (difference := first_difference(runs, traits)) is not None:
         raise UsageError(f"no ensemble: {difference}; name runs that agree in it.")
 

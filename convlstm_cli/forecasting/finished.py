@@ -18,8 +18,10 @@ from convlstm_cli.video.cache import fingerprint_of
 
 
 def network_digest(run: Run, model: EncoderForecaster) -> str:
-    """A hash of all that a forecast depends on in a run: network, weights, and the size and step of frames."""
-    digest = hashlib.sha256(json.dumps([asdict(model.config), asdict(run.geometry), asdict(run.pace)]).encode())
+    """A hash of all that a forecast depends on in a run: network, weights, and the size, step and range of frames."""
+    values = None if run.values is None else asdict(run.values)
+    settings = [asdict(model.config), asdict(run.geometry), asdict(run.pace), values, run.missing, run.chosen_channels]
+    digest = hashlib.sha256(json.dumps(settings).encode())
     for name, weights in sorted(model.state_dict().items()):
         digest.update(name.encode())
         digest.update(weights.cpu().numpy().tobytes())

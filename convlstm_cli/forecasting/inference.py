@@ -59,8 +59,3 @@ def _inferring(model: EncoderForecaster, compute: Compute) -> Iterator[None]:
             yield
     finally:
         model.train(was_training)
-
-
-def to_float(clip: Tensor, device: torch.device) -> Tensor:
-    """uint8 frames to float32 in [0, 1], on the device."""
-    return clip.to(device).float() / 255.0

@@ -1,36 +1,35 @@
 """From source frames to the network's frames, and from those to the frames that are written."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.missing import Mask, clear, gone, mark
+from convlstm_cli.video.tensors import clip_tensor, to_values
+from convlstm_cli.video.values import ValueRange, to_picture
 
 
-def fitted(frames: Sequence[Frame], geometry: FrameGeometry | None, channels: int) -> Tensor:
-    """Source frames at the size that the network works at and in its channels: (1, T, C, H, W) uint8.
+def fitted(
+    frames: Sequence[Frame], geometry: FrameGeometry | None, channels: int, missing: float | None = None
+) -> Frame:
+    """Source frames at the size that the network works at and in its channels: (T, H, W, C) of the source's type.
 
-    Without a `geometry` the network works at the source's size.
+    Without a `geometry` the network works at the source's size. Pixels of the value `missing` have none.
     """
-    shaped = [to_channels(frame, channels) for frame in frames]
+    shaped = [mark(to_channels(frame, channels), missing) for frame in frames]
     if geometry is not None:
-        shaped = [geometry.fit_frame(frame) for frame in shaped]
-    return torch.from_numpy(np.stack(shaped)).permute(0, 3, 1, 2)[None]  # from (T, H, W, C)
-
-
-def unbatched(clip: Tensor) -> Iterator[Frame]:
-    """(1, T, C, H, W) uint8 as frames (H, W, C), one after another."""
-    return (frame.permute(1, 2, 0).numpy() for frame in clip[0])
+        shaped = [geometry.fit_frame(frame, missing) for frame in shaped]
+    return np.stack(shaped)
 
 
 @dataclass(frozen=True)
 class Look:
-    """The size and colour of the frames that are written."""
+    """The size, the colour and the values of the frames that are written."""
 
     geometry: FrameGeometry | None
     """None where the network works at the source's size."""
@@ -38,10 +37,32 @@ class Look:
     """Whether frames are written at the size that the network works at."""
     last: Frame
     """The last input frame, at the source's size and in the colour that is written."""
+    values: ValueRange
+    """The range of values that is [0, 1] for the network."""
+    missing: float | None = None
+    """The value of integers that means no data; floats have NaN."""
+    unknowable: Mask | None = None
+    """Pixels of written frames, (H, W, C), that have no value in any input frame; None where there are none."""
+
+    def clip(self, frames: Frame) -> Tensor:
+        """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
+        content = None if self.geometry is None else self.geometry.content(*self.last.shape[:2])
+        return clip_tensor(frames, self.values, self.missing, content)[None]
+
+    def valued(self, pixels: Tensor) -> Frame:
+        """A forecast (C, H, W) in [0, 1] as a frame (H, W, C) of the source's type with its values."""
+        return to_values(pixels, self.values, self.last.dtype)
+
+    def picture(self, frame: Frame) -> Frame:
+        """A frame of the source's type as an 8-bit picture, black where there is no value."""
+        holes = gone(frame, self.missing)
+        picture = to_picture(frame, self.values)
+        return picture if holes is None else np.where(holes.any(axis=2, keepdims=True), np.uint8(0), picture)
 
     def forecast(self, frame: Frame) -> Frame:
-        """A frame at the network's size as it is written."""
-        return self._restored(self.coloured(frame), self.last)
+        """A frame at the network's size as it is written, without values where the input has none."""
+        restored = self._restored(self.coloured(frame), self.last)
+        return restored if self.unknowable is None else clear(restored, self.unknowable, self.missing)
 
     def spread(self, level: Frame) -> tuple[Frame, npt.NDArray[np.bool_]]:
         """A grey picture at the network's size as it is written, and where it shows what was forecast."""

@@ -38,15 +38,18 @@ def writing_forecast(
 
         def write(frame: Frame, true: Frame | None) -> None:
             frame = look.forecast(frame)
-            for writer in alone:
-                writer.write(frame)
+            _write(alone, frame, look)
             if both and true is not None:
-                beside = np.hstack((look.coloured(true), frame))
-                for writer in both:
-                    writer.write(beside)
+                _write(both, np.hstack((look.coloured(true), frame)), look)
 
         # Entered last, so that the thread has ended before a writer is closed.
         yield stack.enter_context(in_background(write, ahead=WAITING))
+
+
+def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
+    """Gives each writer the frame itself, if it keeps such values, or else a picture of it."""
+    for writer in writers:
+        writer.write(frame if writer.keeps(frame) else look.picture(frame))
 
 
 def _open(

@@ -8,6 +8,7 @@ from typing import Any
 from convlstm_cli.files import replacing
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.times import ValidTimes
+from convlstm_cli.video.values import ValueRange
 
 RECORD = "forecast.json"
 """Name of the file."""
@@ -116,6 +117,8 @@ class ForecastRecord:
     spread: SpreadRecord | None
     guard: GuardRecord | None
     """None without the guard, or where the input is too short for its check."""
+    values: ValueRange
+    """The range of values that was [0, 1] for the network."""
     run: str | None = None
     """Folder of the run; None for an ensemble."""
     members: tuple[str, ...] | None = None

@@ -11,13 +11,14 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
-from convlstm_cli.forecasting.inference import forecast_chunks, to_float
+from convlstm_cli.forecasting.inference import forecast_chunks
 from convlstm_cli.forecasting.tiling import plan
 from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.settings import MIN_SIDE
+from convlstm_cli.video.tensors import to_float
 
 CHUNK = 8
 """Frames computed at a time: few for memory, enough to lose no time between chunks."""

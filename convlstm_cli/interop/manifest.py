@@ -113,7 +113,8 @@ def describe(
 ) -> Manifest:
     """The manifest of a network whose frames are fitted to its size by `fit`, one of FITS."""
     size = config.channels, config.height, config.width
-    dtype, limits, colour = "float32", (0.0, 1.0), "grey" if config.channels == 1 else "RGB"
+    dtype, limits = "float32", (0.0, 1.0)
+    colour = {1: "grey", 3: "RGB"}.get(config.channels, f"{config.channels} channels")
     return Manifest(
         FORMAT_VERSION,
         run,

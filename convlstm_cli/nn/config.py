@@ -102,8 +102,9 @@ class ForecasterConfig:
             )
         check_most("the number of layers of --hidden", len(self.hidden), MAX_LAYERS)
         check_most("--hidden", max(self.hidden), MAX_CHANNELS)
-        if self.channels not in (1, 3):
-            raise UsageError(f"channels is {self.channels}; frames are grey (1) or RGB (3).")
+        if self.channels < 1:
+            raise UsageError(f"channels is {self.channels}; frames have at least one.")
+        check_most("the number of channels", self.channels, MAX_CHANNELS)
         if self.patch_size < 1:
             raise UsageError(f"--patch-size is {self.patch_size}; it must be at least 1.")
         for side, pixels in (("height", self.height), ("width", self.width)):

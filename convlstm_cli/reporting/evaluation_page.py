@@ -18,6 +18,7 @@ from convlstm_cli.scoring.bootstrap import Skill
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, definitions, finite
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledScores
+from convlstm_cli.video.colour import colour_name
 
 
 def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
@@ -32,7 +33,7 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
         report=report,
         height=height,
         width=width,
-        colour="grey" if channels == 1 else "colour",
+        colour="colour" if channels == 3 else colour_name(channels),
         level=bootstrap.LEVEL,
         resamples=bootstrap.RESAMPLES,
         verdict=evaluation_verdict(report),

@@ -10,8 +10,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.files import replacing
-from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.opencv import cv2
+from convlstm_cli.video.tensors import to_frame
+from convlstm_cli.video.values import BYTES, to_picture
 
 Image = npt.NDArray[np.uint8]
 
@@ -61,12 +63,7 @@ def thumbnail(frames: Tensor, side: int) -> Tensor:
 
 def to_image(frame: Tensor) -> Image:
     """Converts (C, H, W) in [0, 1] to (H, W, 3) RGB uint8."""
-    return to_channels(to_frame(frame), 3)
-
-
-def to_frame(pixels: Tensor) -> Frame:
-    """Converts (C, H, W) in [0, 1] to (H, W, C) uint8."""
-    return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+    return to_channels(to_picture(to_frame(frame), BYTES), 3)
 
 
 def write_image(path: Path, picture: Image) -> None:

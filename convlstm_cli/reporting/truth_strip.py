@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.reporting.pictures import thumbnail, write_strip
+from convlstm_cli.video.tensors import to_float
 
 FRAMES = 20
 """Lead times that the picture shows at most."""
@@ -17,9 +18,9 @@ class TruthStrip:
     """Keeps thumbnails of the frames as they are computed; then writes the picture."""
 
     def __init__(self, inputs: Tensor) -> None:
-        """`inputs` are the input frames, (1, T, C, H, W) uint8."""
+        """`inputs` are the input frames, (1, T, C, H, W) as `clip_tensor` gives them."""
         # One after another, since as floats they take four times the memory.
-        self._inputs = torch.cat([thumbnail(frame[None].float() / 255.0, SIDE) for frame in inputs[0]])
+        self._inputs = torch.cat([thumbnail(to_float(frame[None], frame.device), SIDE) for frame in inputs[0]])
         self._shown: list[tuple[Tensor, Tensor]] = []  # truth and forecast of a lead time, (1, C, H, W) each
 
     def add(self, forecast: Tensor, truth: Tensor) -> None:

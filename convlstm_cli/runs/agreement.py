@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.colour import colour_name
 
 TRAITS: Mapping[str, Callable[[Run], object]] = {
     "--size": lambda run: f"{run.geometry.height}x{run.geometry.width}",
@@ -12,7 +13,8 @@ TRAITS: Mapping[str, Callable[[Run], object]] = {
     "--every": lambda run: run.pace.every_option,
     "--input-frames": lambda run: run.model_config.input_frames,
     "--frames": lambda run: run.model_config.horizon,
-    "frames in": lambda run: "grey" if run.model_config.channels == 1 else "colour",
+    "--range": lambda run: "that of the frames" if run.values is None else run.values.describe(),
+    "frames in": lambda run: "colour" if run.model_config.channels == 3 else colour_name(run.model_config.channels),
 }
 """What runs can agree or differ in, by its name in messages: the option that sets it, where there is one."""
 

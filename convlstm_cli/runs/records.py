@@ -6,6 +6,7 @@ from typing import Any, Self
 from convlstm_cli.runs.record import as_object, build
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.leaks.groups import is_pattern
+from convlstm_cli.video.values import BYTES, ValueRange
 
 MODEL, COPYING = "model", "persistence"
 """Names of the forecasts that every evaluation scores."""
@@ -71,9 +72,11 @@ class DataRecord:
     """Seconds from one frame to the next in training; None where they are unknown."""
     split: SplitRecord
     problems: tuple[ProblemRecord, ...]
+    values: ValueRange = BYTES
+    """The range of values that becomes [0, 1]."""
 
     def __post_init__(self) -> None:
-        if self.channels not in (1, 3):
+        if self.channels < 1:
             raise ValueError(f"channels is {self.channels}")
 
     def check_clips(self, clip_frames: int) -> None:

@@ -36,6 +36,7 @@ from convlstm_cli.runs.checkpoint import Checkpoint, check_shapes, check_values,
 from convlstm_cli.runs.records import DataRecord, EpochRecord, ResultRecord
 from convlstm_cli.video.config import DataConfig, Pace
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.values import BYTES, ValueRange
 
 Section = TypeVar("Section")
 
@@ -47,8 +48,9 @@ RUNS = Path("runs")
 class Run:
     """One run folder. `config` is the content of config.json.
 
-    Commands that use a run ask for no more than its name, `config`, `model_config`, `geometry`, `pace`, `step`,
-    `load_model`, `epochs` and `result`, so a run need not be a folder (`weights/pretrained.py`).
+    Commands that use a run ask for no more than its name, `config`, `model_config`, `geometry`, `pace`, `values`,
+    `missing`, `chosen_channels`, `step`, `load_model`, `epochs` and `result`, so a run need not be a folder
+    (`weights/pretrained.py`).
     """
 
     has_own_size = True
@@ -119,6 +121,22 @@ class Run:
     def pace(self) -> Pace:
         """How frames become steps of time. Raises RunError where config.json does not say."""
         return self._data_settings.pace
+
+    @property
+    def values(self) -> ValueRange | None:
+        """The range of values that becomes [0, 1], 0...255 if config.json has none; None for that of the input."""
+        recorded = self.config["data"].get("values")
+        return BYTES if recorded is None else ValueRange(**recorded)
+
+    @property
+    def missing(self) -> float | None:
+        """The value that means no data, if --missing named one. Raises RunError where config.json does not say."""
+        return self._data_settings.missing
+
+    @property
+    def chosen_channels(self) -> tuple[int, ...] | None:
+        """The channels that --channels named. Raises RunError where config.json does not say."""
+        return self._data_settings.channels
 
     @property
     def step(self) -> float | None:

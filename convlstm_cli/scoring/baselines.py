@@ -14,7 +14,7 @@ from torch import Tensor
 
 from convlstm_cli.nn.motion import Advection
 from convlstm_cli.registry import Registry
-from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.colour import Frame, luminance
 from convlstm_cli.video.opencv import cv2
 
 PAIRS = 3
@@ -114,7 +114,7 @@ def _pieces(horizon: int, chunk: int) -> Iterator[tuple[int, int]]:
 def _motion(clip: Tensor) -> Tensor:
     """Motion of a clip (T, C, H, W), to the right and downwards, in pixels a frame: (2, H, W) float64."""
     pixels: Frame = (clip.float() * 255).round().byte().permute(0, 2, 3, 1).numpy()
-    grey = to_channels(pixels, 1)[..., 0]  # (T, H, W)
+    grey = luminance(pixels)[..., 0]  # (T, H, W)
     height, width = grey.shape[1:]
     missing = (max(0, LEAST_SIDE - height), max(0, LEAST_SIDE - width))
     grey = np.pad(grey, ((0, 0), (0, missing[0]), (0, missing[1])), mode="edge")

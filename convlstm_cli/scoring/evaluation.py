@@ -7,7 +7,7 @@ from torch.utils.data import DataLoader, Subset
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
-from convlstm_cli.forecasting.inference import forecast_members, to_float
+from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
 from convlstm_cli.scoring.guard import origins_of
@@ -16,6 +16,7 @@ from convlstm_cli.scoring.metrics import finite, skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Spread
 from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.tensors import to_float, valid
 
 COPYING: Mapping[str, Baseline] = {"persistence": BASELINES["persistence"]}
 """The baseline that every evaluation has."""
@@ -116,15 +117,16 @@ def evaluate_clips(
     done = 0
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
         frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
+        there = valid(batch[:, input_frames:], compute.device)
         members = forecast_members(models, frames, truth.shape[1], compute)
         forecasts = {MODEL: members.mean(dim=0)}
         forecasts |= {name: baseline.forecast(frames, truth.shape[1]) for name, baseline in measured.items()}
         if evaluation.guarded is not None:
             forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
         if evaluation.spread is not None:
-            evaluation.spread.add(members)
+            evaluation.spread.add(members, there)
         for name, forecast in forecasts.items():
-            evaluation.systems[name].add(forecast, truth)
+            evaluation.systems[name].add(forecast, truth, there)
         done += len(batch) * ranks.world
         if on_batch is not None:
             on_batch(min(done, len(clips)), len(clips))

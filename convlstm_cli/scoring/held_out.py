@@ -67,7 +67,15 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     RunError where a run's record of what it learned from is damaged.
     """
     first = runs[0]
-    library = index(folders, first.geometry, min_frames=clip_frames, pace=first.pace, on_progress=progress.indexing)
+    library = index(
+        folders,
+        first.geometry,
+        min_frames=clip_frames,
+        pace=first.pace,
+        missing=first.missing,
+        channels=first.chosen_channels,
+        on_progress=progress.indexing,
+    )
     _note_rates(first, library, progress)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")

@@ -6,13 +6,13 @@ from typing import Any
 
 from torch import Tensor
 
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.runs.record import build
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.metrics import finite, mean, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Values, score
 from convlstm_cli.scoring.systems import MODEL
+from convlstm_cli.video.tensors import to_float
 
 PERSISTENCE = "persistence"
 """Name of the baseline's scores in files."""
@@ -69,22 +69,25 @@ class KnownFuture:
         self._variance: list[float] = []  # mean over the pixels of each lead time
         self._evaluation = Evaluation()
 
-    def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None) -> None:
+    def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None, there: Tensor | None = None) -> None:
         """Scores the lead times that follow.
 
         Args:
             forecast: (1, m, C, H, W) in [0, 1].
             truth: (1, n, C, H, W) in [0, 1], n at most m; the first n lead times are scored.
             spread: standard deviation over the members of an ensemble, like `forecast`.
+            there: where there is a truth, bool like `truth`; None is everywhere.
         """
         copied = BASELINES[PERSISTENCE].forecast(to_float(self._last, truth.device), 1)
         # One after another, since SSIM takes two dozen times the memory of its arguments.
         for lead in range(truth.shape[1]):
             at = slice(lead, lead + 1)
-            self._evaluation.model.extend(score(forecast[:, at], truth[:, at]))
-            self._evaluation.persistence.extend(score(copied, truth[:, at]))
+            counted = None if there is None else there[:, at]
+            self._evaluation.model.extend(score(forecast[:, at], truth[:, at], counted))
+            self._evaluation.persistence.extend(score(copied, truth[:, at], counted))
             if spread is not None:
-                self._variance.append(float(spread[:, at].square().mean()))
+                squares = spread[:, at].square()
+                self._variance.append(float(squares.mean() if counted is None else squares[counted].mean()))
 
     def scores(self) -> KnownScores:
         """Scores of all lead times so far, one at least."""

@@ -20,6 +20,9 @@ Rows = NDArray[np.float64]
 Bounds = tuple[float, float]
 """Least and largest value that a metric can take; infinite where there is none."""
 
+VALID = "valid"
+"""The column of the shares of a frame's pixels that have a truth."""
+
 UNBOUNDED: Bounds = (-math.inf, math.inf)
 
 
@@ -28,9 +31,10 @@ class Column:
     """A number that is kept of every clip at every lead time. Metrics may share one."""
 
     name: str
-    measure: Callable[[Tensor, Tensor], Tensor]
+    measure: Callable[[Tensor, Tensor, Tensor | None], Tensor]
     """Maps forecast and truth, both (B, T, C, H, W) float32 in [0, 1], to (B, T). A column of an event metric gets
-    booleans instead: which values reach the threshold."""
+    booleans instead: which values reach the threshold. Where the third, bool, is False there is no truth, and both are
+    0; what is a mean over the pixels of a frame counts these as 0. None is True everywhere."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +46,9 @@ class Kept:
     """Values of a frame: channels x height x width."""
 
     def means(self, column: str) -> list[float]:
-        """Mean over the clips, by lead time."""
-        means: list[float] = self.columns[column].mean(axis=0).tolist()
-        return means
+        """Mean over the pixels with a truth of all clips, by lead time; NaN where there is none."""
+        pairs = zip(self.columns[column].sum(axis=0), self.columns[VALID].sum(axis=0), strict=True)
+        return [_ratio(over, under) for over, under in pairs]
 
     def total(self, columns: Sequence[str]) -> Rows:
         """The sum of several columns, clip by clip."""
@@ -161,30 +165,44 @@ def _ratio(above: float, below: float) -> float:
     return above / below if below > 0 else math.nan
 
 
-def _squared_error(forecast: Tensor, truth: Tensor) -> Tensor:
+def _squared_error(forecast: Tensor, truth: Tensor, _valid: Tensor | None) -> Tensor:
     return (forecast - truth).square().mean(dim=(2, 3, 4))
 
 
-def _absolute_error(forecast: Tensor, truth: Tensor) -> Tensor:
+def _absolute_error(forecast: Tensor, truth: Tensor, _valid: Tensor | None) -> Tensor:
     return (forecast - truth).abs().mean(dim=(2, 3, 4))
 
 
-def _structural_similarity(forecast: Tensor, truth: Tensor) -> Tensor:
+def _structural_similarity(forecast: Tensor, truth: Tensor, valid: Tensor | None) -> Tensor:
     # It imports matplotlib, which takes longer than most forecasts, and a forecast without truth needs neither.
     from torchmetrics.functional.image import structural_similarity_index_measure
 
     found = structural_similarity_index_measure(
-        forecast.flatten(0, 1), truth.flatten(0, 1), data_range=1.0, reduction="none"
+        forecast.flatten(0, 1),
+        truth.flatten(0, 1),
+        data_range=1.0,
+        reduction="none",
+        return_full_image=valid is not None,
     )
-    assert isinstance(found, Tensor)
-    return found.view(truth.shape[:2])
+    if valid is None:
+        assert isinstance(found, Tensor)
+        return found.view(truth.shape[:2])
+    return (found[1].view(truth.shape) * valid).mean(dim=(2, 3, 4))
 
 
-def _gradient(frames: Tensor) -> Tensor:
-    """Mean length of the gradient of each frame: (B, T, C, H, W) to (B, T)."""
+def _gradient(frames: Tensor, valid: Tensor | None) -> Tensor:
+    """Mean length of the gradient of each frame, (B, T, C, H, W) to (B, T); 0 next to a pixel without truth."""
     right = frames[..., :-1, 1:] - frames[..., :-1, :-1]
     down = frames[..., 1:, :-1] - frames[..., :-1, :-1]
-    return (right.square() + down.square()).sqrt().mean(dim=(2, 3, 4))
+    length = (right.square() + down.square()).sqrt()
+    if valid is not None:
+        length = length * (valid[..., :-1, 1:] & valid[..., 1:, :-1] & valid[..., :-1, :-1])
+    return length.mean(dim=(2, 3, 4))
+
+
+def _share(valid: Tensor) -> Tensor:
+    """The share of each frame's pixels that have a truth, (B, T)."""
+    return valid.float().mean(dim=(2, 3, 4))
 
 
 def _count(events: Tensor) -> Tensor:
@@ -194,13 +212,13 @@ def _count(events: Tensor) -> Tensor:
 _MSE = Column("mse", _squared_error)
 _MAE = Column("mae", _absolute_error)
 _GRADIENTS = (
-    Column("gradient", lambda forecast, _: _gradient(forecast)),
-    Column("true_gradient", lambda _, truth: _gradient(truth)),
+    Column("gradient", lambda forecast, _, valid: _gradient(forecast, valid)),
+    Column("true_gradient", lambda _, truth, valid: _gradient(truth, valid)),
 )
 _EVENTS = (
-    Column("hits", lambda expected, happened: _count(expected & happened)),
-    Column("misses", lambda expected, happened: _count(~expected & happened)),
-    Column("false_alarms", lambda expected, happened: _count(expected & ~happened)),
+    Column("hits", lambda expected, happened, _: _count(expected & happened)),
+    Column("misses", lambda expected, happened, _: _count(~expected & happened)),
+    Column("false_alarms", lambda expected, happened, _: _count(expected & ~happened)),
 )
 
 METRICS = Registry(
@@ -341,17 +359,26 @@ def definitions() -> dict[str, str]:
 
 
 @torch.no_grad()
-def measure(forecast: Tensor, truth: Tensor, thresholds: Sequence[float] = ()) -> dict[str, Rows]:
+def measure(
+    forecast: Tensor, truth: Tensor, thresholds: Sequence[float] = (), valid: Tensor | None = None
+) -> dict[str, Rows]:
     """All columns of a batch, each (B, T), from forecast and truth (B, T, C, H, W) in [0, 1] on any device.
 
-    The columns of the event metrics are named after the position of their threshold: `hits_0`.
+    The columns of the event metrics are named after the position of their threshold: `hits_0`. Where `valid`, bool, is
+    False there is no truth, and nothing counts.
     """
     forecast, truth = forecast.float(), truth.float()
-    kept = {name: column.measure(forecast, truth) for name, column in columns_of(METRICS).items()}
+    share = torch.ones(truth.shape[:2])
+    if valid is not None:
+        forecast, truth, share = forecast * valid, truth * valid, _share(valid)
+    kept = {VALID: share}
+    kept |= {name: column.measure(forecast, truth, valid) for name, column in columns_of(METRICS).items()}
     for position, threshold in enumerate(thresholds):
         expected, happened = forecast >= threshold, truth >= threshold
+        if valid is not None:
+            expected, happened = expected & valid, happened & valid
         for name, column in columns_of(EVENT_METRICS).items():
-            kept[event_column(name, position)] = column.measure(expected, happened)
+            kept[event_column(name, position)] = column.measure(expected, happened, valid)
     # float64 on the CPU, because MPS has none. Copied, since what torch allocates, kept for long between large tensors
     # that come and go, leaves holes in the memory that nothing fits into: 36 KB a clip.
     return {name: values.cpu().double().numpy().copy() for name, values in kept.items()}

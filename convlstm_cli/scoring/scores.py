@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from convlstm_cli.scoring.metrics import (
@@ -90,10 +91,13 @@ class Scores:
         """Values of a frame: channels x height x width."""
         self._batches: list[dict[str, Rows]] = []
 
-    def add(self, forecast: Tensor, truth: Tensor) -> None:
-        """Adds a batch; both are (B, T, C, H, W) in [0, 1], on any device, with the same T every time."""
+    def add(self, forecast: Tensor, truth: Tensor, valid: Tensor | None = None) -> None:
+        """Adds a batch; all are (B, T, C, H, W), on any device, with the same T every time.
+
+        Forecast and truth are in [0, 1]; `valid`, bool, says where there is a truth, None everywhere.
+        """
         self.frame_values = truth[0, 0].numel()
-        self._batches.append(measure(forecast, truth, self.thresholds))
+        self._batches.append(measure(forecast, truth, self.thresholds, valid))
 
     def extend(self, later: "Scores") -> None:
         """Appends the scores of the same clips at the lead times that follow."""
@@ -133,7 +137,10 @@ class Scores:
         return self._table()["mse"].shape[1] if self._batches else 0
 
     def per_clip(self, column: str) -> Rows:
-        """A column of the metrics (`mse`, `mae`, `ssim`, `gradient` or `true_gradient`): (clips, lead times)."""
+        """A column of the metrics (`mse`, `mae`, `ssim`, `gradient` or `true_gradient`): (clips, lead times).
+
+        A mean over all pixels of a frame, in which those without a truth count as 0.
+        """
         return self._table()[column]
 
     def counts(self, threshold: float) -> dict[str, Rows]:
@@ -193,25 +200,27 @@ class Spread:
 
     def __init__(self, members: int) -> None:
         self.members = members
-        self._clips = 0
-        self._variance: Rows = np.zeros(0)
+        self._clips: Rows = np.zeros(1)
+        self._variance: Rows = np.zeros(1)
 
-    def add(self, forecasts: Tensor) -> None:
-        """Adds a batch: (M, B, T, C, H, W)."""
-        variance = forecasts.float().var(dim=0, correction=1).mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
-        self._variance = self._variance + variance if self._clips else variance
-        self._clips += forecasts.shape[1]
+    def add(self, forecasts: Tensor, valid: Tensor | None = None) -> None:
+        """Adds a batch, (M, B, T, C, H, W); only pixels that are `valid`, (B, T, C, H, W) bool, count."""
+        variance = forecasts.float().var(dim=0, correction=1)
+        count = torch.ones(variance.shape[:2]) if valid is None else valid.float().mean(dim=(2, 3, 4))
+        variance = variance if valid is None else variance * valid
+        self._variance = self._variance + variance.mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
+        self._clips = self._clips + count.cpu().double().sum(dim=0).numpy()
 
     def ratios(self, mse: Sequence[float]) -> list[float]:
         """The spread-skill ratio by lead time, given the MSE of the ensemble's mean."""
-        variance = (self._variance / self._clips).tolist()
+        variance = (self._variance / np.maximum(self._clips, np.finfo(np.float64).tiny)).tolist()
         return [spread_skill(one, error, self.members) for one, error in zip(variance, mse, strict=True)]
 
 
-def score(forecast: Tensor, truth: Tensor) -> Scores:
-    """Scores of one batch (B, T, C, H, W) of values in [0, 1]."""
+def score(forecast: Tensor, truth: Tensor, valid: Tensor | None = None) -> Scores:
+    """Scores of one batch (B, T, C, H, W) of values in [0, 1], where they are valid."""
     scores = Scores()
-    scores.add(forecast, truth)
+    scores.add(forecast, truth, valid)
     return scores
 
 

@@ -18,7 +18,7 @@ def batches(
 ) -> Iterator[tuple[Tensor, Part]]:
     """The batches of an epoch (counted from 0) that follow the first `position` ones.
 
-    Yields this process's clips of each batch, (B, T, C, H, W) uint8, and which they are. The order depends on nothing
+    Yields this process's clips of each batch, (B, T, C, H, W), and which they are. The order depends on nothing
     but seed and epoch. A process that has no clip of a batch gets one that does not count.
     """
     generator = torch.Generator().manual_seed(config.seed * 1_000_003 + epoch)

@@ -136,7 +136,7 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
     """The weights that `init` names, and their network."""
     path = Path(init)
     if is_pretrained(path):
-        name = next(name for name, channels in CHANNELS.items() if channels == model.channels)
+        name = next((name for name, channels in CHANNELS.items() if channels == model.channels), "grey")
         return model_of(name), weights_of(name)
     if path.is_dir():
         run = Run.open(path)
@@ -158,7 +158,7 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
     reason = ""
-    for channels in (model.channels, 4 - model.channels):  # 1 and 3
+    for channels in dict.fromkeys((model.channels, 1, 3)):
         for peephole in get_args(Peephole):
             source = replace(model, channels=channels, peephole=peephole)
             try:

@@ -11,7 +11,6 @@ from convlstm_cli.compute.distributed import is_lost
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, RunError
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.progress import StepReport
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord
@@ -26,6 +25,7 @@ from convlstm_cli.training.config import FRESH
 from convlstm_cli.training.result import TrainResult, finish, write_sample
 from convlstm_cli.training.session import Session
 from convlstm_cli.training.step import Part, TrainStep
+from convlstm_cli.video.tensors import to_float, valid
 
 SKIPPED_IN_A_ROW = 5
 """Steps without a finite loss and gradient after which training goes back to its last checkpoint."""
@@ -111,7 +111,7 @@ class Training:
         return True
 
     def _step(self, clips: Tensor, part: Part, seconds: float) -> None:
-        """One optimiser step on this process's clips (B, T, C, H, W) uint8 of a batch."""
+        """One optimiser step on this process's clips (B, T, C, H, W) of a batch."""
         state, config, session = self.state, self.session.config, self.session
         began = time.perf_counter()
         spent = state.steps, seconds
@@ -119,7 +119,8 @@ class Training:
         # Of several processes none leaves inside a step, since the others wait for its gradient.
         with at_once(session.should_stop) if session.ranks.world == 1 else contextlib.nullcontext():
             frames = to_float(clips, session.compute.device)
-            loss = self.step.differentiate(frames, self.budget.feeding(*spent), part)
+            there = valid(clips, session.compute.device)
+            loss = self.step.differentiate(frames, self.budget.feeding(*spent), part, there)
         learned = self.step.apply(loss, self.budget.rate(*spent) * LOWER**state.went_back)
         state.steps += 1
         state.position += 1

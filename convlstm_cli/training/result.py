@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.errors import ConvLSTMError
-from convlstm_cli.forecasting.inference import forecast_clip, to_float
+from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.reporting import pictures, run_page
 from convlstm_cli.runs.records import EvaluationRecord, ResultRecord
@@ -17,6 +17,7 @@ from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.training.session import Session
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.tensors import to_float
 
 
 @dataclass(frozen=True)

@@ -78,13 +78,16 @@ class TrainStep:
         loss = self.differentiate(clips, feeding)
         return loss if self.apply(loss, rate) else math.nan
 
-    def differentiate(self, clips: Tensor, feeding: float = 0.0, part: Part | None = None) -> float:
+    def differentiate(
+        self, clips: Tensor, feeding: float = 0.0, part: Part | None = None, valid: Tensor | None = None
+    ) -> float:
         """Computes the loss of a batch and its gradient, and changes nothing else.
 
         Args:
             clips: (B, T, C, H, W) in [0, 1], the clips of the batch that this process computes.
             feeding: probability that the forecaster is fed true frames.
             part: their places in the batch; None is the whole batch. Without positions, the clips count for nothing.
+            valid: where the clips have values, bool like them; elsewhere nothing is learned. None is everywhere.
 
         Returns the loss of the whole batch.
         """
@@ -96,7 +99,12 @@ class TrainStep:
         with self._compute.autocast():
             fed = self._draw_fed(truth, feeding, positions, count)
             forecast = self._parallel(frames, truth.shape[1], truth=truth, fed=fed)
-        loss = self._loss.measure(forecast.float(), truth, frames[:, -1:])
+        if valid is None:
+            loss = self._loss.measure(forecast.float(), truth, frames[:, -1:])
+        else:
+            there = valid[:, frames.shape[1] :]
+            compared = forecast.float() * there, truth * there, frames[:, -1:] * there
+            loss = self._loss.measure(*compared) / there.float().mean().clamp(min=1 / there.numel())
         # DistributedDataParallel takes the mean over the processes; the mean over the clips is wanted.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
         # Before the backward where there are several, so that a lost one is noticed here and not on the device.

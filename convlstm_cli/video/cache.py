@@ -1,15 +1,15 @@
 """Videos decoded once, at the model's size, into files that are mapped into memory.
 
-An entry is three files in one folder: KEY.frames, the bytes of a uint8 array (T, H, W, C), KEY.prints, the prints of
-its frames (`leaks/prints.py`), and KEY.json, what is known about the video. The key names the source's path and the
-geometry, so a source that has changed is decoded again into its old entry.
+An entry is three files in one folder: KEY.frames, the bytes of an array (T, H, W, C) of the source's type, KEY.prints,
+the prints of its frames (`leaks/prints.py`), and KEY.json, what is known about the video. The key names the source's
+path and the geometry, so a source that has changed is decoded again into its old entry.
 """
 
 import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
 import numpy as np
@@ -19,10 +19,11 @@ from convlstm_cli.files import replacing, resolved, write_text, writing
 from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import CELLS, Prints, print_of
+from convlstm_cli.video.missing import StandingApart, filled, gone, mark
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import reading
 
-LAYOUT = 4
+LAYOUT = 5
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
@@ -38,7 +39,7 @@ class Entry:
     height: int
     width: int
     channels: int
-    """1 if no frame has colour, else 3."""
+    """1 if no frame has colour, else as many as frames have."""
     source_height: int
     source_width: int
     fps: float | None
@@ -51,6 +52,14 @@ class Entry:
     """Date and time of the first frame in ISO 8601; None where the source has none."""
     notes: tuple[str, ...]
     """What people should know of how the video was read, a clause each."""
+    dtype: str
+    """Type of the pixels, one of `values.TYPES`."""
+    unit: str
+    """Unit of the values that the source declares; empty where it declares none."""
+    declared_range: tuple[float, float] | None
+    """Least and largest value that the source declares; None where it declares none."""
+    missing: float | None
+    """The value that stands for no data, given or declared; None where there is none. Floats have NaN in its place."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -63,9 +72,9 @@ class Entry:
         try:
             entry = msgspec.json.decode(path.read_bytes(), type=cls)
             pixels = entry.frames * entry.height * entry.width * entry.channels
-            whole = data_file(path).stat().st_size == pixels
+            whole = data_file(path).stat().st_size == pixels * np.dtype(entry.dtype).itemsize
             return entry if whole and prints_file(path).stat().st_size == entry.frames * CELLS else None
-        except (OSError, ValueError):
+        except (OSError, TypeError, ValueError):
             return None
 
 
@@ -85,7 +94,7 @@ def map_frames(path: Path, entry: Entry) -> Frame:
     Raises InputError if they were deleted since.
     """
     with reading(data_file(path)):
-        return np.memmap(data_file(path), np.uint8, mode="r", shape=entry.shape)
+        return np.memmap(data_file(path), entry.dtype, mode="r", shape=entry.shape)
 
 
 def read_prints(path: Path, entry: Entry) -> Prints:
@@ -94,13 +103,22 @@ def read_prints(path: Path, entry: Entry) -> Prints:
         return np.fromfile(prints_file(path), np.uint8).reshape(entry.frames, CELLS)
 
 
-def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Path, Entry]:
+def decode_once(
+    source: Path,
+    geometry: FrameGeometry,
+    folder: Path,
+    missing: float | None = None,
+    channels: tuple[int, ...] | None = None,
+) -> tuple[Path, Entry]:
     """Returns a video's entry in `folder` and its .json; decodes the video if it is new or has changed.
+
+    `missing` is the value that stands for no data, whatever the source declares; None is what it declares. `channels`
+    are those that are kept, by their positions from 0; None keeps all.
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
     fingerprint = fingerprint_of(source)  # first, since it raises InputError where there is nothing
-    key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry)])
+    key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry), missing, channels])
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
@@ -109,7 +127,7 @@ def decode_once(source: Path, geometry: FrameGeometry, folder: Path) -> tuple[Pa
             with writing(path):
                 path.unlink(missing_ok=True)
             with replacing(data_file(path)) as partial, replacing(prints_file(path)) as prints:
-                entry = _decode(source, geometry, partial, prints, fingerprint)
+                entry = _decode(source, geometry, partial, prints, fingerprint, missing, channels)
             write_text(path, json.dumps(asdict(entry)))
         except OutputError as error:
             raise OutputError(
@@ -130,24 +148,40 @@ def fingerprint_of(source: Path) -> str:
     return hashlib.sha256(json.dumps(states).encode()).hexdigest()
 
 
-def _decode(source: Path, geometry: FrameGeometry, partial: Path, prints: Path, fingerprint: str) -> Entry:
+def _decode(
+    source: Path,
+    geometry: FrameGeometry,
+    partial: Path,
+    prints: Path,
+    fingerprint: str,
+    missing: float | None,
+    channels: tuple[int, ...] | None,
+) -> Entry:
     """Decodes a video into a file, with one channel if no frame has colour, and its prints into another."""
-    frames, grey, digest = 0, True, hashlib.sha256()
+    frames, grey, digest, dtype = 0, True, hashlib.sha256(), np.dtype(np.uint8)
     times: list[float] = []
+    kept = 3
     with open_video(source) as video, partial.open("wb") as file, prints.open("wb") as printed:
+        video.select(channels)
+        missing = video.missing if missing is None else missing
+        apart = StandingApart() if missing is None else None
         for frame in video:
-            fitted = geometry.fit_frame(frame)
+            if apart is not None:
+                apart.add(frame)
+            fitted, dtype = geometry.fit_frame(mark(frame, missing), missing), frame.dtype
             grey = grey and is_grey(fitted, video.grey_tolerance)
-            content = to_channels(fitted, 3).tobytes()
+            kept = 3 if fitted.shape[2] in (1, 3) else fitted.shape[2]
+            content = to_channels(fitted, kept).tobytes()
             digest.update(content)
             file.write(content)
-            printed.write(print_of(fitted).tobytes())
+            holes = gone(fitted, missing)
+            printed.write(print_of(fitted if holes is None else filled(fitted, holes)).tobytes())
             frames += 1
             if video.time is not None:
                 times.append(video.time)
     if grey:
         with partial.open("rb") as wide, partial.open("rb+") as narrow:
-            _drop_colour(wide, narrow, geometry)
+            _drop_colour(wide, narrow, geometry, dtype)
             narrow.truncate()
     return Entry(
         fingerprint=fingerprint,
@@ -155,7 +189,7 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, prints: Path, 
         frames=frames,
         height=geometry.height,
         width=geometry.width,
-        channels=1 if grey else 3,
+        channels=1 if grey else kept,
         source_height=video.height,
         source_width=video.width,
         fps=video.fps,
@@ -163,12 +197,16 @@ def _decode(source: Path, geometry: FrameGeometry, partial: Path, prints: Path, 
         times=tuple(times) if len(times) == frames else None,
         numbers=None if video.numbers is None else tuple(video.numbers),
         start=None if video.start is None else video.start.isoformat(),
-        notes=tuple(video.notes),
+        notes=(*video.notes, *([note] if apart is not None and (note := apart.note()) is not None else [])),
+        dtype=dtype.name,
+        unit=video.unit,
+        declared_range=video.declared_range,
+        missing=missing,
     )
 
 
-def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry) -> None:
+def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry, dtype: np.dtype[Any]) -> None:
     """Writes RGB frames as grey ones. Both may be the same file: reading stays ahead of writing."""
     shape = geometry.height, geometry.width, 3
-    while content := wide.read(geometry.height * geometry.width * 3):
-        narrow.write(to_channels(np.frombuffer(content, np.uint8).reshape(shape), 1).tobytes())
+    while content := wide.read(geometry.height * geometry.width * 3 * dtype.itemsize):
+        narrow.write(to_channels(np.frombuffer(content, dtype).reshape(shape), 1).tobytes())

@@ -4,26 +4,40 @@ from collections.abc import Iterator, Sequence
 from typing import overload
 
 import numpy as np
-import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.library import Library
 from convlstm_cli.video.split import Segment
+from convlstm_cli.video.tensors import clip_tensor
+from convlstm_cli.video.values import BYTES, ValueRange
 
 
 class ClipDataset(Dataset[Tensor]):
     """Every window of `clip_frames` frames inside its segment, starting `stride` frames apart.
 
-    An item is a uint8 tensor (clip_frames, C, H, W) with `channels` channels, 0...255. Grey videos are repeated
-    to 3 channels, colour becomes luminance where 1 is asked for.
+    An item is a tensor (clip_frames, C, H, W) with `channels` channels: uint8 of 8-bit pictures, else float32 in
+    [0, 1] by the range `values`. Grey videos are repeated to 3 channels, colour becomes luminance where 1 is asked for.
+    Raises InputError for a video whose numbers mean something else than those of the range.
     """
 
     def __init__(
-        self, library: Library, segments: Sequence[Segment], clip_frames: int, *, stride: int = 1, channels: int
+        self,
+        library: Library,
+        segments: Sequence[Segment],
+        clip_frames: int,
+        *,
+        stride: int = 1,
+        channels: int,
+        values: ValueRange = BYTES,
     ) -> None:
         self.library, self.clip_frames, self.channels = library, clip_frames, channels
+        self._meanings = {
+            name: (library.range_in(name, values), library.missing(name), library.content(name))
+            for name in {segment.video for segment in segments}
+        }
+        """Of each video, what `clip_tensor` needs to know."""
         self.clips: Sequence[tuple[str, int]] = Windows(segments, clip_frames, stride)
         """Name of the video and position of the first frame, from 0, of each clip."""
 
@@ -34,8 +48,7 @@ class ClipDataset(Dataset[Tensor]):
         name, start = self.clips[position]
         # Mapped anew each time: a map holds a file open, and a folder has more videos than a process may open files.
         clip = self.library.clip(name, start, start + self.clip_frames)
-        clip = to_channels(clip, self.channels).transpose(0, 3, 1, 2)  # (T, H, W, C) to (T, C, H, W)
-        return torch.from_numpy(np.array(clip, order="C"))  # a copy: the map is read-only
+        return clip_tensor(to_channels(clip, self.channels, name), *self._meanings[name])
 
 
 class Windows(Sequence[tuple[str, int]]):

@@ -20,6 +20,14 @@ GAP = 1.5
 """Steps from one frame to the next above which there is a gap, unless --max-gap says otherwise."""
 
 
+def parse_channels(flag: str, text: str) -> tuple[int, ...]:
+    """`0,3` as (0, 3). Raises UsageError that names `flag`."""
+    try:
+        return tuple(map(int, text.split(",")))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give positions from 0, such as 0,3.") from None
+
+
 @dataclass(frozen=True)
 class DataConfig:
     """Which videos are used, how their frames are scaled, and how they are split."""
@@ -58,6 +66,28 @@ class DataConfig:
         "Seed of the train/validation/test split; apart from --seed, so that runs with different seeds are tested on "
         "the same videos.",
     )
+    value_range: str | None = option(
+        None,
+        "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; others "
+        "are clipped for it. 0,255 for 8 bits, else what the source declares, else nearly all values of the training "
+        "videos.",
+        flag="--range",
+        metavar="LOW,HIGH",
+    )
+    log: bool = option(
+        False, "Map values to the network by their logarithm, which spreads small ones: for rain, where few are large."
+    )
+    channels: tuple[int, ...] | None = option(
+        None,
+        "Channels of the source to use, by their positions from 0, such as 0,3; all if not given.",
+        parse=parse_channels,
+        metavar="N,N,...",
+    )
+    missing: float | None = option(
+        None,
+        "Value that means no data, such as 255 or -9999, if the source does not declare it. NaN and infinity do so in "
+        "any case.",
+    )
     group_by: str = option(
         AUTO,
         "Groups of videos that stay in one part of the split: a regular expression on the path below the folder, such "
@@ -76,6 +106,12 @@ class DataConfig:
         if self.stride < 1:
             raise UsageError(f"--stride is {self.stride}; it must be at least 1 frame.")
         check_max_gap(self.max_gap)
+        if self.value_range is not None:
+            parse_range("--range", self.value_range)
+        check_missing(self.missing)
+        if self.channels is not None:
+            object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
+            check_channels(self.channels)
         object.__setattr__(self, "every", self.pace.every_option)  # in one spelling, so that a run goes on with it
         if self.split_seed < 0:
             raise UsageError(f"--split-seed is {self.split_seed}; it must be at least 0.")
@@ -117,6 +153,29 @@ def parse_every(flag: str, text: str) -> Every:
             if seconds < SHORTEST:
                 raise UsageError(f"{flag} is {text!r}; it must be at least {write_duration(SHORTEST)}.")
             return seconds
+
+
+def parse_range(flag: str, text: str) -> tuple[float, float]:
+    """`0,80` as (0.0, 80.0). Raises UsageError that names `flag`."""
+    try:
+        low, high = map(float, text.split(","))
+        if math.isfinite(low) and math.isfinite(high) and low < high:
+            return low, high
+    except ValueError:
+        pass
+    raise UsageError(f"{flag} is {text!r}; give the least value and a larger one, such as 0,80.")
+
+
+def check_channels(channels: tuple[int, ...]) -> None:
+    """Raises UsageError for --channels that name none, one twice, or one before the first."""
+    if not channels or min(channels) < 0 or len(set(channels)) < len(channels):
+        raise UsageError(f"--channels is {','.join(map(str, channels))}; give different positions from 0, such as 0,3.")
+
+
+def check_missing(value: float | None) -> None:
+    """Raises UsageError for a --missing that no pixel could have."""
+    if value is not None and not math.isfinite(value):
+        raise UsageError(f"--missing is {value}; NaN and infinity are missing in any case, so leave it out.")
 
 
 def check_max_gap(value: float) -> None:

@@ -19,6 +19,8 @@ from convlstm_cli.video.leaks.prints import CELLS, Prints
 from convlstm_cli.video.leaks.views import describe_views, find_views
 from convlstm_cli.video.library import Library, OnVideo, Segment, Split, Video, index, split
 from convlstm_cli.video.rates import check_one_rate, common_step
+from convlstm_cli.video.value_choice import choose_range
+from convlstm_cli.video.values import BYTES, ValueRange
 
 Subset = Literal["train", "validation", "test"]
 SUBSETS: tuple[Subset, ...] = ("train", "validation", "test")
@@ -32,7 +34,7 @@ class VideoData:
     library: Library
     split: Split
     channels: int
-    """1 or 3: of the frames that the model sees."""
+    """Channels of the frames that the model sees."""
     input_frames: int
     """Frames that a clip gives the model."""
     horizon: int
@@ -40,6 +42,8 @@ class VideoData:
     overlaps: tuple[Overlap, ...] = ()
     """Stretches of the videos that show the same moments, in frames of their sources; none where the split is a
     recorded one."""
+    values: ValueRange = BYTES
+    """The range of values that becomes [0, 1]."""
     groups: Groups = NO_GROUPS
     """Groups that the names show; none where the split is a recorded one."""
     views: tuple[Bond, ...] = ()
@@ -54,6 +58,7 @@ class VideoData:
             self.input_frames + self.horizon,
             stride=stride,
             channels=self.channels,
+            values=self.values,
         )
 
     @property
@@ -67,6 +72,7 @@ class VideoData:
         return {
             "settings": asdict(self.config),
             "channels": self.channels,
+            "values": asdict(self.values),
             "step": self.step,
             "split": {
                 "how": self.split.how,
@@ -136,22 +142,24 @@ def prepare(
     views = find_views(library.videos) if config.group_by == AUTO else []
     views_of = {frozenset((bond.first, bond.second)) for bond in views}
     bonds = [_in_steps(each, library) for each in overlaps if frozenset((each.first, each.second)) not in views_of]
+    parts = split(
+        library.videos,
+        clip_frames,
+        validation=config.validation,
+        test=config.test,
+        seed=config.split_seed,
+        overlaps=[*bonds, *views],
+        groups=groups,
+    )
     return VideoData(
         config=config,
         library=library,
-        split=split(
-            library.videos,
-            clip_frames,
-            validation=config.validation,
-            test=config.test,
-            seed=config.split_seed,
-            overlaps=[*bonds, *views],
-            groups=groups,
-        ),
+        split=parts,
         channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
         input_frames=input_frames,
         horizon=horizon,
         overlaps=overlaps,
+        values=choose_range(library, parts.train, config.value_range, log=config.log),
         groups=groups,
         views=tuple(views),
     )
@@ -188,6 +196,7 @@ def restore(
         library=library,
         split=Split(how=record["split"]["how"], group_by=record["split"].get("group_by"), **segments),
         channels=record["channels"],
+        values=ValueRange(**record["values"]) if "values" in record else BYTES,
         input_frames=input_frames,
         horizon=horizon,
     )
@@ -215,4 +224,12 @@ def _in_steps(overlap: Overlap, library: Library) -> Overlap | Bond:
 
 def _index(config: DataConfig, clip_frames: int, on_progress: OnVideo | None) -> Library:
     geometry = FrameGeometry(config.height, config.width, config.fit)
-    return index(config.folders, geometry, min_frames=clip_frames, pace=config.pace, on_progress=on_progress)
+    return index(
+        config.folders,
+        geometry,
+        min_frames=clip_frames,
+        pace=config.pace,
+        missing=config.missing,
+        channels=config.channels,
+        on_progress=on_progress,
+    )

@@ -43,11 +43,11 @@ _WRITERS = "convlstm_cli.video.writers"
 OUTPUT_FORMATS = Registry(
     "output format",
     (
-        OutputFormat("png", "", "numbered images in a folder, exact", f"{_WRITERS}.png:PngWriter"),
+        OutputFormat("png", "", "numbered images of 8 or 16 bits in a folder, exact", f"{_WRITERS}.png:PngWriter"),
         OutputFormat("webm", ".webm", "VP9 video, which every browser plays", f"{_WRITERS}.pyav_video:WebmWriter"),
         OutputFormat("mp4", ".mp4", "H.264 video, which everything plays", f"{_WRITERS}.pyav_video:Mp4Writer"),
         OutputFormat("gif", ".gif", "exact in grey, 256 colours a frame in colour", f"{_WRITERS}.gif:GifWriter"),
         OutputFormat("lossless", ".mkv", "FFV1 video in Matroska, exact", f"{_WRITERS}.pyav_video:LosslessWriter"),
-        OutputFormat("npy", ".npy", "NumPy array of uint8, exact", f"{_WRITERS}.npy:NpyWriter"),
+        OutputFormat("npy", ".npy", "NumPy array of the source's type, exact", f"{_WRITERS}.npy:NpyWriter"),
     ),
 )

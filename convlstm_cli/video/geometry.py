@@ -9,7 +9,12 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import check_sides
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Fit
+from convlstm_cli.video.missing import clear, filled, gone
 from convlstm_cli.video.opencv import cv2
+from convlstm_cli.video.values import to_type
+
+RESIZED_AS = {"bool": np.float32, "float16": np.float32, "int32": np.float64}
+"""Types that OpenCV does not resize, and those that it resizes in their place."""
 
 
 class _Box(NamedTuple):
@@ -48,13 +53,21 @@ class FrameGeometry:
         if self.fit not in get_args(Fit):
             raise UsageError(f"--fit is {self.fit!r}; choose one of {', '.join(get_args(Fit))}.")
 
-    def fit_frame(self, frame: Frame) -> Frame:
-        """A source frame (H, W, C) of any size at the model's size, (height, width, C)."""
+    def content(self, source_height: int, source_width: int) -> tuple[slice, slice]:
+        """Rows and columns of the model's frame that a source frame fills; the others are padding."""
+        _, target = self._boxes(source_height, source_width)
+        return target.rows, target.columns
+
+    def fit_frame(self, frame: Frame, missing: float | None = None) -> Frame:
+        """A source frame (H, W, C) of any size at the model's size, (height, width, C).
+
+        A pixel is missing where most of what it is made of is: NaN, or the value `missing` of integers.
+        """
         source, target = self._boxes(*frame.shape[:2])
-        content = resize(frame[source.rows, source.columns], target.height, target.width)
+        content = _resize_known(frame[source.rows, source.columns], target.height, target.width, missing)
         if content.shape[:2] == (self.height, self.width):
             return content
-        fitted = np.zeros((self.height, self.width, frame.shape[2]), np.uint8)
+        fitted = np.zeros((self.height, self.width, frame.shape[2]), frame.dtype)
         fitted[target.rows, target.columns] = content
         return fitted
 
@@ -69,7 +82,7 @@ class FrameGeometry:
         if content.shape[:2] == (source_height, source_width):
             return content
         if background is None:
-            restored = np.zeros((source_height, source_width, frame.shape[2]), np.uint8)
+            restored = np.zeros((source_height, source_width, frame.shape[2]), frame.dtype)
         else:
             restored = background.copy()
         restored[source.rows, source.columns] = content
@@ -97,9 +110,20 @@ def resize(frame: Frame, height: int, width: int) -> Frame:
     shrunk = min(height, frame.shape[0]), min(width, frame.shape[1])
     for size, interpolation in ((shrunk, cv2.INTER_AREA), ((height, width), cv2.INTER_CUBIC)):
         if frame.shape[:2] != size:
-            resized = cv2.resize(np.ascontiguousarray(frame), size[::-1], interpolation=interpolation)
-            frame = np.asarray(resized, np.uint8).reshape(*size, frame.shape[2])  # OpenCV drops a last axis of 1
+            pixels = np.ascontiguousarray(frame.astype(RESIZED_AS.get(frame.dtype.name, frame.dtype), copy=False))
+            resized = np.asarray(cv2.resize(pixels, size[::-1], interpolation=interpolation))
+            resized = resized if resized.dtype == frame.dtype else to_type(resized, frame.dtype)
+            frame = resized.reshape(*size, frame.shape[2])  # OpenCV drops a last axis of 1
     return frame
+
+
+def _resize_known(frame: Frame, height: int, width: int, missing: float | None) -> Frame:
+    """As `resize`, with no missing pixel blended into others."""
+    holes = None if frame.shape[:2] == (height, width) else gone(frame, missing)
+    if holes is None:
+        return resize(frame, height, width)
+    share = resize(holes.astype(np.float32), height, width)
+    return clear(resize(filled(frame, holes), height, width), share > 0.5, missing)
 
 
 def _scaled(size: tuple[int, int], scale: float, limit: tuple[int, int]) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, find_videos
 from convlstm_cli.video.split import Segment, Split, split
 from convlstm_cli.video.timeline import Piece, Timeline, timeline_of
+from convlstm_cli.video.values import BYTES, ValueRange, declared
 
 __all__ = [
     "Library",
@@ -52,8 +53,8 @@ class Video:
     source_width: int
     fps: float | None
     """Frames per second that the source declares, or else those of its times; None where it has neither."""
-    grey: bool
-    """Whether no frame has colour."""
+    channels: int
+    """1 if no frame has colour, else as many as frames have."""
     declared_frames: int | None
     """Number of frames that the source declares; None where it declares none or an absurd one."""
     source_frames: int
@@ -68,6 +69,10 @@ class Video:
     """Date and time of the first frame in ISO 8601; None where the source has none."""
     notes: tuple[str, ...]
     """What people should know of how it is read and where it is cut, a clause each."""
+    dtype: str = "uint8"
+    """Type of its pixels, one of `values.TYPES`."""
+    unit: str = ""
+    """Unit of its values; empty where it declares none."""
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,21 @@ class Library:
     """Where the cache has each video, by name."""
     timelines: Mapping[str, Timeline]
     """Which decoded frames are the steps of each video, by name."""
+    geometry: FrameGeometry
+    """How frames were brought to one size."""
     notes: tuple[Note, ...] = ()
     """What files and images were taken for, where that is not plain."""
 
     @property
     def channels(self) -> int:
-        """1 if every video is grey, else 3."""
-        return 1 if all(video.grey for video in self.videos) else 3
+        """1 if every video is grey, 3 if some are RGB, or what all have. Raises InputError where they differ."""
+        counts = {entry.channels for _, entry in self.entries.values()}
+        if len(counts) > 1 and counts != {1, 3}:
+            numbers = ", ".join(map(str, sorted(counts)))
+            raise InputError(
+                f"{self.videos[0].path} and others: have {numbers} channels; choose as many of each with --channels."
+            )
+        return max(counts)
 
     def digest(self, name: str) -> str:
         """Hash of all frames of a video; equal for two videos only if they show the same frames."""
@@ -106,7 +119,7 @@ class Library:
         return [Problem(path, warning) for path, warning in warnings if warning is not None]
 
     def clip(self, name: str, start: int, stop: int) -> Frame:
-        """The frames of the steps `start` to `stop` of a video, read-only (T, H, W, C) uint8; C as `frames` has it.
+        """The frames of the steps `start` to `stop` of a video, read-only (T, H, W, C); C as `frames` has it.
 
         A memory map where every frame is a step. Raises InputError if the cache was deleted since.
         """
@@ -119,11 +132,44 @@ class Library:
         return self.timelines[segment.video].source(segment.start, segment.stop)
 
     def frames(self, name: str) -> Frame:
-        """All decoded frames of a video, whether steps or not, a read-only memory map (T, H, W, C) uint8.
+        """All decoded frames of a video, whether steps or not, a read-only memory map (T, H, W, C) of its type.
 
-        C is 1 if the video is grey, else 3. Raises InputError if the cache was deleted since the videos were indexed.
+        C is that of the video. Raises InputError if the cache was deleted since the videos were indexed.
         """
         return map_frames(*self.entries[name])
+
+    def declared_range(self, name: str) -> ValueRange | None:
+        """The range of values that a video declares, or that its type does; None where it is not known."""
+        entry = self.entries[name][1]
+        if entry.dtype == "uint8" and entry.declared_range is None:
+            return BYTES
+        return declared(entry.declared_range, entry.unit)
+
+    def range_in(self, name: str, values: ValueRange) -> ValueRange:
+        """The range of a video that becomes [0, 1] where `values` is the range of a training.
+
+        Pictures of any depth show the same by their declared ranges. Raises InputError where other numbers would have
+        to be taken for those of 8-bit pictures.
+        """
+        if not values.is_bytes or self.entries[name][1].dtype == "uint8":
+            return values
+        declared = self.declared_range(name)
+        if declared is None:
+            raise InputError(
+                f"{name}: holds values of type {self.entries[name][1].dtype} that declare no range, beside 8-bit "
+                "pictures of the same training; train with --range LOW,HIGH if all are in one unit, or leave one kind "
+                "out."
+            )
+        return declared
+
+    def missing(self, name: str) -> float | None:
+        """The value of a video's integers that stands for no data; None where there is none."""
+        return self.entries[name][1].missing
+
+    def content(self, name: str) -> tuple[slice, slice]:
+        """Rows and columns of a video's decoded frames that are no padding."""
+        entry = self.entries[name][1]
+        return self.geometry.content(entry.source_height, entry.source_width)
 
     def prints(self, name: str) -> Prints:
         """The prints of all decoded frames of a video, (T, CELLS). Raises InputError as `frames` does."""
@@ -136,13 +182,16 @@ def index(
     *,
     cache_dir: Path | None = None,
     min_frames: int = 1,
+    missing: float | None = None,
+    channels: tuple[int, ...] | None = None,
     pace: Pace = Pace(),  # noqa: B008 - frozen
     on_progress: OnVideo | None = None,
 ) -> Library:
     """Decodes every video below `paths` to the geometry's size, once: later calls find it in `cache_dir`.
 
     Broken videos, those without `min_frames` frames on end at the step of `pace`, and those whose frames are all the
-    same as an earlier video's become problems and stop nothing.
+    same as an earlier video's become problems and stop nothing. `missing` and `channels` are as
+    for `decode_once`.
 
     Raises:
         InputError: a path that is not there, or no video that can be used.
@@ -160,7 +209,7 @@ def index(
         if on_progress is not None:
             on_progress(name, position, len(found.videos))
         try:
-            location, entry = decode_once(path, geometry, cache_dir)
+            location, entry = decode_once(path, geometry, cache_dir, missing, channels)
             timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
@@ -177,7 +226,7 @@ def index(
         videos.append(_video(name, path, entry, timeline, min_frames))
     if not videos:
         raise InputError(_nothing_usable(paths, [*problems, *(Problem(*note) for note in found.notes)]))
-    return Library(tuple(videos), tuple(problems), entries, timelines, found.notes)
+    return Library(tuple(videos), tuple(problems), entries, timelines, geometry, found.notes)
 
 
 def _cut_off(video: Video) -> str | None:
@@ -207,7 +256,7 @@ def _video(name: str, path: Path, entry: Entry, timeline: Timeline, min_frames: 
         source_height=entry.source_height,
         source_width=entry.source_width,
         fps=entry.fps or (1 / timeline.step if timeline.step else None),
-        grey=entry.channels == 1,
+        channels=entry.channels,
         declared_frames=entry.declared_frames,
         source_frames=entry.frames,
         seconds=entry.times[-1] if entry.times else None,
@@ -215,6 +264,8 @@ def _video(name: str, path: Path, entry: Entry, timeline: Timeline, min_frames: 
         pieces=timeline.pieces,
         start=entry.start,
         notes=(*entry.notes, *timeline.notes, *([short] if alone else [])),
+        dtype=entry.dtype,
+        unit=entry.unit,
     )
 
 

@@ -17,6 +17,7 @@ from convlstm_cli.runs.record import build
 from convlstm_cli.runs.records import EpochRecord, ResultRecord
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.config import DataConfig, Fit
+from convlstm_cli.video.values import ValueRange
 from convlstm_cli.weights import NAME
 
 PACKAGE = "convlstm_cli.weights"
@@ -42,7 +43,9 @@ class Pretrained(Run):
         *,
         settled: bool = False,
         every: str = "auto",
+        values: ValueRange | None = None,
     ) -> None:
+        self._values = values
         self.has_own_size = settled
         self.weights = next(name for name, count in CHANNELS.items() if count == channels)
         """`grey` or `colour`."""
@@ -66,7 +69,20 @@ class Pretrained(Run):
     def beside(cls, run: Run) -> "Pretrained":
         """The weights for frames of the channels, size, fit and step of another run, to form an ensemble with it."""
         geometry, every = run.geometry, run.pace.every_option
-        return cls(run.model_config.channels, geometry.height, geometry.width, geometry.fit, settled=True, every=every)
+        return cls(
+            run.model_config.channels,
+            geometry.height,
+            geometry.width,
+            geometry.fit,
+            settled=True,
+            every=every,
+            values=run.values,
+        )
+
+    @property
+    def values(self) -> ValueRange | None:
+        """None, since made-up motion has no unit; beside a run that of the run."""
+        return self._values
 
     def for_channels(self, channels: int) -> "Pretrained":
         """The weights for frames of so many channels, at the same size; itself where it is settled."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from convlstm_cli.compute import device
 from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
 from convlstm_cli.files import replacing, write_text
-from convlstm_cli.forecasting.inference import to_float
+from convlstm_cli.video.tensors import to_float
 from moving_mnist.digits import Digits, Mnist
 from moving_mnist.sequences import sequences
 from moving_mnist.settings import Settings

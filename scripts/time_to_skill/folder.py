@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.compute import device
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
+from convlstm_cli.video.tensors import to_float
 from moving_mnist.settings import Settings
 from moving_mnist.training import CHUNK
 

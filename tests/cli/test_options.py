@@ -30,7 +30,7 @@ def command_with(*configs: type, without: Collection[str] = ()) -> dict[str, ins
 def test_every_field_with_help_is_an_option() -> None:
     parameters = command_with(DataConfig, ForecasterConfig, TrainConfig)
     assert {"own", "fit", "frames", "hidden", "max_time", "seed"} < set(parameters)
-    assert not {"height", "folders", "channels", "horizon"} & set(parameters)
+    assert not {"height", "folders", "horizon"} & set(parameters)
     assert parameters["epoch_steps"].default == TrainConfig.epoch_steps
     assert parameters["batch_size"].default == str(TrainConfig.batch_size)  # since it may be auto
     assert parameters["hidden"].default == "32,32"

@@ -23,6 +23,7 @@ from convlstm_cli.runs.comparisons import (
 from convlstm_cli.runs.run import Run
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.values import BYTES
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,))
 
@@ -46,7 +47,7 @@ def test_a_plan_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     read = Plan.read(tmp_path / "out")
     assert (read.arms, read.seeds, read.extended) == (plan.arms, plan.seeds, False)
     settings = {**dataclasses.asdict(DataConfig(("/x",), 32, 32)), "folders": ["/x"]}
-    assert read.data == {**plan.data, "settings": settings}
+    assert read.data == {**plan.data, "settings": settings, "values": dataclasses.asdict(BYTES)}
     assert read.compare == plan.compare
     assert [(trial.seed, trial.arm.name) for trial in read.trials()] == [
         (3, "none"),

@@ -8,7 +8,8 @@ from made_plans import Shelf, made_case
 from convlstm_cli.comparing.case import Case
 from convlstm_cli.comparing.shown_clips import SHOWN_BASELINES, shown_clips
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.forecasting.inference import forecast_members, to_float
+from convlstm_cli.forecasting.inference import forecast_members
+from convlstm_cli.video.tensors import to_float
 
 CPU = Compute(torch.device("cpu"), torch.float32)
 

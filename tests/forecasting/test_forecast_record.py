@@ -13,6 +13,7 @@ from convlstm_cli.forecasting.record import (
     TilesRecord,
 )
 from convlstm_cli.runs.record import build
+from convlstm_cli.video.values import BYTES, ValueRange
 
 ORIGIN = Origin(SourceState("/x/a.npy", "1"), ("2", "3"), {"frames": 5, "formats": ["png"]}, {"numpy": "2.0"})
 ALONE = ForecastRecord(
@@ -29,6 +30,7 @@ ALONE = ForecastRecord(
     native_size=False,
     spread=None,
     guard=None,
+    values=ValueRange(0.0, 80.0, "mm/h", log=True),
     run="runs/a",
     settings=PredictConfig(frames=5, formats=("png",)),
     made_from=ORIGIN,
@@ -50,6 +52,7 @@ TOGETHER = ForecastRecord(
     guard=GuardRecord((2, 3), {"model": (0.75, 1.0, 0.5), "persistence": (0.25, 0.0, 0.5)}),
     members=("runs/a", "runs/b"),
     tiles=(TilesRecord(4, (32, 48)), TilesRecord(1, (64, 96))),
+    values=BYTES,
     settings=PredictConfig(native_size=True, tile=32, tile_overlap=8),
     made_from=ORIGIN,
     holds=Contents(5, 1000),

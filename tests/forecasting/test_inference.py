@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from convlstm_cli.compute.device import Compute, choose
-from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip, to_float
+from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.video.tensors import to_float
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 

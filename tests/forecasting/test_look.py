@@ -2,11 +2,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from prediction import frames_of, make_run, one
 
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.look import Look, fitted, unbatched
+from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.values import BYTES, ValueRange
 
 
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
@@ -30,13 +33,34 @@ def test_the_models_own_size_on_request(tmp_path: Path) -> None:
 
 def test_fitted_frames_come_back_as_frames() -> None:
     frames = list(np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8))
-    assert fitted(frames, FrameGeometry(16, 16), 1).shape == (1, 3, 1, 16, 16)
-    np.testing.assert_array_equal(list(unbatched(fitted(frames, None, 3))), frames)
+    assert fitted(frames, FrameGeometry(16, 16), 1).shape == (3, 16, 16, 1)
+    np.testing.assert_array_equal(fitted(frames, None, 3), frames)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "int32", "float32", "float64"])
+def test_frames_come_back_from_the_network_with_their_values(dtype: str) -> None:
+    frames = np.random.default_rng(0).integers(40, 120, (3, 20, 40, 1)).astype(dtype)
+    for values in (BYTES, ValueRange(30.0, 130.0), ValueRange(30.0, 130.0, log=True)):
+        look = Look(None, at_model_size=False, last=frames[-1], values=values)
+        clip = to_float(look.clip(frames), torch.device("cpu"))
+        assert clip.shape == (1, 3, 1, 20, 40)
+        assert 0 <= clip.min() < clip.max() <= 1
+        back = np.stack([look.valued(frame) for frame in clip[0]])
+        assert back.dtype == frames.dtype
+        np.testing.assert_allclose(back, frames, rtol=1e-5, atol=1e-3)
+
+
+def test_padding_is_the_least_value_of_the_range() -> None:
+    frames = np.full((2, 20, 40, 1), 30_000, np.uint16)
+    look = Look(FrameGeometry(16, 16), at_model_size=False, last=frames[-1], values=ValueRange(-40_000.0, 30_000.0))
+    clip = look.clip(fitted(list(frames), look.geometry, 1))
+    assert set(clip.flatten().tolist()) == {0.0, 1.0}
+    assert (clip[0, 0, 0, 4:12] == 1).all()
 
 
 def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     last = np.full((20, 40, 3), 7, np.uint8)
-    look = Look(FrameGeometry(20, 20, "crop"), at_model_size=False, last=last)
+    look = Look(FrameGeometry(20, 20, "crop"), at_model_size=False, last=last, values=BYTES)
     grey = np.full((20, 20, 1), 200, np.uint8)
     forecast = look.forecast(grey)
     assert forecast.shape == last.shape
@@ -45,4 +69,4 @@ def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     level, where = look.spread(grey)
     assert level.shape == (20, 40, 1)
     assert where.sum() == 20 * 20
-    assert Look(look.geometry, at_model_size=True, last=last).forecast(grey).shape == (20, 20, 3)
+    assert Look(look.geometry, at_model_size=True, last=last, values=BYTES).forecast(grey).shape == (20, 20, 3)

@@ -117,7 +117,8 @@ def test_truth_that_cannot_be_read_leaves_nothing(tmp_path: Path) -> None:
     source.mkdir()
     for number, frame in enumerate(moving_square(40, seed=0)):
         cv2.imwrite(str(source / f"{number:04d}.png"), frame)
-    (source / "0030.png").write_bytes(b"no image")
+    for number in range(30, 36):  # more than are left out as a gap
+        (source / f"{number:04d}.png").write_bytes(b"no image")
     with pytest.raises(InputError, match=r"0030.png: is damaged"):
         one(make_run(tmp_path / "run"), source, tmp_path / "out", PredictConfig(at=8, frames=30))
     assert not list((tmp_path / "out").iterdir())

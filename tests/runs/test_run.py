@@ -20,6 +20,7 @@ from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecor
 from convlstm_cli.runs.run import Run, new_folder, newest
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.values import BYTES
 
 MODEL = {"height": 16, "width": 16, "channels": 1, "hidden": [3], "kernel_size": 3}
 CONFIG: dict[str, Any] = {
@@ -40,7 +41,7 @@ def test_a_run_is_what_was_written(tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run")
     assert run.config == json.loads(json.dumps(run.config))
     settings = {**asdict(DataConfig(("/x",), 16, 16)), "folders": ["/x"]}  # with all that was left at the defaults
-    assert run.config["data"] == {**CONFIG["data"], "settings": settings}
+    assert run.config["data"] == {**CONFIG["data"], "settings": settings, "values": asdict(BYTES)}
     assert [run.config[part] for part in ("compute", "versions")] == [CONFIG[part] for part in ("compute", "versions")]
     assert run.model_config == ForecasterConfig(16, 16, 1, hidden=(3,), kernel_size=3)
     assert train_config(run).epochs == 2

@@ -66,3 +66,25 @@ def test_a_column_that_metrics_share_is_measured_once() -> None:
     shared = [column for metric in METRICS.values() for column in metric.columns if column.name == "mse"]
     assert len(shared) == 3
     assert len(set(map(id, shared))) == 1
+
+
+def test_pixels_without_truth_count_in_no_metric() -> None:
+    generator = torch.Generator().manual_seed(0)
+    truth, forecast = torch.rand(2, 3, 2, 1, 24, 24, generator=generator)
+    there = torch.ones(truth.shape, dtype=torch.bool)
+    there[..., 12:] = False
+    there[1, 1] = False
+    whole, other = Scores((0.5,)), Scores((0.5,))
+    whole.add(forecast, truth, there)
+    other.add(torch.where(there, forecast, 0.9), torch.where(there, truth, 0.1), there)
+    assert whole.pooled() == other.pooled()
+    half = score(forecast[..., :12], truth[..., :12])
+    errors = torch.stack([(forecast - truth)[0, 1, :, :, :12], (forecast - truth)[2, 1, :, :, :12]]).square()
+    assert whole.by_lead_time("mse") == pytest.approx([half.by_lead_time("mse")[0], float(errors.mean())], rel=1e-5)
+    assert whole.overall("ssim") < 0.2  # what is not there is not taken for alike
+    everywhere, plain = Scores((0.5,)), Scores((0.5,))
+    everywhere.add(forecast, truth, torch.ones_like(there))
+    plain.add(forecast, truth)
+    assert everywhere.pooled().mean == pytest.approx(plain.pooled().mean, rel=1e-5)
+    nothing = score(forecast, truth, torch.zeros_like(there))
+    assert nothing.pooled().mean["mse"] is None

@@ -29,7 +29,7 @@ def mean_frame(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
         yield frames.mean(dim=1, keepdim=True).expand(-1, min(chunk, horizon - first), -1, -1, -1)
 
 
-def largest_error(forecast: Tensor, truth: Tensor) -> Tensor:
+def largest_error(forecast: Tensor, truth: Tensor, _: Tensor | None) -> Tensor:
     return (forecast - truth).abs().amax(dim=(2, 3, 4))
 
 

@@ -50,6 +50,22 @@ def test_the_loss_is_that_of_the_forecast_and_the_last_frame_reaches_it(monkeypa
     assert torch.equal(last, clips()[:, 3:4])
 
 
+@pytest.mark.parametrize("loss", LOSSES)
+def test_nothing_is_learned_from_pixels_without_values(loss: str) -> None:
+    there = torch.rand(2, 7, 1, 32, 32, generator=torch.Generator().manual_seed(1)) < 0.6
+    there[1, 5] = False
+    model = dataclasses.replace(MODEL, head="mix") if LOSSES[loss].in_range else MODEL
+    losses, gradients = [], []
+    for under in (0.0, 1.0):
+        filled = clips()
+        filled[:, 4:][~there[:, 4:]] = under
+        step = TrainStep(model, dataclasses.replace(CONFIG, loss=loss), choose("cpu"), None)
+        losses.append(step.differentiate(filled, valid=there))
+        gradients.append([parameter.grad for parameter in step.network.parameters()])
+    assert losses[0] == losses[1] > 0
+    assert all(one is other or torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
 def test_the_rate_is_a_share_of_the_highest_one() -> None:
     step = TrainStep(MODEL, CONFIG, choose("cpu"), None)
     for rate in (0.5, 0.25):

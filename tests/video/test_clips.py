@@ -40,8 +40,8 @@ def test_clips_are_the_frames_of_their_window(library: Library, channels: int) -
 @given(st.integers(0, 50), st.integers(1, 60), st.integers(1, 12), st.integers(1, 9))
 def test_no_clip_leaves_its_segment_and_none_is_missing(start: int, length: int, clip_frames: int, stride: int) -> None:
     segment = Segment("v", start, start + length)
-    clips = ClipDataset(Library((), (), {}, {}), [segment], clip_frames, stride=stride, channels=1)
-    starts = [first for _, first in clips.clips]
+    clips = Windows([segment], clip_frames, stride)
+    starts = [first for _, first in clips]
     assert all(segment.start <= first and first + clip_frames <= segment.stop for first in starts)
     assert len(starts) == max(0, (length - clip_frames) // stride + 1)
     assert all(later - earlier == stride for earlier, later in pairwise(starts))

@@ -22,7 +22,7 @@ def test_what_is_in_a_library(tmp_path: Path, make_frames: MakeFrames, make_vide
     library = index([tmp_path / "data"], GEOMETRY, on_progress=lambda *done: progress.append(done))
     colour, grey = library.videos
     assert (colour.name, colour.frames, colour.source_height, colour.source_width) == ("colour.mkv", 7, 48, 64)
-    assert (colour.grey, grey.fps, grey.grey) == (False, None, True)
+    assert (colour.channels, grey.fps, grey.channels) == (3, None, 1)
     assert colour.fps == pytest.approx(10)
     assert library.channels == 3
     assert library.problems == ()

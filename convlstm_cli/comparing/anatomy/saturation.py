@@ -6,12 +6,13 @@ import numpy as np
 from torch.utils.data import DataLoader, Subset
 
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.forecasting.inference import forecast_clip, to_float
+from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.cell import CellValues
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.probe import watching
 from convlstm_cli.scoring.anatomy_result import GATES, Saturation
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.tensors import to_float
 
 CLOSED = 0.1
 """A gate below this is nearly closed; Karpathy, Johnson and Fei-Fei 2015, "Visualizing and Understanding Recurrent

@@ -10,12 +10,13 @@ from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.files import reserve
-from convlstm_cli.forecasting.inference import forecast_chunks, to_float
+from convlstm_cli.forecasting.inference import forecast_chunks
 from convlstm_cli.forecasting.tiling.blend import add_tile
 from convlstm_cli.forecasting.tiling.plan import Span, Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import FRAMES as MOTION_FRAMES
 from convlstm_cli.nn.motion import Advection
+from convlstm_cli.video.tensors import to_float
 
 
 def forecast_tiles(

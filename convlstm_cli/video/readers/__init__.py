@@ -25,7 +25,7 @@ def open_video(path: str | Path) -> VideoReader:
 
     Images are those of a folder, or of a pattern in a folder (`frames/left_*.png`), in the order of the numbers or
     dates in their names; or the pages of one file. Hidden and other files are ignored. Transparent pixels of images
-    stand in front of black. 16-bit pixels are scaled by 1/257, floats must lie in [0, 1] and are scaled by 255.
+    stand in front of black. Pixels keep their numbers and their type; 3 channels are RGB.
     The axes of an array are those that its file names, or that their sizes suggest (`arrays/layout.py`). `FILE::7` is
     one of several videos of a file, `FILE::NAME` one of several arrays, and `FILE::axes=NTHW` names the axes.
 

@@ -12,6 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
+import numpy as np
+
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS
@@ -33,10 +35,10 @@ class TimedFrame(NamedTuple):
 
 
 class VideoReader:
-    """The frames of one video, in order, once. A context manager and an iterator of (H, W, C) uint8 frames.
+    """The frames of one video, in order, once. A context manager and an iterator of frames (H, W, C).
 
-    Frames of files are always RGB, those of images and arrays have their own 1 or 3 channels, and a folder may
-    mix both.
+    Frames keep the numbers of their source, in one of `values.TYPES`. Those of files are RGB, or grey where they have
+    more than 8 bits; those of images and arrays have their own channels, and a folder may mix grey and RGB.
     """
 
     path: Path
@@ -65,12 +67,13 @@ class VideoReader:
     """Seconds from the first frame to the one that was returned last; None before it, and where there are no times."""
     notes: list[str]
     """What people should know of how the video is read, a clause each. Complete when the last frame is read."""
-    unit: str = ""
-    """Unit of the values; empty where the source has none."""
-    missing: float | None = None
-    """The value that stands for no measurement; None where that is NaN, or there is none."""
-    declared_range: tuple[float, float] | None = None
-    """Lowest and highest value that the source says are valid; None where it says nothing."""
+    unit: str
+    """Unit of the pixel values, such as `mm/h`; empty where the source declares none."""
+    missing: float | None
+    """The value that stands for no data, as the source declares it; None where it declares none. NaN and infinity are
+    missing in any case."""
+    declared_range: tuple[float, float] | None
+    """Least and largest value that pixels can have, as the source declares them; None where it declares none."""
 
     def __init__(
         self,
@@ -86,25 +89,52 @@ class VideoReader:
         notes: list[str] | None = None,
         decoder: str | None = None,
         decoder_reason: str | None = None,
+        unit: str = "",
+        missing: float | None = None,
+        declared_range: tuple[float, float] | None = None,
     ) -> None:
         """`frames` may append to `notes` while it decodes."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
         self.grey_tolerance, self.decoder, self.decoder_reason = grey_tolerance, decoder, decoder_reason
         self.start, self.numbers, self.notes = start, numbers, [] if notes is None else notes
+        self.unit, self.missing, self.declared_range = unit, missing, declared_range
         self.time = None
         self._frames = frames
         self._first: TimedFrame | None = next(frames, None)
         if self._first is None:
             raise InputError(f"{path}: opens but no frame can be decoded; copy it again, or {CONVERT}.")
         self.height, self.width = self._first.pixels.shape[:2]
+        self._dtype, self._found = self._first.pixels.dtype, self._first.pixels.shape[2]
+        self._channels: list[int] | None = None
+
+    def select(self, channels: Sequence[int] | None) -> None:
+        """Keeps these channels of each frame, by their positions from 0, in this order; None keeps all.
+
+        Raises InputError where there are fewer. To be called before the first frame is taken.
+        """
+        assert self._first is not None
+        found = self._first.pixels.shape[2]
+        if channels is not None and max(channels) >= found:
+            raise InputError(
+                f"{self.path}: has {found} channels, counted from 0, and --channels asks for {max(channels)}."
+            )
+        self._channels = None if channels is None else list(channels)
 
     def __iter__(self) -> Iterator[Frame]:
         return self
 
     def __next__(self) -> Frame:
         frame, self._first = self._first or next(self._frames), None
+        if frame.pixels.dtype != self._dtype:
+            raise InputError(
+                f"{self.path}: changes from pixels of type {self._dtype} to {frame.pixels.dtype}, whose numbers may "
+                "mean another thing; save all frames in one type."
+            )
+        found = frame.pixels.shape[2]
+        if found != self._found and {found, self._found} != {1, 3}:
+            raise InputError(f"{self.path}: changes from {self._found} to {found} channels; save all frames alike.")
         self.time = frame.time
-        return frame.pixels
+        return frame.pixels if self._channels is None else np.ascontiguousarray(frame.pixels[:, :, self._channels])
 
     def close(self) -> None:
         """Releases the file; nothing can be read afterwards."""

@@ -76,6 +76,8 @@ class ContainerFacts:
     """Sides of the coded picture; 0 where they are not known before decoding."""
     bits: int
     """Bits of a channel of a pixel; 8 where that is not known."""
+    grey: bool
+    """Whether pixels have a single channel; False where that is not known."""
     alpha: bool
     interlaced: bool | None
     """None where neither the container nor the head of the stream says so for sure."""
@@ -166,6 +168,7 @@ def _facts(container: InputContainer, chosen: _Chosen, head: SequenceHeader | No
         height=context.height,
         width=context.width,
         bits=max((component.bits for component in components), default=8),
+        grey=len(components) == 1,
         alpha=any(component.is_alpha for component in components)
         or (known is not None and known.has_palette)
         or stream.metadata.get("alpha_mode") == "1",
@@ -181,6 +184,13 @@ def _facts(container: InputContainer, chosen: _Chosen, head: SequenceHeader | No
         cut_short=is_cut_short(path),
         declared_frames=_declared_frames(container, stream, fps, path.stat().st_size),
     )
+
+
+def declared_range(facts: ContainerFacts) -> tuple[float, float] | None:
+    """Least and largest value of pixels of more than 8 bits, as `Picture` gives them; None where data have 16."""
+    if facts.bits <= 8 or (facts.grey and facts.bits >= 16):
+        return None
+    return 0.0, float(2**facts.bits - 1 if facts.grey else 2**16 - 1)
 
 
 def decide(facts: ContainerFacts) -> Decision:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame, to_uint8
+from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS, cv2, silence
+from convlstm_cli.video.values import native
 
 PALETTE, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 3, 4, 6
 """Colour types of a PNG (third edition, section 11.2.1)."""
@@ -36,11 +37,13 @@ def decode_image(content: NDArray[np.uint8], source: str) -> NDArray[np.generic]
 
 
 def to_frame(pixels: NDArray[np.generic], source: str) -> Frame:
-    """A decoded image as (H, W, C) of uint8, C = 1 or 3. Raises InputError, which begins with `source`."""
-    narrow = to_uint8(pixels, source)
-    if narrow.ndim == 2:
-        return narrow[:, :, None]
-    return np.asarray(cv2.cvtColor(narrow, cv2.COLOR_BGR2RGB), np.uint8)
+    """A decoded image as (H, W, C) of its own type, C = 1 or 3. Raises InputError, which begins with `source`."""
+    kept = native(pixels, source)
+    if kept.ndim == 2:
+        return kept[:, :, None]
+    if kept.dtype == np.uint8:
+        return np.asarray(cv2.cvtColor(kept, cv2.COLOR_BGR2RGB))
+    return np.ascontiguousarray(kept[:, :, ::-1])
 
 
 def _may_have_alpha(content: NDArray[np.uint8]) -> bool:

@@ -142,7 +142,7 @@ def _read_files(
 
 
 def _read_image(path: Path) -> Frame:
-    """An image, (H, W, C) uint8 with C = 1 or 3, in front of black, turned as its EXIF data asks; or an array's frame.
+    """An image, (H, W, C) with C = 1 or 3, in front of black, turned as its EXIF data asks; or an array's frame.
 
     Raises InputError.
     """

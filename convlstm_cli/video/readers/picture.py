@@ -1,4 +1,4 @@
-"""Decoded pictures of any pixel format as RGB frames: 8 bits, upright, square pixels, on black."""
+"""Decoded pictures of any pixel format as frames: upright, square pixels, on black."""
 
 from pathlib import Path
 
@@ -7,12 +7,12 @@ import numpy as np
 from av.sidedata.sidedata import SideData
 from av.video.frame import VideoFrame
 from av.video.reformatter import VideoReformatter
-from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame, to_uint8
+from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers.base import CONVERT, check_pixels, turned_note
 from convlstm_cli.video.readers.container import ContainerFacts
+from convlstm_cli.video.values import native
 
 
 class Picture:
@@ -26,18 +26,25 @@ class Picture:
         """What was done to the shape of the pictures; complete after the first."""
 
     def upright(self, frame: VideoFrame) -> Frame:
-        """A picture as (H, W, 3) RGB. Raises InputError for one that is too large."""
+        """A picture as (H, W, 3) RGB of uint8, or of uint16 where it has more than 8 bits.
+
+        Grey of more than 8 bits is (H, W, 1) of the numbers that the file holds; colour is scaled to 16 bits. Raises
+        InputError for one that is too large.
+        """
         height, width = self._sides(frame)
-        deep = max(component.bits for component in frame.format.components) > 8
+        bits = max(component.bits for component in frame.format.components)
         alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
-        target = ("rgba64le" if alpha else "rgb48le") if deep else ("rgba" if alpha else "rgb24")
+        if bits > 8 and frame.format.name.startswith("gray"):
+            target = frame.format.name
+        else:
+            target = ("rgba64le" if alpha else "rgb48le") if bits > 8 else ("rgba" if alpha else "rgb24")
         # Bicubic, as OpenCV has it: chroma of odd sides is interpolated.
         try:
             shown = self._reformatter.reformat(frame, width, height, target, interpolation="BICUBIC").to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f"{self._path}: has pixels of the format {frame.format.name}; {CONVERT}.") from error
-        pixels = self._on_black(to_uint8(shown, str(self._path))) if alpha else to_uint8(shown, str(self._path))
-        return self._turned(pixels, frame)
+        pixels = native(shown.reshape(height, width, -1), str(self._path))
+        return self._turned(self._on_black(pixels) if alpha else pixels, frame)
 
     def _sides(self, frame: VideoFrame) -> tuple[int, int]:
         """Height and width at which pixels are square: the side on which they are longer grows."""
@@ -52,14 +59,16 @@ class Picture:
             )
         return height, width
 
-    def _on_black(self, pixels: NDArray[np.uint8]) -> Frame:
+    def _on_black(self, pixels: Frame) -> Frame:
         """RGBA pixels over black. Where the first picture is all transparent, the channel is taken for unused."""
         colours, alpha = pixels[:, :, :3], pixels[:, :, 3:]
         if self._uses_alpha is None:
             self._uses_alpha = bool(alpha.any())
-        if not self._uses_alpha or alpha.min() == 255:
+        full = np.iinfo(pixels.dtype).max
+        if not self._uses_alpha or alpha.min() == full:
             return np.ascontiguousarray(colours)
-        return ((colours.astype(np.uint16) * alpha + 127) // 255).astype(np.uint8)
+        wide = np.uint16 if pixels.dtype == np.uint8 else np.uint64
+        return ((colours.astype(wide) * alpha + full // 2) // full).astype(pixels.dtype)
 
     def _turned(self, pixels: Frame, frame: VideoFrame) -> Frame:
         """The pixels turned by quarters and mirrored, as the file asks."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from convlstm_cli.video.colour import GREY_TOLERANCE
 from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, changed_size
-from convlstm_cli.video.readers.container import ContainerFacts, Decision, decide, probe
+from convlstm_cli.video.readers.container import ContainerFacts, Decision, decide, declared_range, probe
 from convlstm_cli.video.readers.opencv_frames import opencv_frames
 from convlstm_cli.video.readers.pyav_frames import after_opencv, pyav_frames
 
@@ -35,6 +35,7 @@ def open_file(path: Path) -> VideoReader:
         notes=notes,
         decoder=decision.decoder,
         decoder_reason=_listed(decision.reasons) if decision.reasons else None,
+        declared_range=declared_range(facts),
     )
 
 

@@ -4,8 +4,7 @@ import contextlib
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from pathlib import Path
-
-import numpy as np
+from typing import ClassVar
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import writing
@@ -13,7 +12,17 @@ from convlstm_cli.video.colour import Frame
 
 
 class FrameWriter(ABC):
-    """Writes frames of one size and one number of channels, in order."""
+    """Writes frames of one type, one size and one number of channels, in order."""
+
+    types: ClassVar[frozenset[str]] = frozenset({"uint8"})
+    """Types of pixels that it keeps, of `values.TYPES`; uint8 at least."""
+    any_channels: ClassVar[bool] = False
+    """Whether frames may have any number of channels, and not only 1 or 3."""
+
+    @classmethod
+    def keeps(cls, frame: Frame) -> bool:
+        """Whether a file holds the values of such a frame (H, W, C)."""
+        return frame.dtype.name in cls.types and (cls.any_channels or frame.shape[2] in (1, 3))
 
     def __init__(self, path: Path, partial: Path, fps: float, cleanup: contextlib.ExitStack) -> None:
         self.path = path
@@ -25,28 +34,32 @@ class FrameWriter(ABC):
         """Closed after the last frame or a failure."""
         self.shape: tuple[int, ...] = ()
         """(H, W, C) of the frames; empty before the first."""
+        self.dtype = ""
+        """Type of their pixels; empty before the first."""
         self.frames = 0
         """Frames written so far."""
         self.names: Sequence[str] | None = None
         """Names of the frames, without a suffix, for a folder of images; None numbers them."""
 
     def write(self, frame: Frame) -> None:
-        """Adds a frame, (H, W, C) uint8.
+        """Adds a frame, (H, W, C) of one of `types`.
 
         Raises OutputError for another type, for another shape than the first frame's, and where the file
         cannot be written.
         """
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] not in (1, 3) or 0 in frame.shape:
+        if frame.ndim != 3 or 0 in frame.shape or not self.keeps(frame):
             raise OutputError(
-                f"{self.path}: got a frame of {frame.dtype} {frame.shape}; frames are uint8 (H, W, 1 or 3)."
+                f"{self.path}: got a frame of {frame.dtype} {frame.shape}; frames are (H, W, C) of "
+                f"{' or '.join(sorted(self.types))}{'' if self.any_channels else ', C = 1 or 3'}."
             )
         with writing(self.path):  # here, because the block of `writers.open_writer` may hold the writers of other files
             if not self.frames:
-                self.shape = frame.shape
+                self.shape, self.dtype = frame.shape, frame.dtype.name
                 self._begin()
-            elif frame.shape != self.shape:
+            elif (frame.shape, frame.dtype.name) != (self.shape, self.dtype):
                 raise OutputError(
-                    f"{self.path}: got a frame {frame.shape} after frames {self.shape}; all must be alike."
+                    f"{self.path}: got a frame of {frame.dtype} {frame.shape} after frames of {self.dtype} "
+                    f"{self.shape}; all must be alike."
                 )
             self.frames += 1
             self._write(frame)

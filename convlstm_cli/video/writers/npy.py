@@ -3,11 +3,15 @@
 import numpy as np
 
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.values import TYPES
 from convlstm_cli.video.writers.base import FrameWriter
 
 
 class NpyWriter(FrameWriter):
-    """A numpy array of uint8, (T, H, W) for grey and (T, H, W, 3) for colour; exact."""
+    """A numpy array of the frames' type, (T, H, W) for one channel and (T, H, W, C) for more; exact."""
+
+    types = TYPES
+    any_channels = True
 
     def _begin(self) -> None:
         self._file = self.cleanup.enter_context(self.partial.open("wb"))
@@ -25,5 +29,5 @@ class NpyWriter(FrameWriter):
         # Of one length for every number of frames: numpy leaves room in the header for the first axis to grow.
         height, width, channels = self.shape
         shape = (self.frames, height, width) if channels == 1 else (self.frames, height, width, channels)
-        header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+        header = {"descr": np.lib.format.dtype_to_descr(np.dtype(self.dtype)), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(self._file, header)

@@ -13,6 +13,8 @@ from convlstm_cli.video.writers.base import FrameWriter
 class PngWriter(FrameWriter):
     """A folder of frame_000001.png, frame_000002.png and so on, or of images with the names that are given; exact."""
 
+    types = frozenset({"uint8", "uint16"})
+
     def _begin(self) -> None:
         if self.path.is_dir() and any(self.path.glob("*.png" if self.names else "frame_*.png")):
             raise OutputError(f"{self.path}: holds frames already; remove them or choose another -o.")

@@ -8,11 +8,11 @@ from made_networks import CPU, LAYERS, MODEL, dissect, make, make_clips, peephol
 from torch import Tensor
 
 from convlstm_cli.comparing.anatomy.saturation import CLOSED, OPEN, SATURATION_CLIPS, watched_positions
-from convlstm_cli.forecasting.inference import to_float
 from convlstm_cli.nn import EncoderForecaster
 from convlstm_cli.nn.cell import cell_step
 from convlstm_cli.scoring.anatomy_result import GATES
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.tensors import to_float
 
 
 @pytest.fixture

@@ -4,10 +4,11 @@ import pytest
 import torch
 
 from convlstm_cli.compute.device import choose as choose_device
-from convlstm_cli.forecasting.inference import forecast_chunks, to_float
+from convlstm_cli.forecasting.inference import forecast_chunks
 from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
 from convlstm_cli.forecasting.tiling.plan import Tiling, choose, cut
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.video.tensors import to_float
 
 # One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
 LOCAL = ForecasterConfig(16, 16, 1, hidden=(3,), patch_size=2, input_frames=2, horizon=2, peephole_init="uniform")

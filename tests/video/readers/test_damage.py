@@ -15,7 +15,7 @@ from convlstm_cli.video.readers.damage import Ledger
 from convlstm_cli.video.readers.stop import Stop
 
 FACTS = ContainerFacts(
-    container="matroska,webm", codec="vp9", stream=0, streams=1, height=32, width=48, bits=8, alpha=False,
+    container="matroska,webm", codec="vp9", stream=0, streams=1, height=32, width=48, bits=8, grey=False, alpha=False,
     interlaced=False, pixel_aspect=Fraction(1), mirrored=False, wide_gamut=False, fps=25.0, even=True, timed=True,
     reordered=False, tick=Fraction(1, 1000), cut_short=False, declared_frames=10,
 )  # fmt: skip

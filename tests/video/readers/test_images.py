@@ -39,10 +39,22 @@ def test_grey_stays_one_channel(tmp_path: Path) -> None:
     np.testing.assert_array_equal(frame, grey[..., None])
 
 
-def test_sixteen_bits_are_scaled(tmp_path: Path) -> None:
-    deep = np.array([[0, 257 * 3], [257 * 200, 65535]], np.uint16)
+def test_sixteen_bits_keep_their_numbers(tmp_path: Path) -> None:
+    deep = np.array([[0, 1], [4095, 65535]], np.uint16)
     (frame,) = read(write_image(tmp_path / "a.png", deep))
-    np.testing.assert_array_equal(frame[..., 0], [[0, 3], [200, 255]])
+    assert frame.dtype == np.uint16
+    np.testing.assert_array_equal(frame[..., 0], deep)
+    colour = np.dstack((deep, deep + 0, 65535 - deep))  # BGR, as OpenCV writes it
+    assert cv2.imwrite(str(tmp_path / "b.png"), colour)
+    (frame,) = read(tmp_path / "b.png")
+    np.testing.assert_array_equal(frame, colour[..., ::-1])
+
+
+def test_images_of_several_types_are_no_video(tmp_path: Path) -> None:
+    for number, dtype in enumerate((np.uint8, np.uint8, np.uint16), start=1):
+        write_image(tmp_path / f"{number}.png", np.zeros((17, 23), dtype))
+    with pytest.raises(InputError, match="changes from pixels of type uint8 to uint16"):
+        read(tmp_path)
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("png", "LA"), ("webp", "RGBA")])

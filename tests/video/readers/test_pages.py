@@ -42,11 +42,12 @@ def test_the_pages_of_a_tiff_are_frames(
 
 
 @pytest.mark.parametrize("dtype", [np.uint16, np.float32])
-def test_deep_pages_are_scaled(tmp_path: Path, dtype: type) -> None:
-    top = 65535 if dtype == np.uint16 else 1.0
-    pages: list[NDArray[Any]] = [np.full((20, 24), value, dtype) for value in (0, top / 5, top)]
+def test_deep_pages_keep_their_numbers(tmp_path: Path, dtype: type) -> None:
+    pages: list[NDArray[Any]] = [np.full((20, 24), value, dtype) for value in (0, 1, 4095)]
     assert cv2.imwritemulti(str(tmp_path / "a.tif"), pages)
-    assert [int(frame[0, 0, 0]) for frame in read(tmp_path / "a.tif")] == [0, 51, 255]
+    frames = read(tmp_path / "a.tif")
+    assert frames[0].dtype == dtype
+    assert [int(frame[0, 0, 0]) for frame in frames] == [0, 1, 4095]
 
 
 def test_smaller_copies_are_no_frames(tmp_path: Path) -> None:

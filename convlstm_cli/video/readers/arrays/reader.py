@@ -12,7 +12,6 @@ import numpy as np
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.files import printable
-from convlstm_cli.video.colour import to_uint8
 from convlstm_cli.video.readers.arrays.layout import Layout, guessed_layout, is_layout, named_layout
 from convlstm_cli.video.readers.arrays.likeness import by_content
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
@@ -114,16 +113,17 @@ def array_reader(
         check_pixels(path, height, width)
         stored = chosen.stored
         frames = frames_of(stored, chosen.layout, chosen.sequence or 0, path)
-        video = VideoReader(
+        return VideoReader(
             path,
             name,
-            _in_8_bits(frames, path),
+            frames,
             chosen.frames,
             start=stored.start,
             notes=[chosen.note] if chosen.note is not None and file == path and chosen.sequences == 1 else [],
+            unit=stored.unit,
+            missing=stored.missing,
+            declared_range=stored.declared_range,
         )
-        video.unit, video.missing, video.declared_range = stored.unit, stored.missing, stored.declared_range
-        return video
 
     def contents(path: Path) -> Contents:
         with _chosen(path, opener) as chosen:
@@ -154,15 +154,6 @@ def native_frames(path: Path, opener: Opener) -> Generator[TimedFrame, None, Non
     """The frames of an array, (H, W, C), in the type of its values. Raises InputError."""
     chosen = _choose(path, opener)
     return frames_of(chosen.stored, chosen.layout, chosen.sequence or 0, path)
-
-
-def _in_8_bits(frames: Generator[TimedFrame, None, None], path: Path) -> Generator[TimedFrame, None, None]:
-    """Frames as uint8 with 1 or 3 channels."""
-    with contextlib.closing(frames):
-        for number, frame in enumerate(frames, start=1):
-            channels = 3 if frame.pixels.shape[2] >= 3 else 1
-            pixels = to_uint8(frame.pixels[:, :, :channels], f"{path}: frame {number}")
-            yield TimedFrame(np.array(pixels), frame.time)
 
 
 @contextlib.contextmanager

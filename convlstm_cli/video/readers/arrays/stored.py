@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.layout import Layout
 from convlstm_cli.video.readers.base import TimedFrame, reading
+from convlstm_cli.video.values import native
 
 Values = NDArray[np.generic]
 Key = tuple[int | slice, ...]
@@ -57,7 +58,7 @@ class Stored:
 def frames_of(stored: Stored, layout: Layout, sequence: int, path: Path) -> Generator[TimedFrame, None, None]:
     """The frames (H, W, C) of one sequence of an array, in the type of its values. Closes the array.
 
-    Raises InputError where the file is damaged or a value is infinite.
+    Raises InputError where the file is damaged or values of its type cannot be kept.
     """
     with contextlib.ExitStack() as stack:
         stack.callback(stored.close)
@@ -67,8 +68,9 @@ def frames_of(stored: Stored, layout: Layout, sequence: int, path: Path) -> Gene
             at = first if stored.order is None else stored.order[first]
             frames = read_frames(stored, layout, sequence, slice(at, min(at + block, count)), path)
             for number, frame in enumerate(frames, start=first):
-                _check_finite(frame, f"{path}: frame {number + 1}")
-                yield TimedFrame(frame, None if stored.times is None else stored.times[number])
+                yield TimedFrame(
+                    np.array(native(frame, str(path))), None if stored.times is None else stored.times[number]
+                )
 
 
 def read_frames(stored: Stored, layout: Layout, sequence: int, steps: slice, path: Path) -> Values:
@@ -101,8 +103,3 @@ def frames_at_once(stored: Stored, layout: Layout) -> int:
     if stored.chunk is not None and (deep := layout.size(stored.chunk, "T")) > 1:
         frames = min(-(-frames // deep) * deep, max(LARGEST_BLOCK // size, 1))
     return frames
-
-
-def _check_finite(frame: Values, source: str) -> None:
-    if frame.dtype.kind == "f" and np.isinf(frame).any():
-        raise InputError(f"{source}: holds infinite values; replace them, by NaN where they are no measurement.")

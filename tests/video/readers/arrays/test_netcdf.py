@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, read
+from video_helpers import few, kept_type, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.readers import open_video
@@ -50,7 +50,7 @@ def test_every_type_comes_back_exactly(
     path = rain(tmp_path_factory.mktemp("netcdf") / "a.nc", values, kind, model, units="mm/h")
     frames = list(native_frames(path, NetcdfFile))
     np.testing.assert_array_equal([frame.pixels[..., 0] for frame in frames], values)
-    assert frames[0].pixels.dtype == np.dtype(kind)
+    assert frames[0].pixels.dtype == kept_type(np.dtype(kind))
     assert [frame.time for frame in frames] == [0, 600, 1200, 1800, 2400]
 
 
@@ -109,7 +109,7 @@ def test_files_are_closed(tmp_path: Path) -> None:
         next(video)
     path.unlink()
     rain(path, np.ones((4, 6, 7)))
-    assert read(path)[0].max() == 255
+    assert read(path)[0].max() == 1
 
 
 def test_compressed_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

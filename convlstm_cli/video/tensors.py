@@ -1,0 +1,63 @@
+"""Clips as tensors: from a source's numbers to those of the network, and back to pictures."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.missing import filled_clip, gone
+from convlstm_cli.video.values import ValueRange, to_type
+
+MISSING = 2.0
+"""What missing pixels of a clip have less than the value that stands in for them."""
+
+
+def clip_tensor(
+    clip: Frame, values: ValueRange, missing: float | None = None, content: tuple[slice, slice] | None = None
+) -> Tensor:
+    """Frames (T, H, W, C) as a tensor (T, C, H, W), a copy, for `to_float` and `valid`.
+
+    8-bit pictures stay as they are, which takes a quarter of the memory; everything else becomes float32 in [0, 1],
+    and 0 outside `content`, the rows and columns that are no padding. Pixels that are NaN, or `missing` in integers,
+    get the nearest value in space, or else in time, less `MISSING`.
+    """
+    if clip.dtype == np.uint8 and values.is_bytes and missing is None:
+        return torch.from_numpy(np.array(clip.transpose(0, 3, 1, 2), order="C"))
+    rows, columns = content or (slice(None), slice(None))
+    shown = clip[:, rows, columns]
+    holes = gone(shown, missing)
+    exact = np.float32 if clip.dtype.itemsize <= 2 else np.float64
+    shares = values.to_unit(shown.astype(exact)).astype(np.float32)
+    if holes is not None:
+        shares = filled_clip(shares, holes) - MISSING * holes
+    framed = np.zeros((len(clip), clip.shape[3], *clip.shape[1:3]), np.float32)
+    framed[:, :, rows, columns] = shares.transpose(0, 3, 1, 2)
+    return torch.from_numpy(framed)
+
+
+def to_float(clip: Tensor, device: torch.device) -> Tensor:
+    """A clip of `clip_tensor`, of any shape, as float32 in [0, 1] on the device, missing pixels filled."""
+    clip = clip.to(device)
+    return torch.where(clip < 0, clip + MISSING, clip) if clip.is_floating_point() else clip.float() / 255.0
+
+
+def valid(clip: Tensor, device: torch.device) -> Tensor | None:
+    """Where a clip of `clip_tensor`, of any shape, has values, bool on the device; None where that is everywhere."""
+    if not clip.is_floating_point() or not (clip < 0).any():
+        return None
+    return (clip >= 0).to(device)
+
+
+def to_frame(pixels: Tensor) -> Frame:
+    """Converts (C, H, W) in [0, 1] to an 8-bit picture (H, W, C)."""
+    return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())
+
+
+def to_values(pixels: Tensor, values: ValueRange, dtype: np.dtype[Any]) -> Frame:
+    """Converts (C, H, W) in [0, 1] to a frame (H, W, C) of a source's type with its values."""
+    if dtype == np.uint8 and values.is_bytes:
+        return to_frame(pixels)
+    shares = np.ascontiguousarray(pixels.double().clamp(0.0, 1.0).permute(1, 2, 0).cpu().numpy())
+    return to_type(values.from_unit(shares), dtype)

@@ -1,0 +1,150 @@
+"""What the numbers of frames mean: the types of pixels, and the range that becomes [0, 1] for the network.
+
+The one place that maps values. Imports no torch and no OpenCV.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convlstm_cli.errors import InputError
+
+Array: TypeAlias = Any
+"""A numpy array or a torch tensor of floats."""
+
+# fmt: off
+TYPES = frozenset({"bool", "uint8", "uint16", "int16", "int32", "float16", "float32", "float64"})
+"""Types of pixels that frames keep."""
+KEPT_AS = {"int8": "int16", "uint32": "float64", "int64": "float64", "uint64": "float64", "longdouble": "float64"}
+"""Types that become another one, which holds their numbers (above 2^53 rounded)."""
+# fmt: on
+DECADES = 255.0
+"""A logarithmic range maps x in [0, 1] to log(1 + DECADES x) / log(1 + DECADES): about linear below 1 / DECADES."""
+TAILS = 0.1, 99.9
+"""Percentiles of the values beyond which a few may be outliers."""
+REACH = 0.5
+"""How far values beyond those percentiles still count, in the distance between the two."""
+
+
+@dataclass(frozen=True)
+class ValueRange:
+    """The values that become 0 and 1 for the network. Raises ValueError unless `low` < `high`, both finite."""
+
+    low: float
+    high: float
+    unit: str = ""
+    """Unit of the values; empty where it is not known."""
+    log: bool = False
+    """Whether the map is logarithmic, which spreads the small values above `low`."""
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise ValueError(f"a range of values from {self.low} to {self.high}")
+
+    @property
+    def is_bytes(self) -> bool:
+        """Whether it is that of 8-bit pictures, which need no mapping."""
+        return (self.low, self.high, self.log) == (0.0, 255.0, False)
+
+    @property
+    def span(self) -> float:
+        """`high` - `low`."""
+        return self.high - self.low
+
+    def to_unit(self, values: Array) -> Array:
+        """Values in [0, 1]; those outside the range are clipped and NaN stays."""
+        share = ((values - self.low) / self.span).clip(0.0, 1.0)
+        return _log1p(share * DECADES) / math.log1p(DECADES) if self.log else share
+
+    def from_unit(self, shares: Array) -> Array:
+        """The values of [0, 1], the inverse of `to_unit`."""
+        if self.log:
+            shares = _expm1(shares * math.log1p(DECADES)) / DECADES
+        return shares * self.span + self.low
+
+    def describe(self) -> str:
+        """Such as `0 to 80 mm/h, logarithmic`."""
+        return in_unit((self.low, self.high), self.unit) + ", logarithmic" * self.log
+
+
+BYTES = ValueRange(0.0, 255.0)
+"""The range of 8-bit pictures."""
+
+
+def declared(ends: tuple[float, float] | None, unit: str = "") -> ValueRange | None:
+    """The range that a source declares; None where it declares none, or one that cannot be."""
+    if ends is None or not (math.isfinite(ends[0]) and math.isfinite(ends[1]) and ends[0] < ends[1]):
+        return None
+    return ValueRange(*ends, unit)
+
+
+def in_unit(ends: tuple[float, float], unit: str) -> str:
+    """Least and largest value in words, such as `0 to 80 mm/h`."""
+    return f"{ends[0]:.5g} to {ends[1]:.5g} {unit}".rstrip()
+
+
+def native(pixels: NDArray[np.generic], source: str) -> NDArray[Any]:
+    """Pixels of one of `TYPES` in the machine's byte order, with masked ones as NaN.
+
+    Raises InputError, which begins with `source`, for a type whose numbers cannot be kept.
+    """
+    if isinstance(pixels, np.ma.MaskedArray):
+        floats = pixels.dtype if pixels.dtype.kind == "f" else np.float64
+        pixels = np.ma.filled(pixels.astype(floats), np.nan)
+    kept = np.dtype(KEPT_AS.get(pixels.dtype.name, pixels.dtype.name if pixels.dtype.name in TYPES else "V"))
+    if kept.kind == "V":
+        raise InputError(
+            f"{source}: holds pixels of type {pixels.dtype}; save them as one of {', '.join(sorted(TYPES))}."
+        )
+    return pixels.astype(kept, copy=False)
+
+
+def to_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Floats as another type of pixels, rounded and clipped where that holds no fractions."""
+    if dtype.kind == "f":
+        return values.astype(dtype)
+    if dtype.kind == "b":
+        return np.asarray(values >= 0.5)
+    most = np.iinfo(dtype)
+    return np.asarray(np.rint(values).clip(most.min, most.max), dtype)
+
+
+def to_picture(frame: NDArray[Any], values: ValueRange) -> NDArray[Any]:
+    """A frame (H, W, C) as an 8-bit picture, missing pixels black; of more bands than three the first three."""
+    if frame.shape[2] not in (1, 3):
+        frame = frame[:, :, : 3 if frame.shape[2] > 3 else 1]
+    if frame.dtype == np.uint8 and values.is_bytes:
+        return frame
+    return np.asarray(np.rint(255.0 * np.nan_to_num(values.to_unit(frame.astype(np.float64)))), np.uint8)
+
+
+def known(values: NDArray[Any], missing: float | None = None) -> NDArray[Any]:
+    """The values that are neither NaN nor infinite nor `missing`, in one row."""
+    found = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
+    return found if missing is None else found[found != missing]
+
+
+def range_of(values: NDArray[Any], *, unit: str = "", log: bool = False) -> ValueRange:
+    """A range for values without missing ones: all of them, but for outliers.
+
+    Outliers lie further outside the `TAILS` than `REACH` times the distance between these.
+    """
+    if values.dtype.kind == "b" or not values.size:
+        return ValueRange(0.0, 1.0, unit, log)
+    low, high = (float(value) for value in np.percentile(values.astype(np.float64), TAILS))
+    least, most = float(values.min()), float(values.max())
+    if low < high:
+        reach = REACH * (high - low)
+        least, most = max(least, low - reach), min(most, high + reach)
+    return ValueRange(least, most if least < most else least + 1.0, unit, log)
+
+
+def _log1p(values: Array) -> Array:
+    return values.log1p() if hasattr(values, "log1p") else np.log1p(values)
+
+
+def _expm1(values: Array) -> Array:
+    return values.expm1() if hasattr(values, "expm1") else np.expm1(values)
