@@ -26,29 +26,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
-from bench import machine
 from bench.terminal import say
 from convlstm_cli.cli.console import stop_on_signals
-from convlstm_cli.compute import device, memory
-from convlstm_cli.compute.versions import versions
-from convlstm_cli.errors import ConvLSTMError, Interrupted, RunError
+from convlstm_cli.compute import memory
+from convlstm_cli.errors import ConvLSTMError, Interrupted
 from convlstm_cli.files import write_text
-from convlstm_cli.nn.gates import why_no_kernel
 from convlstm_cli.reporting import pictures
 from convlstm_cli.settings import parse_duration
-from convlstm_cli.training.presets import PRESETS
-from moving_mnist import digits, settings, systems, tables, testing, training
-from moving_mnist.settings import Settings
-from moving_mnist.training import Clips, Say, ShouldStop, Source, Training
+from moving_mnist import digits, settings, systems, tables, testing
+from moving_mnist.command_line import options_of
+from moving_mnist.planning import describe_machine, plan
+from moving_mnist.training import Say, ShouldStop, Source, Training
 
 SHOWN = 4
 """Test sequences in the picture."""
 
 
 def main() -> int:
-    options = parser().parse_args()
+    options = options_of(__doc__).parse_args()
     memory.keep_freed_memory()  # as `convlstm train` does; every system benefits
     try:
         limit = math.inf if options.max_time is None else parse_duration("--max-time", options.max_time)
@@ -66,40 +62,6 @@ def main() -> int:
         return error.exit_code
     say(f"wrote {options.output}")
     return 0
-
-
-def parser(*, add_help: bool = True) -> argparse.ArgumentParser:
-    """The options; `settings.of_options` checks their values."""
-    formatter = argparse.RawDescriptionHelpFormatter
-    made = argparse.ArgumentParser(description=__doc__, formatter_class=formatter, add_help=add_help)
-    made.add_argument("--mnist", type=Path, default=Path("mnist"), metavar="FOLDER", help="the digits")
-    made.add_argument("--output", "-o", type=Path, default=Path("runs/moving-mnist"), metavar="FOLDER")
-    made.add_argument("--systems", default=",".join(settings.SYSTEMS), help="ours,plain or one of them")
-    length = made.add_mutually_exclusive_group()
-    length.add_argument("--minutes", type=float, default=20.0, help="training time of each system")
-    length.add_argument("--epochs", type=int, help=f"epochs of {settings.EPOCH} sequences instead")
-    length.add_argument("--steps", type=int, help="optimiser steps instead")
-    made.add_argument("--max-time", metavar="10m", help="time limit of this call, which then saves and ends")
-    made.add_argument(
-        "--preset", choices=list(PRESETS), default="small", help="this and the next six: as in convlstm train"
-    )
-    made.add_argument("--hidden", metavar="64,64")
-    made.add_argument("--kernel-size", type=int)
-    made.add_argument("--patch-size", type=int)
-    made.add_argument("--batch-size", type=int)
-    made.add_argument("--seed", type=int)
-    made.add_argument("--device", help="auto, cpu, cuda ...")
-    several: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE"}
-    made.add_argument("--model-option", **several, help="any other field of ForecasterConfig, such as head=sigmoid")
-    made.add_argument("--train-option", **several, help="any other field of TrainConfig, such as learning_rate=1e-3")
-    made.add_argument(
-        "--plain-head", choices=("sigmoid", "linear"), default="sigmoid", help="head of the plain network"
-    )
-    made.add_argument("--test-sequences", type=int, default=10_000)
-    made.add_argument("--validation-sequences", type=int, default=500)
-    made.add_argument("--curve", type=int, default=10, help="points of the learning curve; 0 for none")
-    made.add_argument("--json", type=Path, metavar="FILE", help="write everything as JSON")
-    return made
 
 
 def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[str, Any]:
@@ -137,43 +99,6 @@ def run(options: argparse.Namespace, should_stop: ShouldStop, say: Say) -> dict[
         "test_sequences": options.test_sequences,
         "systems": scored,
         "ratio": testing.ratio(rows["ours"], rows["plain"]) if len(trained) == len(settings.SYSTEMS) else None,
-    }
-
-
-def plan(
-    folder: Path, chosen: Settings, digest: int, source: Clips, should_stop: ShouldStop, say: Say
-) -> dict[str, Any]:
-    """The settings, and the number of steps of each system with their timing, from an earlier call where there is one.
-
-    Raises UsageError if the folder holds a benchmark with other settings.
-    """
-    path = folder / "plan.json"
-    flat = chosen.flat(digest)
-    if path.exists():
-        try:
-            earlier: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-            before = earlier["settings"]
-        except (OSError, ValueError, KeyError) as error:
-            raise RunError(f"{path}: cannot be read ({error}); choose another --output.") from error
-        settings.check_unchanged(flat, before, str(folder))
-        return earlier
-    made = {"settings": flat, **training.plan(source, chosen, should_stop, say)}
-    write_text(path, json.dumps(made, indent=2) + "\n")
-    return made
-
-
-def describe_machine(chosen: Settings) -> dict[str, Any]:
-    """The machine, the device and the versions."""
-    compute = device.choose(chosen.train.device, chosen.train.precision)
-    where = str(compute)
-    if compute.device.type == "cuda":
-        where += f" ({torch.cuda.get_device_name(compute.device)})"
-    return {
-        **machine.describe(),
-        "device": where,
-        "threads": torch.get_num_threads(),
-        **versions(),
-        "kernel": why_no_kernel(compute.dtype, compute.device) or "compiled",
     }
 
 

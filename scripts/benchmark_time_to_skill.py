@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from bench.terminal import say, target
-from benchmark_moving_mnist import describe_machine, plan
-from benchmark_moving_mnist import parser as moving_mnist_parser
 from convlstm_cli.cli.console import stop_on_signals
 from convlstm_cli.compute import memory
 from convlstm_cli.errors import ConvLSTMError, Interrupted, UsageError
 from convlstm_cli.files import write_text
 from moving_mnist import digits, settings
+from moving_mnist.command_line import options_of
+from moving_mnist.planning import describe_machine, plan
 from moving_mnist.settings import Settings
 from moving_mnist.training import Clips, Say, ShouldStop, Source
 from time_to_skill import race
@@ -59,7 +59,7 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser(
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        parents=[moving_mnist_parser(add_help=False)],
+        parents=[options_of(None, add_help=False)],
         conflict_handler="resolve",
     )
     made.set_defaults(output=Path("runs/time-to-skill"), curve=20, validation_sequences=200, test_sequences=1000)

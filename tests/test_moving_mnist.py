@@ -23,6 +23,7 @@ sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
 import benchmark_moving_mnist as benchmark
 from moving_mnist import digits, sequences, settings, testing, training
+from moving_mnist.command_line import options_of
 from moving_mnist.systems import PlainForecaster
 
 SMALL = ["--hidden", "2", "--patch-size", "16", "--batch-size", "2", "--validation-sequences", "3", "--curve", "2"]
@@ -63,7 +64,7 @@ def call(mnist: Path, tmp_path: Path) -> Callable[..., dict[str, Any]]:
             return asked > stop_after
 
         words = ["--mnist", str(mnist), "-o", str(tmp_path / output), *SMALL, "--test-sequences", "5", *options]
-        return benchmark.run(benchmark.parser().parse_args(words), should_stop, lambda _: None)
+        return benchmark.run(options_of(None).parse_args(words), should_stop, lambda _: None)
 
     return run
 
@@ -147,7 +148,7 @@ def test_a_missing_or_damaged_file_is_named(mnist: Path, damage: Callable[[Path]
 
 
 def test_defaults_are_those_of_training() -> None:
-    chosen = settings.of_options(benchmark.parser().parse_args([]))
+    chosen = settings.of_options(options_of(None).parse_args([]))
     assert chosen.train == TrainConfig()
     assert chosen.model == ForecasterConfig(64, 64, 1)
 
@@ -155,7 +156,7 @@ def test_defaults_are_those_of_training() -> None:
 def test_any_field_can_be_given() -> None:
     words = "--model-option peephole=none --model-option recurrent_kernel_size=5 --hidden 3,4"
     words += " --train-option learning_rate=1e-3 --train-option checkpoint_every=none --train-option save_every=2m"
-    chosen = settings.of_options(benchmark.parser().parse_args([*words.split(), "--epochs", "3", "--batch-size", "16"]))
+    chosen = settings.of_options(options_of(None).parse_args([*words.split(), "--epochs", "3", "--batch-size", "16"]))
     assert chosen.model == ForecasterConfig(64, 64, 1, hidden=(3, 4), peephole="none", recurrent_kernel_size=5)
     assert chosen.train == TrainConfig(batch_size=16, learning_rate=1e-3, save_every=120.0)
     assert (chosen.steps, chosen.minutes) == (1875, None)
@@ -163,7 +164,7 @@ def test_any_field_can_be_given() -> None:
 
 def test_a_preset_stands_behind_what_is_given() -> None:
     words = "--preset paper --kernel-size 3 --train-option warmup=0.1"
-    chosen = settings.of_options(benchmark.parser().parse_args(words.split()))
+    chosen = settings.of_options(options_of(None).parse_args(words.split()))
     assert (chosen.model.hidden, chosen.model.head, chosen.model.kernel_size) == ((128, 64, 64), "sigmoid", 3)
     assert (chosen.train.optimizer, chosen.train.warmup) == ("rmsprop", 0.1)
 
@@ -187,7 +188,7 @@ def test_a_preset_stands_behind_what_is_given() -> None:
 )
 def test_options_that_make_no_sense_are_named(words: str, said: str) -> None:
     with pytest.raises(ConvLSTMError, match=said):
-        settings.of_options(benchmark.parser().parse_args(words.split()))
+        settings.of_options(options_of(None).parse_args(words.split()))
 
 
 def test_the_plain_network_is_ours_without_peepholes() -> None:

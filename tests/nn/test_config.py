@@ -22,7 +22,7 @@ CONFIG = ForecasterConfig(64, 96, 3)
     [
         ({"height": 62}, "--size has height 62, .* --patch-size 4"),
         ({"width": 0}, "--size has width 0"),
-        ({"channels": 2}, "channels is 2"),
+        ({"channels": 0}, "channels is 0"),
         ({"hidden": ()}, "--hidden is"),
         ({"hidden": (16, 0)}, "--hidden is"),
         ({"kernel_size": 4}, "--kernel-size is 4"),

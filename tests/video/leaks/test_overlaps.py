@@ -19,8 +19,9 @@ def test_a_clip_is_found_in_its_recording(seed: int, start: int, frames: int, no
     cut = compressed(whole[start : start + frames], seed, noise=noise, brighter=brighter)
     others = {f"other{n}": recording(60, 2**20 + n, background=1) for n in range(3)}
     [found] = [each for each in find_overlaps({"whole": whole, "cut": cut, **others}) if each.first != each.second]
-    assert (found.first, found.second, found.shift) == ("whole", "cut", start)
-    assert start <= found.start < found.start + found.frames <= start + frames
+    assert (found.first, found.second) == ("whole", "cut")
+    assert abs(found.shift - start) <= 1  # frames of slow motion are alike
+    assert start - 1 <= found.start < found.start + found.frames <= start + frames + 1
     assert found.frames >= frames // 2
 
 
