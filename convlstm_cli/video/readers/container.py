@@ -210,6 +210,7 @@ def decide(facts: ContainerFacts) -> Decision:
         "has uneven times": facts.timed and not facts.even,
         "lacks its end": facts.cut_short,
         "is one of several video streams": facts.streams > 1,
+        "is a picture": facts.container.endswith("_pipe"),  # which OpenCV 4.12 reads twice
     }
     given = tuple(reason for reason, holds in reasons.items() if holds)
     return Decision("PyAV", given) if given else Decision("OpenCV")
