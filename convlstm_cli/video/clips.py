@@ -37,7 +37,7 @@ class ClipDataset(Dataset[Tensor]):
             name: (library.range_in(name, values), library.missing(name), library.content(name))
             for name in {segment.video for segment in segments}
         }
-        """Of each video, what `clip_tensor` needs to know."""
+        """What `clip_tensor` needs to know of each video, by its name."""
         self.clips: Sequence[tuple[str, int]] = Windows(segments, clip_frames, stride)
         """Name of the video and position of the first frame, from 0, of each clip."""
 

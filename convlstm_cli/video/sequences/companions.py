@@ -88,7 +88,7 @@ def is_smaller(header: Header | None, other: Header | None) -> bool:
 
 
 def choose_formats(names: Sequence[str], suffixes: Sequence[str], header_of: HeaderOf) -> tuple[list[int], str]:
-    """Of names that share their stems, the positions of those to take, and why the others are not taken.
+    """The positions of the names to take, among names that share their stems, and why the others are not taken.
 
     `names` are stems in lower case, and `suffixes` theirs. A format that has every stem wins over one that lacks some.
     Of two, the larger images win, then those in colour (the others may be masks), then the format that loses no detail.
