@@ -1,6 +1,6 @@
 """Frames and files that the tests of the readers and writers of videos share."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from PIL import Image
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.readers.arrays.reader import Opener, array_reader
+from convlstm_cli.video.readers.base import TimedFrame
 from convlstm_cli.video.values import KEPT_AS
 from convlstm_cli.video.writers import open_writer
 
@@ -62,3 +64,10 @@ def clips(draw: st.DrawFn, even: bool = False) -> list[Frame]:
 
 
 few = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def frames_by(path: Path, opener: Opener) -> Iterator[TimedFrame]:
+    """The frames of an array that is opened by the opener of one format, whatever the name of its file."""
+    with array_reader("array", "", frozenset(), opener).open(path) as video:
+        for pixels in video:
+            yield TimedFrame(pixels, video.time)

@@ -291,10 +291,7 @@ def inspect_data(data: VideoData) -> DataFacts:
         groups={} if data.split.group_by is None else data.groups.members(),
         overlaps=data.overlaps,
         kept_together=tuple(data.kept_together()),
-        notes=(
-            *(f"{warning.path}: {warning.reason}" for warning in data.library.cut_off()),
-            *aggregated(data.library.notes),
-        ),
+        notes=tuple(data.library.remarks()),
         values=data.values,
         rates=differing_rates(data.library.videos, data.config.pace),
     )

@@ -12,7 +12,6 @@ from convlstm_cli.train import check_options
 from convlstm_cli.video import data
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData
-from convlstm_cli.video.search import aggregated
 
 
 def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tuple[VideoData, ForecasterConfig]:
@@ -47,9 +46,7 @@ def prepare_videos(
         return videos
     for problem in videos.library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
-    for problem in videos.library.cut_off():
-        progress.note(f"{problem.path}: {problem.reason}")
-    for line in (*aggregated(videos.library.notes), *noted(videos.library.videos), *videos.kept_together()):
+    for line in (*videos.library.remarks(), *noted(videos.library.videos), *videos.kept_together()):
         progress.note(line)
     if not videos.values.is_bytes:
         progress.note(f"values {videos.values.describe()} become 0 to 1 for the network")

@@ -11,7 +11,6 @@ from convlstm_cli.scoring.learned import Finding, content_learned, group_learned
 from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
 from convlstm_cli.video.rates import rate_in_words
-from convlstm_cli.video.search import aggregated
 from convlstm_cli.video.split import segments_of
 from convlstm_cli.video.timeline import same_rate
 
@@ -79,9 +78,7 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     _note_rates(first, library, progress)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
-    for problem in library.cut_off():
-        progress.note(f"{problem.path}: {problem.reason}")
-    for line in aggregated(library.notes):
+    for line in library.remarks():
         progress.note(line)
     found = _held_out(runs, library, library.videos, clip_frames)
     for reason in found.reasons[:SHOWN]:

@@ -14,7 +14,7 @@ from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
-from convlstm_cli.video.search import Note, find_videos
+from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.split import Segment, Split, split
 from convlstm_cli.video.timeline import Piece, Timeline, timeline_of
 from convlstm_cli.video.values import BYTES, ValueRange, declared
@@ -117,6 +117,10 @@ class Library:
         """Warnings about videos that are used and have far fewer frames than they declare."""
         warnings = ((video.path, _cut_off(video)) for video in self.videos)
         return [Problem(path, warning) for path, warning in warnings if warning is not None]
+
+    def remarks(self) -> list[str]:
+        """Lines for people: which videos may be cut off, and what files were taken for, where that is not plain."""
+        return [*(f"{each.path}: {each.reason}" for each in self.cut_off()), *aggregated(self.notes)]
 
     def clip(self, name: str, start: int, stop: int) -> Frame:
         """The frames of the steps `start` to `stop` of a video, read-only (T, H, W, C); C as `frames` has it.

@@ -246,7 +246,7 @@ def opencv_name(path: Path) -> str:
 def cut_off(decoded: int, declared: int | None, seconds: float | None = None, fps: float | None = None) -> str | None:
     """The warning for a video with far fewer frames than it declares; None where there is nothing to warn of.
 
-    `seconds` from the first frame to the last, at `fps` frames a second, tell a video of few frames from a short one.
+    `seconds` from the first frame to the last, at `fps` frames a second, show whether a video of few frames is short.
     """
     covered = decoded if seconds is None or fps is None else max(decoded, seconds * fps + 1)
     if declared is None or covered >= CUT_OFF * declared:

@@ -9,7 +9,7 @@ from convlstm_cli.video.sequences.result import ImageSequence
 from convlstm_cli.video.sequences.series import order_slot
 
 FURTHEST = 2**53
-"""Difference of numbers from which on a float does not tell neighbours apart."""
+"""Difference of numbers from which on two neighbours are the same float."""
 
 
 def sequence_of(files: Sequence[ParsedName], pattern: str) -> ImageSequence:

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import stat
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,7 +15,7 @@ from convlstm_cli.files import printable
 from convlstm_cli.video.readers.arrays.layout import Layout, guessed_layout, is_layout, named_layout
 from convlstm_cli.video.readers.arrays.likeness import by_content
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
-from convlstm_cli.video.readers.base import Contents, Reader, TimedFrame, VideoReader, check_pixels, reading
+from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, check_pixels, reading
 from convlstm_cli.video.readers.parts import MARK, part_path, split_part
 from convlstm_cli.video.readers.unpacked import PACKED, is_packed, unpack_gzip
 from convlstm_cli.video.sequences.names import split_suffix
@@ -148,12 +148,6 @@ def array_reader(
         is_store=is_store,
         position=position,
     )
-
-
-def native_frames(path: Path, opener: Opener) -> Generator[TimedFrame, None, None]:
-    """The frames of an array, (H, W, C), in the type of its values. Raises InputError."""
-    chosen = _choose(path, opener)
-    return frames_of(chosen.stored, chosen.layout, chosen.sequence or 0, path)
 
 
 @contextlib.contextmanager

@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydicom.uid import ExplicitVRLittleEndian, SecondaryCaptureImageStorage, generate_uid
-from video_helpers import few, read
+from video_helpers import few, frames_by, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.arrays.dicom import DicomFile
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.search import find_videos
 
 
@@ -44,7 +43,7 @@ def test_every_type_comes_back_exactly(
         kind = "u1"
     frames = np.random.default_rng(0).integers(0, 256, (count, 8, 6, channels)).astype(kind)
     path = save(tmp_path_factory.mktemp("dicom") / "a.dcm", frames, FrameTime="40")
-    found = list(native_frames(path, DicomFile))
+    found = list(frames_by(path, DicomFile))
     np.testing.assert_array_equal([frame.pixels for frame in found], frames)
     assert [frame.time for frame in found] == ([0.04 * number for number in range(count)] if count > 1 else [None])
 
@@ -54,7 +53,7 @@ def test_the_scale_of_the_modality(tmp_path: Path) -> None:
     frames[:, 0, 0] = -2000
     scale = {"RescaleSlope": "2", "RescaleIntercept": "-1024", "RescaleType": "HU", "PixelPaddingValue": -2000}
     path = save(tmp_path / "a.dcm", frames, **scale)
-    (first, *_) = (frame.pixels for frame in native_frames(path, DicomFile))
+    (first, *_) = (frame.pixels for frame in frames_by(path, DicomFile))
     assert np.isnan(first[0, 0, 0])
     np.testing.assert_array_equal(first[1:], frames[0, 1:] * 2.0 - 1024)
     assert DicomFile(path, path).stored("").unit == "HU"

@@ -10,21 +10,20 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, kept_type, read
+from video_helpers import few, frames_by, kept_type, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import index
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.arrays.hdf5 import Hdf5File
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.search import find_videos
 
 Values = npt.NDArray[np.generic]
 
 
 def native(path: str | Path) -> list[Values]:
-    return [frame.pixels for frame in native_frames(Path(path), Hdf5File)]
+    return [frame.pixels for frame in frames_by(Path(path), Hdf5File)]
 
 
 def scene(frames: int = 6, height: int = 9, width: int = 8) -> npt.NDArray[np.uint8]:

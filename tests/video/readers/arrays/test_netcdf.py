@@ -12,12 +12,11 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, kept_type, read
+from video_helpers import few, frames_by, kept_type, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.arrays.netcdf import NetcdfFile
-from convlstm_cli.video.readers.arrays.reader import native_frames
 
 Model = Literal["NETCDF4", "NETCDF3_CLASSIC", "NETCDF3_64BIT_DATA"]
 FORMATS: tuple[Model, ...] = get_args(Model)
@@ -48,7 +47,7 @@ def test_every_type_comes_back_exactly(
 ) -> None:
     values = np.random.default_rng(seed).normal(0, 40, (5, 7, 6)).astype(kind)
     path = rain(tmp_path_factory.mktemp("netcdf") / "a.nc", values, kind, model, units="mm/h")
-    frames = list(native_frames(path, NetcdfFile))
+    frames = list(frames_by(path, NetcdfFile))
     np.testing.assert_array_equal([frame.pixels[..., 0] for frame in frames], values)
     assert frames[0].pixels.dtype == kept_type(np.dtype(kind))
     assert [frame.time for frame in frames] == [0, 600, 1200, 1800, 2400]
@@ -58,7 +57,7 @@ def test_units_times_gaps_and_scales(tmp_path: Path) -> None:
     raw = np.random.default_rng(0).integers(0, 99, (4, 6, 7), np.int16)
     raw[:, 0, 0] = -1
     path = rain(tmp_path / "a.nc", raw, "i2", scale_factor=0.01, _FillValue=np.int16(-1), units="mm/h")
-    frames = [frame.pixels for frame in native_frames(path, NetcdfFile)]
+    frames = [frame.pixels for frame in frames_by(path, NetcdfFile)]
     assert frames[0].dtype == np.float32
     np.testing.assert_allclose(np.stack(frames)[:, 1:, :, 0], raw[:, 1:] * 0.01, rtol=1e-6)
     assert all(math.isnan(frame[0, 0, 0]) for frame in frames)

@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, kept_type, read
+from video_helpers import few, frames_by, kept_type, read
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers import open_video, unpacked
 from convlstm_cli.video.readers.arrays.npy import NpyFile
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.search import find_videos
 from convlstm_cli.video.values import TYPES
 
@@ -87,7 +86,7 @@ def test_every_type_and_order_of_axes_comes_back_exactly(
     video = random.normal(0, 50, (2, 3, 5, 6, 7)).astype(kind)  # N, T, C, H, W
     stored = np.transpose(video, ["NTCHW".index(axis) for axis in axes])
     np.save(path, np.asfortranarray(stored) if seed % 2 else np.ascontiguousarray(stored))
-    frames = [frame.pixels for frame in native_frames(Path(f"{path}::axes={''.join(axes)}::1"), NpyFile)]
+    frames = [frame.pixels for frame in frames_by(Path(f"{path}::axes={''.join(axes)}::1"), NpyFile)]
     np.testing.assert_array_equal(frames, video[1].transpose(0, 2, 3, 1))
     assert all(frame.dtype == kept_type(np.dtype(kind)) for frame in frames)
 
@@ -114,7 +113,7 @@ def test_content_decides_where_it_is_clear(tmp_path: Path, sequences: int, frame
     np.save(tmp_path / "a.npy", video if first == "N" else video.swapaxes(0, 1))
     found = find_videos([tmp_path])
     assert [each.name for each in found.videos] == [f"a.npy::{number}" for number in range(sequences)]
-    native = [frame.pixels[..., 0] for frame in native_frames(found.videos[3].path, NpyFile)]
+    native = [frame.pixels[..., 0] for frame in frames_by(found.videos[3].path, NpyFile)]
     np.testing.assert_array_equal(native, video[3])
 
 

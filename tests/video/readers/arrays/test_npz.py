@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import pytest
+from video_helpers import frames_by
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.cache import fingerprint_of
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.arrays.npz import NpzFile
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.search import find_videos
 
 
@@ -29,7 +29,7 @@ def test_arrays_of_an_archive(tmp_path: Path, save: Callable[..., None]) -> None
     save(path, **arrays, label=np.arange(4), words=np.array(["x"]))
     assert NpzFile(path, path).shapes == {"a": (5, 8, 7), "b": (9, 20, 8, 8), "label": (4,)}
     for part, expected in (("a", arrays["a"]), ("b::7", arrays["b"][:, 7]), ("b::axes=NTHW::7", arrays["b"][7])):
-        frames = [frame.pixels for frame in native_frames(Path(f"{path}::{part}"), NpzFile)]
+        frames = [frame.pixels for frame in frames_by(Path(f"{path}::{part}"), NpzFile)]
         np.testing.assert_array_equal(frames, expected[..., None])
     found = find_videos([path])
     assert [video.name for video in found.videos] == [f"f.npz::{number}" for number in range(20)]

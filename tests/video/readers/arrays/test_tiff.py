@@ -6,11 +6,10 @@ import pytest
 import tifffile
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, kept_type, read
+from video_helpers import few, frames_by, kept_type, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.readers import open_video, reader_of
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.readers.arrays.tiff import TiffStack
 from convlstm_cli.video.readers.tiff_tags import read_tags
 from convlstm_cli.video.search import find_videos
@@ -29,7 +28,7 @@ def test_channels_and_planes_come_back_exactly(
     tifffile.imwrite(path, video, imagej=imagej, ome=not imagej, metadata=axes, compression=compression)
     found = [each.name for each in find_videos([path.parent]).videos]
     assert found == ["a.tif::0", "a.tif::1"]
-    frames = list(native_frames(Path(f"{path}::1"), TiffStack))
+    frames = list(frames_by(Path(f"{path}::1"), TiffStack))
     np.testing.assert_array_equal([frame.pixels for frame in frames], video[:, 1].transpose(0, 2, 3, 1))
     assert frames[0].pixels.dtype == kept_type(np.dtype(dtype))
     assert [frame.time for frame in frames] == ([0, 0.5, 1, 1.5, 2] if imagej else [None] * 5)
@@ -62,7 +61,7 @@ def test_images_of_many_bands_are_a_sequence(tmp_path: Path) -> None:
         tifffile.imwrite(tmp_path / f"f{number}.tif", frame, photometric="minisblack", planarconfig="contig")
     assert [each.path for each in find_videos([tmp_path]).videos] == [tmp_path]
     np.testing.assert_array_equal(read(tmp_path), video)
-    (frame,) = native_frames(tmp_path / "f3.tif", TiffStack)
+    (frame,) = frames_by(tmp_path / "f3.tif", TiffStack)
     np.testing.assert_array_equal(frame.pixels, video[3])
 
 

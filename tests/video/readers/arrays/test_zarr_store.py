@@ -9,12 +9,11 @@ import pytest
 import zarr
 from hypothesis import given
 from hypothesis import strategies as st
-from video_helpers import few, kept_type, read
+from video_helpers import few, frames_by, kept_type, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.cache import fingerprint_of
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.arrays.reader import native_frames
 from convlstm_cli.video.readers.arrays.zarr_store import ZarrStore
 from convlstm_cli.video.search import find_videos
 
@@ -28,7 +27,7 @@ def test_every_type_comes_back_exactly(
     values = np.random.default_rng(0).normal(0, 40, (7, 9, 6)).astype(kind)
     array = zarr.create_array(str(path), shape=values.shape, chunks=(3, 4, 4), dtype=values.dtype, zarr_format=version)
     array[:] = values
-    frames = [frame.pixels for frame in native_frames(path, ZarrStore)]
+    frames = [frame.pixels for frame in frames_by(path, ZarrStore)]
     np.testing.assert_array_equal(np.stack(frames)[..., 0], values)
     assert frames[0].dtype == kept_type(np.dtype(kind))
 
@@ -49,7 +48,7 @@ def test_a_store_is_one_video_with_times_and_a_unit(tmp_path: Path) -> None:
     before = fingerprint_of(tmp_path / "a.zarr")
     rain[0, 0, 0] = -99
     assert fingerprint_of(tmp_path / "a.zarr") != before
-    first, *_ = native_frames(tmp_path / "a.zarr", ZarrStore)
+    first, *_ = frames_by(tmp_path / "a.zarr", ZarrStore)
     assert math.isnan(first.pixels[0, 0, 0])
 
 
