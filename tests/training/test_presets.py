@@ -61,7 +61,7 @@ def test_options_that_a_command_has_not_are_left_out() -> None:
 
 
 def test_an_unknown_preset_is_refused() -> None:
-    with pytest.raises(UsageError, match="--preset is 'huge'; choose one of small, base, paper"):
+    with pytest.raises(UsageError, match="--preset is 'huge'; choose one of small, mse, base, paper"):
         with_preset("huge", defaults(), ())  # type: ignore[arg-type]
 
 
