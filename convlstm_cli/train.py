@@ -78,7 +78,11 @@ def train(
     elif config.init == AUTO_INIT:
         config = replace(config, init=FRESH)
     config = replace(config, learning_rate=config.peak_rate)
-    compute = device.choose(config.device, config.precision, ranks)
+    compute = device.choose(config.device, config.precision, ranks, learning=True)
+    if compute.precision == "bf16" and config.precision == "auto":
+        progress.note(
+            "optimiser steps in bf16, which this processor multiplies in hardware; --precision fp32 avoids it"
+        )
     config = ranks.of_first(fitting.with_batch_size(config, [model], len(data.clips("train")), compute, ranks))
     fitting.check(model, config, compute, ranks)
     record = {
@@ -96,7 +100,8 @@ def train(
 
         run = ranks.first(create, lambda: Run.open(folder))
         step = TrainStep(model, config, compute, initial, ranks)
-        session = Session(run, data, config, compute, ranks, progress, should_stop)
+        scoring = device.choose(config.device, config.precision, ranks)
+        session = Session(run, data, config, scoring, ranks, progress, should_stop)
         return Training(session, step, State()).fit()
 
 
@@ -127,7 +132,7 @@ def resume(
     """
     recorded = train_config(run)
     config = settings_to_go_on(run, training=differences(recorded, config or recorded), data=asdict(data.config))
-    compute = device.choose(config.device, config.precision, ranks)
+    compute = device.choose(config.device, config.precision, ranks, learning=True)
     fitting.check(run.model_config, config, compute, ranks)
     with contextlib.ExitStack() as held:
 
@@ -149,7 +154,8 @@ def resume(
         if ranks.is_first:
             run.write_json("config.json", run.config)
             prints.write(run.folder, data.learned_prints())  # a kill at the beginning may have left none
-        session = Session(run, data, config, compute, ranks, progress or Progress(), should_stop)
+        scoring = device.choose(config.device, config.precision, ranks)
+        session = Session(run, data, config, scoring, ranks, progress or Progress(), should_stop)
         return Training(session, step, state).fit()
 
 

@@ -89,7 +89,7 @@ def measure(folder: str, model: ForecasterConfig, config: TrainConfig, rounds: i
     """All times in ms; files are written to `place`."""
     data, decode, index = read(folder, model, place / "cache")
     model = ForecasterConfig(**asdict(model) | {"channels": data.channels})
-    compute = device.choose(config.device, config.precision)
+    compute = device.choose(config.device, config.precision, learning=True)
     step = TrainStep(model, config, compute, None)
     clips = data.clips("train")
     validation = data.clips("validation")

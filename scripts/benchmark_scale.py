@@ -72,7 +72,7 @@ config = build(TrainConfig, {"device": "auto", **preset})
 model = build(ForecasterConfig, preset, height=size, width=size, channels=1)
 data = prepare(DataConfig((folder,), height=size, width=size), model.input_frames, model.horizon)
 model = dataclasses.replace(model, channels=data.channels)
-clips, compute = data.clips("train"), device.choose(config.device, config.precision)
+clips, compute = data.clips("train"), device.choose(config.device, config.precision, learning=True)
 
 def load(most):
     count, began = 0, time.perf_counter()

@@ -274,7 +274,7 @@ def test_fp16_trains_with_fp32_weights_and_goes_on(data: VideoData, tmp_path: Pa
 
 def test_checkpointing_gives_the_same_training(data: VideoData, tmp_path: Path) -> None:
     for name, every in (("all", None), ("some", 2)):
-        config = TrainConfig(max_steps=3, batch_size=4, device="cpu", checkpoint_every=every)
+        config = TrainConfig(max_steps=3, batch_size=4, device="cpu", precision="fp32", checkpoint_every=every)
         train(data, PLAIN, config, tmp_path / name)
     for one, other in zip(weights(tmp_path / "all").values(), weights(tmp_path / "some").values(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
@@ -396,7 +396,7 @@ def test_a_step_that_is_not_finite_is_left_out_and_told(
     data: VideoData, tmp_path: Path, break_steps: Callable[[range], None]
 ) -> None:
     break_steps(range(3, 6))
-    config = TrainConfig(max_steps=20, epoch_steps=10, batch_size=4, device="cpu", init="none")
+    config = TrainConfig(max_steps=20, epoch_steps=10, batch_size=4, device="cpu", precision="fp32", init="none")
     notes = Notes()
     result = train(data, PLAIN, config, tmp_path / "run", progress=notes)
     assert result.steps == 20
@@ -490,7 +490,9 @@ def test_forecasts_that_are_not_finite_go_back_too_and_never_become_the_checkpoi
     data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Though checkpoints are written at every chance."""
-    config = TrainConfig(init="none", epochs=2, epoch_steps=8, batch_size=4, save_every=1e-9, patience=0, device="cpu")
+    config = TrainConfig(
+        init="none", epochs=2, epoch_steps=8, batch_size=4, save_every=1e-9, patience=0, device="cpu", precision="fp32"
+    )
     steps, made = steps_per_epoch(data.clips("train"), config), itertools.count()
     evaluate = evaluate_clips
 

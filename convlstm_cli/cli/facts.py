@@ -54,7 +54,7 @@ def gather() -> Facts:
         system=platform.platform(),
         processor=f"{os.cpu_count()} cores, {torch.get_num_threads()} used by torch",
         accelerators=", ".join(map(str, device.accelerators())) or "none",
-        computes_on=str(compute),
+        computes_on=f"{compute}, optimiser steps in {device.choose(learning=True).precision}",
         compiled_kernels=_kernels(compute.device),
         video_backends=", ".join(backends),
         cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",

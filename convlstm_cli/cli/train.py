@@ -112,7 +112,7 @@ def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: 
     from convlstm_cli.compute.distributed import joined
 
     config = request.training
-    compute = device.choose(config.device, config.precision, ranks)
+    compute = device.choose(config.device, config.precision, ranks, learning=True)
     with joined(ranks, compute.device):
         data, model = ranks.first_of_machine(partial(prepare, request, progress, noting=False))
         if ranks.is_first:

@@ -102,7 +102,7 @@ def time_steps(
     clips = data.clips("train")
     steps = []
     for arm in arms:
-        compute = device.choose(arm.training.device, arm.training.precision)
+        compute = device.choose(arm.training.device, arm.training.precision, learning=True)
         indices = [index % len(clips) for index in range(arm.training.batch_size)]
         batch = to_float(torch.stack([clips[index] for index in indices]), compute.device)
         steps.append((TrainStep(arm.model, arm.training, compute, initial_weights(arms, arm, seed)), batch))

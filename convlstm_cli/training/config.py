@@ -129,7 +129,9 @@ class TrainConfig:
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option(
         "auto",
-        "Number format of convolutions, gates and h; cell state, weights and optimiser stay fp32. auto is fp32.",
+        "Number format of convolutions, gates and h, in optimiser steps and forecasts; cell state, weights and "
+        "optimiser stay fp32. auto is fp32, but bf16 for the optimiser steps on processors with hardware for that "
+        "(AMX).",
     )
     checkpoint_every: int | None = option(
         None,

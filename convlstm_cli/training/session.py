@@ -30,6 +30,7 @@ class Session:
     data: VideoData
     config: TrainConfig
     compute: Compute
+    """Device of all, and precision of the forecasts that are scored."""
     ranks: Ranks
     progress: Progress
     should_stop: Callable[[], bool]

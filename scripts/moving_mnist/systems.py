@@ -68,10 +68,11 @@ class Ours:
 
     def __init__(self, settings: Settings, steps: int) -> None:
         self._compute = device.choose(settings.train.device, settings.train.precision)
+        learning = device.choose(settings.train.device, settings.train.precision, learning=True)
         begun = start(settings.train.init, settings.model)
         train = replace(settings.train, init=begun.init)
         self._config = replace(train, max_steps=steps, learning_rate=train.peak_rate)
-        self._step = TrainStep(settings.model, self._config, self._compute, begun.weights)
+        self._step = TrainStep(settings.model, self._config, learning, begun.weights)
         self._horizon = settings.model.horizon
         self._budget = Budget(self._config, batches_per_epoch=1)
         self.parameters = count(self._step.network)

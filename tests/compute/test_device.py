@@ -30,6 +30,20 @@ def test_bf16_computes_in_bf16_and_returns_to_fp32() -> None:
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize(
+    ("found", "steps"), [({"amx_bf16": True}, "bf16"), ({"amx_bf16": False}, "fp32"), ({}, "fp32")]
+)
+def test_optimiser_steps_are_in_bf16_where_the_processor_multiplies_it(
+    found: dict[str, bool], steps: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: found, raising=False)
+    assert choose("cpu", learning=True).precision == steps
+    assert choose("cpu", "fp32", learning=True).precision == "fp32"
+    assert choose("cpu").precision == "fp32"  # forecasts
+    monkeypatch.delattr(torch.cpu, "get_capabilities")
+    assert choose("cpu", learning=True).precision == "fp32"
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not accelerators(), reason="no CUDA, MPS or XPU device here")
 def test_a_network_runs_on_the_accelerator() -> None:

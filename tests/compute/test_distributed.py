@@ -32,11 +32,12 @@ CONFIG = TrainConfig(
     augment=("hflip", "reverse"),
     scheduled_sampling=0.8,
     device="cpu",
+    precision="fp32",
 )
 """52 steps of 40 clips: of 13, which two processes cannot halve, and of 1, which leaves one of them without a clip."""
 OPTIONS = [*TINY, "--forecaster", "autoregressive", "--epochs", "13", "--epoch-steps", "1", "--patience", "0"]
 OPTIONS += ["--batch-size", "13", "--average", "0.5", "--augment", "hflip,reverse", "--scheduled-sampling", "0.8"]
-OPTIONS += ["--device", "cpu"]
+OPTIONS += ["--device", "cpu", "--precision", "fp32"]
 
 
 def test_a_single_process_has_everything() -> None:
