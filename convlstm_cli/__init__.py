@@ -1,6 +1,11 @@
 """convlstm forecasts the next frames of your own videos.
 
-The public Python API. Names are imported on first use, so that `import convlstm_cli` does not import torch:
+One call takes and gives an array (numpy, torch or xarray), with the shipped weights or a run of your own:
+
+    following = convlstm_cli.forecast(frames, horizon=10)
+
+The rest of the public Python API is what the commands call. Names are imported on first use, so that
+`import convlstm_cli` does not import torch:
 
     import convlstm_cli as cl
 
@@ -33,6 +38,7 @@ _HOMES = {
     "Progress": "progress",
     "Run": "runs.run",
     "TrainConfig": "training.config",
+    "forecast": "arrays",
     "open_video": "video.readers",
     "prepare": "video.data",
     "restore": "video.data",

@@ -146,4 +146,5 @@ def _case(plan: Plan, data: VideoData) -> Case:
         match=plan.compare.match,
         settings=plan.settings,
         extended=plan.extended,
+        colormap=plan.arms[0].training.colormap,
     )

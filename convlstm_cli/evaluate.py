@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import Compute
@@ -24,7 +25,7 @@ from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
 from convlstm_cli.video.value_choice import choose_range
 from convlstm_cli.weights.pretrained import Pretrained
 
@@ -103,6 +104,7 @@ def evaluate(
         skills=bootstrap.skills(evaluation.model, evaluation.baselines, names),
         worst=worst,
         best=best,
+        values=clips.values,
     )
 
 
@@ -177,8 +179,10 @@ def _show(
     forecasts |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
     if evaluation.guarded is not None:
         forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
-    rows = {"input": frames[:, -PICTURED_FRAMES:], "truth": truth}
-    rows |= {name: forecasts[name] for name in evaluation.systems}
+    inputs, known = with_gaps(clips[position][None], compute.device).tensor_split([input_frames], dim=1)
+    unknowable = always_gaps(inputs)
+    rows = {"input": inputs[:, -PICTURED_FRAMES:], "truth": known}
+    rows |= {name: forecasts[name].masked_fill(unknowable, torch.nan) for name in evaluation.systems}
     return ShownClip(
         name,
         start + 1,

@@ -113,6 +113,8 @@ def _describe(
     return describe(
         network.config,
         run.geometry.fit,
+        run.values,
+        run.missing,
         run=run.name,
         versions=versions(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -131,6 +133,8 @@ def _readme(manifest: Manifest) -> str:
         network=manifest.network,
         run=manifest.run,
         parameters=manifest.parameters,
+        values=manifest.frames.values,
+        values_rule=manifest.frames.values_rule,
         fit=manifest.frames.fit_rule,
         resize=manifest.frames.resize_rule,
         onnx=manifest.programs.get("onnx"),

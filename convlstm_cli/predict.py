@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +16,12 @@ from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.files import replacing_folder, sweep
 from convlstm_cli.forecasting import finished
-from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Members, MembersByColour, check_members, lockstep
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.output import SCORED, writing_forecast
+from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.record import (
     RECORD,
     Contents,
@@ -32,23 +32,18 @@ from convlstm_cli.forecasting.record import (
     TilesRecord,
 )
 from convlstm_cli.forecasting.shards import Shard
-from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams, plan_tilings
+from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.times import Schedule, ValidTimes
-from convlstm_cli.forecasting.units import always_missing, misfit, range_for
-from convlstm_cli.forecasting.working_size import check_works_at, working_geometry
+from convlstm_cli.forecasting.units import check_range
+from convlstm_cli.forecasting.working_size import check_works_at
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
-from convlstm_cli.video.config import Pace
-from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers import READERS, open_video
-from convlstm_cli.video.readers.base import VideoReader, cut_off
 from convlstm_cli.video.tensors import to_float, valid
-from convlstm_cli.video.timeline import same_rate
 from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
@@ -141,7 +136,7 @@ def predict(
         RunError: a run without usable weights.
     """
     config, progress = config or PredictConfig(), progress or Progress()
-    runs = _checked(run, config)
+    runs = check_runs(run, config)
     compute = device.choose(config.device, config.precision, ranks)
     sources = find_inputs(inputs, progress)
     names = output_names([source for source in sources if isinstance(source, Path)])
@@ -169,7 +164,7 @@ def predict(
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
-            outcome = _too_large(source, config)  # without the error as its cause, which would hold the memory
+            outcome = too_large(source, config)  # without the error as its cause, which would hold the memory
         progress.finished()  # before the caller shows the outcome
         yield source, outcome
 
@@ -188,132 +183,88 @@ def predict_video(
     `origin` is what `finished.origin_of` gives for this input and these members. Raises InputError or OutputError.
     """
     with open_video(source) as video:
-        video.select(by_colour.grey.runs[0].chosen_channels if config.channels is None else config.channels)
-        clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
-        members = by_colour.of(grey=clip.grey)
-        geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
-        _note_limits(video, clip, members, config, progress)
-        channels = clip.inputs[-1].shape[2]
-        if channels in (1, 3):
-            channels = 1 if clip.grey or members.channels == 1 else 3
-        elif channels != members.channels:
-            raise InputError(
-                f"{source}: has {channels} channels, and {members.name} forecasts {members.channels}; choose some with "
-                "--channels, such as --channels 0."
-            )
-        look = _look(video, clip, members, geometry, channels, config)
-        if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
-            progress.note(f"{source}: {outside}.")
-        frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))  # (1, T, C, H, W)
-        tilings = None
-        if geometry is None:
-            tilings = plan_tilings(source, members.models, frames, config, compute, progress)
-        horizon = config.frames or members.horizon
-        schedule = Schedule.of(clip, horizon, config, source, film=READERS[video.kind].is_film)
+        prepared = prepare(video, by_colour, config, compute, progress)
+        clip, members = prepared.clip, prepared.members
+        schedule = Schedule.of(clip, prepared.horizon, config, source, film=READERS[video.kind].is_film)
         with (
             replacing_folder(folder, RECORD) as partial,
-            naming_a_smaller_tile(source, members.models, tilings, config, compute),
+            naming_a_smaller_tile(source, members.models, prepared.tilings, config, compute),
         ):
-            mixing = _mixing(members, frames, horizon, compute, native=geometry is None) if config.guard else None
-            streams = open_streams(members.models, frames, horizon, compute, tilings, partial)
-            scores, spread = _write_frames(
-                partial, clip, frames, look, streams, mixing, horizon, schedule, members, config
-            )
+            mixing = mixing_of(prepared, compute) if config.guard else None
+            pieces = computed(prepared, mixing, compute, partial)
+            scores, spread = _write_frames(partial, prepared, pieces, schedule, config)
             forecast = Forecast(
                 source=source,
                 folder=folder,
                 first_input_frame=clip.first,
                 last_input_frame=clip.last,
-                frames=horizon,
+                frames=prepared.horizon,
                 fps=schedule.fps,
                 scores=scores,
                 last_known_frame=clip.following.last,
                 step=schedule.step,
                 start=schedule.start,
                 valid_times=schedule.valid_times,
-                native_size=geometry is None,
+                native_size=prepared.look.geometry is None,
                 spread=spread,
                 guard=None if mixing is None else mixing.record(),
-                values=look.values,
+                values=prepared.look.values,
             )
-            _record(forecast, members, tilings, config, origin, partial).write(partial)
+            _record(forecast, members, prepared.tilings, config, origin, partial).write(partial)
     return forecast
 
 
-def _look(
-    video: VideoReader,
-    clip: InputClip,
-    members: Members,
-    geometry: FrameGeometry | None,
-    channels: int,
-    config: PredictConfig,
-) -> Look:
-    """How the frames of a forecast are written, in so many channels."""
-    run = members.runs[0]
-    named = (each for each in (config.missing, run.missing, video.missing) if each is not None)
-    missing = next(named, None)
-    inputs = fitted(clip.inputs, None, channels, missing)
-    written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
-    return Look(
-        geometry,
-        config.writes_model_size,
-        inputs[-1],
-        range_for(video, clip.inputs, run.values, missing),
-        missing,
-        always_missing(written, missing),
-    )
-
-
-def _pace(members: Members, config: PredictConfig) -> Pace:
-    """The step at which input frames are read, as in the training of the members, and what is a gap between them."""
-    trained = members.runs[0].pace
-    return trained if config.max_gap is None else replace(trained, max_gap=config.max_gap)
-
-
-def _mixing(members: Members, frames: Tensor, horizon: int, compute: Compute, *, native: bool) -> GuardedPieces | None:
+def mixing_of(prepared: Prepared, compute: Compute) -> GuardedPieces | None:
     """What mixes the pieces of a forecast; None where the input is too short for the guard's check.
 
-    `frames` are the input, (1, T, C, H, W) of `Look.clip`. At the source's size the check is on smaller frames, because
-    it asks for a few numbers only, and the baselines are computed on the CPU, where whole frames fit if tiles are
-    needed.
+    At the source's size the check is on smaller frames, because it asks for a few numbers only, and the baselines are
+    computed on the CPU, where whole frames fit if tiles are needed.
     """
-    inputs = to_float(frames, torch.device("cpu") if native else compute.device)
-    checked = shrunk(inputs, members.models).to(compute.device) if native else inputs
-    guard = check_networks(members.models, checked, compute)
-    return None if guard is None else GuardedPieces(guard, inputs, horizon, CHUNK)
+    native, models = prepared.look.geometry is None, prepared.members.models
+    inputs = to_float(prepared.frames, torch.device("cpu") if native else compute.device)
+    checked = shrunk(inputs, models).to(compute.device) if native else inputs
+    guard = check_networks(models, checked, compute)
+    return None if guard is None else GuardedPieces(guard, inputs, prepared.horizon, CHUNK)
+
+
+def computed(
+    prepared: Prepared, mixing: GuardedPieces | None, compute: Compute, folder: Path
+) -> Iterator[tuple[Tensor, Tensor | None]]:
+    """The forecast in pieces (1, n, C, H, W) in [0, 1], each computed when it is asked for, and an ensemble's spread.
+
+    `mixing` mixes the mean of the networks with the baselines. Tiles may need a file in `folder`.
+    """
+    models = prepared.members.models
+    streams = open_streams(models, prepared.frames, prepared.horizon, compute, prepared.tilings, folder)
+    for piece, spread in lockstep(streams) if len(streams) > 1 else ((piece, None) for piece in streams[0]):
+        yield piece if mixing is None else mixing.mix(piece), spread
 
 
 def _write_frames(
     folder: Path,
-    clip: InputClip,
-    frames: Tensor,
-    look: Look,
-    streams: Sequence[Iterator[Tensor]],
-    mixing: GuardedPieces | None,
-    horizon: int,
+    prepared: Prepared,
+    pieces: Iterator[tuple[Tensor, Tensor | None]],
     schedule: Schedule,
-    members: Members,
     config: PredictConfig,
 ) -> tuple[KnownScores | None, SpreadRecord | None]:
     """Computes, scores and writes the frames of a forecast.
 
-    `frames` are those of the clip, (1, T, C, H, W) of `Look.clip`; `streams` are the forecasts of the members; `mixing`
-    mixes their mean with the baselines'. Returns the scores where the truth is known, and the spread of an ensemble.
+    `pieces` are those of `computed`. Returns the scores where the truth is known, and the spread of an ensemble.
     """
-    known, strip = KnownFuture(frames[:, -1:], len(members)), TruthStrip(frames)
-    maps = _spread_maps(folder, horizon) if len(members) > 1 else None
+    clip, look, members = prepared.clip, prepared.look, prepared.members
+    known, strip = KnownFuture(prepared.frames[:, -1:], len(members)), TruthStrip(prepared.frames, look.painter)
+    maps = _spread_maps(folder, prepared.horizon) if len(members) > 1 else None
     with writing_forecast(
         folder, look, config.formats, schedule.fps, scored=clip.followed, names=schedule.names
     ) as write:
-        for piece, spread in lockstep(streams) if maps else ((piece, None) for piece in streams[0]):
-            chunk = piece if mixing is None else mixing.mix(piece)
+        for chunk, spread in pieces:
             following = list(itertools.islice(clip.following, chunk.shape[1]))
             if following:
                 truth = fitted(following, look.geometry, members.channels, look.missing)
                 seen = look.clip(truth)
                 known_frames = to_float(seen, chunk.device)
                 known.add(chunk, known_frames, spread, valid(seen, chunk.device))
-                strip.add(chunk, known_frames)
+                strip.add(chunk, seen)
                 if config.writes_model_size:
                     following = list(truth)
             if maps and spread is not None:
@@ -373,12 +324,13 @@ def _record(
     )
 
 
-def _checked(run: Run | Sequence[Run], config: PredictConfig) -> tuple[Run, ...]:
+def check_runs(run: Run | Sequence[Run], config: PredictConfig) -> tuple[Run, ...]:
     """The runs of a prediction. Raises UsageError for several that make no ensemble, or that need another size."""
     runs = (run,) if isinstance(run, Run) else tuple(run)
     if not isinstance(run, Run):
         check_members(runs, native_size=config.native_size)
     check_works_at(runs, config)
+    check_range(runs, config)
     return runs
 
 
@@ -392,7 +344,7 @@ def _share(sources: list[Path | Unusable], shard: Shard | None, progress: Progre
     return share
 
 
-def _too_large(source: Path, config: PredictConfig) -> InputError:
+def too_large(source: Path, config: PredictConfig) -> InputError:
     """The error of an input for which the memory does not suffice; other inputs may be smaller."""
     instead = "leave --native-size out" if config.native_size else "choose --size model, or a --size in pixels"
     return InputError(f"{source}: takes more memory than there is; {instead}, or --device cpu.")
@@ -405,31 +357,6 @@ def _kept(source: Path, folder: Path, origin: Origin) -> Forecast | None:
         return None if record is None else Forecast.from_record(record, source, folder)
     except ValueError:
         return None
-
-
-def _note_limits(
-    video: VideoReader, clip: InputClip, members: Members, config: PredictConfig, progress: Progress
-) -> None:
-    """Notes what keeps the forecast from being as good or as colourful as it could be."""
-    if len(clip.inputs) < members.input_frames:
-        progress.note(
-            f"{video.path}: gives the model {len(clip.inputs)} frames and it was trained on "
-            f"{members.input_frames}; expect less of the forecast."
-        )
-    if config.at is None and (warning := cut_off(clip.last, video.declared_frames, clip.time, video.fps)) is not None:
-        progress.note(f"{video.path}: {warning}")
-    for note in clip.notes:
-        progress.note(f"{video.path}: {note}.")
-    trained = next((run.step for run in members.runs if run.step is not None), None)
-    if trained is not None and clip.step is not None and not same_rate(trained, clip.step):
-        progress.note(
-            f"{video.path}: has {rate_in_words(clip.step)} and {members.name} was trained at "
-            f"{rate_in_words(trained)}; expect less of the forecast."
-        )
-    if members.channels == 1 and not clip.grey:
-        progress.note(
-            f"{video.path}: is in colour and {members.name} was trained on grey frames; the forecast is grey."
-        )
 
 
 def _warn_if_trained_on(forecast: Forecast, runs: Sequence[Run], progress: Progress) -> None:

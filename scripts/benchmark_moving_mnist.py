@@ -34,6 +34,7 @@ from convlstm_cli.errors import ConvLSTMError, Interrupted
 from convlstm_cli.files import write_text
 from convlstm_cli.reporting import pictures
 from convlstm_cli.settings import parse_duration
+from convlstm_cli.video.painting import Painter
 from moving_mnist import digits, settings, systems, tables, testing
 from moving_mnist.command_line import options_of
 from moving_mnist.planning import describe_machine, plan
@@ -110,7 +111,7 @@ def write_pictures(path: Path, forecasts: Mapping[str, testing.Forecast], source
     for index in range(len(frames)):
         rows = {"input": frames[index], "truth": truth[index]}
         rows |= {name: found[index] for name, found in made.items() if name != testing.COPY}
-        strips.append(pictures.strip(rows))
+        strips.append(pictures.strip(rows, Painter()))
     pictures.write_image(path, np.concatenate(strips))
 
 

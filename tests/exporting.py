@@ -17,9 +17,11 @@ from helpers import data_record
 
 from convlstm_cli.export import Export, export
 from convlstm_cli.interop.config import ExportConfig
+from convlstm_cli.interop.manifest import CheckEntry, Manifest, describe
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.values import ValueRange
 
 TEMPLATES = Path(__file__).parents[1] / "convlstm_cli" / "interop" / "templates"
 
@@ -81,6 +83,21 @@ def make_run(folder: Path, channels: int = 3, fit: str = "pad", kind: Kind = UNC
             parameter.normal_(std=0.3)
     run.save_weights(network.state_dict())
     return run
+
+
+def described(config: ForecasterConfig, values: ValueRange | None, missing: float | None = None) -> Manifest:
+    """The manifest of a network that was trained on such values."""
+    check = CheckEntry(1e-4, {})
+    texts: dict[str, str] = {}
+    return describe(
+        *(config, "pad", values, missing),
+        run="mine",
+        versions=texts,
+        parameters=3,
+        test_scores=None,
+        programs=texts,
+        check=check,
+    )
 
 
 def trials(network: EncoderForecaster) -> Iterator[tuple[torch.Tensor, int]]:

@@ -99,6 +99,7 @@ def _compare_trained(trained: list[Path], request: Request, progress: "Progress"
     folder = request.output or new_folder(trained[0], "compare")
     scoring = EvaluateConfig(
         batch_size=training.batch_size or EvaluateConfig.batch_size,
+        colormap=training.colormap,
         device=training.device,
         precision=training.precision,
     )

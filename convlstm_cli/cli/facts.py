@@ -11,7 +11,9 @@ from convlstm_cli.compute import device
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.nn import gates, winograd
-from convlstm_cli.runs.run import RUNS
+from convlstm_cli.runs.run import RUNS, Run
+from convlstm_cli.settings import write_duration
+from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.weights.pretrained import CHANNELS, card, digest_of
 
@@ -60,6 +62,37 @@ def gather() -> Facts:
         cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
         runs=str(RUNS.resolve()),
         shipped_weights="; ".join(map(_weights, CHANNELS)),
+    )
+
+
+@dataclass(frozen=True)
+class RunFacts:
+    """What a bug report about a run needs of it."""
+
+    run: str
+    network: str
+    values: str
+    """The range of values that becomes [0, 1] for the network."""
+    step: str
+    """Time from one frame to the next."""
+    trained_with: str
+    """Versions of this tool and of torch."""
+
+    def to_dict(self) -> dict[str, str]:
+        """As `convlstm info RUN` prints it."""
+        return vars(self)
+
+
+def of_run(run: Run) -> RunFacts:
+    """The facts about a run. Raises RunError where its config.json is damaged."""
+    model, versions = run.model_config, run.config.get("versions", {})
+    return RunFacts(
+        run=str(run.folder),
+        network=f"{model.input_frames} frames of {model.height}x{model.width}, {colour_name(model.channels)}, to "
+        f"{model.horizon}; layers of {', '.join(map(str, model.hidden))}; peephole {model.peephole}",
+        values="those of the input" if run.values is None else run.values.describe(),
+        step="unknown" if run.step is None else write_duration(run.step),
+        trained_with=", ".join(f"{name} {versions[name]}" for name in ("convlstm", "torch") if name in versions),
     )
 
 

@@ -11,8 +11,9 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.comparison_result import Kind
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.clips import ClipDataset
+from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 
-NOT_COMPARED = ("seed", "device", "save_every", "checkpoint_every")
+NOT_COMPARED = ("seed", "device", "save_every", "checkpoint_every", "colormap")
 """Settings of a training that do not change what is learned, and the seed, which all arms share."""
 
 
@@ -62,6 +63,8 @@ class Case:
     """What is known before the scoring to weaken the result."""
     extended: bool = False
     """Whether seeds were added after a result was seen."""
+    colormap: str = DEFAULT_COLORMAP
+    """The colours of the report's films, as --colormap takes them."""
 
     @property
     def videos(self) -> list[str]:

@@ -29,6 +29,7 @@ from convlstm_cli.scoring.anatomy_result import Anatomy
 from convlstm_cli.scoring.bootstrap import difference_interval
 from convlstm_cli.scoring.comparison_result import ComparisonSummary, Difference, VideoSummary
 from convlstm_cli.scoring.metrics import definitions, finite
+from convlstm_cli.video.painting import Painter
 
 Errors = Mapping[str, NDArray[np.float64]]
 """MSE of each arm, (seeds, clips, lead times)."""
@@ -56,7 +57,8 @@ def judge(
     anatomy = examine(loaders, case.clips, compute, case.batch_size, intact, on_part, case.input_frames)
     summary = _summarise(case, scored, mse, anatomy, compute)
     write_clip_table(case.folder / "metrics.csv", case, scored)
-    write_comparison_report(case.folder, summary, shown_clips(case, mse, compute))
+    painter = Painter(case.clips.values, case.colormap)
+    write_comparison_report(case.folder, summary, shown_clips(case, mse, compute), painter)
     # Last, since it says that the comparison is finished.
     write_text(case.folder / SUMMARY, json.dumps(summary.to_dict(), indent=2, allow_nan=False) + "\n")
     progress.finished()

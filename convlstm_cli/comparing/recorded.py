@@ -34,7 +34,7 @@ def compare_runs(
     """Compares existing runs on the test videos that they share.
 
     Runs that differ in nothing but the seed are one arm, and arms are paired seed by seed. The first run's arm is
-    what the others are compared with. Of `config` the batch size, device and precision count.
+    what the others are compared with. Of `config` the batch size, colours, device and precision count.
 
     Returns what summary.json holds.
 
@@ -66,6 +66,7 @@ def compare_runs(
             match=None,
             settings=_settings(runs),
             warnings=tuple(warnings),
+            colormap=config.colormap,
         )
         compute = device.choose(config.device, config.precision)
         return judge(case, compute, progress, should_stop, "call the same command again")

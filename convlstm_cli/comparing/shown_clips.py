@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from convlstm_cli.comparing.case import Case
@@ -13,7 +14,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.reporting.comparison_page import ComparedClip
 from convlstm_cli.reporting.pictures import thumbnail
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
 
 SHOWN_BASELINES = ("persistence", "optical_flow")
 
@@ -40,7 +41,9 @@ def _shown(position: int, case: Case, networks: Mapping[str, EncoderForecaster],
     video, start = case.clips.clips[position]
     frames, truth = to_float(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
     horizon = truth.shape[1]
-    rows = {"input": frames, "truth": truth}
-    rows |= {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
+    inputs, known = with_gaps(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
+    rows = {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
     rows |= {name: forecast_members([network], frames, horizon, compute)[0] for name, network in networks.items()}
+    rows = {name: row.masked_fill(always_gaps(inputs), torch.nan) for name, row in rows.items()}
+    rows = {"input": inputs, "truth": known} | rows
     return ComparedClip(video, start + 1, {name: thumbnail(row[0], PICTURED_SIDE) for name, row in rows.items()})

@@ -5,7 +5,8 @@ from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
-from convlstm_cli.video.config import check_channels, check_max_gap, check_missing, parse_channels
+from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
+from convlstm_cli.video.config import check_channels, check_max_gap, check_missing, parse_channels, parse_range
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 Names = Literal["number", "time"]
@@ -93,6 +94,18 @@ class PredictConfig:
     missing: float | None = option(
         None, "Value that means no data, if neither the source declares it nor --missing of the training named it."
     )
+    value_range: str | None = option(
+        None,
+        "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; others "
+        "are clipped. Those of the training if it was not of 8-bit pictures, else what the source declares, else "
+        "nearly all values of the input.",
+        flag="--range",
+        metavar="LOW,HIGH",
+    )
+    log: bool = option(
+        False, "Map values to the network by their logarithm, where the training does not say how they are mapped."
+    )
+    colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)
 
@@ -104,6 +117,9 @@ class PredictConfig:
         if self.max_gap is not None:
             check_max_gap(self.max_gap)
         check_missing(self.missing)
+        check_colormap(self.colormap)
+        if self.value_range is not None:
+            parse_range("--range", self.value_range)
         if self.channels is not None:
             object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
             check_channels(self.channels)

@@ -7,11 +7,14 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from convlstm_cli.video import colour_bar
+from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.missing import Mask, clear, gone, mark
+from convlstm_cli.video.missing import Mask, clear, mark
+from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.tensors import clip_tensor, to_values
-from convlstm_cli.video.values import ValueRange, to_picture
+from convlstm_cli.video.values import ValueRange
 
 
 def fitted(
@@ -43,6 +46,13 @@ class Look:
     """The value of integers that means no data; floats have NaN."""
     unknowable: Mask | None = None
     """Pixels of written frames, (H, W, C), that have no value in any input frame; None where there are none."""
+    colormap: str = DEFAULT_COLORMAP
+    """The colours of previews, as --colormap takes them."""
+
+    @property
+    def painter(self) -> Painter:
+        """What draws previews."""
+        return Painter(self.values, self.colormap)
 
     def clip(self, frames: Frame) -> Tensor:
         """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
@@ -54,10 +64,23 @@ class Look:
         return to_values(pixels, self.values, self.last.dtype)
 
     def picture(self, frame: Frame) -> Frame:
-        """A frame of the source's type as an 8-bit picture, black where there is no value."""
-        holes = gone(frame, self.missing)
-        picture = to_picture(frame, self.values)
-        return picture if holes is None else np.where(holes.any(axis=2, keepdims=True), np.uint8(0), picture)
+        """A frame of the source's type in 8 bits, the range of values from black to white; black has no value."""
+        return self.painter.grey(frame, self.missing)
+
+    def preview(self, frame: Frame) -> Frame:
+        """A frame of the source's type as people watch it: (H, W, 3) in colours, with their bar where there is room.
+
+        A frame that needs no colours is `picture` of it.
+        """
+        picture = self.painter.paint(frame, self.missing)
+        if not self.has_colours or frame.shape[0] < colour_bar.ROOM:
+            return picture
+        return np.hstack((picture, colour_bar.beside(self.painter, frame.shape[0])))
+
+    @property
+    def has_colours(self) -> bool:
+        """Whether previews are drawn in the colours of a map."""
+        return self.painter.maps(self.last.shape[2])
 
     def forecast(self, frame: Frame) -> Frame:
         """A frame at the network's size as it is written, without values where the input has none."""

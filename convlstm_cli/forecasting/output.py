@@ -47,9 +47,12 @@ def writing_forecast(
 
 
 def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
-    """Gives each writer the frame itself, if it keeps such values, or else a picture of it."""
+    """Gives each writer the frame itself, if it keeps such values, or else a picture of it; a film in colours."""
     for writer in writers:
-        writer.write(frame if writer.keeps(frame) else look.picture(frame))
+        if writer.is_preview and look.has_colours:
+            writer.write(look.preview(frame))
+        else:
+            writer.write(frame if writer.keeps(frame) else look.picture(frame))
 
 
 def _open(

@@ -1,10 +1,15 @@
 """Which values of an input become [0, 1] for a network, and in which type its forecast comes back."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
+from convlstm_cli.errors import UsageError
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.runs.run import Run
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.missing import Mask, gone
 from convlstm_cli.video.readers.base import VideoReader
 from convlstm_cli.video.values import BYTES, ValueRange, declared, known, range_of
@@ -14,20 +19,40 @@ LEAST_INSIDE = 0.5
 
 
 def range_for(
-    video: VideoReader, inputs: Sequence[Frame], trained: ValueRange | None, missing: float | None
+    video: VideoReader,
+    inputs: Sequence[Frame],
+    trained: ValueRange | None,
+    missing: float | None,
+    config: PredictConfig = PredictConfig(),  # noqa: B008 - frozen
 ) -> ValueRange:
     """The range of values of an input: that of the training, unless this was of 8-bit pictures and the input is not.
 
-    Then it is what the input declares, or else nearly all values of the `inputs`, its frames (H, W, C), other than
-    `missing`.
+    Then it is what `config` asks for, or what the input declares, or else nearly all values of the `inputs`, its frames
+    (H, W, C), other than `missing`.
     """
-    if trained is not None and not trained.is_bytes:
+    if is_settled(trained):
+        assert trained is not None
         return trained
-    if inputs[0].dtype == np.uint8:
-        return BYTES
-    if (found := declared(video.declared_range, video.unit)) is not None:
-        return found
-    return range_of(np.concatenate([known(frame, missing) for frame in inputs]), unit=video.unit)
+    if config.value_range is not None:
+        return ValueRange(*parse_range("--range", config.value_range), video.unit, config.log)
+    found = BYTES if inputs[0].dtype == np.uint8 else declared(video.declared_range, video.unit)
+    if found is None:
+        found = range_of(np.concatenate([known(frame, missing) for frame in inputs]), unit=video.unit)
+    return replace(found, log=config.log)
+
+
+def is_settled(trained: ValueRange | None) -> bool:
+    """Whether the range of a training holds for every input: not that of 8-bit pictures, nor of made-up motion."""
+    return trained is not None and not trained.is_bytes
+
+
+def check_range(runs: Sequence[Run], config: PredictConfig) -> None:
+    """Raises UsageError for a range or logarithm that is asked for where the training of a run has settled it."""
+    asked = "--range" if config.value_range is not None else "--log" if config.log else None
+    for run in runs:
+        if asked is not None and is_settled(run.values):
+            assert run.values is not None
+            raise UsageError(f"{asked}: {run.folder} was trained on values {run.values.describe()}; leave {asked} out.")
 
 
 def misfit(inputs: Sequence[Frame], values: ValueRange, missing: float | None) -> str | None:

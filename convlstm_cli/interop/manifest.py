@@ -6,6 +6,7 @@ from typing import Any
 
 from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.video.values import BYTES, DECADES, ValueRange
 
 MANIFEST = "manifest.json"
 FORMAT_VERSION = 1
@@ -17,9 +18,13 @@ FITS = {
 }
 RESIZE = (
     "A side that shrinks is averaged by area, one that grows interpolated by cubics (OpenCV's INTER_AREA and "
-    "INTER_CUBIC), and the result rounded to 8 bits. Sizes are rounded to the nearest pixel, and an odd pixel of "
-    "padding or cropping goes to the bottom or right."
+    "INTER_CUBIC), and the result rounded if frames hold integers. Sizes are rounded to the nearest pixel, and an odd "
+    "pixel of padding or cropping goes to the bottom or right. Padding is 0 for the network."
 )
+LINEAR = "(value - low) / (high - low), clipped to [0, 1]"
+LOGARITHMIC = f"log(1 + {DECADES:g} x) / log({DECADES + 1:g}) of x = {LINEAR}"
+UNSETTLED = "by the range of the frames at hand: 0 to 255 for bytes"
+FILLED = "pixels without a value, NaN or `missing`, get the nearest one in their frame, or else in the nearest frame."
 GREY = "0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601)"
 Shape = tuple[str | int, ...]
 
@@ -34,7 +39,13 @@ class FramesEntry:
     dtype: str
     range: tuple[float, float]
     colour: str
-    from_bytes: str
+    values: ValueRange | None
+    """The values of a source that are 0 and 1; None for weights that go with any, such as those of made-up motion."""
+    values_rule: str
+    """How values become numbers in `range`."""
+    missing: float | None
+    """The value of integers that stands for no data; None where the training knew of none."""
+    missing_rule: str
     fit: str
     fit_rule: str
     resize_rule: str
@@ -62,7 +73,8 @@ class ForecastEntry:
     dtype: str
     range: tuple[float, float]
     colour: str
-    to_bytes: str
+    values_rule: str
+    """How numbers in `range` become values."""
     restore_rule: str
 
 
@@ -103,6 +115,8 @@ class Manifest:
 def describe(
     config: ForecasterConfig,
     fit: str,
+    values: ValueRange | None = BYTES,
+    missing: float | None = None,
     *,
     run: str,
     versions: dict[str, str],
@@ -111,7 +125,7 @@ def describe(
     programs: Mapping[str, Any],
     check: CheckEntry,
 ) -> Manifest:
-    """The manifest of a network whose frames are fitted to its size by `fit`, one of FITS."""
+    """The manifest of a network whose frames are fitted to its size by `fit`, one of FITS, and have such values."""
     size = config.channels, config.height, config.width
     dtype, limits = "float32", (0.0, 1.0)
     colour = {1: "grey", 3: "RGB"}.get(config.channels, f"{config.channels} channels")
@@ -126,7 +140,10 @@ def describe(
             dtype=dtype,
             range=limits,
             colour=colour,
-            from_bytes="divide by 255",
+            values=values,
+            values_rule=UNSETTLED if values is None else LOGARITHMIC if values.log else LINEAR,
+            missing=missing,
+            missing_rule=FILLED,
             fit=fit,
             fit_rule=FITS[fit],
             resize_rule=RESIZE,
@@ -140,7 +157,7 @@ def describe(
             dtype=dtype,
             range=limits,
             colour=colour,
-            to_bytes="multiply by 255 and round",
+            values_rule="the inverse of that of frames",
             restore_rule="undo the fit: cut the padding away and resize to the source's size, where that is wanted",
         ),
         parameters,

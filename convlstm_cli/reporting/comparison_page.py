@@ -21,12 +21,13 @@ from convlstm_cli.reporting.charts import (
 )
 from convlstm_cli.reporting.films import film
 from convlstm_cli.reporting.numbers import interval, percent
-from convlstm_cli.reporting.page import LEAD_TIME, lead_chart, legend, score_group, title, write_page
+from convlstm_cli.reporting.page import LEAD_TIME, lead_chart, legend, scale, score_group, title, write_page
 from convlstm_cli.reporting.pictures import data_uri, encode
 from convlstm_cli.reporting.styles import Style, arm_styles, system_headings, system_labels, system_styles
 from convlstm_cli.scoring.anatomy_result import Anatomy, KnockOut, PeepholeWeights, Saturation
 from convlstm_cli.scoring.comparison_result import ArmSummary, ComparisonSummary
 from convlstm_cli.scoring.metrics import METRICS
+from convlstm_cli.video.painting import Painter
 
 QUANTILES = ("0", "0.05", "0.25", "0.5", "0.75", "0.95", "1")
 GATES = {"i": "input gate", "f": "forget gate", "o": "output gate", "g": "candidate"}
@@ -45,16 +46,23 @@ class ComparedClip:
     first_frame: int
     """Number of the first frame of the input, from 1."""
     rows: dict[str, Tensor]
-    """input, truth, persistence, optical_flow and every arm by its name: (T, C, H, W) in [0, 1] on the CPU."""
+    """input, truth, persistence, optical_flow and every arm by its name: (T, C, H, W) in [0, 1] on the CPU, with NaN
+    where pixels are missing."""
 
 
-def write_comparison_report(folder: Path, summary: ComparisonSummary, clips: Sequence[ComparedClip]) -> Path:
+def write_comparison_report(
+    folder: Path,
+    summary: ComparisonSummary,
+    clips: Sequence[ComparedClip],
+    painter: Painter = Painter(),  # noqa: B008 - frozen
+) -> Path:
     """Writes report.html of a comparison.
 
     Args:
         folder: is there already.
         summary: what the comparison found.
         clips: are shown as films, in this order.
+        painter: draws their frames; those of 8-bit pictures if not given.
 
     Raises OutputError where the system refuses.
     """
@@ -78,7 +86,8 @@ def write_comparison_report(folder: Path, summary: ComparisonSummary, clips: Seq
             score_group(systems, METRICS[metric], labels, intervals=intervals) for metric in ("mse", "ssim", "psnr")
         ],
         curves=_seed_curves(summary.arms, styles),
-        films=[film(title(clip), clip.rows, system_headings()) for clip in clips],
+        films=[film(title(clip), clip.rows, system_headings(), painter) for clip in clips],
+        scale=scale([clip.rows for clip in clips], painter),
         anatomy=_anatomy(summary.anatomy, styles),
         settings=[
             *summary.settings.items(),

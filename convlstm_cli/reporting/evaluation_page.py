@@ -9,7 +9,7 @@ from markupsafe import Markup
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.reporting.charts import Line, line_chart
 from convlstm_cli.reporting.films import film
-from convlstm_cli.reporting.page import LEAD_TIME, ScoreGroup, lead_chart, legend, score_group, title, write_page
+from convlstm_cli.reporting.page import LEAD_TIME, ScoreGroup, lead_chart, legend, scale, score_group, title, write_page
 from convlstm_cli.reporting.styles import system_headings, system_labels, system_styles
 from convlstm_cli.reporting.wording import evaluation_verdict, ranges, worse_leads
 from convlstm_cli.scoring import bootstrap
@@ -46,9 +46,10 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
         ],
         groups=_groups(systems, labels),
         films={
-            which: [(film(title(clip), clip.rows, headings), clip) for clip in clips]
+            which: [(film(title(clip), clip.rows, headings, report.painter), clip) for clip in clips]
             for which, clips in (("worst", report.worst), ("best", report.best))
         },
+        scale=scale([clip.rows for clip in (*report.worst, *report.best)], report.painter),
         videos=[{"video": each.name, "path": each.path, "clips": report.clips_of(each)} for each in report.videos],
         settings=[
             (

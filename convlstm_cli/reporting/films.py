@@ -6,7 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from torch import Tensor
 
-from convlstm_cli.reporting.pictures import data_uri, encode, thumbnail, to_image
+from convlstm_cli.reporting.pictures import Rows, data_uri, encode, thumbnail, to_image
+from convlstm_cli.video.painting import Painter
 
 SIDE = 96
 """Longest side of a frame in pixels; larger frames are shrunk."""
@@ -62,8 +63,8 @@ class Film:
         return list(range(1 - self.seen, self.ahead + 1))
 
 
-def film(title: str, rows: Mapping[str, Tensor], labels: Mapping[str, str]) -> Film:
-    """Makes a film from rows (T, C, H, W) in [0, 1], one of them `input`; `labels` may replace the names of rows."""
+def film(title: str, rows: Rows, labels: Mapping[str, str], painter: Painter) -> Film:
+    """Makes a film from rows of frames, one of them `input`; `labels` may replace the names of rows."""
     rows = {name: thumbnail(frames, SIDE) for name, frames in rows.items()}
     seen = rows.pop("input")[-FRAMES:]
     ahead = {name: frames[:FRAMES] for name, frames in rows.items()}
@@ -75,14 +76,14 @@ def film(title: str, rows: Mapping[str, Tensor], labels: Mapping[str, str]) -> F
         max(map(len, ahead.values())),
         width * scale,
         height * scale,
-        _address(seen),
-        tuple(Panel(labels.get(name, name), _address(frames)) for name, frames in ahead.items()),
+        _address(seen, painter),
+        tuple(Panel(labels.get(name, name), _address(frames, painter)) for name, frames in ahead.items()),
     )
 
 
-def _address(frames: Tensor) -> str:
+def _address(frames: Tensor, painter: Painter) -> str:
     """The frames side by side as a data URI, lossless up to `LOSSLESS_BYTES`."""
-    picture = np.hstack([to_image(frame) for frame in frames])
+    picture = np.hstack([to_image(frame, painter) for frame in frames])
     encoded = encode(picture, ".webp")
     if len(encoded) > LOSSLESS_BYTES:
         encoded = encode(picture, ".webp", quality=QUALITY)

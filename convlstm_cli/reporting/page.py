@@ -13,11 +13,13 @@ from convlstm_cli.files import write_text
 from convlstm_cli.reporting.charts import Ends, Line, line_chart
 from convlstm_cli.reporting.films import FRAME_SECONDS, SIDE
 from convlstm_cli.reporting.numbers import FILTERS
+from convlstm_cli.reporting.pictures import Rows, bar, data_uri, encode, has_gaps
 from convlstm_cli.reporting.styles import Style, swatch, system_styles
 from convlstm_cli.reporting.wording import decimals
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import Metric
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores, Values
+from convlstm_cli.video.painting import Painter
 
 REPORT = "report.html"
 """File name of a page."""
@@ -41,7 +43,7 @@ class Clip(Protocol):
 
     @property
     def rows(self) -> dict[str, Tensor]:
-        """`input`, `truth` and forecasts, each (T, C, H, W) in [0, 1] on the CPU."""
+        """`input`, `truth` and forecasts, each (T, C, H, W) in [0, 1] on the CPU, with NaN where pixels are missing."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,16 @@ class ScoreGroup:
     columns: tuple[ScoreColumn, ...]
 
 
+@dataclass(frozen=True)
+class Scale:
+    """What the colours of frames mean."""
+
+    address: str
+    """The picture of the colour bar, as a data URI."""
+    words: str
+    """The same in words."""
+
+
 def write_page(folder: Path, template: str, **content: Any) -> Path:
     """Fills a template with `content` and writes report.html into a folder that exists. Returns the file's path."""
     environment = Environment(
@@ -81,6 +93,15 @@ def write_page(folder: Path, template: str, **content: Any) -> Path:
 def title(clip: Clip) -> str:
     """The caption of a film."""
     return f"{clip.video} from frame {clip.first_frame}"
+
+
+def scale(shown: Sequence[Rows], painter: Painter) -> Scale | None:
+    """The colour bar of the frames of several clips; None where they are drawn without a colour map."""
+    picture = bar(shown, painter)
+    if picture is None:
+        return None
+    words = f"{painter.values.describe()}{'; grey has no data' * has_gaps(shown)}"
+    return Scale(data_uri("png", encode(picture)), words)
 
 
 def legend(labels: Mapping[str, str], styles: Mapping[str, Style]) -> list[tuple[str, Markup]]:

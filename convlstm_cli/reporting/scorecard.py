@@ -13,7 +13,6 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -23,13 +22,14 @@ from convlstm_cli.reporting.charts import MARKED
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
 from convlstm_cli.reporting.numbers import times
 from convlstm_cli.reporting.page import LEAD_TIME, title
-from convlstm_cli.reporting.pictures import Image, strip, write_image
+from convlstm_cli.reporting.pictures import Image, strip, with_bar, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, finite
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import PooledScores
 from convlstm_cli.scoring.systems import MODEL
+from convlstm_cli.video.painting import Painter
 
 RECORD = "evaluation.json"
 """The file that identifies a folder as an evaluation."""
@@ -47,7 +47,7 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
             csv.writer(file).writerows(_rows(report))
         _plot(report.evaluation.pooled()).savefig(partial / "by_lead_time.png", dpi=130)
         for name, clips in (("worst.png", report.worst), ("best.png", report.best)):
-            write_image(partial / name, _picture(clips))
+            write_image(partial / name, _picture(clips, report.painter))
         write_evaluation_report(partial, report)
 
 
@@ -108,12 +108,12 @@ def _plot_metric(axes: Axes, metric: Metric, systems: Mapping[str, PooledScores]
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _picture(clips: Sequence[ShownClip]) -> Image:
+def _picture(clips: Sequence[ShownClip], painter: Painter) -> Image:
     """The clips below each other, each with its input, truth, forecast and every baseline."""
     labels = system_labels()
-    return np.vstack(
-        [strip({labels.get(name, name): frames for name, frames in clip.rows.items()}, _title(clip)) for clip in clips]
-    )
+    rows = [{labels.get(name, name): frames for name, frames in clip.rows.items()} for clip in clips]
+    strips = [strip(each, painter, _title(clip)) for each, clip in zip(rows, clips, strict=True)]
+    return with_bar(strips, rows, painter)
 
 
 def _title(clip: ShownClip) -> str:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_size
+from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -38,12 +39,14 @@ class EvaluateConfig:
         "Score also the guarded forecast, which predict writes: mixed with the simple forecasts of the table by how "
         "well each of them forecasts the last input frames from those before.",
     )
+    colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     batch_size: int = option(8, "Clips that are forecast together; the scores do not depend on it.")
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)
+        check_colormap(self.colormap)
         object.__setattr__(self, "thresholds", tuple(dict.fromkeys(self.thresholds)))
         for threshold in self.thresholds:
             if not 0 < threshold <= 1:

@@ -14,6 +14,8 @@ from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.metrics import definitions, finite
 from convlstm_cli.video.library import Video
+from convlstm_cli.video.painting import Painter
+from convlstm_cli.video.values import BYTES, ValueRange
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class ShownClip:
     mse: float
     persistence_mse: float
     rows: dict[str, Tensor]
-    """`input`, `truth`, and each system of the evaluation by its name: (T, C, H, W) in [0, 1] on the CPU."""
+    """`input`, `truth`, and each system of the evaluation by its name: (T, C, H, W) in [0, 1] on the CPU, with NaN
+    where pixels are missing."""
 
     def to_dict(self) -> dict[str, object]:
         """Everything but the pictures, as JSON holds it."""
@@ -64,6 +67,13 @@ class EvaluationReport:
     """Clips with the highest MSE relative to persistence, the worst first."""
     best: tuple[ShownClip, ...]
     """Clips with the lowest MSE relative to persistence, the best first."""
+    values: ValueRange = BYTES
+    """The range that is [0, 1] for the networks, in whose unit the scores are."""
+
+    @property
+    def painter(self) -> Painter:
+        """What draws the shown clips."""
+        return Painter(self.values, self.config.colormap)
 
     @property
     def no_interval(self) -> str | None:
@@ -95,6 +105,7 @@ class EvaluationReport:
             "height": height,
             "width": width,
             "channels": channels,
+            "values": asdict(self.values),
             "videos": [
                 {"video": video.name, "path": str(video.path), "clips": self.clips_of(video)} for video in self.videos
             ],

@@ -21,6 +21,7 @@ from convlstm_cli.training.augmentation import AUGMENTATIONS
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.optimisers import OPTIMISERS
 from convlstm_cli.training.schedule import SCHEDULES
+from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 from convlstm_cli.weights import NAME
 
 MAX_PER_EPOCH = 100_000
@@ -126,6 +127,7 @@ class TrainConfig:
     seed: int = option(
         0, "Seed of the initial weights, of the order of the clips and of all other random draws in training."
     )
+    colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option(
         "auto",
@@ -153,6 +155,7 @@ class TrainConfig:
         check_choice("--optimizer", self.optimizer, OPTIMISERS)
         check_choice("--schedule", self.schedule, SCHEDULES)
         check_choice("--precision", self.precision, Precision)
+        check_colormap(self.colormap)
         if not self.init:
             raise UsageError("--init is empty; give pretrained, none, a run folder or a .safetensors file.")
         for name in self.augment:

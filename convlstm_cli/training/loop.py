@@ -188,7 +188,7 @@ class Training:
         state.epoch, state.position, state.loss_sum, state.skipped = state.epoch + 1, 0, 0.0, 0
         if session.ranks.is_first:
             # Before the checkpoint, since no resumed run comes back to it.
-            write_sample(session.run, network, self.validation, session.compute, state.epoch)
+            write_sample(session.run, network, self.validation, session.compute, state.epoch, session.config.colormap)
             if improved:
                 session.run.save_weights(network.state_dict())
         self._save()

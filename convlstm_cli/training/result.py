@@ -17,7 +17,9 @@ from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.training.session import Session
 from convlstm_cli.video.clips import ClipDataset
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
+from convlstm_cli.video.painting import Painter
+from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
 
 
 @dataclass(frozen=True)
@@ -61,12 +63,21 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
     return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
 
 
-def write_sample(run: Run, network: EncoderForecaster, clips: ClipDataset, compute: Compute, epoch: int) -> None:
+def write_sample(
+    run: Run,
+    network: EncoderForecaster,
+    clips: ClipDataset,
+    compute: Compute,
+    epoch: int,
+    colormap: str = DEFAULT_COLORMAP,
+) -> None:
     """Writes a picture of the first clip's input, truth and forecast into the run's samples, named by the epoch."""
-    clip = to_float(clips[0][None], compute.device)  # (1, T, C, H, W)
-    frames, truth = clip.tensor_split([network.config.input_frames], dim=1)
-    forecast = forecast_clip(network, frames, truth.shape[1], compute)
+    clip = clips[0][None]  # (1, T, C, H, W)
+    frames = to_float(clip, compute.device)[:, : network.config.input_frames]
+    shown, truth = with_gaps(clip, compute.device).tensor_split([network.config.input_frames], dim=1)
+    forecast = forecast_clip(network, frames, truth.shape[1], compute).masked_fill(always_gaps(shown), math.nan)
     pictures.write_strip(
         run.folder / SAMPLES / f"epoch_{epoch:04d}.png",
-        {"input": frames[0], "truth": truth[0], "forecast": forecast[0]},
+        {"input": shown[0], "truth": truth[0], "forecast": forecast[0]},
+        Painter(clips.values, colormap),
     )

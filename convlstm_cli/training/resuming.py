@@ -19,7 +19,7 @@ from convlstm_cli.video.config import DataConfig
 if TYPE_CHECKING:
     from convlstm_cli.runs.run import Run
 
-ANYWHERE = ("device", "save_every", "checkpoint_every")
+ANYWHERE = ("device", "save_every", "checkpoint_every", "colormap")
 """Settings of a training that change nothing of what is trained."""
 CHANGEABLE = (*LIMITS, "patience", *ANYWHERE)
 """Settings of a training that may change when it goes on: how long and where, not what."""

@@ -32,7 +32,7 @@ class ClipDataset(Dataset[Tensor]):
         channels: int,
         values: ValueRange = BYTES,
     ) -> None:
-        self.library, self.clip_frames, self.channels = library, clip_frames, channels
+        self.library, self.clip_frames, self.channels, self.values = library, clip_frames, channels, values
         self._meanings = {
             name: (library.range_in(name, values), library.missing(name), library.content(name))
             for name in {segment.video for segment in segments}

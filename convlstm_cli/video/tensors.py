@@ -50,6 +50,17 @@ def valid(clip: Tensor, device: torch.device) -> Tensor | None:
     return (clip >= 0).to(device)
 
 
+def with_gaps(clip: Tensor, device: torch.device) -> Tensor:
+    """A clip of `clip_tensor`, of any shape, as `to_float` gives it, but with NaN for missing pixels: for pictures."""
+    frames, there = to_float(clip, device), valid(clip, device)
+    return frames if there is None else frames.masked_fill(~there, torch.nan)
+
+
+def always_gaps(inputs: Tensor) -> Tensor:
+    """Where no frame of inputs (B, T, C, H, W) of `with_gaps` has a value, so that no forecast can: (B, 1, C, H, W)."""
+    return inputs.isnan().all(dim=1, keepdim=True)
+
+
 def to_frame(pixels: Tensor) -> Frame:
     """Converts (C, H, W) in [0, 1] to an 8-bit picture (H, W, C)."""
     return np.ascontiguousarray((pixels * 255).round().byte().permute(1, 2, 0).cpu().numpy())

@@ -112,15 +112,6 @@ def to_type(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(np.rint(values).clip(most.min, most.max), dtype)
 
 
-def to_picture(frame: NDArray[Any], values: ValueRange) -> NDArray[Any]:
-    """A frame (H, W, C) as an 8-bit picture, missing pixels black; of more bands than three the first three."""
-    if frame.shape[2] not in (1, 3):
-        frame = frame[:, :, : 3 if frame.shape[2] > 3 else 1]
-    if frame.dtype == np.uint8 and values.is_bytes:
-        return frame
-    return np.asarray(np.rint(255.0 * np.nan_to_num(values.to_unit(frame.astype(np.float64)))), np.uint8)
-
-
 def known(values: NDArray[Any], missing: float | None = None) -> NDArray[Any]:
     """The values that are neither NaN nor infinite nor `missing`, in one row."""
     found = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()

@@ -7,7 +7,9 @@ from prediction import frames_of, make_run, one
 
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.video.colour_bar import ROOM
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.painting import MISSING
 from convlstm_cli.video.tensors import to_float
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -70,3 +72,20 @@ def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     assert level.shape == (20, 40, 1)
     assert where.sum() == 20 * 20
     assert Look(look.geometry, at_model_size=True, last=last, values=BYTES).forecast(grey).shape == (20, 20, 3)
+
+
+def test_previews_of_measured_values_have_colours_and_a_bar_where_there_is_room() -> None:
+    for rows in (ROOM - 1, ROOM):
+        frame = np.full((rows, 40, 1), 20.0, np.float32)
+        frame[:, :10] = np.nan
+        look = Look(None, at_model_size=True, last=frame, values=ValueRange(0.0, 40.0, "mm/h"))
+        preview = look.preview(frame)
+        assert preview.shape[0] == rows
+        assert (preview.shape[1] > 40) == (rows == ROOM)
+        assert (preview[:, :10] == MISSING).all()
+        assert (preview[:, 10:40] == look.painter.colours[128]).all()
+        assert set(look.picture(frame).ravel().tolist()) == {0, 128}
+    grey = np.full((ROOM, 40, 1), 20, np.uint8)
+    look = Look(None, at_model_size=True, last=grey, values=BYTES)
+    assert not look.has_colours
+    assert look.preview(grey) is grey

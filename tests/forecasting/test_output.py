@@ -1,6 +1,7 @@
 """Files that a prediction writes, also where it fails half-way."""
 
 import errno
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from convlstm_cli.errors import InputError, OutputError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.streams import CHUNK
 from convlstm_cli.nn import EncoderForecaster
+from convlstm_cli.video.colour_bar import ROOM
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.writers.npy import NpyWriter
@@ -34,6 +36,30 @@ def test_every_format_is_written(video: Path, tmp_path: Path) -> None:
         assert len(written) == 3, path
         assert np.abs(written.mean(axis=-1) - last.mean(axis=-1)).mean() < 8, path
     assert len(list(forecast.folder.glob("forecast.*"))) == 6
+
+
+@pytest.mark.parametrize("colormap", ["viridis", "none"])
+def test_films_of_measured_values_are_in_colours_and_everything_else_is_not(tmp_path: Path, colormap: str) -> None:
+    rain = moving_square(8, seed=1, size=ROOM).astype(np.float32) / 10
+    np.save(tmp_path / "rain.npy", rain)
+    config = PredictConfig(
+        formats=("png", "gif", "lossless", "npy"), at=5, guard=False, value_range="0,40", colormap=colormap
+    )
+    forecast = one(make_run(tmp_path / "run"), tmp_path / "rain.npy", tmp_path / "out", config)
+    film, both = (frames_of(forecast.folder / f"{stem}.gif") for stem in ("forecast", "scored/truth-and-forecast"))
+    images = frames_of(forecast.folder)
+    for plain in (images, frames_of(forecast.folder / "forecast.mkv")):
+        assert plain.shape[1:3] == (ROOM, ROOM)
+        assert np.ptp(plain.astype(int), axis=3).max() == 0
+    colours = np.ptp(film[:, :, :ROOM].astype(int), axis=3)
+    if colormap == "none":
+        assert (film.shape[2], both.shape[2]) == (ROOM, 2 * ROOM)
+        assert colours.max() == 0
+    else:
+        assert film.shape[2] - ROOM == both.shape[2] - 2 * ROOM > 12
+        assert colours.min() > 20
+    record = json.loads((forecast.folder / "forecast.json").read_text(encoding="utf-8"))
+    assert record["settings"]["colormap"] == colormap
 
 
 def test_only_images_on_request_are_scored_with_a_picture(long_video: Path, tmp_path: Path) -> None:

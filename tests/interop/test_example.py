@@ -1,5 +1,7 @@
 """templates/forecast.py, the example that every export comes with."""
 
+import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -7,12 +9,44 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from exporting import TEMPLATES, load_example, make_run
+import torch
+from exporting import TEMPLATES, described, load_example, make_run
 
-from convlstm_cli.export import export
+from convlstm_cli.arrays import forecast
+from convlstm_cli.export import _readme, export
+from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.video.config import Fit
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.missing import mark
+from convlstm_cli.video.tensors import to_float, valid
+from convlstm_cli.video.values import BYTES, ValueRange
+
+
+def test_the_example_gives_a_forecast_in_the_unit_of_the_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, values = make_run(tmp_path / "run", channels=1), ValueRange(-10.0, 60.0, "dBZ")
+    run.config["data"]["values"] = vars(values)
+    made = described(run.model_config, values)
+    assert "values of -10 to 60 dBZ" in _readme(made)
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "manifest.json").write_text(json.dumps(made.to_dict()), encoding="utf-8")
+    (folder / "forecast.py").write_bytes((TEMPLATES / "forecast.py").read_bytes())
+    frames = np.random.default_rng(0).uniform(-10, 60, (4, 16, 24)).astype(np.float32)
+    frames[:, :, :5] = np.nan
+    np.save(tmp_path / "clip.npy", frames)
+    monkeypatch.setattr(sys, "argv", ["forecast.py", str(tmp_path / "clip.npy"), str(tmp_path / "forecast.npy"), "1"])
+    example, network = load_example(folder), run.load_model(torch.device("cpu"))
+    monkeypatch.setattr(
+        example, "forecast", lambda clip, horizon, _: network(torch.from_numpy(clip), horizon).detach().numpy()
+    )
+    example.main()
+    found = np.load(tmp_path / "forecast.npy")
+    assert np.isnan(found[:, :, :5]).all()
+    expected = forecast(frames, run, horizon=1, guard=False)
+    np.testing.assert_allclose(found[0, :, 5:, 0], expected[0, :, 5:], rtol=0, atol=1e-3)
 
 
 @pytest.mark.xdist_group("export")
@@ -39,20 +73,85 @@ def test_the_example_fits_frames_as_training_does(fit: Fit, size: tuple[int, int
     rows, columns = np.mgrid[: size[0], : size[1]]
     frame = (127 + 60 * np.sin(rows / 5)[..., None] + 60 * np.cos(columns[..., None] / [4, 5, 6])).astype(np.uint8)
     expected = FrameGeometry(16, 24, fit).fit_frame(frame)
-    found = example.fit(frame / 255, 16, 24, fit) * 255
-    np.testing.assert_allclose(found, expected, rtol=0, atol=2)
+    found = example.placed(example.fit(frame.astype(float), 16, 24, fit)[None], 16, 24)[0]
+    np.testing.assert_allclose(found.clip(0, 255), expected, rtol=0, atol=2)
+
+
+def manifest(
+    fit: str = "pad", channels: int = 1, values: ValueRange | None = BYTES, missing: float | None = None
+) -> Any:
+    known = None if values is None else vars(values)
+    return {
+        "frames": {"shape": ["batch", 3, channels, 16, 24], "fit": fit, "values": known, "missing": missing},
+    }
+
+
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize(
+    ("dtype", "missing"), [("float32", None), ("float64", -9999), ("int16", -9999), ("uint16", None)]
+)
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+def test_the_example_maps_values_as_training_does(dtype: str, missing: int | None, log: bool, fit: Fit) -> None:
+    example, values = load_example(TEMPLATES), ValueRange(10.0, 200.0, "mm/h", log)
+    rows, columns = np.mgrid[:33, :40]
+    frames = np.stack([100 + 80 * np.sin((rows + columns + 3 * step) / 9) for step in range(4)]).astype(dtype)
+    holes = np.broadcast_to((columns < 11) | (rows > 25), frames.shape).copy()
+    holes[2] |= rows < 9
+    if missing is not None:
+        frames[holes] = missing
+    elif dtype == "float32":
+        frames[holes] = np.nan
+    whole = list(frames[..., None])
+    last = mark(whole[-1], missing)
+    look = Look(FrameGeometry(16, 24, fit), at_model_size=True, last=last, values=values, missing=missing)
+    clip = look.clip(fitted(whole[-3:], look.geometry, 1, missing))
+    expected, there = to_float(clip, torch.device("cpu")), valid(clip, torch.device("cpu"))
+    found, unknowable = example.prepare(
+        frames, example.range_of(frames, manifest(fit, 1, values)), manifest(fit, 1, values, missing)
+    )
+    assert found.dtype == np.float32
+    there = torch.ones_like(expected, dtype=torch.bool) if there is None else there
+    np.testing.assert_allclose(found[there], expected[there], rtol=0, atol=0.02)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=0.2)  # what is missing is filled by another distance
+    np.testing.assert_array_equal(unknowable[:, :, 0], ~there.any(dim=1)[0, 0].numpy())
+    np.testing.assert_allclose(
+        example.from_unit(example.to_unit(frames[0], vars(values)), vars(values)).clip(10, 200),
+        frames[0].astype(float).clip(10, 200),
+        rtol=1e-5,
+    )
+
+
+def test_of_a_frame_without_any_value_the_nearest_in_time_is_read() -> None:
+    example, values = load_example(TEMPLATES), ValueRange(0.0, 10.0)
+    frames = np.stack([np.full((16, 24), value) for value in (2.0, math.nan, 4.0)])
+    clip, unknowable = example.prepare(frames, vars(values), manifest(values=values))
+    np.testing.assert_allclose(clip[0, :, 0, 0, 0], [0.2, 0.2, 0.4])
+    assert not unknowable.any()
+    clip, unknowable = example.prepare(frames * math.nan, vars(values), manifest(values=values))
+    assert (clip == 0).all()
+    assert unknowable.all()
+
+
+@pytest.mark.parametrize("values", [None, BYTES])
+def test_weights_without_a_unit_take_a_range_that_is_asked_for(values: ValueRange | None) -> None:
+    example, plain = load_example(TEMPLATES), manifest(values=values)
+    assert example.range_of(np.zeros((3, 16, 24), np.uint8), plain) == example.PICTURES
+    assert example.range_of(np.full((3, 16, 24), 0.5), plain)["high"] == 1.0
+    assert example.range_of(np.full((3, 16, 24), 60.0), plain, "-10,80") == {"low": -10.0, "high": 80.0, "log": False}
+    with pytest.raises(SystemExit, match="--range is 80; give the least value"):
+        example.range_of(np.full((3, 16, 24), 60.0), plain, "80")
 
 
 @pytest.mark.parametrize(
-    ("frames", "words"),
+    ("frames", "channels", "words"),
     [
-        (np.zeros((2, 16, 24), np.uint8), "reads 3"),
-        (np.zeros((3, 16, 24, 2), np.uint8), "C = 1 or 3"),
-        (np.full((3, 16, 24), 2.0), "0, 1"),
+        (np.zeros((2, 16, 24), np.uint8), 1, "reads 3"),
+        (np.zeros((3, 16, 24, 2), np.uint8), 1, "C = 1 or 3"),
+        (np.zeros((3, 16, 24), np.uint8), 4, "C = 4"),
+        (np.full((3, 16, 24), 2.0), 1, "0, 1"),
     ],
 )
-def test_the_example_refuses_other_frames(frames: npt.NDArray[Any], words: str) -> None:
-    example = load_example(TEMPLATES)
-    manifest = {"frames": {"shape": ["batch", 3, 1, 16, 24], "fit": "pad"}}
+def test_the_example_refuses_other_frames(frames: npt.NDArray[Any], channels: int, words: str) -> None:
+    example, known = load_example(TEMPLATES), manifest(channels=channels)
     with pytest.raises(SystemExit, match=words):
-        example.prepare(frames, manifest)
+        example.prepare(frames, example.range_of(frames, known), known)

@@ -12,6 +12,8 @@ from made_up import PEEPHOLES, made_up_clip, made_up_summary
 from convlstm_cli.reporting.comparison_page import write_comparison_report
 from convlstm_cli.reporting.styles import arm_styles
 from convlstm_cli.scoring.comparison_result import ComparisonSummary
+from convlstm_cli.video.painting import Painter
+from convlstm_cli.video.values import ValueRange
 
 LONG = "a" * 40
 
@@ -29,6 +31,7 @@ def comparison(tmp_path: Path, clips: int = 1, channels: int = 1, **changes: Any
 
 def test_a_comparison_begins_with_its_verdict_and_has_every_part_in_order(tmp_path: Path) -> None:
     summary, page = comparison(tmp_path, clips=3)
+    assert "colour bar" not in page
     parts = [*summary.verdict, *summary.warnings, 'id="differences"', 'id="lead-times"', 'id="learning"']
     parts += [
         '<figure class="film"',
@@ -81,3 +84,11 @@ def test_names_from_files_are_text(tmp_path: Path) -> None:
     assert "<i>y" not in page
     assert "&lt;b&gt;x&lt;/b&gt;.mp4 from frame 11" in page
     assert "&lt;i&gt;y&lt;/i&gt;.mp4" in page
+
+
+def test_a_colour_bar_says_what_colours_mean(tmp_path: Path) -> None:
+    summary, clips = made_up_summary(), [made_up_clip()]
+    painter = Painter(ValueRange(-10.0, 60.0, "dBZ"), "magma")
+    page = write_comparison_report(tmp_path, summary, clips, painter).read_text(encoding="utf-8")
+    check_page(page)
+    assert page.count('alt="colour bar: -10 to 60 dBZ"') == 1

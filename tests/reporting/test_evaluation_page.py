@@ -3,6 +3,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from helpers import check_page
 from made_up_evaluation import made_up_report
 
@@ -10,6 +11,7 @@ from convlstm_cli.reporting.evaluation_page import write_evaluation_report
 from convlstm_cli.reporting.wording import evaluation_verdict
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import METRICS
+from convlstm_cli.video.values import ValueRange
 
 
 def test_an_evaluation_begins_with_its_verdict_and_has_every_metric(tmp_path: Path) -> None:
@@ -50,3 +52,18 @@ def test_a_single_video_has_no_interval(tmp_path: Path) -> None:
     page = write_evaluation_report(tmp_path, made_up_report([0.005], videos=1, interval=None)).read_text("utf-8")
     check_page(page)
     assert "no interval" in page
+
+
+def test_a_colour_bar_says_what_colours_mean(tmp_path: Path) -> None:
+    report = made_up_report([0.005])
+    assert "colour bar" not in write_evaluation_report(tmp_path, report).read_text(encoding="utf-8")
+    rows = {name: frames[:, :1].clone() for name, frames in report.worst[0].rows.items()}
+    rows["truth"][:, :, :9] = torch.nan
+    report = replace(
+        report, worst=(replace(report.worst[0], rows=rows),), values=ValueRange(0.0, 80.0, "mm/h", log=True)
+    )
+    page = write_evaluation_report(tmp_path, report).read_text(encoding="utf-8")
+    check_page(page)
+    assert page.count('alt="colour bar: 0 to 80 mm/h, logarithmic; grey has no data"') == 1
+    plain = replace(report, config=replace(report.config, colormap="none"))
+    assert "colour bar" not in write_evaluation_report(tmp_path, plain).read_text(encoding="utf-8")

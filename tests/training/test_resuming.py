@@ -42,7 +42,7 @@ def test_the_recorded_settings_may_be_given_again(run: Run) -> None:
 
 @pytest.mark.parametrize("name", CHANGEABLE)
 def test_how_long_and_where_may_change(run: Run, name: str) -> None:
-    value = "cpu" if name == "device" else 7
+    value = {"device": "cpu", "colormap": "magma"}.get(name, 7)
     assert getattr(settings_to_go_on(run, training={name: value}), name) == value
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.values import BYTES, TYPES, ValueRange, declared, in_unit, native, range_of, to_picture, to_type
+from convlstm_cli.video.values import TYPES, ValueRange, declared, in_unit, native, range_of, to_type
 
 ENDS = st.floats(-1e6, 1e6)
 
@@ -78,15 +78,6 @@ def test_integers_are_rounded_and_stay_in_their_type() -> None:
     values = np.array([-5.0, 0.5, 1.6, 300.0])
     assert to_type(values, np.dtype(np.uint8)).tolist() == [0, 0, 2, 255]
     assert to_type(values, np.dtype(bool)).tolist() == [False, True, True, True]
-
-
-def test_pictures_are_of_the_range() -> None:
-    frame = np.array([[[-1.0], [20.0], [40.0], [math.nan]]])
-    assert to_picture(frame, ValueRange(0.0, 40.0)).ravel().tolist() == [0, 128, 255, 0]
-    grey = np.full((2, 2, 1), 7, np.uint8)
-    assert to_picture(grey, BYTES) is grey
-    assert to_picture(np.zeros((2, 2, 5), np.float32), BYTES).shape == (2, 2, 3)
-    assert to_picture(np.zeros((2, 2, 2), np.uint8), BYTES).shape == (2, 2, 1)
 
 
 def test_ends_are_shown_with_their_unit() -> None:

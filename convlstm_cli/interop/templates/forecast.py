@@ -1,10 +1,13 @@
 """Forecasts the next frames of a clip with the network in this folder.
 
-    python forecast.py FRAMES.npy FORECAST.npy [HORIZON]
+    python forecast.py FRAMES.npy FORECAST.npy [HORIZON] [--range=LOW,HIGH]
 
-FRAMES.npy holds frames of any size, (T, H, W) or (T, H, W, C) with C = 1 (grey) or 3 (RGB): uint8, or floats in [0, 1].
-The last of them are read, as many as manifest.json says. FORECAST.npy gets the frames that follow,
-(HORIZON, height, width, C), float32 in [0, 1], at the network's size.
+FRAMES.npy holds frames of any size, (T, H, W) or (T, H, W, C). The last ones are read, as many as manifest.json says.
+FORECAST.npy gets the frames that follow, (HORIZON, height, width, C), float32 at the network's size.
+
+Where manifest.json has a range of values, frames are numbers of any type in its unit, and so is the forecast. Otherwise
+frames are uint8, or floats in [0, 1], and the forecast is in [0, 1]; other numbers need --range. C = 3 is RGB. NaN, and
+what manifest.json calls missing, has no value; the forecast is NaN where no frame that is read has one.
 
 Takes NumPy, and ONNX Runtime or, where only torch was exported, PyTorch.
 """
@@ -19,6 +22,9 @@ from numpy.typing import NDArray
 
 FOLDER = Path(__file__).resolve().parent
 Array = NDArray[Any]
+Range = dict[str, Any]
+"""The values `low` and `high` that are 0 and 1 for the network, and whether the map between is logarithmic, `log`."""
+PICTURES: Range = {"low": 0.0, "high": 255.0, "log": False}
 
 
 def main() -> None:
@@ -27,6 +33,9 @@ def main() -> None:
     parser.add_argument("forecast", type=Path)
     parser.add_argument(
         "horizon", type=int, nargs="?", help="frames to forecast, any number; as in training if left out"
+    )
+    parser.add_argument(
+        "--range", metavar="LOW,HIGH", help="values that are 0 and 1 for the network, where manifest.json has none"
     )
     asked = parser.parse_args()
     manifest = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
@@ -37,47 +46,124 @@ def main() -> None:
         frames = np.load(asked.frames, allow_pickle=False)
     except (OSError, ValueError) as error:
         raise SystemExit(f"{asked.frames}: cannot be read ({error})") from error
-    clip = prepare(frames, manifest)
-    np.save(asked.forecast, forecast(clip, horizon, manifest)[0].transpose(0, 2, 3, 1))
+    values = range_of(frames, manifest, asked.range)
+    clip, unknowable = prepare(frames, values, manifest)
+    shares = forecast(clip, horizon, manifest)[0].transpose(0, 2, 3, 1)
+    made = shares if values == PICTURES else from_unit(shares, values)
+    np.save(asked.forecast, np.where(unknowable, np.nan, made).astype(np.float32))
 
 
-def prepare(frames: Array, manifest: dict[str, Any]) -> Array:
-    """The last frames of a clip, as the network takes them: (1, T, C, height, width), float32 in [0, 1]."""
+def range_of(frames: Array, manifest: dict[str, Any], asked: str | None = None) -> Range:
+    """The range of the frames: that of the training, unless this was of pictures."""
+    if manifest["frames"]["values"] is not None:
+        known = {name: manifest["frames"]["values"][name] for name in PICTURES}
+        if known != PICTURES:
+            return known
+    if asked is not None:
+        try:
+            low, high = map(float, asked.split(","))
+        except ValueError:
+            raise SystemExit(f"--range is {asked}; give the least value and a larger one, such as 0,80") from None
+        return {"low": low, "high": high, "log": False}
+    if frames.dtype == np.uint8:
+        return PICTURES
+    if not (np.nanmin(frames) >= 0 and np.nanmax(frames) <= 1):
+        raise SystemExit("frames must be uint8, or floats in [0, 1]; --range LOW,HIGH says what other numbers are")
+    return {"low": 0.0, "high": 1.0, "log": False}
+
+
+def prepare(frames: Array, values: Range, manifest: dict[str, Any]) -> tuple[Array, Array]:
+    """The last frames of a clip, as the network takes them: (1, T, C, height, width), float32 in [0, 1].
+
+    Also where none of them has a value, (height, width, C).
+    """
     _, count, channels, height, width = manifest["frames"]["shape"]
     if frames.ndim == 3:
         frames = frames[..., None]
-    if frames.ndim != 4 or frames.shape[3] not in (1, 3) or 0 in frames.shape:
-        raise SystemExit(f"frames have shape {frames.shape}; give (T, H, W) or (T, H, W, C) with C = 1 or 3")
+    allowed = (1, 3) if channels in (1, 3) else (channels,)
+    if frames.ndim != 4 or frames.shape[3] not in allowed or 0 in frames.shape:
+        wanted = " or ".join(map(str, allowed))
+        raise SystemExit(f"frames have shape {frames.shape}; give (T, H, W) or (T, H, W, C) with C = {wanted}")
     if len(frames) < count:
         raise SystemExit(f"there are {len(frames)} frames; the network reads {count}")
-    if frames.dtype != np.uint8 and not (frames.min() >= 0 and frames.max() <= 1):
-        raise SystemExit("frames must be uint8, or floats in [0, 1]")
-    pixels = frames[-count:].astype(np.float64) / (255 if frames.dtype == np.uint8 else 1)
+    missing, rounded = manifest["frames"]["missing"], frames.dtype.kind in "iub"
+    pixels = frames[-count:].astype(np.float64)
+    pixels[~np.isfinite(pixels)] = np.nan
+    if missing is not None:
+        pixels[frames[-count:] == missing] = np.nan
     if channels == 1 and pixels.shape[3] == 3:
         pixels = pixels @ np.array([0.299, 0.587, 0.114])[:, None]  # luminance, ITU-R BT.601
+        pixels = np.rint(pixels) if rounded else pixels
     pixels = np.broadcast_to(pixels, (*pixels.shape[:3], channels))
     fitted = np.stack([fit(frame, height, width, manifest["frames"]["fit"]) for frame in pixels])
-    return fitted.transpose(0, 3, 1, 2)[None].astype(np.float32)
+    fitted = np.rint(fitted) if rounded else fitted  # as in training
+    whole = placed(to_unit(filled(fitted, values["low"]), values), height, width)
+    unknowable = placed(np.isnan(fitted).all(axis=0, keepdims=True), height, width)[0]
+    return whole.transpose(0, 3, 1, 2)[None].astype(np.float32), unknowable
+
+
+def to_unit(values: Array, known: Range) -> Array:
+    """Values in [0, 1]."""
+    shares = ((values - known["low"]) / (known["high"] - known["low"])).clip(0, 1)
+    return np.asarray(np.log1p(255 * shares) / np.log1p(255)) if known["log"] else shares
+
+
+def from_unit(shares: Array, known: Range) -> Array:
+    """The values of [0, 1]."""
+    shares = np.expm1(shares.astype(np.float64) * np.log1p(255)) / 255 if known["log"] else shares.astype(np.float64)
+    return np.asarray(shares * (known["high"] - known["low"]) + known["low"])
 
 
 def fit(frame: Array, height: int, width: int, how: str) -> Array:
-    """A frame (H, W, C) at the network's size.
+    """A frame (H, W, C) at the network's size, without padding; a pixel is NaN where most of what it is made of is.
 
-    pad: as large as fits, centred, with black around it; crop: the centre, as large as fills it; stretch: each side.
+    pad: as large as fits; crop: the centre, as large as fills it; stretch: each side by itself.
     """
-    used, filled = frame.shape[:2], (height, width)
+    used, size = frame.shape[:2], (height, width)
     scales = height / used[0], width / used[1]
     if how == "pad":
-        filled = scaled(used, min(scales), filled)
+        size = scaled(used, min(scales), size)
     elif how == "crop":
-        used = scaled(filled, 1 / max(scales), used)
+        used = scaled(size, 1 / max(scales), used)
     top, left = (frame.shape[0] - used[0]) // 2, (frame.shape[1] - used[1]) // 2
     content = frame[top : top + used[0], left : left + used[1]]
-    content = np.einsum("yh,hwc,xw->yxc", weights(used[0], filled[0]), content, weights(used[1], filled[1]))
-    whole = np.zeros((height, width, frame.shape[2]))
-    top, left = (height - filled[0]) // 2, (width - filled[1]) // 2
-    whole[top : top + filled[0], left : left + filled[1]] = content.clip(0, 1)
-    return np.rint(whole * 255) / 255  # training had 8 bits
+    rows, columns = weights(used[0], size[0]), weights(used[1], size[1])
+    holes = np.isnan(content)
+    resized = np.einsum("yh,hwc,xw->yxc", rows, nearest(content), columns, optimize=True)
+    if holes.any():
+        resized[np.einsum("yh,hwc,xw->yxc", rows, holes.astype(float), columns, optimize=True) > 0.5] = np.nan
+    return np.asarray(resized)
+
+
+def placed(frames: Array, height: int, width: int) -> Array:
+    """Frames (T, h, w, C) in the centre of larger ones, with 0 around them."""
+    whole = np.zeros((len(frames), height, width, frames.shape[3]), frames.dtype)
+    top, left = (height - frames.shape[1]) // 2, (width - frames.shape[2]) // 2
+    whole[:, top : top + frames.shape[1], left : left + frames.shape[2]] = frames
+    return whole
+
+
+def filled(frames: Array, least: float) -> Array:
+    """Frames (T, H, W, C) with the nearest value in place of NaN: in space, else in time, else `least`."""
+    frames = np.stack([nearest(frame) for frame in frames])
+    for empty in np.argwhere(np.isnan(frames).all(axis=(1, 2))):
+        frame, channel = empty
+        there = np.flatnonzero(~np.isnan(frames[:, :, :, channel]).all(axis=(1, 2)))
+        if len(there):
+            frames[frame, :, :, channel] = frames[there[np.argmin(np.abs(there - frame))], :, :, channel]
+    return np.nan_to_num(frames, nan=least)
+
+
+def nearest(frame: Array) -> Array:
+    """A frame (H, W, C) with the nearest value of its channel in place of NaN, if it has any."""
+    frame = frame.copy()
+    for channel in range(frame.shape[2]):
+        band = frame[:, :, channel]
+        while np.isnan(band).any() and not np.isnan(band).all():  # values grow by a pixel to each side
+            around = np.pad(band, 1, constant_values=np.nan)
+            for side in (around[:-2, 1:-1], around[2:, 1:-1], around[1:-1, :-2], around[1:-1, 2:]):
+                np.copyto(band, side, where=np.isnan(band))
+    return frame
 
 
 def scaled(size: tuple[int, ...], scale: float, most: tuple[int, ...]) -> tuple[int, int]:

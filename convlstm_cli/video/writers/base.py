@@ -16,6 +16,8 @@ class FrameWriter(ABC):
 
     types: ClassVar[frozenset[str]] = frozenset({"uint8"})
     """Types of pixels that it keeps, of `values.TYPES`; uint8 at least."""
+    is_preview: ClassVar[bool] = False
+    """Whether what it writes is for people to watch, so that measured values are drawn in colours."""
     any_channels: ClassVar[bool] = False
     """Whether frames may have any number of channels, and not only 1 or 3."""
 

@@ -13,6 +13,8 @@ class GifWriter(FrameWriter):
     counts time in hundredths of a second, and viewers slow down frames that are shown for less than two of them.
     """
 
+    is_preview = True
+
     def _begin(self) -> None:
         self._duration = 10 * min(max(2, round(100 / self.fps)), 65535)  # milliseconds
         self._file = self.cleanup.enter_context(self.partial.open("wb"))

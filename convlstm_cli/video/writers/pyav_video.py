@@ -143,6 +143,7 @@ class PyAVWriter(FrameWriter):
 class WebmWriter(PyAVWriter):
     """VP9 in WebM, which every browser plays."""
 
+    is_preview = True
     container = "webm"
     codec = "libvpx-vp9"
     # Constant quality (no bit rate). The deadline "good" halves large files and takes up to three times as long.
@@ -152,6 +153,7 @@ class WebmWriter(PyAVWriter):
 class Mp4Writer(PyAVWriter):
     """H.264 in MP4, which every browser and player plays."""
 
+    is_preview = True
     container = "mp4"
     codec = "libx264"
     # B-frames would need an edit list, and x264 then reads memory that it never wrote (its macroblock tree, on

@@ -1,0 +1,124 @@
+"""What a forecast is computed from: the input frames of a video, its networks, and the look of what they forecast."""
+
+from dataclasses import dataclass, replace
+
+from torch import Tensor
+
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.errors import InputError
+from convlstm_cli.forecasting.clip import InputClip, read_clip
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.ensemble import Members, MembersByColour
+from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.streams import plan_tilings
+from convlstm_cli.forecasting.tiling.plan import Tiling
+from convlstm_cli.forecasting.units import always_missing, misfit, range_for
+from convlstm_cli.forecasting.working_size import working_geometry
+from convlstm_cli.progress import Progress
+from convlstm_cli.video.config import Pace
+from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.rates import rate_in_words
+from convlstm_cli.video.readers.base import VideoReader, cut_off
+from convlstm_cli.video.timeline import same_rate
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that a forecast of one input is computed from."""
+
+    clip: InputClip
+    members: Members
+    look: Look
+    frames: Tensor
+    """The input frames, (1, T, C, H, W) of `Look.clip`."""
+    tilings: list[Tiling] | None
+    """The tiles of each network; None where frames are computed whole, at the network's size."""
+    horizon: int
+    """Frames to forecast."""
+
+
+def prepare(
+    video: VideoReader, by_colour: MembersByColour, config: PredictConfig, compute: Compute, progress: Progress
+) -> Prepared:
+    """Reads the input frames of a video, and chooses the networks, the size, the values and the tiles.
+
+    What keeps the forecast from being good is noted to `progress`. Raises InputError for a video that cannot be used,
+    and UsageError for options that do not fit it.
+    """
+    video.select(by_colour.grey.runs[0].chosen_channels if config.channels is None else config.channels)
+    clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
+    members = by_colour.of(grey=clip.grey)
+    geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
+    _note_limits(video, clip, members, config, progress)
+    channels = clip.inputs[-1].shape[2]
+    if channels in (1, 3):
+        channels = 1 if clip.grey or members.channels == 1 else 3
+    elif channels != members.channels:
+        raise InputError(
+            f"{video.path}: has {channels} channels, and {members.name} forecasts {members.channels}; choose some with "
+            "--channels, such as --channels 0."
+        )
+    look = _look(video, clip, members, geometry, channels, config)
+    if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
+        progress.note(f"{video.path}: {outside}.")
+    frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))
+    tilings = None
+    if geometry is None:
+        tilings = plan_tilings(video.path, members.models, frames, config, compute, progress)
+    return Prepared(clip, members, look, frames, tilings, config.frames or members.horizon)
+
+
+def _look(
+    video: VideoReader,
+    clip: InputClip,
+    members: Members,
+    geometry: FrameGeometry | None,
+    channels: int,
+    config: PredictConfig,
+) -> Look:
+    """How the frames of a forecast are written, in so many channels."""
+    run = members.runs[0]
+    named = (each for each in (config.missing, run.missing, video.missing) if each is not None)
+    missing = next(named, None)
+    inputs = fitted(clip.inputs, None, channels, missing)
+    written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
+    return Look(
+        geometry,
+        config.writes_model_size,
+        inputs[-1],
+        range_for(video, clip.inputs, run.values, missing, config),
+        missing,
+        always_missing(written, missing),
+        config.colormap,
+    )
+
+
+def _pace(members: Members, config: PredictConfig) -> Pace:
+    """The step at which input frames are read, as in the training of the members, and what is a gap between them."""
+    trained = members.runs[0].pace
+    return trained if config.max_gap is None else replace(trained, max_gap=config.max_gap)
+
+
+def _note_limits(
+    video: VideoReader, clip: InputClip, members: Members, config: PredictConfig, progress: Progress
+) -> None:
+    """Notes what keeps the forecast from being as good or as colourful as it could be."""
+    if len(clip.inputs) < members.input_frames:
+        progress.note(
+            f"{video.path}: gives the model {len(clip.inputs)} frames and it was trained on "
+            f"{members.input_frames}; expect less of the forecast."
+        )
+    if config.at is None and (warning := cut_off(clip.last, video.declared_frames, clip.time, video.fps)) is not None:
+        progress.note(f"{video.path}: {warning}")
+    for note in clip.notes:
+        progress.note(f"{video.path}: {note}.")
+    trained = next((run.step for run in members.runs if run.step is not None), None)
+    if trained is not None and clip.step is not None and not same_rate(trained, clip.step):
+        progress.note(
+            f"{video.path}: has {rate_in_words(clip.step)} and {members.name} was trained at "
+            f"{rate_in_words(trained)}; expect less of the forecast."
+        )
+    if members.channels == 1 and not clip.grey:
+        progress.note(
+            f"{video.path}: is in colour and {members.name} was trained on grey frames; the forecast is grey."
+        )
