@@ -52,6 +52,20 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
+def locked_by_its_writer(partial: Path) -> Iterator[Path]:
+    """Yields a name beside an unfinished file for a library that locks what it writes, as HDF5 does.
+
+    What was written there is renamed over the file when the block ends well, and removed otherwise.
+    """
+    inner = _named(PARTIAL, partial)
+    try:
+        yield inner
+        inner.replace(partial)
+    finally:
+        _remove(inner)
+
+
+@contextlib.contextmanager
 def replacing_folder(path: Path, marker: str) -> Iterator[Path]:
     """Yields a folder beside `path` to fill, and puts it in the place of `path` when the block ends well.
 

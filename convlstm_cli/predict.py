@@ -21,6 +21,7 @@ from convlstm_cli.forecasting.ensemble import Members, MembersByColour, check_me
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.output import SCORED, writing_forecast
+from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.record import (
     RECORD,
@@ -134,8 +135,10 @@ def predict(
     Raises:
         UsageError: a device that does not exist, runs that make no ensemble, or one that works at its own size only.
         RunError: a run without usable weights.
+        DependencyError: a format whose library is missing.
     """
     config, progress = config or PredictConfig(), progress or Progress()
+    check_formats(config.formats)
     runs = check_runs(run, config)
     compute = device.choose(config.device, config.precision, ranks)
     sources = find_inputs(inputs, progress)
@@ -186,13 +189,16 @@ def predict_video(
         prepared = prepare(video, by_colour, config, compute, progress)
         clip, members = prepared.clip, prepared.members
         schedule = Schedule.of(clip, prepared.horizon, config, source, film=READERS[video.kind].is_film)
+        writing = plan_writing(
+            config.formats, video, prepared.facts, clip, prepared.look, schedule, prepared.horizon, progress
+        )
         with (
             replacing_folder(folder, RECORD) as partial,
             naming_a_smaller_tile(source, members.models, prepared.tilings, config, compute),
         ):
             mixing = mixing_of(prepared, compute) if config.guard else None
             pieces = computed(prepared, mixing, compute, partial)
-            scores, spread = _write_frames(partial, prepared, pieces, schedule, config)
+            scores, spread = _write_frames(partial, prepared, pieces, schedule, config, writing)
             forecast = Forecast(
                 source=source,
                 folder=folder,
@@ -246,6 +252,7 @@ def _write_frames(
     pieces: Iterator[tuple[Tensor, Tensor | None]],
     schedule: Schedule,
     config: PredictConfig,
+    writing: Writing,
 ) -> tuple[KnownScores | None, SpreadRecord | None]:
     """Computes, scores and writes the frames of a forecast.
 
@@ -255,7 +262,7 @@ def _write_frames(
     known, strip = KnownFuture(prepared.frames[:, -1:], len(members)), TruthStrip(prepared.frames, look.painter)
     maps = _spread_maps(folder, prepared.horizon) if len(members) > 1 else None
     with writing_forecast(
-        folder, look, config.formats, schedule.fps, scored=clip.followed, names=schedule.names
+        folder, look, writing.formats, schedule.fps, writing.placement, scored=clip.followed, names=schedule.names
     ) as write:
         for chunk, spread in pieces:
             following = list(itertools.islice(clip.following, chunk.shape[1]))

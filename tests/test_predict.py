@@ -49,6 +49,7 @@ def test_the_forecast_starts_after_the_last_frame(video: Path, tmp_path: Path) -
     assert forecast.folder == folder
     assert sorted(path.name for path in folder.iterdir()) == [
         "forecast.json",
+        "forecast.npy",
         "forecast.webm",
         "frame_000001.png",
         "frame_000002.png",

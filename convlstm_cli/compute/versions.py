@@ -1,6 +1,7 @@
 """Versions of the software that a result depends on."""
 
 import platform
+from collections.abc import Sequence
 from importlib import metadata
 
 from convlstm_cli import __version__
@@ -8,10 +9,10 @@ from convlstm_cli import __version__
 PACKAGES = ("torch", "opencv-python", "opencv-python-headless", "av", "numpy", "safetensors", "torchmetrics")
 
 
-def versions() -> dict[str, str]:
-    """Version of this tool, of Python, and of the packages that a result can depend on."""
+def versions(more: Sequence[str] = ()) -> dict[str, str]:
+    """Version of this tool, of Python, and of the packages that a result can depend on, `more` of them."""
     found = {"convlstm": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:

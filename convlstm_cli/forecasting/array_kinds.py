@@ -19,6 +19,7 @@ from convlstm_cli.video.readers.arrays.layout import Layout, named_layout
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
 from convlstm_cli.video.readers.base import VideoReader, check_pixels
+from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.values import to_type
 
 SOURCE = Path("frames")
@@ -137,7 +138,7 @@ class LabelledFrames:
         values = Labelled(
             tuple(map(str, array.dims)), array.shape, array.dtype, lambda key: array[key].values, _attributes(array)
         )
-        stored = labelled_array(values, coordinates, str(SOURCE), chunk=None)
+        stored = labelled_array(values, coordinates, str(SOURCE), SourceFacts(), chunk=None)
         layout = None if 0 in array.shape else named_layout(stored.dims or (), array.shape)
         if layout is None or "T" not in layout.axes or layout.size(array.shape, "N") > 1:
             raise InputError(

@@ -7,7 +7,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 from convlstm_cli.video.config import check_channels, check_max_gap, check_missing, parse_channels, parse_range
-from convlstm_cli.video.formats import OUTPUT_FORMATS
+from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
 
 Names = Literal["number", "time"]
 
@@ -17,7 +17,10 @@ MIN_TILE = 16
 
 def _format_help() -> str:
     *names, last = OUTPUT_FORMATS
-    return f"What to write: any of {', '.join(names)} and {last}, with commas."
+    return (
+        f"What to write: any of {', '.join(names)} and {last}, with commas; {SOURCE} is the format of the source's own "
+        "kind."
+    )
 
 
 def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
@@ -39,15 +42,15 @@ class PredictConfig:
         None, "Number of the last frame to read, counting from 1; the last frame of the video if not given."
     )
     formats: tuple[str, ...] = option(
-        ("png", "webm"),
+        ("png", "webm", SOURCE),
         _format_help(),
         flag="--format",
         parse=parse_names,
     )
     names: Names = option(
         "number",
-        "Names of the images that --format png writes: number (frame_000001.png), or time, which the frame is forecast "
-        "for (20240101T0450.png), where the dates of the input are known.",
+        "Names of the images that --format png and geotiff write: number (frame_000001.png), or time, which the frame "
+        "is forecast for (20240101T0450.png), where the dates of the input are known.",
     )
     size: str = option(
         "source",
@@ -112,7 +115,7 @@ class PredictConfig:
     def __post_init__(self) -> None:
         check_choice("--precision", self.precision, Precision)
         check_choice("--names", self.names, Names)
-        if self.names == "time" and "png" not in self.formats:
+        if self.names == "time" and not {"png", "geotiff", SOURCE} & set(self.formats):
             raise UsageError("--names time names images; add png to --format.")
         if self.max_gap is not None:
             check_max_gap(self.max_gap)
@@ -126,7 +129,7 @@ class PredictConfig:
         if self.working_size is not None and self.native_size:
             raise UsageError(f"--size is {self.size} and --native-size works at that of the source; give one of them.")
         for name in self.formats:
-            check_choice("--format", name, OUTPUT_FORMATS)
+            check_choice("--format", name, (*OUTPUT_FORMATS, SOURCE))
         if not self.formats:
             raise UsageError("--format names no format; give at least one, such as png.")
         for flag, value in (("--frames", self.frames), ("--at", self.at)):

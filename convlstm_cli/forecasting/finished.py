@@ -15,6 +15,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.record import build, read
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.cache import fingerprint_of
+from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 
 def network_digest(run: Run, model: EncoderForecaster) -> str:
@@ -41,7 +42,7 @@ def origin_of(source: Path, networks: Sequence[str], config: PredictConfig) -> O
         SourceState(str(source.resolve()), fingerprint),
         tuple(networks),
         json.loads(json.dumps(settings)),  # so that it compares equal to what is read from a file
-        versions(),
+        versions([each.library[0] for each in OUTPUT_FORMATS.values() if each.library is not None]),
     )
 
 

@@ -54,6 +54,14 @@ class Look:
         """What draws previews."""
         return Painter(self.values, self.colormap)
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Rows and columns of the frames that are written."""
+        if self.geometry is not None and self.at_model_size:
+            return self.geometry.height, self.geometry.width
+        height, width = self.last.shape[:2]
+        return height, width
+
     def clip(self, frames: Frame) -> Tensor:
         """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
         content = None if self.geometry is None else self.geometry.content(*self.last.shape[:2])

@@ -19,6 +19,7 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers.base import VideoReader, cut_off
+from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import same_rate
 
 
@@ -35,6 +36,8 @@ class Prepared:
     """The tiles of each network; None where frames are computed whole, at the network's size."""
     horizon: int
     """Frames to forecast."""
+    facts: SourceFacts
+    """What the source says of its frames beside their pixels."""
 
 
 def prepare(
@@ -46,6 +49,7 @@ def prepare(
     and UsageError for options that do not fit it.
     """
     video.select(by_colour.grey.runs[0].chosen_channels if config.channels is None else config.channels)
+    facts = video.facts()  # while the source is open: the last frame may close it
     clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
     members = by_colour.of(grey=clip.grey)
     geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
@@ -65,7 +69,7 @@ def prepare(
     tilings = None
     if geometry is None:
         tilings = plan_tilings(video.path, members.models, frames, config, compute, progress)
-    return Prepared(clip, members, look, frames, tilings, config.frames or members.horizon)
+    return Prepared(clip, members, look, frames, tilings, config.frames or members.horizon, facts)
 
 
 def _look(

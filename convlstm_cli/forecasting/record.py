@@ -12,6 +12,8 @@ from convlstm_cli.video.values import ValueRange
 
 RECORD = "forecast.json"
 """Name of the file."""
+ZARR = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
+"""Files that are hidden by their names and yet part of a forecast."""
 LEFT_OUT = ("run", "members", "tiles")
 """Entries that the file lacks where they do not apply."""
 
@@ -40,7 +42,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class Contents:
-    """How much a forecast's folder holds, without its record and hidden files."""
+    """How much a forecast's folder holds, without its record and hidden files; those of zarr 2 count."""
 
     files: int
     bytes: int
@@ -51,7 +53,7 @@ class Contents:
         sizes = [
             path.stat().st_size
             for path in folder.rglob("*")
-            if path.name != RECORD and not path.name.startswith(".") and path.is_file()
+            if path.name != RECORD and not (path.name.startswith(".") and path.name not in ZARR) and path.is_file()
         ]
         return cls(len(sizes), sum(sizes))
 

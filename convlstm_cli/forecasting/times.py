@@ -34,6 +34,8 @@ class Schedule:
     valid_times: ValidTimes | None
     """The time of each frame: ISO 8601 where the source has dates, else seconds from its first frame; None where it
     has no times."""
+    seconds: tuple[float, ...] | None
+    """From the source's first frame to each frame; None where it has no times."""
     names: tuple[str, ...] | None
     """Names of the images without a suffix; None numbers them."""
 
@@ -45,7 +47,8 @@ class Schedule:
         their dates and the source has none.
         """
         seconds = _seconds(clip, frames)
-        dates = None if clip.start is None or seconds is None else _dates(clip.start, seconds)
+        rounded = None if seconds is None else tuple(round(each, 3) for each in seconds)
+        dates = None if clip.start is None or rounded is None else _dates(clip.start, rounded)
         names = None
         if config.names == "time":
             if dates is None:
@@ -58,7 +61,8 @@ class Schedule:
             fps=config.fps or _rate(clip, film=film),
             step=clip.step,
             start=None if clip.start is None else clip.start.isoformat(),
-            valid_times=seconds if dates is None else tuple(date.isoformat() for date in dates),
+            valid_times=rounded if dates is None else tuple(date.isoformat() for date in dates),
+            seconds=seconds,
             names=names,
         )
 
@@ -89,7 +93,7 @@ def _dates(start: datetime, seconds: Sequence[float]) -> list[datetime]:
 
 
 def _seconds(clip: InputClip, frames: int) -> tuple[float, ...] | None:
-    """Seconds from the source's first frame to each frame of a forecast, to a millisecond."""
+    """Seconds from the source's first frame to each frame of a forecast."""
     if clip.time is None or clip.step is None:
         return None
-    return tuple(round(clip.time + lead * clip.step, 3) for lead in range(1, frames + 1))
+    return tuple(clip.time + lead * clip.step for lead in range(1, frames + 1))

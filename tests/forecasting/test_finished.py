@@ -128,7 +128,7 @@ def test_other_settings_are_made_anew(other: dict[str, object], video: Path, run
 
 def test_other_versions_are_made_anew(video: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one(run, video, tmp_path / "out", CONFIG)
-    monkeypatch.setattr("convlstm_cli.forecasting.finished.versions", lambda: {"convlstm": "99"})
+    monkeypatch.setattr("convlstm_cli.forecasting.finished.versions", lambda _: {"convlstm": "99"})
     assert not one(run, video, tmp_path / "out", CONFIG).kept
 
 
@@ -175,7 +175,8 @@ def test_four_shards_are_one_call_byte_for_byte(folder: Path, run: Run, tmp_path
     }
     assert whole.keys() == parts.keys()
     expected = contents(tmp_path / "whole")
-    assert len(expected) == 5 * (3 + 5 + 1 + 1 + 5)  # frames, videos, record; the picture, and videos beside the truth
+    # PNG and GeoTIFF images, files, a store, the record; the picture, and videos beside the truth
+    assert len(expected) == 5 * (3 + 3 + 9 + 5 + 1 + 1 + 5)
     assert contents(tmp_path / "parts") == expected
     assert [outcome for outcome in parts.values() if isinstance(outcome, Forecast) and outcome.kept] == []
 

@@ -17,6 +17,7 @@ import numpy as np
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS
+from convlstm_cli.video.source import SourceFacts
 
 CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
 """What a message suggests for a video that cannot be decoded."""
@@ -92,8 +93,9 @@ class VideoReader:
         unit: str = "",
         missing: float | None = None,
         declared_range: tuple[float, float] | None = None,
+        facts: Callable[[], SourceFacts] = SourceFacts,
     ) -> None:
-        """`frames` may append to `notes` while it decodes."""
+        """`frames` may append to `notes` while it decodes; `facts` reads what a forecast takes on."""
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
         self.grey_tolerance, self.decoder, self.decoder_reason = grey_tolerance, decoder, decoder_reason
         self.start, self.numbers, self.notes = start, numbers, [] if notes is None else notes
@@ -106,6 +108,7 @@ class VideoReader:
         self.height, self.width = self._first.pixels.shape[:2]
         self._dtype, self._found = self._first.pixels.dtype, self._first.pixels.shape[2]
         self._channels: list[int] | None = None
+        self._facts = facts
 
     def select(self, channels: Sequence[int] | None) -> None:
         """Keeps these channels of each frame, by their positions from 0, in this order; None keeps all.
@@ -119,6 +122,20 @@ class VideoReader:
                 f"{self.path}: has {found} channels, counted from 0, and --channels asks for {max(channels)}."
             )
         self._channels = None if channels is None else list(channels)
+
+    def facts(self) -> SourceFacts:
+        """What a forecast of the selected channels takes on. To be called before the last frame is taken.
+
+        Raises InputError where it cannot be read.
+        """
+        with reading(self.path):
+            try:
+                facts = self._facts()
+            except (InputError, MemoryError, OSError):
+                raise
+            except Exception as error:  # libraries raise what they like where a file is damaged
+                raise InputError(f"{self.path}: has coordinates that cannot be read ({error}); mend them.") from error
+        return facts if self._channels is None else facts.of_channels(self._channels)
 
     def __iter__(self) -> Iterator[Frame]:
         return self

@@ -3,6 +3,7 @@
 import contextlib
 import stat
 from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,10 @@ from convlstm_cli.video.readers.arrays import registered
 from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, reading
 from convlstm_cli.video.readers.decoding import DamagedImageError, decode_image, to_frame
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
+from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import read_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
+from convlstm_cli.video.source import SourceFacts
 
 MAX_BYTES = 2**30
 """Largest image file, since a file is read whole before it is decoded."""
@@ -31,7 +34,7 @@ def open_images(path: Path) -> VideoReader:
     `path` is a folder, a pattern such as FOLDER/left_*.png, or an image. Raises InputError.
     """
     if not path.is_dir() and not is_pattern(path):
-        return VideoReader(path, READER.name, _read_files([path], None), 1)
+        return VideoReader(path, READER.name, _read_files([path], None), 1, facts=lambda: _facts(path))
     found, sequence = sequence_at(path, VIDEOS)
     files = [found.folder / name for name in sequence.names]
     numbers = None if sequence.numbers is None else list(sequence.numbers)
@@ -47,6 +50,7 @@ def open_images(path: Path) -> VideoReader:
         start=sequence.start,
         numbers=numbers,
         notes=notes,
+        facts=lambda: _facts(files[0]),
     )
     if reader is not None:
         with reader.open(files[0]) as first:
@@ -60,6 +64,16 @@ def open_images(path: Path) -> VideoReader:
 def images_of(folder: Path) -> ImageFolder:
     """The images of a folder, grouped. Raises InputError."""
     return scan(folder, VIDEOS)
+
+
+def _facts(file: Path) -> SourceFacts:
+    """What a forecast takes on of images, by the first of them. Pictures of 8 bits are given back as PNG."""
+    if (reader := registered.array_reader_of(file)) is not None:
+        with reader.open(file) as first:
+            return first.facts()
+    facts = tiff_facts(file) if file.suffix.lower() in (".tif", ".tiff") else SourceFacts()
+    plain = facts.format != "geotiff" and facts.dtype in ("", "uint8")
+    return replace(facts, format="png") if plain else facts
 
 
 def _files(path: Path) -> list[Path]:

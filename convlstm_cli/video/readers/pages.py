@@ -20,6 +20,7 @@ from convlstm_cli.video.readers.base import (
 )
 from convlstm_cli.video.readers.decoding import decode_image, to_frame
 from convlstm_cli.video.readers.page_list import Page, iterate_pages, put_first
+from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import read_tags
 
 MAPPED_PAGES = 64
@@ -39,7 +40,9 @@ def open_pages(path: Path) -> VideoReader:
     if frames < len(pages):
         notes.append(f"{len(pages) - frames} of its {len(pages)} pages are smaller copies or masks, and no frames")
     if path.suffix.lower() in (".tif", ".tiff"):
-        video = VideoReader(path, READER.name, _read_tiff(path, pages), frames, notes=notes)
+        video = VideoReader(
+            path, READER.name, _read_tiff(path, pages), frames, notes=notes, facts=lambda: tiff_facts(path)
+        )
         tags = read_tags(path)
         video.missing = None if tags is None else tags.nodata
         return video

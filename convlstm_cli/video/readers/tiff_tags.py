@@ -1,5 +1,6 @@
 """What the first directory of a TIFF says beside its pixels, read without decoding one."""
 
+import math
 import re
 import struct
 from pathlib import Path
@@ -7,12 +8,22 @@ from typing import BinaryIO, NamedTuple
 
 from convlstm_cli.video.readers.page_list import MOST_TAGS
 
-DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA = 270, 277, 258, 339, 42113
+WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA = 256, 257, 270, 277, 258, 339, 42113
 """Tags of TIFF 6.0, and GDAL_NODATA."""
+RESOLUTION = (282, 283, 296)
+"""XResolution, YResolution and ResolutionUnit of TIFF 6.0."""
+GEO = (33550, 33922, 34264, 34735, 34736, 34737)
+"""ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams and GeoAsciiParams of GeoTIFF
+1.1."""
+PHOTOMETRIC, GDAL_METADATA = 262, 42112
+READ = frozenset(
+    {WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA, PHOTOMETRIC, GDAL_METADATA, *RESOLUTION, *GEO}
+)
+"""Tags that are read."""
 LONGEST = 2**24
 """Bytes of a text that are read."""
-SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 16: 8}
-"""Bytes of each type of value: BYTE, ASCII, SHORT, LONG, LONG8."""
+SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 12: 8, 16: 8}
+"""Bytes of each type of value: BYTE, ASCII, SHORT, LONG, RATIONAL, DOUBLE, LONG8."""
 MANY = 4
 """Samples of a pixel up to which OpenCV decodes it."""
 _IMAGEJ = re.compile(r"(images|channels|slices|frames)=(\d+)")
@@ -31,6 +42,8 @@ class TiffTags(NamedTuple):
     """1 unsigned, 2 signed, 3 floating."""
     nodata: float | None = None
     """The value that stands for no measurement; None where the file names none."""
+    photometric: int = 1
+    """What the first values of a pixel are: 0 and 1 a grey, 2 RGB (PhotometricInterpretation of TIFF 6.0)."""
     has_next: bool = False
     """Whether there is a second directory."""
 
@@ -44,7 +57,9 @@ class TiffTags(NamedTuple):
             names = {"C": "channels", "Z": "slices", "T": "frames"}
             sizes |= {names[letter]: int(size) for letter, size in reversed(_OME.findall(self.description))}
         deep = sizes["channels"] > max(self.samples, 1) or (sizes["slices"] > 1 and sizes["frames"] > 1)
-        wide = self.samples > MANY or (self.bits >= 32 and self.sample_format != 3)
+        # OpenCV makes one of several bands of signed integers, and of two or four bands that are no colours.
+        bands = (self.samples > 1 and self.sample_format == 2) or (self.samples in (2, 4) and self.photometric < 2)
+        wide = self.samples > MANY or bands or (self.bits >= 32 and self.sample_format != 3)
         return deep or wide or self.is_open_ended
 
     @property
@@ -67,16 +82,69 @@ def is_open_ended(path: Path) -> bool:
 
 def read_tags(path: Path) -> TiffTags | None:
     """The tags of a TIFF; None for a file that is none, is damaged or cannot be read."""
+    directory = read_directory(path)
+    if directory is None:
+        return None
+    return TiffTags(
+        directory.text(DESCRIPTION),
+        directory.first(SAMPLES, 1),
+        directory.first(BITS, 1),
+        directory.first(FORMAT, 1),
+        _number(directory.text(NODATA)),
+        directory.first(PHOTOMETRIC, 1),
+        directory.has_next,
+    )
+
+
+class Entry(NamedTuple):
+    """A tag as it stands in a directory."""
+
+    kind: int
+    """Type of its values, a key of SIZES."""
+    content: bytes
+
+    def numbers(self, order: str) -> tuple[float, ...]:
+        """Its values; numerators and denominators in turn of fractions."""
+        code = {3: "H", 4: "I", 5: "I", 12: "d", 16: "Q"}.get(self.kind, "B")
+        count = len(self.content) // struct.calcsize(order + code)
+        return struct.unpack_from(f"{order}{count}{code}", self.content)
+
+    @property
+    def text(self) -> str:
+        """Its text."""
+        return self.content.rstrip(b"\0").decode(errors="replace")
+
+
+class Directory(NamedTuple):
+    """The first directory of a TIFF."""
+
+    order: str
+    """Order of bytes, as `struct` names it."""
+    entries: dict[int, Entry]
+    has_next: bool
+
+    def first(self, tag: int, usual: int) -> int:
+        """The first value of a tag."""
+        entry = self.entries.get(tag)
+        return usual if entry is None or not (found := entry.numbers(self.order)) else int(found[0])
+
+    def text(self, tag: int) -> str:
+        """The text of a tag; empty where it is not there."""
+        return self.entries[tag].text if tag in self.entries else ""
+
+
+def read_directory(path: Path) -> Directory | None:
+    """The first directory of a TIFF; None for a file that is none, is damaged or cannot be read."""
     try:
         if not path.is_file():  # to open a FIFO would wait for ever
             return None
         with path.open("rb") as file:
-            return _tags(file)
+            return _directory(file)
     except (OSError, ValueError, struct.error):
         return None
 
 
-def _tags(file: BinaryIO) -> TiffTags | None:
+def _directory(file: BinaryIO) -> Directory | None:
     head = file.read(16)
     if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return None
@@ -89,35 +157,25 @@ def _tags(file: BinaryIO) -> TiffTags | None:
     if entries > MOST_TAGS:
         return None
     directory = file.read(entries * entry_size + struct.calcsize(order + link))
-    found: dict[int, bytes] = {}
+    found: dict[int, Entry] = {}
     for at in range(0, entries * entry_size, entry_size):
         tag, kind = struct.unpack_from(order + "HH", directory, at)
-        if tag in (DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA) and kind in SIZES:
+        if tag in READ and kind in SIZES:
             (count,) = struct.unpack_from(order + link, directory, at + 4)
             room = struct.calcsize(link)
             value = directory[at + 4 + room : at + 4 + 2 * room]
             if (size := min(count * SIZES[kind], LONGEST)) > room:
                 file.seek(struct.unpack(order + link, value)[0])
                 value = file.read(size)
-            found[tag] = value[:size]
+            found[tag] = Entry(kind, value[:size])
     (following,) = struct.unpack_from(order + link, directory, entries * entry_size)
-
-    def first(tag: int, usual: int) -> int:
-        value = found.get(tag, b"")[:2]
-        return int(struct.unpack(order + "H", value)[0]) if len(value) == 2 else usual
-
-    return TiffTags(
-        found.get(DESCRIPTION, b"").rstrip(b"\0").decode(errors="replace"),
-        first(SAMPLES, 1),
-        first(BITS, 1),
-        first(FORMAT, 1),
-        _number(found.get(NODATA, b"")),
-        following != 0,
-    )
+    return Directory(order, found, following != 0)
 
 
-def _number(text: bytes) -> float | None:
+def _number(text: str) -> float | None:
+    """A value for missing pixels; None for NaN, which is missing in any case."""
     try:
-        return float(text.strip(b"\0 ").decode())
+        found = float(text.strip())
     except ValueError:
         return None
+    return None if math.isnan(found) else found

@@ -9,6 +9,7 @@ from typing import ClassVar
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import writing
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.source import Placement
 
 
 class FrameWriter(ABC):
@@ -42,6 +43,8 @@ class FrameWriter(ABC):
         """Frames written so far."""
         self.names: Sequence[str] | None = None
         """Names of the frames, without a suffix, for a folder of images; None numbers them."""
+        self.placement = Placement()
+        """What the frames are, for a format that says so."""
 
     def write(self, frame: Frame) -> None:
         """Adds a frame, (H, W, C) of one of `types`.

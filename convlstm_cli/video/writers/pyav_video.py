@@ -7,7 +7,7 @@ Equal frames give equal bytes, whatever the machine's number of cores: FFmpeg le
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any, BinaryIO, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -16,48 +16,10 @@ from convlstm_cli.files import shown
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.pyav import av
 from convlstm_cli.video.writers.base import FrameWriter
+from convlstm_cli.video.writers.kept_errors import KeptErrors
 
 BT601, BT709 = 6, 1
 """ITU-T H.273: the matrix of BT.601 (SMPTE 170M), and the primaries and the transfer function of BT.709."""
-
-
-class FileOfFFmpeg:
-    """Python's file for FFmpeg to write to, so that no name is taken for a URL or a pattern.
-
-    It keeps the first error of the system and then ignores what is written. PyAV would raise one error, and print the
-    others, since FFmpeg goes on after a write that failed.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._error: OSError | None = None
-
-    def write(self, content: bytes) -> int:
-        if self._error is None:
-            try:
-                return self._file.write(content)
-            except OSError as error:
-                self._error = error
-        return len(content)
-
-    def seek(self, offset: int, whence: int = 0) -> int:
-        if self._error is None:
-            try:
-                return self._file.seek(offset, whence)
-            except OSError as error:  # it writes what was waiting
-                self._error = error
-        return offset
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def check(self) -> None:
-        """Raises the error that was kept."""
-        if self._error is not None:
-            raise self._error
-
-    def close(self) -> None:
-        self._file.close()
 
 
 class PyAVWriter(FrameWriter):
@@ -75,7 +37,7 @@ class PyAVWriter(FrameWriter):
     def _begin(self) -> None:
         height, width = (side + side % 2 if self.even else side for side in self.shape[:2])
         self._padding = [(0, height - self.shape[0]), (0, width - self.shape[1]), (0, 0)]
-        self._file = FileOfFFmpeg(self.cleanup.enter_context(self.partial.open("wb")))
+        self._file = KeptErrors(self.cleanup.enter_context(self.partial.open("wb")))
         with self._refusing():
             rate = exact_rate(self.fps)
             self._container = av.open(self._file, "w", format=self.container, options={"fflags": "+bitexact"})

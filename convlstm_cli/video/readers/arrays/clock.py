@@ -39,9 +39,7 @@ def clock_of(values: Sequence[Any] | NDArray[Any], unit: str, calendar: str, sou
 
     Raises InputError for times that are missing or not finite.
     """
-    written = _SINCE.fullmatch(unit.strip())
-    name = "" if written is None else written["unit"].lower()
-    seconds = UNITS.get(name) or UNITS.get(name.removesuffix("s"))
+    written, seconds = _SINCE.fullmatch(unit.strip()), unit_seconds(unit)
     if written is None or seconds is None:
         return None
     ticks = np.asarray(values).ravel().astype(np.float64)
@@ -57,6 +55,13 @@ def clock_of(values: Sequence[Any] | NDArray[Any], unit: str, calendar: str, sou
         start = _moment(written["date"], float(ticks[0]) * seconds)
     rising = bool((order == np.arange(len(order))).all())
     return Clock(times, start, None if rising else tuple(map(int, order)))
+
+
+def unit_seconds(unit: str) -> float | None:
+    """Seconds of a unit such as `minutes since 2024-05-01`; None for one that is none of time."""
+    written = _SINCE.fullmatch(unit.strip())
+    name = "" if written is None else written["unit"].lower()
+    return UNITS.get(name) or UNITS.get(name.removesuffix("s"))
 
 
 def _moment(date: str, seconds: float) -> datetime | None:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers.arrays.packing import Packing, checked_scale, numbers, text
+from convlstm_cli.video.extras import load_extra
+from convlstm_cli.video.packing import Packing, checked_scale, numbers, text
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
 from convlstm_cli.video.readers.base import reading
-from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.source import SourceFacts
 
 if TYPE_CHECKING:
     import pydicom
@@ -45,6 +46,7 @@ class DicomFile:
             unit=packing.unit,
             missing=packing.missing_value(dtype),
             times=self._times(),
+            facts=lambda: SourceFacts("npz"),
         )
 
     def close(self) -> None:

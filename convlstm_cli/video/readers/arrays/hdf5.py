@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +11,21 @@ import numpy as np
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers.arrays.clock import Clock, clock_of
+from convlstm_cli.video.extras import load_extra
+from convlstm_cli.video.packing import Packing, cf_packing, checked_scale, numbers, text
+from convlstm_cli.video.readers.arrays.clock import Clock, clock_of, unit_seconds
 from convlstm_cli.video.readers.arrays.layout import NAMES
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
-from convlstm_cli.video.readers.arrays.packing import Packing, cf_packing, checked_scale, numbers, text
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
 from convlstm_cli.video.readers.base import reading
-from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.source import SourceFacts, TimeAxis, Variable, stored_as
 
 if TYPE_CHECKING:
     import h5py
 
+SCALES = ("CLASS", "NAME", "DIMENSION_LIST", "REFERENCE_LIST", "DIMENSION_LABELS", "_Netcdf4Dimid")
+"""Attributes in which HDF5 and NetCDF keep which scale belongs to which axis."""
 _DIGITS = re.compile(r"\d+")
 _FORMULA = re.compile(r"GEO\s*=\s*(?P<scale>[-+.\deE]+)\s*\*\s*PV\s*(?P<offset>[-+]\s*[.\deE+-]+)?")
 """How KNMI writes the scale and offset of an image."""
@@ -86,11 +90,33 @@ class Hdf5File:
             start=None if clock is None else clock.start,
             order=None if clock is None else clock.order,
             close=self._file.close,
+            facts=lambda: self._facts(name, packing),
         )
 
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+    def _facts(self, name: str, packing: Packing) -> SourceFacts:
+        first = self._datasets[self._stacks.get(name, [name])[0]]
+        stacked = name in self._stacks
+        attributes = {} if stacked else _attributes(first)
+        if packing.is_scaled:
+            attributes |= {"scale_factor": packing.scale, "add_offset": packing.offset}
+        scales = () if stacked else tuple(dim[0] for dim in first.dims if len(dim))
+        variables = {str(each.name).rpartition("/")[2]: each for each in scales}
+        dims, clock = (("time", "y", "x") if stacked else _dims(first)), None if stacked else _time_scale(first)
+        return SourceFacts(
+            "hdf5",
+            name.replace("#", ""),
+            stored_as(first.dtype),
+            replace(packing, lowest=None),
+            dims=dims,
+            attributes=attributes,
+            variables=tuple(_variable(each, key) for key, each in variables.items()) if dims else (),
+            time=None if clock is None or not dims else _time_axis(clock),
+            file_attributes={} if stacked else _attributes(first.parent),
+        )
 
     def _find(self, library: Any) -> dict[str, "h5py.Dataset"]:
         """The datasets of numbers with rows and columns, in natural order of their paths."""
@@ -148,7 +174,7 @@ def _knmi(group: "h5py.Group", source: str) -> Packing:
     ]
     unit = _UNIT.search(text(group.attrs.get("image_geo_parameter", "")))
     (scale,) = numbers(formula["scale"], "calibration_formulas", source)
-    (offset,) = numbers((formula["offset"] or "0").replace(" ", ""), "calibration_formulas", source)
+    (offset,) = numbers((formula["offset"] or "0").replace(" ", "").replace("+-", "-"), "calibration_formulas", source)
     return Packing(
         unit="" if unit is None else unit[1].replace("MM", "mm").replace("/H", "/h").replace("DBZ", "dBZ"),
         scale=checked_scale(scale, source),
@@ -186,13 +212,44 @@ def _dims(dataset: "h5py.Dataset") -> tuple[str, ...] | None:
     return tuple(names) if all(names) else None
 
 
-def _clock(dataset: "h5py.Dataset", source: str) -> Clock | None:
-    """The times of the frames, by the scale of the time axis; None where there is none."""
+def _time_scale(dataset: "h5py.Dataset") -> "h5py.Dataset | None":
+    """The scale of the time axis; None where there is none."""
     for dim, size in zip(dataset.dims, dataset.shape, strict=True):
         if len(dim) and str(dim[0].name).rpartition("/")[2].lower() in NAMES["T"] and dim[0].shape == (size,):
-            attributes = dim[0].attrs
-            return clock_of(dim[0][()], text(attributes.get("units")), text(attributes.get("calendar")), source)
+            return dim[0]
     return None
+
+
+def _clock(dataset: "h5py.Dataset", source: str) -> Clock | None:
+    """The times of the frames, by the scale of the time axis; None where there is none."""
+    scale = _time_scale(dataset)
+    if scale is None:
+        return None
+    return clock_of(scale[()], text(scale.attrs.get("units")), text(scale.attrs.get("calendar")), source)
+
+
+def _time_axis(scale: "h5py.Dataset") -> TimeAxis | None:
+    """The coordinate of the frames, in the order of their times."""
+    name = str(scale.name).rpartition("/")[2]
+    variable = _variable(scale, name)
+    seconds = unit_seconds(text(scale.attrs.get("units")))
+    return None if seconds is None else TimeAxis(replace(variable, values=np.sort(variable.values)), seconds)
+
+
+def _variable(scale: "h5py.Dataset", name: str) -> Variable:
+    """A scale, which is along the axis that it names."""
+    values = np.asarray(scale[()] if scale.dtype.kind != "O" else scale.asstr()[()])
+    return Variable(name, (name,), values, _attributes(scale))
+
+
+def _attributes(item: "h5py.Dataset | h5py.Group") -> dict[str, Any]:
+    """The numbers and texts among the attributes, which any format can hold."""
+    found: dict[str, Any] = {}
+    for key, value in item.attrs.items():
+        kind = np.asarray(value).dtype.kind
+        if key not in SCALES and kind in f"{NUMBERS}SU":
+            found[key] = np.asarray(value).astype(str).tolist() if kind in "SU" else value
+    return found
 
 
 READER = array_reader("hdf5", "HDF5 files", frozenset({".h5", ".hdf5", ".hdf", ".he5"}), Hdf5File)

@@ -8,12 +8,13 @@ import numpy as np
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
+from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
 from convlstm_cli.video.readers.base import reading
-from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.source import SourceFacts
 
 if TYPE_CHECKING:
     import netCDF4
@@ -31,14 +32,16 @@ class NetcdfFile:
         try:
             self._file: netCDF4.Dataset = library.Dataset(str(path.absolute()), "r")
             self._file.set_auto_maskandscale(False)
-            self._variables = dict(_variables(self._file, ""))
+            self._all = dict(_variables(self._file, ""))
+            self._variables = {name: each for name, each in self._all.items() if _is_numbers(each)}
         except (OSError, RuntimeError, ValueError, AttributeError, UnicodeError) as error:
             raise InputError(
                 f"{source}: is cut off, damaged or not a NetCDF file ({error}); copy or download it again."
             ) from error
         # Version 3 gives zeros for what is missing at the end of a file.
-        held = sum(int(each.size) * each.dtype.itemsize for each in self._file.variables.values())
-        if self._file.data_model.startswith("NETCDF3") and held > path.stat().st_size:
+        is_old = self._file.data_model.startswith("NETCDF3")
+        held = sum(int(each.size) * each.dtype.itemsize for each in self._file.variables.values()) if is_old else 0
+        if held > path.stat().st_size:
             self._file.close()
             raise InputError(f"{source}: is cut off: its variables have {held} bytes; copy or download it again.")
         self._fills: Mapping[str, Any] = library.default_fillvals
@@ -55,8 +58,9 @@ class NetcdfFile:
         array = self._labelled(name)
         return labelled_array(
             array,
-            self._coordinates(name),
+            self._beside(name),
             f"{self._source}: {name}",
+            self._facts(name),
             chunk=tuple(chunks) if isinstance(chunks, list) else None,
             close=self._file.close,
         )
@@ -65,38 +69,45 @@ class NetcdfFile:
         """Closes the file."""
         self._file.close()
 
-    def _coordinates(self, name: str) -> dict[str, Labelled]:
-        """The coordinates of a variable: those of its group come before those of the groups around it."""
+    def _facts(self, name: str) -> SourceFacts:
+        group: Any = self._file[name.rpartition("/")[0]] if "/" in name else self._file
+        attributes = {key: group.getncattr(key) for key in group.ncattrs()}
+        return SourceFacts("netcdf", name, file_attributes=attributes)
+
+    def _beside(self, name: str) -> dict[str, Labelled]:
+        """The variables that one can name: those of its group come before those of the groups around it."""
         parts = name.split("/")
         found: dict[str, Labelled] = {}
         for depth in range(len(parts)):
             group = "".join(f"{part}/" for part in parts[:depth])
-            for each, variable in self._variables.items():
-                if variable.ndim == 1 and each.rpartition("/")[0] == group.rstrip("/"):
+            for each in self._all:
+                if each.rpartition("/")[0] == group.rstrip("/"):
                     found[each.rpartition("/")[2]] = self._labelled(each)
         return found
 
     def _labelled(self, name: str) -> Labelled:
-        variable = self._variables[name]
-        attributes = {key: variable.getncattr(key) for key in variable.ncattrs()}
-        if variable.dtype.kind == "f" and "_FillValue" not in attributes:
-            attributes["_FillValue"] = self._fills[variable.dtype.str[1:]]  # of values that were never written
+        variable = self._all[name]
+        dtype = variable.dtype if isinstance(variable.dtype, np.dtype) else np.dtype(object)  # of texts
         return Labelled(
             tuple(variable.dimensions),
             tuple(variable.shape),
-            variable.dtype,
+            dtype,
             lambda key: np.asarray(variable[key]),
-            attributes,
+            {key: variable.getncattr(key) for key in variable.ncattrs()},
+            self._fills[dtype.str[1:]] if dtype.kind == "f" else None,
         )
 
 
 def _variables(group: Any, inside: str) -> Iterator[tuple[str, Any]]:
-    """The variables of numbers of a group and of those in it, with their names."""
+    """The variables of a group and of those in it, with their names."""
     for name, variable in group.variables.items():
-        if isinstance(variable.dtype, np.dtype) and variable.dtype.kind in NUMBERS:
-            yield f"{inside}{name}", variable
+        yield f"{inside}{name}", variable
     for name, each in group.groups.items():
         yield from _variables(each, f"{inside}{name}/")
+
+
+def _is_numbers(variable: Any) -> bool:
+    return isinstance(variable.dtype, np.dtype) and variable.dtype.kind in NUMBERS
 
 
 READER = array_reader("netcdf", "NetCDF files", frozenset({".nc", ".nc4", ".cdf"}), NetcdfFile)

@@ -10,6 +10,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
 from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.source import SourceFacts, stored_as
 
 NUMBERS = "buif"
 """Kinds of types whose values are frames: bool, unsigned, signed and floating."""
@@ -70,10 +71,13 @@ class NpyFile:
     def stored(self, name: str) -> Stored:
         """The array; it has no name."""
         assert not name
-        return Stored(self._header.shape, self._header.dtype, self._read)
+        return Stored(self._header.shape, self._header.dtype, self._read, facts=self._facts)
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _facts(self) -> SourceFacts:
+        return SourceFacts("npy", dtype=stored_as(self._header.dtype))
 
     def _read(self, key: Key) -> Values:
         # Mapped anew, since what was read of a map counts as this process's memory until it is let go.

@@ -3,6 +3,7 @@
 import struct
 import zipfile
 import zlib
+from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -36,15 +37,19 @@ class NpzFile:
         """One of the arrays."""
         member = self._members[name]
         if member.compress_type == zipfile.ZIP_STORED:
-            return NpyFile(self._path, self._source, self._offset(member)).stored("")
+            return self._named(NpyFile(self._path, self._source, self._offset(member)), name)
         try:
             unpacked = unpack(self._path, name, ".npy", lambda: cast(BinaryIO, _Member(self._path, member)))
         except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
             raise _damaged(self._source, error) from error
-        return NpyFile(unpacked, self._source).stored("")
+        return self._named(NpyFile(unpacked, self._source), name)
 
     def close(self) -> None:
         """Nothing stays open."""
+
+    def _named(self, file: NpyFile, name: str) -> Stored:
+        stored = file.stored("")
+        return replace(stored, facts=lambda: replace(stored.facts(), format="npz", name=name))
 
     def _shapes(self, archive: zipfile.ZipFile) -> dict[str, tuple[int, ...]]:
         """Shapes of the arrays of numbers; what holds anything else is passed over."""

@@ -123,6 +123,7 @@ def array_reader(
             unit=stored.unit,
             missing=stored.missing,
             declared_range=stored.declared_range,
+            facts=lambda: stored.facts().laid_out(chosen.layout.axes, stored.shape, chosen.sequence or 0),
         )
 
     def contents(path: Path) -> Contents:

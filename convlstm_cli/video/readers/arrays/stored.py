@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.layout import Layout
 from convlstm_cli.video.readers.base import TimedFrame, reading
+from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.values import native
 
 Values = NDArray[np.generic]
@@ -53,6 +54,8 @@ class Stored:
     order: tuple[int, ...] | None = None
     """Positions on the time axis in the order of the times; None where frames stand in that order."""
     close: Callable[[], object] = nothing
+    facts: Callable[[], SourceFacts] = SourceFacts
+    """What a forecast takes on, which may be read while the array is open."""
 
 
 def frames_of(stored: Stored, layout: Layout, sequence: int, path: Path) -> Generator[TimedFrame, None, None]:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from convlstm_cli.errors import InputError
+from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
 from convlstm_cli.video.readers.base import reading
-from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class TiffStack:
             to_values=lambda raw: _with_gaps(raw, missing),
             missing=missing if dtype.kind in "iu" else None,
             times=self._times(),
+            facts=lambda: tiff_facts(self._path),
             close=self._file.close,
         )
 

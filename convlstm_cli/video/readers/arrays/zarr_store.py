@@ -4,20 +4,23 @@ import base64
 import json
 import os
 import struct
+import warnings
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 from natsort import natsorted
 
 from convlstm_cli.errors import InputError
+from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
 from convlstm_cli.video.readers.base import reading
-from convlstm_cli.video.readers.extras import load_extra
+from convlstm_cli.video.source import SourceFacts
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray")
 """A folder with one of these files is a store."""
@@ -31,13 +34,14 @@ class ZarrStore:
         library = load_extra("zarr", "zarr", path)
         self._path = path
         try:
-            store = library.open(str(path), mode="r")
-            members = {"": store} if isinstance(store, library.Array) else dict(store.members(max_depth=None))
-            self._arrays = {
-                name: each
-                for name, each in members.items()
-                if isinstance(each, library.Array) and np.dtype(each.dtype).kind in NUMBERS
-            }
+            with warnings.catch_warnings():  # of types whose description may change, which people cannot help
+                warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification")
+                store = library.open(str(path), mode="r")
+                members = {"": store} if isinstance(store, library.Array) else dict(store.members(max_depth=None))
+            self._all = {name: each for name, each in members.items() if isinstance(each, library.Array)}
+            self._arrays = {name: each for name, each in self._all.items() if np.dtype(each.dtype).kind in NUMBERS}
+            self._groups = {name: dict(each.attrs) for name, each in members.items() if name not in self._all}
+            self._groups.setdefault("", dict(store.attrs))
         except Exception as error:  # zarr raises what it likes where metadata is damaged
             raise InputError(
                 f"{path}: is damaged or not a zarr store ({str(error) or type(error).__name__}); copy it again."
@@ -53,21 +57,25 @@ class ZarrStore:
         """One of the arrays."""
         array = self._arrays[name]
         group = name.rpartition("/")[0]
-        coordinates = {
+        beside = {
             each.rpartition("/")[2]: self._labelled(each)
-            for each, other in self._arrays.items()
-            if other.ndim == 1 and each.rpartition("/")[0] == group
+            for each in self._all
+            if each.rpartition("/")[0] == group and each != name
         }
         labelled = self._labelled(name)
         source = f"{self._path}: {name}" if name else str(self._path)
-        stored = labelled_array(labelled, coordinates, source, chunk=tuple(array.chunks))
-        return stored if labelled.dims[0] != _unnamed(0) else replace(stored, dims=None)
+        version: Literal[2, 3] = 2 if array.metadata.zarr_format == 2 else 3
+        facts = SourceFacts("zarr", name, file_attributes=self._groups.get(group, {}), zarr_format=version)
+        stored = labelled_array(labelled, beside, source, facts, chunk=tuple(array.chunks))
+        if labelled.dims[0] != _unnamed(0):
+            return stored
+        return replace(stored, dims=None, facts=lambda: replace(stored.facts(), dims=None))
 
     def close(self) -> None:
         """Nothing stays open."""
 
     def _labelled(self, name: str) -> Labelled:
-        array = self._arrays[name]
+        array = self._all[name]
         metadata, attributes = array.metadata.to_dict(), dict(array.attrs)
         if "pickle" in json.dumps(metadata, default=str).lower():
             raise InputError(f"{self._path}: {name} is stored as Python pickles, which are never loaded; save numbers.")

@@ -109,7 +109,7 @@ def radar(path: Path, raw: Values) -> None:
         image["image_data"] = raw
         image.attrs["image_geo_parameter"] = np.bytes_("ACCUMULATED_PRECIPITATION_[MM]")
         calibration = image.create_group("calibration").attrs
-        calibration["calibration_formulas"] = np.bytes_("GEO=0.010000*PV+0.000000")
+        calibration["calibration_formulas"] = np.bytes_("GEO=0.010000*PV+-0.000000")
         calibration["calibration_missing_data"] = np.array([65535], np.int32)
 
 
@@ -217,3 +217,16 @@ def test_memory_stays_flat(tmp_path: Path) -> None:
     with open_video(tmp_path / "a.h5") as video:
         assert video.declared_frames == 100_000
         assert [next(video).sum() for _ in range(40)] == [0] * 40
+
+
+def test_a_forecast_takes_on_numbers_and_texts_of_attributes(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["v"] = np.zeros((5, 9, 8), np.uint8)
+        file["v"].attrs.update({"units": np.bytes_("dBZ"), "_FillValue": np.uint8(255), "elsewhere": file["v"].ref})
+        file["v"].attrs["nothing"] = h5py.Empty("f4")
+        file.attrs["title"] = "radar"
+    with open_video(tmp_path / "a.h5") as video:
+        facts = video.facts()
+    assert (facts.format, facts.name, facts.dtype) == ("hdf5", "v", "uint8")
+    assert facts.attributes == {"units": "dBZ", "_FillValue": 255}
+    assert facts.file_attributes == {"title": "radar"}

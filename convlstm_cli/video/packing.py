@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers.arrays.stored import Values
+
+Values = NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,13 @@ class Packing:
         bits = 8 * dtype.itemsize if self.unsigned and missing[0] < 0 else 0
         return float(missing[0] + (2**bits if bits else 0))
 
+    def fill_value(self, dtype: np.dtype[Any]) -> Any:
+        """The value of a stored type that stands for no measurement: NaN for floats without another; None for none."""
+        missing = self._missing_of(dtype)
+        if not missing:
+            return dtype.type(math.nan) if dtype.kind == "f" else None
+        return dtype.type(missing[0])
+
     def _missing_of(self, dtype: np.dtype[Any]) -> list[float | int]:
         """The missing values as an array of this type stores them, without those that it cannot hold."""
         if dtype.kind == "f":
@@ -81,6 +90,41 @@ class Packing:
             values[gaps] = math.nan
         return values.astype(raw.dtype if raw.dtype.kind == "f" else np.float64 if wide else np.float32)
 
+    def to_stored(self, values: Values, dtype: np.dtype[Any]) -> Values:
+        """Values in the unit as an array of a stored type holds them, the inverse of `to_values`.
+
+        What the type cannot hold is rounded and clipped; NaN becomes the first missing value. A value that is known
+        never becomes that one: it moves by one step. Raises ValueError for NaN where integers have no missing value.
+        """
+        gaps = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
+        missing = self._missing_of(dtype)
+        if not self.is_scaled and (values.dtype == dtype or values.dtype.kind in "iub"):
+            stored = self._held(values, dtype)
+        else:
+            stored = self._held((values.astype(np.float64) - self.offset) / self.scale, dtype)
+            if missing and dtype.kind in "iu" and self.is_scaled:
+                step = -1 if missing[0] > 0 else 1
+                stored = np.where((stored == missing[0]) & ~gaps, np.asarray(missing[0] + step, dtype), stored)
+        if not gaps.any() or (dtype.kind == "f" and not missing):
+            return stored
+        if not missing:
+            raise ValueError(f"missing pixels, and {dtype} has no value for them")
+        return np.where(gaps, np.asarray(missing[0], dtype), stored)
+
+    def _held(self, values: Values, dtype: np.dtype[Any]) -> Values:
+        """Stored values, not yet of their type, rounded and clipped to it."""
+        if dtype.kind not in "iu":
+            return values.astype(dtype)
+        held = np.dtype(f"u{dtype.itemsize}") if self.unsigned else dtype
+        limits = np.iinfo(held)
+        if values.dtype.kind == "f":
+            low, high = float(limits.min), np.nextafter(float(limits.max), 0.0) if held.itemsize == 8 else limits.max
+            values = np.rint(np.nan_to_num(values.astype(np.float64))).clip(low, high)
+        elif values.dtype.kind in "iu":
+            most = np.iinfo(values.dtype)
+            values = values.clip(max(limits.min, most.min), min(limits.max, most.max))
+        return values.astype(held).view(dtype)
+
 
 def cf_packing(attributes: Mapping[str, Any], source: str) -> Packing:
     """The packing by the attributes of the CF conventions (1.11, sections 2.5 and 8.1).
@@ -93,14 +137,23 @@ def cf_packing(attributes: Mapping[str, Any], source: str) -> Packing:
     valid = _numbers(attributes, "valid_range", source)
     if not valid:
         valid = [*_numbers(attributes, "valid_min", source), *_numbers(attributes, "valid_max", source)]
+    unsigned = text(attributes.get("_Unsigned", "")).lower() == "true"
+    if unsigned:
+        valid = [value + _wrap(attributes) if value < 0 else value for value in valid]
     return Packing(
         unit=text(attributes.get("units", attributes.get("unit", ""))),
         scale=checked_scale(_one(attributes, "scale_factor", 1.0, source), source),
         offset=_one(attributes, "add_offset", 0.0, source),
         missing=tuple(dict.fromkeys(value for value in missing if not math.isnan(value))),
         valid=(valid[0], valid[1]) if len(valid) == 2 and all(map(math.isfinite, valid)) else None,
-        unsigned=text(attributes.get("_Unsigned", "")).lower() == "true",
+        unsigned=unsigned,
     )
+
+
+def _wrap(attributes: Mapping[str, Any]) -> int:
+    """By how much a valid value without a sign exceeds one that was stored with it."""
+    name = next(each for each in ("valid_range", "valid_min", "valid_max") if each in attributes)
+    return int(2 ** (8 * np.asarray(attributes[name]).dtype.itemsize))
 
 
 def text(value: Any) -> str:

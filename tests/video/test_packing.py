@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from video_helpers import few
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.readers.arrays.packing import Packing, cf_packing
+from convlstm_cli.video.packing import Packing, cf_packing
 
 
 @few
@@ -44,6 +44,8 @@ def test_valid_ranges_are_in_the_unit() -> None:
     assert cf_packing({"valid_range": [0, 200], "scale_factor": -0.5}, "a").declared_range == (-100, 0)
     assert cf_packing({"valid_min": 0, "valid_max": b"9"}, "a").declared_range == (0, 9)
     assert cf_packing({"valid_max": 9}, "a").declared_range is None
+    unsigned = {"valid_range": np.array([0, -2], np.int8), "_Unsigned": "true", "scale_factor": 0.5}
+    assert cf_packing(unsigned, "a").declared_range == (0, 127)
 
 
 def test_plain_values_are_the_stored_ones() -> None:
@@ -51,3 +53,35 @@ def test_plain_values_are_the_stored_ones() -> None:
     assert Packing().to_values(raw) is raw
     with pytest.raises(InputError, match="no number"):
         cf_packing({"add_offset": "ten"}, "a")
+
+
+@few
+@given(
+    st.sampled_from("bBhHiI"),
+    st.sampled_from([1.0, 0.5, 0.01, -2.0]),
+    st.integers(-100, 100),
+    st.booleans(),
+    st.integers(0, 2**32),
+)
+def test_values_are_stored_as_they_were(kind: str, scale: float, offset: int, unsigned: bool, seed: int) -> None:
+    info = np.iinfo(kind)
+    raw = np.random.default_rng(seed).integers(info.min, info.max, 40, kind, endpoint=True)
+    attributes = {"scale_factor": scale, "add_offset": float(offset), "_FillValue": raw[0]}
+    packing = cf_packing(attributes | ({"_Unsigned": "true"} if unsigned and kind.islower() else {}), "a")
+    stored = packing.to_stored(packing.to_values(raw), raw.dtype)
+    assert stored.dtype == raw.dtype
+    np.testing.assert_array_equal(stored, raw)
+
+
+def test_a_value_never_becomes_the_missing_one() -> None:
+    packing = Packing(scale=0.5, missing=(255.0,))
+    stored = packing.to_stored(np.array([127.4, 500.0, math.nan, 3.1], np.float32), np.dtype(np.uint8))
+    np.testing.assert_array_equal(stored, [254, 254, 255, 6])
+    assert Packing(scale=0.5, missing=(0.0,)).to_stored(np.array([0.1]), np.dtype(np.uint8)) == 1
+
+
+def test_integers_without_a_missing_value_refuse_nan() -> None:
+    with pytest.raises(ValueError, match="int16 has no value for them"):
+        Packing().to_stored(np.array([math.nan]), np.dtype(np.int16))
+    assert Packing(missing=(-9999.0,)).to_stored(np.array([math.nan]), np.dtype(np.float32)) == -9999
+    assert Packing().to_stored(np.array([300, -1]), np.dtype(np.uint8)).tolist() == [255, 0]
