@@ -8,6 +8,7 @@ import numpy as np
 
 from convlstm_cli.compute import device as devices
 from convlstm_cli.compute.memory import is_out_of_memory
+from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.array_kinds import video_of
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import MembersByColour
@@ -81,11 +82,16 @@ def forecast(
     )
     given = video_of(frames)
     run = model if isinstance(model, Run) else open_run(Path(model))
+    if run.guides:
+        raise UsageError(
+            f"{run.name}: was trained with {run.guides[0].flag}, and arrays have no such channels; "
+            "save them to a file and forecast it with convlstm predict."
+        )
     compute = devices.choose(config.device, config.precision)
     members = MembersByColour.load(check_runs(run, config), compute.device)
     with given.open() as video, tempfile.TemporaryDirectory() as folder:  # for tiles that do not fit into memory
         prepared = prepare(video, members, config, compute, progress or Progress())
-        look, models = prepared.look, prepared.members.models
+        look, models, kept = prepared.look, prepared.members.models, video.kept_channels
         try:
             with naming_a_smaller_tile(video.path, models, prepared.tilings, config, compute):
                 mixing = mixing_of(prepared, compute) if config.guard else None
@@ -95,5 +101,5 @@ def forecast(
             if not is_out_of_memory(error):
                 raise
             raise too_large(video.path, config) from None  # the error would hold the memory
-    result: Frames = given.alike(np.stack(written), prepared.clip.step, run.chosen_channels)
+    result: Frames = given.alike(np.stack(written), prepared.clip.step, kept)
     return result

@@ -25,7 +25,7 @@ from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
-from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
+from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
 from convlstm_cli.video.value_choice import choose_range
 from convlstm_cli.weights.pretrained import Pretrained
 
@@ -67,6 +67,8 @@ def evaluate(
         check_members(runs)
     compute = device.choose(config.device, config.precision)
     runs = [_at_size(run, config) for run in runs]
+    if (values := runs[0].values) is not None:
+        config.check_thresholds(values)  # before anything is computed
     horizon = config.frames or runs[0].model_config.horizon
     config = replace(config, frames=horizon, stride=config.stride or horizon)
     input_frames = max(run.model_config.input_frames for run in runs)
@@ -132,7 +134,16 @@ def _clips(
     segments = held_out.segments
     assert config.stride is not None
     values = runs[0].values or choose_range(held_out.library, segments)
-    clips = ClipDataset(held_out.library, segments, clip_frames, stride=config.stride, channels=channels, values=values)
+    config.check_thresholds(values)
+    clips = ClipDataset(
+        held_out.library,
+        segments,
+        clip_frames,
+        stride=config.stride,
+        channels=channels,
+        values=values,
+        guides=runs[0].guides,
+    )
     if not len(clips):
         longest = max((segment.stop - segment.start for segment in segments), default=0)
         raise InputError(
@@ -157,12 +168,16 @@ def _shown(
 
 
 def _extremes(evaluation: Evaluation) -> tuple[list[int], list[int]]:
-    """Positions of the worst and of the best clips by MSE relative to persistence, the most extreme first."""
-    mse = evaluation.model.per_clip("mse").mean(axis=1)
-    copying = evaluation.persistence.per_clip("mse").mean(axis=1)
+    """Positions of the worst and of the best clips by MSE relative to persistence, the most extreme first.
+
+    Clips without any truth are neither.
+    """
+    mse = evaluation.model.weighted("mse").mean(axis=1)
+    copying = evaluation.persistence.weighted("mse").mean(axis=1)
     # Without motion persistence is exact; the smallest normal number then makes the clip the worst, unless the forecast
     # is exact too.
-    order = np.argsort(mse / np.maximum(copying, np.finfo(np.float64).tiny), kind="stable").tolist()
+    order = np.argsort(mse / np.maximum(copying, np.finfo(np.float64).tiny), kind="stable")
+    order = order[evaluation.model.has_truth[order]].tolist()
     count = min(PICTURED, max(1, len(order) // 2))
     return order[: -count - 1 : -1], order[:count]
 
@@ -172,21 +187,23 @@ def _show(
 ) -> ShownClip:
     name, start = clips.clips[position]
     input_frames = max(model.config.input_frames for model in models)
-    frames, truth = to_float(clips[position][None], compute.device).tensor_split([input_frames], dim=1)
-    horizon = truth.shape[1]
-    forecast = forecast_members(models, frames, horizon, compute).mean(dim=0)
+    seen, following = clips[position][None].tensor_split([input_frames], dim=1)
+    read, ahead = to_read(seen, compute.device), to_float(following, compute.device)
+    frames, horizon = models[0].shown(read), ahead.shape[1]
+    forecast = forecast_members(models, read, horizon, compute, models[0].known(ahead)).mean(dim=0)
     forecasts = {MODEL: forecast}
     forecasts |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
     if evaluation.guarded is not None:
-        forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
-    inputs, known = with_gaps(clips[position][None], compute.device).tensor_split([input_frames], dim=1)
+        forecasts[GUARDED] = guarded_forecast(models, read, forecasts, compute)
+    whole = models[0].shown(with_gaps(clips[position][None], compute.device))
+    inputs, known = whole.tensor_split([input_frames], dim=1)
     unknowable = always_gaps(inputs)
     rows = {"input": inputs[:, -PICTURED_FRAMES:], "truth": known}
     rows |= {name: forecasts[name].masked_fill(unknowable, torch.nan) for name in evaluation.systems}
     return ShownClip(
         name,
         start + 1,
-        float(evaluation.model.per_clip("mse")[position].mean()),
-        float(evaluation.persistence.per_clip("mse")[position].mean()),
+        float(np.nanmean(evaluation.model.per_clip("mse")[position])),
+        float(np.nanmean(evaluation.persistence.per_clip("mse")[position])),
         {name: thumbnail(clip[0, :PICTURED_FRAMES], PICTURED_SIDE) for name, clip in rows.items()},
     )

@@ -62,6 +62,10 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
     programs = {kind.name: kind.load() for kind in PROGRAMS.values() if kind.name in config.formats}
     for program in programs.values():
         program.check_installed()
+    if run.model_config.known:
+        raise UsageError(
+            f"{run.folder}: reads channels that are known ahead (--known-future), which no program takes yet."
+        )
     network = run.load_model(torch.device("cpu"))
     written: dict[str, Any] = {}
     differences: dict[str, float | None] = {}
@@ -115,6 +119,7 @@ def _describe(
         run.geometry.fit,
         run.values,
         run.missing,
+        run.guides,
         run=run.name,
         versions=versions(),
         parameters=sum(parameter.numel() for parameter in network.parameters()),
@@ -136,6 +141,7 @@ def _readme(manifest: Manifest) -> str:
         values=manifest.frames.values,
         values_rule=manifest.frames.values_rule,
         fit=manifest.frames.fit_rule,
+        mask=manifest.frames.mask_rule,
         resize=manifest.frames.resize_rule,
         onnx=manifest.programs.get("onnx"),
         torch=manifest.programs.get("torch"),

@@ -32,10 +32,12 @@ OLD = 86400.0
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields an empty file beside `path` to write to, and renames it over `path` when the block ends well.
 
-    The suffix is kept. After an exception `path` is as it was before, and the unfinished file is gone.
+    The suffix is kept. After an exception `path` is as it was before, and the unfinished file is gone. A file that is
+    not `durable` is not brought to disk at once, which takes longer than writing a small one: after a loss of power it
+    may be shorter or missing, so its reader must notice that and be able to make it again.
     Raises OutputError where the system refuses a write.
     """
     with writing(path):
@@ -43,7 +45,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with _partial(path, Path.touch) as partial:
             yield partial
             # A file inside a folder that is being written is brought to disk with the folder.
-            last = shown(path) == path
+            last = durable and shown(path) == path
             if last:
                 _sync(partial)
             partial.replace(path)
@@ -280,9 +282,9 @@ def reserve(path: Path, size: int) -> None:
             file.truncate(size)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Writes a UTF-8 text file, whole or not at all."""
-    with replacing(path) as partial:
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes a UTF-8 text file, whole or not at all; `durable` as for `replacing`."""
+    with replacing(path, durable=durable) as partial:
         partial.write_text(text, encoding="utf-8")
 
 

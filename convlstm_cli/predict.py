@@ -44,7 +44,7 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.readers import READERS, open_video
-from convlstm_cli.video.tensors import to_float, valid
+from convlstm_cli.video.tensors import to_float, to_read, valid
 from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
@@ -227,10 +227,12 @@ def mixing_of(prepared: Prepared, compute: Compute) -> GuardedPieces | None:
     computed on the CPU, where whole frames fit if tiles are needed.
     """
     native, models = prepared.look.geometry is None, prepared.members.models
-    inputs = to_float(prepared.frames, torch.device("cpu") if native else compute.device)
+    inputs = to_read(prepared.frames, torch.device("cpu") if native else compute.device)
     checked = shrunk(inputs, models).to(compute.device) if native else inputs
     guard = check_networks(models, checked, compute)
-    return None if guard is None else GuardedPieces(guard, inputs, prepared.horizon, CHUNK)
+    if guard is None:
+        return None
+    return GuardedPieces(guard, inputs[:, :, : prepared.members.channels], prepared.horizon, CHUNK)
 
 
 def computed(
@@ -241,7 +243,9 @@ def computed(
     `mixing` mixes the mean of the networks with the baselines. Tiles may need a file in `folder`.
     """
     models = prepared.members.models
-    streams = open_streams(models, prepared.frames, prepared.horizon, compute, prepared.tilings, folder)
+    streams = open_streams(
+        models, prepared.frames, prepared.horizon, compute, prepared.tilings, folder, prepared.future
+    )
     for piece, spread in lockstep(streams) if len(streams) > 1 else ((piece, None) for piece in streams[0]):
         yield piece if mixing is None else mixing.mix(piece), spread
 
@@ -259,7 +263,8 @@ def _write_frames(
     `pieces` are those of `computed`. Returns the scores where the truth is known, and the spread of an ensemble.
     """
     clip, look, members = prepared.clip, prepared.look, prepared.members
-    known, strip = KnownFuture(prepared.frames[:, -1:], len(members)), TruthStrip(prepared.frames, look.painter)
+    shown = prepared.frames[:, :, : members.channels]
+    known, strip = KnownFuture(shown[:, -1:], len(members), look.values), TruthStrip(shown, look.painter)
     maps = _spread_maps(folder, prepared.horizon) if len(members) > 1 else None
     with writing_forecast(
         folder, look, writing.formats, schedule.fps, writing.placement, scored=clip.followed, names=schedule.names

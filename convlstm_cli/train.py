@@ -30,6 +30,7 @@ from convlstm_cli.training.result import TrainResult
 from convlstm_cli.training.resuming import differences, settings_to_go_on
 from convlstm_cli.training.session import Session
 from convlstm_cli.training.step import TrainStep
+from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video.data import VideoData
 
 __all__ = ["TrainResult", "check_options", "resume", "train"]
@@ -50,7 +51,8 @@ def train(
 
     Args:
         data: the videos and their split.
-        model: the network, of the same frame size and channels as `data`.
+        model: the network, of the same frame size and channels as `data`; `training.network.for_videos` makes it so,
+            and gives it a mask where frames have missing pixels.
         config: how to train.
         folder: the run folder to make; `runs/run.py` says what it will hold.
         initial: weights to start from, in place of those that `config.init` names.
@@ -69,6 +71,7 @@ def train(
             follow the clock.
     """
     check_options(model, config)
+    measure_of(config, data.values)  # before anything is written
     progress = progress or Progress()
     if initial is None:
         begun = start(config.init, model)
@@ -99,7 +102,7 @@ def train(
             return run
 
         run = ranks.first(create, lambda: Run.open(folder))
-        step = TrainStep(model, config, compute, initial, ranks)
+        step = TrainStep(model, config, compute, initial, ranks, data.values)
         scoring = device.choose(config.device, config.precision, ranks)
         session = Session(run, data, config, scoring, ranks, progress, should_stop)
         return Training(session, step, State()).fit()
@@ -144,7 +147,7 @@ def resume(
         saved = run.load_resume()  # before the network is made, since it is held to what this file holds
         if saved is None and initial is None:
             initial = start(config.init, run.model_config).weights
-        step = TrainStep(run.model_config, config, compute, initial, ranks)
+        step = TrainStep(run.model_config, config, compute, initial, ranks, data.values)
         if saved is None and run.epochs():
             raise RunError(
                 f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."

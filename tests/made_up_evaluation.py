@@ -16,15 +16,16 @@ from convlstm_cli.scoring.metrics import Rows, skill
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import Scores, Spread
 from convlstm_cli.video.library import Video
+from convlstm_cli.video.values import BYTES, ValueRange
 
 OPTICAL_FLOW_MSE = 0.01
 """At every lead time. That of the other baselines is twice as large."""
 
 
-def scores_of(mse: Rows, thresholds: Sequence[float] = ()) -> Scores:
-    """Scores with these MSE, (clips, lead times)."""
+def scores_of(mse: Rows, thresholds: Sequence[float] = (), values: ValueRange = BYTES) -> Scores:
+    """Scores with these MSE, (clips, lead times), of values in [0, 1] of their range."""
     errors = torch.from_numpy(np.sqrt(mse)).float()[..., None, None, None].expand(-1, -1, 1, 11, 11)
-    scores = Scores(thresholds)
+    scores = Scores(thresholds, values)
     scores.add(errors, torch.zeros_like(errors))
     return scores
 
@@ -35,6 +36,7 @@ def made_up_report(
     interval: Interval | None = (0.2, 0.4),
     spread: Sequence[float] | None = None,
     guarded: Sequence[float] | None = None,
+    values: ValueRange = BYTES,
 ) -> EvaluationReport:
     """An evaluation with one clip for each video, all with the same MSE by lead time.
 
@@ -42,8 +44,10 @@ def made_up_report(
     MSE of the guarded forecast.
     """
 
-    def scores(values: Sequence[float]) -> Scores:
-        return scores_of(np.tile(np.array(values), (videos, 1)), (0.2,))
+    thresholds = (0.2,) if values.as_shares else (5.0,)
+
+    def scores(mse: Sequence[float]) -> Scores:
+        return scores_of(np.tile(np.array(mse), (videos, 1)), thresholds, values)
 
     leads = len(mse)
     of_baselines = {
@@ -54,7 +58,7 @@ def made_up_report(
     return EvaluationReport(
         runs=tuple(Run(Path(f"run{number}"), {}) for number in range(1 if spread is None else 3)),
         folders=(),
-        config=EvaluateConfig(frames=leads, stride=leads, thresholds=(0.2,)),
+        config=EvaluateConfig(frames=leads, stride=leads, thresholds=thresholds),
         compute=choose("cpu"),
         input_frames=4,
         frame_shape=(3, 32, 32),
@@ -78,6 +82,7 @@ def made_up_report(
         },
         worst=(_shown("bad.mkv", 11),),
         best=(_shown("good.mkv", 1),),
+        values=values,
     )
 
 

@@ -18,10 +18,10 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.video.readers import open_video
 
 
-def make_run(folder: Path, channels: int = 1, fit: str = "pad", size: int = 32) -> Run:
+def make_run(folder: Path, channels: int = 1, fit: str = "pad", size: int = 32, **others: Any) -> Run:
     """A run whose network copies the last frame, so that its forecasts are known."""
     model: dict[str, Any] = {"height": size, "width": size, "channels": channels, "hidden": [4], "kernel_size": 3}
-    model |= {"input_frames": 4, "horizon": 3, "forecaster": "unconditioned", "head": "residual"}
+    model |= {"input_frames": 4, "horizon": 3, "forecaster": "unconditioned", "head": "residual", **others}
     data = data_record(size, size, channels, fit)
     run = Run.create(folder, {"model": model, "training": {}, "data": data})
     run.save_weights(EncoderForecaster(ForecasterConfig(**model)).state_dict())

@@ -133,8 +133,6 @@ def test_thresholds() -> None:
 @pytest.mark.parametrize(
     ("change", "flag"),
     [
-        ({"thresholds": (0.0,)}, "--thresholds"),
-        ({"thresholds": (1.5,)}, "--thresholds"),
         ({"thresholds": (float("nan"),)}, "--thresholds"),
         ({"frames": 0}, "--frames"),
         ({"stride": 0}, "--stride"),

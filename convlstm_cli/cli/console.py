@@ -21,6 +21,8 @@ from rich.progress import Progress as Bars
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.files import printable
 from convlstm_cli.progress import Progress, StepReport
+from convlstm_cli.reporting.numbers import figure
+from convlstm_cli.video.values import unit_power
 
 VERBOSE_SECONDS = 5.0
 """Least time between the lines of --verbose."""
@@ -107,8 +109,9 @@ class ConsoleProgress(Progress):
         against = f" · {model['mse'] / copy['mse']:.2f} × copying" if copy["mse"] else ""
         self._skill = against
         psnr = "∞" if model["psnr"] is None else f"{model['psnr']:.2f}"
+        error = figure(model["mse"], unit_power(validation["model"].get("unit", ""), 2))
         self.note(
-            f"epoch {row['epoch']:3d} · loss {row['train_loss']:.5f} · validation MSE {model['mse']:.5f}{against} · "
+            f"epoch {row['epoch']:3d} · loss {row['train_loss']:.5f} · validation MSE {error}{against} · "
             f"PSNR {psnr} · SSIM {model['ssim']:.3f} · {self._speed:.1f} clips/s · {_duration(row['seconds'])}"
             f"{' · best so far' if improved else ''}"
         )

@@ -53,6 +53,8 @@ class VideoFacts:
     """Frames per second that the file declares, or else those of its times."""
     colour: str
     """`grey`, `rgb`, or such as `4 channels`."""
+    channel_names: tuple[str, ...]
+    """Names of the channels; none where the source names none."""
     dtype: str
     """Type of its pixels."""
     unit: str
@@ -232,7 +234,7 @@ def inspect_video(
     path: Path,
     pace: Pace = Pace(),  # noqa: B008 - frozen
     missing: float | None = None,
-    channels: tuple[int, ...] | None = None,
+    channels: tuple[int | str, ...] | None = None,
 ) -> VideoFacts:
     """Decodes a video whole, and cuts it as training at this pace does, with `missing` as the value for no data.
 
@@ -243,6 +245,7 @@ def inspect_video(
     times: list[float] = []
     with open_video(path) as video:
         video.select(channels)
+        names = video.facts().channel_names
         held = _Held(video.missing if missing is None else missing)
         for frame in video:
             frames += 1
@@ -264,6 +267,7 @@ def inspect_video(
             width=video.width,
             fps=video.fps or (1 / timeline.step if timeline.step else None),
             colour=colour_name(1 if grey else count),
+            channel_names=names,
             dtype=held.dtype,
             unit=video.unit,
             values=held.ends,

@@ -1,7 +1,5 @@
 """The videos and the network of a new training, as the command line asks for them."""
 
-import dataclasses
-
 from convlstm_cli.cli.notes import noted
 from convlstm_cli.cli.request import Request
 from convlstm_cli.compute import device
@@ -9,13 +7,15 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import check_free
 from convlstm_cli.train import check_options
+from convlstm_cli.training.network import for_videos
+from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video import data
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData
 
 
 def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tuple[VideoData, ForecasterConfig]:
-    """Decodes the videos and splits them; the network has as many channels as they do.
+    """Decodes the videos and splits them; the network is fitted to them (`for_videos`).
 
     `noting`: whether to show what should be known of the videos; a plan of the training shows it too.
 
@@ -30,7 +30,8 @@ def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tup
     model = request.model(height, width)
     check_options(model, training)
     videos = prepare_videos(request.data(height, width), model, progress, noting=noting)
-    return videos, dataclasses.replace(model, channels=videos.channels)
+    measure_of(training, videos.values)  # refuses weights that do not fit the values
+    return videos, for_videos(model, videos)
 
 
 def prepare_videos(

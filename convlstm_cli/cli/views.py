@@ -11,7 +11,7 @@ from rich.table import Table
 
 from convlstm_cli.cli.notes import noted
 from convlstm_cli.files import printable
-from convlstm_cli.reporting.numbers import interval, number, percent, size, times
+from convlstm_cli.reporting.numbers import figure, interval, number, percent, size, times
 from convlstm_cli.reporting.styles import system_headings
 from convlstm_cli.reporting.wording import decimals, evaluation_verdict, ranges, worse_leads
 from convlstm_cli.scoring import bootstrap
@@ -102,7 +102,7 @@ def evaluation_view(report: EvaluationReport) -> View:
     for first in range(0, len(shown), beside):
         tables += [_score_table(columns, *shown[first : first + beside], leads=leads), ""]
     for at_threshold in zip(*(scores.events for scores in columns.values()), strict=True):
-        tables += [_event_table(dict(zip(columns, at_threshold, strict=True)), leads), ""]
+        tables += [_event_table(dict(zip(columns, at_threshold, strict=True)), leads, report.values.unit), ""]
     if (ratios := report.spread_ratios) is not None:
         tables += [_spread_table(ratios, len(report.runs), leads), ""]
     return line, "", *tables, _skill_table(report), "", *evaluation_verdict(report), "", *_definitions(report)
@@ -120,12 +120,12 @@ def _shown_leads(leads: int) -> list[int]:
     return sorted({round(step * (leads - 1) / max(1, shown - 1)) for step in range(shown)})
 
 
-def _event_table(events: Mapping[str, PooledEvents], leads: list[int]) -> Table:
-    """Scores of reaching one threshold: by lead time those that are tabulated, and all over all lead times."""
+def _event_table(events: Mapping[str, PooledEvents], leads: list[int], unit: str) -> Table:
+    """Scores of reaching one threshold in `unit`: by lead time what is tabulated, and all over all lead times."""
     threshold = next(iter(events.values())).threshold
     shown = [metric for metric in EVENT_METRICS.values() if metric.tabulated]
     heads = (f"{metric.heading}\n{name}" for metric in shown for name in events)
-    table = _table(f"at least\n{threshold:g}", *heads)
+    table = _table(f"at least\n{threshold:g} {unit}".rstrip(), *heads)
     for lead in leads:
         values = (
             number(scores.by_lead_time[metric.name][lead], metric.decimals, metric.missing)
@@ -165,11 +165,12 @@ def _skill_table(report: EvaluationReport) -> Table:
 
 def _definitions(report: EvaluationReport) -> list[str]:
     """What the columns are, in lines that fit a terminal."""
-    values = math.prod(report.frame_shape)
+    of_frame, values = math.prod(report.frame_shape), report.values
+    scale = "lie in [0, 1]" if values.as_shares else f"are {values.describe()}, and errors in their unit"
     lines = [
-        "Values lie in [0, 1]. MSE and MAE are means over pixels and channels; MSE sum is over the",
-        f"{values} values of a frame, as papers on video prediction print it. PSNR is of the mean MSE.",
-        "SSIM: Wang et al. 2004, as torchmetrics has it: Gaussian window 11x11, σ = 1.5, data range 1.",
+        f"Values {scale}. MSE, MAE and bias are means over pixels and channels; MSE sum is over the",
+        f"{of_frame} values of a frame, as papers on video prediction print it. PSNR is of the mean MSE.",
+        "SSIM: Wang et al. 2004, as torchmetrics has it: Gaussian window 11x11, σ = 1.5, of values in [0, 1].",
         "Sharpness: mean gradient of the forecast over that of the truth; blur lowers it, noise raises it.",
         "Skill is 1 - MSE / MSE of the baseline; its interval is a bootstrap over videos "
         f"({bootstrap.RESAMPLES} draws).",
@@ -198,7 +199,8 @@ def comparison_view(summary: "ComparisonSummary") -> View:
 
 def _cost_table(summary: "ComparisonSummary", digits: int) -> Table:
     """What each arm costs and reaches."""
-    table = _table("arm", "parameters", "step", "steps", "test MSE", "of copying", "of its seeds")
+    heading = f"test {METRICS['mse'].label(summary.baselines['persistence'].unit)}"
+    table = _table("arm", "parameters", "step", "steps", heading, "of copying", "of its seeds")
     reference = summary.baselines["persistence"].mean_mse
     for arm in summary.arms:
         of_seeds = [run.mse for run in arm.runs]
@@ -294,7 +296,8 @@ def video_view(video: "VideoFacts") -> View:
     if video.dtype != "uint8" or video.missing:
         held = "" if video.values is None else f", {in_unit(video.values, video.unit)}"
         facts["values"] = f"{video.dtype}{held}{f', {video.missing:.0%} missing' if video.missing else ''}"
-    facts |= {"colour": video.colour, "size": f"{video.width}x{video.height}"}
+    named = f" ({', '.join(map(escape, video.channel_names))})" if video.channel_names else ""
+    facts |= {"colour": f"{video.colour}{named}", "size": f"{video.width}x{video.height}"}
     return facts_table(facts), *video.notes
 
 
@@ -354,9 +357,14 @@ def facts_table(facts: Mapping[str, object]) -> Table:
 def _score_table(columns: Mapping[str, PooledScores], *metrics: Metric, leads: list[int] | None = None) -> Table:
     """Metrics by lead time, side by side for each column; only `leads` (from 0) are shown where they are given."""
     cells = [(metric, scores) for metric in metrics for scores in columns.values()]
-    heads = (f"{metric.heading}\n{name}" for metric in metrics for name in columns)
+    some = next(iter(columns.values()))
+    heads = (
+        f"{metric.heading}\n{unit}\n{name}" if (unit := metric.unit(some.unit)) else f"{metric.heading}\n{name}"
+        for metric in metrics
+        for name in columns
+    )
     table = _table("frames\nahead", *heads)
-    leads = leads or list(range(len(next(iter(columns.values())).mse)))
+    leads = leads or list(range(len(some.mse)))
     digits = {metric.name: decimals(metric, columns.values()) for metric in metrics}
 
     def cell(value: float | None, metric: Metric) -> str:
@@ -371,7 +379,8 @@ def _score_table(columns: Mapping[str, PooledScores], *metrics: Metric, leads: l
 
 def _verdicts(systems: Mapping[str, PooledScores]) -> list[str]:
     """The model's MSE beside that of every baseline that there is, copying the last frame first."""
-    mse = systems["model"].mean_mse
+    mse, unit = systems["model"].mean_mse, METRICS["mse"].unit(systems["model"].unit)
+    shown = figure(mse, unit)
     lines = []
     for name, baseline in BASELINES.items():
         if name not in systems:
@@ -379,9 +388,10 @@ def _verdicts(systems: Mapping[str, PooledScores]) -> list[str]:
         reference = systems[name].mean_mse
         if reference:
             worse = ": WORSE than that" if mse > reference else ""
-            lines.append(f"MSE {mse:.5f}, {times(mse / reference)} that of {baseline.phrase} ({reference:.5f}){worse}")
+            against = figure(reference, unit)
+            lines.append(f"MSE {shown}, {times(mse / reference)} that of {baseline.phrase} ({against}){worse}")
         else:
-            lines.append(f"MSE {mse:.5f}; {baseline.phrase} is exact here.")
+            lines.append(f"MSE {shown}; {baseline.phrase} is exact here.")
     return lines
 
 

@@ -30,7 +30,8 @@ def summarise_arm(arm: TrainedArm, case: Case, of_seeds: Sequence[Scores]) -> Ar
     runs = [_summarise_run(*each, case.folder) for each in zip(case.seeds, arm.runs, of_seeds, strict=True)]
     training = train_config(arm.runs[0])
     intervals = {
-        metric: arm_interval(per_clip(of_seeds, metric), case.videos, METRICS[metric].bounds) for metric in INTERVALS
+        metric: arm_interval(per_clip(of_seeds, metric), case.videos, METRICS[metric].bounds_of(case.clips.values))
+        for metric in INTERVALS
     }
     known = {metric: ends for metric, ends in intervals.items() if ends is not None}
     return ArmSummary(
@@ -49,8 +50,8 @@ def summarise_arm(arm: TrainedArm, case: Case, of_seeds: Sequence[Scores]) -> Ar
 
 
 def per_clip(of_seeds: Sequence[Scores], metric: str) -> NDArray[np.float64]:
-    """A metric of every run: (seeds, clips, lead times)."""
-    return np.stack([scores.per_clip(metric) for scores in of_seeds])
+    """A metric of every run, (seeds, clips, lead times), in which clips weigh by their pixels with a truth."""
+    return np.stack([scores.weighted(metric) for scores in of_seeds])
 
 
 def _differing(case: Case) -> list[str]:

@@ -9,6 +9,7 @@ import numpy as np
 from convlstm_cli.comparing.case import Case
 from convlstm_cli.comparing.scored import Scored
 from convlstm_cli.files import replacing
+from convlstm_cli.scoring.metrics import finite
 from convlstm_cli.scoring.scores import Scores
 
 METRICS = ("mse", "mae", "ssim")
@@ -33,4 +34,4 @@ def _rows(case: Case, scored: Scored) -> Iterator[list[object]]:
         columns = np.stack([scores.per_clip(metric) for metric in METRICS], axis=-1)  # (clips, lead times, metrics)
         for (video, start), clip in zip(case.clips.clips, columns, strict=True):
             for lead, values in enumerate(clip, start=1):
-                yield [system, seed, video, start + 1, lead, *values]
+                yield [system, seed, video, start + 1, lead, *map(finite, values)]

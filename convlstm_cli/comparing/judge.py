@@ -67,7 +67,7 @@ def judge(
 
 def _summarise(case: Case, scored: Scored, mse: Errors, anatomy: Anatomy, compute: Compute) -> ComparisonSummary:
     reference = case.arms[0].name
-    channels, height, width = case.clips[0].shape[1:]
+    channels, (height, width) = case.clips.channels, case.clips[0].shape[2:]
     arms = [summarise_arm(arm, case, scored.arms[arm.name]) for arm in case.arms]
     baselines = {name: scores.pooled() for name, scores in scored.baselines.items()}
     differences = _differences(mse, reference, case.videos)
@@ -91,7 +91,7 @@ def _summarise(case: Case, scored: Scored, mse: Errors, anatomy: Anatomy, comput
         verdict=verdict(reference, differences, _in_words(case.arms), extended=case.extended),
         anatomy=anatomy,
         warnings=[*case.warnings, *cautions(arms, baselines["persistence"])],
-        definitions=definitions(),
+        definitions=definitions(case.clips.values),
         compute={"device": str(compute.device), "precision": compute.precision},
         versions=versions(),
     )

@@ -105,7 +105,8 @@ def time_steps(
         compute = device.choose(arm.training.device, arm.training.precision, learning=True)
         indices = [index % len(clips) for index in range(arm.training.batch_size)]
         batch = to_float(torch.stack([clips[index] for index in indices]), compute.device)
-        steps.append((TrainStep(arm.model, arm.training, compute, initial_weights(arms, arm, seed)), batch))
+        initial = initial_weights(arms, arm, seed)
+        steps.append((TrainStep(arm.model, arm.training, compute, initial, values=data.values), batch))
     times: list[list[float]] = [[] for _ in arms]
     for turn in range(TIMED_STEPS + 1):
         for own, (step, batch) in zip(times, steps, strict=True):

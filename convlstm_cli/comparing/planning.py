@@ -18,6 +18,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.train import check_options
 from convlstm_cli.training.config import AUTO_BATCH, AUTO_INIT, FRESH, LIMITS, TrainConfig
 from convlstm_cli.training.memory import with_batch_size
+from convlstm_cli.training.network import for_videos
 from convlstm_cli.video.data import VideoData
 
 DEFAULT_TIME = 240.0
@@ -35,7 +36,7 @@ def make_plan(
         UsageError: arms that do not differ, settings that do not go together, or a device that is not there.
         Interrupted: when asked to stop while steps are timed.
     """
-    arms = [replace(arm, model=replace(arm.model, channels=data.channels)) for arm in arms]
+    arms = [replace(arm, model=for_videos(arm.model, data)) for arm in arms]
     arms = [_with_init(arm) for arm in arms]
     _check(arms, config)
     arms = _with_batch_size(arms, config, data)

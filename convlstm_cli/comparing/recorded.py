@@ -89,6 +89,7 @@ def _shared_clips(runs: Sequence[Run], progress: Progress) -> tuple[int, ClipDat
         stride=horizon,
         channels=models[0].channels,
         values=data.values,
+        guides=data.guides,
     )
     if not len(clips):
         raise InputError(
@@ -110,7 +111,9 @@ def _settings(runs: Sequence[Run]) -> dict[str, dict[str, Any]]:
 
 def _check_tests(runs: Sequence[Run]) -> None:
     """Raises InputError unless all runs were tested on the same frames, brought to the same size in the same way."""
-    if (difference := first_difference(runs, ("--size", "--fit", "--every", "--range", "frames in"))) is not None:
+    if (
+        difference := first_difference(runs, ("--size", "--fit", "--every", "--range", "--input-only", "frames in"))
+    ) is not None:
         raise InputError(f"{difference}, so their errors are not of the same pixels; compare runs that agree in it.")
     first = runs[0]
     for other in runs[1:]:

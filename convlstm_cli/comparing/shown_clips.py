@@ -14,7 +14,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.reporting.comparison_page import ComparedClip
 from convlstm_cli.reporting.pictures import thumbnail
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
+from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
 
 SHOWN_BASELINES = ("persistence", "optical_flow")
 
@@ -39,11 +39,15 @@ def _positions(case: Case, mse: Mapping[str, NDArray[np.float64]]) -> list[int]:
 
 def _shown(position: int, case: Case, networks: Mapping[str, EncoderForecaster], compute: Compute) -> ComparedClip:
     video, start = case.clips.clips[position]
-    frames, truth = to_float(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
+    seen, following = case.clips[position][None].tensor_split([case.input_frames], dim=1)
+    read, ahead = to_read(seen, compute.device), to_float(following, compute.device)
+    model = next(iter(networks.values()))
+    frames, truth, future = model.shown(read), model.shown(ahead), model.known(ahead)
     horizon = truth.shape[1]
-    inputs, known = with_gaps(case.clips[position][None], compute.device).tensor_split([case.input_frames], dim=1)
+    whole = model.shown(with_gaps(case.clips[position][None], compute.device))
+    inputs, known = whole.tensor_split([case.input_frames], dim=1)
     rows = {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
-    rows |= {name: forecast_members([network], frames, horizon, compute)[0] for name, network in networks.items()}
+    rows |= {name: forecast_members([network], read, horizon, compute, future)[0] for name, network in networks.items()}
     rows = {name: row.masked_fill(always_gaps(inputs), torch.nan) for name, row in rows.items()}
     rows = {"input": inputs, "truth": known} | rows
     return ComparedClip(video, start + 1, {name: thumbnail(row[0], PICTURED_SIDE) for name, row in rows.items()})

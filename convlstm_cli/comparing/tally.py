@@ -5,6 +5,7 @@ from datetime import timedelta
 from convlstm_cli.comparing.plan import Trial
 from convlstm_cli.comparing.trial import TrialResult
 from convlstm_cli.progress import Progress
+from convlstm_cli.reporting.numbers import figure
 
 
 class Tally:
@@ -28,5 +29,5 @@ class Tally:
         against = f", {result.mse / result.copying:.3f} × copying" if result.copying else ""
         self._progress.note(
             f"{trial}: {result.steps} steps in {timedelta(seconds=round(result.seconds))}, test MSE "
-            f"{result.mse:.5f}{against} ({self._done} of {self._total})"
+            f"{figure(result.mse, result.unit)}{against} ({self._done} of {self._total})"
         )

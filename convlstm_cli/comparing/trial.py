@@ -10,6 +10,7 @@ from convlstm_cli.comparing.matching import initial_weights
 from convlstm_cli.comparing.plan import Plan, Trial
 from convlstm_cli.progress import Progress, StepReport
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.metrics import METRICS
 from convlstm_cli.video.data import VideoData
 
 ORPHANS = 30.0
@@ -27,6 +28,8 @@ class TrialResult:
     """On the test clips, over all lead times."""
     copying: float
     """The same of copying the last frame."""
+    unit: str = ""
+    """Unit of both; empty for values in [0, 1]."""
 
 
 def is_finished(plan: Plan, trial: Trial) -> bool:
@@ -59,7 +62,8 @@ def make_trial(
     else:
         result = training.train(data, arm.model, config, folder, **more)
     test = result.test
-    return TrialResult(result.steps, result.seconds, test.model.mean_mse, test.persistence.mean_mse)
+    unit = METRICS["mse"].unit(data.values.unit)
+    return TrialResult(result.steps, result.seconds, test.model.mean_mse, test.persistence.mean_mse, unit)
 
 
 class ShareProgress(Progress):

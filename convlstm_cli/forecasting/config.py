@@ -88,11 +88,11 @@ class PredictConfig:
         "Longest step from one input frame to the next, in usual steps; frames before a longer one are not read. That "
         "of the training if not given.",
     )
-    channels: tuple[int, ...] | None = option(
+    channels: tuple[int | str, ...] | None = option(
         None,
-        "Channels of the source to use, by their positions from 0, such as 0,3; those of the training if not given.",
+        "Channels of the source to use, by their positions from 0 or their names; those of the training if not given.",
         parse=parse_channels,
-        metavar="N,N,...",
+        metavar="NAME,NAME,...",
     )
     missing: float | None = option(
         None, "Value that means no data, if neither the source declares it nor --missing of the training named it."

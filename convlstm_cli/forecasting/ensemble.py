@@ -124,7 +124,7 @@ def check_members(runs: Sequence[Run], *, native_size: bool = False) -> None:
             f"the ensemble has {'a single run' if runs else 'no run'}; the spread needs at least two, "
             "such as trainings with different --seed."
         )
-    traits = ("frames in", "--every", "--range", *(() if native_size else ("--size", "--fit")))
+    traits = ("frames in", "--input-only", "--every", "--range", *(() if native_size else ("--size", "--fit")))
     if (difference := first_difference(runs, traits)) is not None:
         raise UsageError(f"no ensemble: {difference}; name runs that agree in it.")
 

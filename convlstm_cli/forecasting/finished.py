@@ -21,7 +21,9 @@ from convlstm_cli.video.formats import OUTPUT_FORMATS
 def network_digest(run: Run, model: EncoderForecaster) -> str:
     """A hash of all that a forecast depends on in a run: network, weights, and the size, step and range of frames."""
     values = None if run.values is None else asdict(run.values)
-    settings = [asdict(model.config), asdict(run.geometry), asdict(run.pace), values, run.missing, run.chosen_channels]
+    guides = [asdict(guide) for guide in run.guides]
+    frames = [asdict(run.geometry), asdict(run.pace), values, run.missing, run.chosen_channels, guides]
+    settings = [asdict(model.config), *frames]
     digest = hashlib.sha256(json.dumps(settings).encode())
     for name, weights in sorted(model.state_dict().items()):
         digest.update(name.encode())

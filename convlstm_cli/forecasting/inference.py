@@ -11,17 +11,28 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
 
 
-def forecast_members(models: Sequence[EncoderForecaster], frames: Tensor, horizon: int, compute: Compute) -> Tensor:
-    """The forecast of every model, (M, B, horizon, C, H, W); each reads as many last frames as it was trained with."""
+def forecast_members(
+    models: Sequence[EncoderForecaster], frames: Tensor, horizon: int, compute: Compute, future: Tensor | None = None
+) -> Tensor:
+    """The forecast of every model, (M, B, horizon, C, H, W); each reads as many last frames as it was trained with.
+
+    `frames` are (B, T, C, H, W) in [0, 1], the channels that are forecast first, then further inputs, then a mask if
+    pixels are missing, which only networks that read one see. `future` is as in `EncoderForecaster.forward`.
+    """
     return torch.stack(
-        [forecast_clip(model, frames[:, -model.config.input_frames :], horizon, compute) for model in models]
+        [forecast_clip(model, frames[:, -model.config.input_frames :], horizon, compute, future) for model in models]
     )
 
 
-def forecast_clip(model: EncoderForecaster, frames: Tensor, horizon: int, compute: Compute) -> Tensor:
-    """The next `horizon` frames, (B, horizon, C, H, W) float32 in [0, 1]; the model's mode is left as it was."""
+def forecast_clip(
+    model: EncoderForecaster, frames: Tensor, horizon: int, compute: Compute, future: Tensor | None = None
+) -> Tensor:
+    """The next `horizon` frames, (B, horizon, C, H, W) float32 in [0, 1], from frames as `forecast_members` takes them.
+
+    The model's mode is left as it was.
+    """
     with _inferring(model, compute):
-        forecast: Tensor = model(frames, horizon)
+        forecast: Tensor = model(frames[:, :, : model.config.read_channels], horizon, future=future)
         return forecast.float()
 
 
@@ -32,13 +43,16 @@ def forecast_chunks(
     chunk: int,
     compute: Compute,
     advection: Advection | None = None,
+    future: Tensor | None = None,
 ) -> Iterator[Tensor]:
     """The forecast of `forecast_clip` in pieces of up to `chunk` frames, each computed when it is asked for.
 
     `advection` belongs to frames that are a window of larger ones; see `EncoderForecaster.stream`.
     """
-    pieces = model.stream(frames, horizon, chunk=chunk, advection=advection)
-    del frames, advection  # the stream frees them when it has read them
+    pieces = model.stream(
+        frames[:, :, : model.config.read_channels], horizon, chunk=chunk, advection=advection, future=future
+    )
+    del frames, advection, future  # the stream frees them when it has read them
     while True:
         # Entered for each piece: a generator that waits inside the block would leave its caller in this mode.
         with _inferring(model, compute):

@@ -11,7 +11,7 @@ from convlstm_cli.video import colour_bar
 from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.missing import Mask, clear, mark
+from convlstm_cli.video.missing import Mask, clear, gone, mark
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.tensors import clip_tensor, to_values
 from convlstm_cli.video.values import ValueRange
@@ -71,9 +71,17 @@ class Look:
         """A forecast (C, H, W) in [0, 1] as a frame (H, W, C) of the source's type with its values."""
         return to_values(pixels, self.values, self.last.dtype)
 
-    def picture(self, frame: Frame) -> Frame:
-        """A frame of the source's type in 8 bits, the range of values from black to white; black has no value."""
-        return self.painter.grey(frame, self.missing)
+    def picture(self, frame: Frame, *, alpha: bool = False) -> Frame:
+        """A frame of the source's type in 8 bits, the range of values from black to white; black has no value.
+
+        With `alpha` it is transparent there, if the forecast has such pixels.
+        """
+        picture = self.painter.grey(frame, self.missing)
+        if not alpha or self.unknowable is None:
+            return picture
+        holes = gone(frame, self.missing)
+        empty = np.zeros((*frame.shape[:2], 1), bool) if holes is None else holes.any(axis=2, keepdims=True)
+        return np.concatenate((picture, np.where(empty, np.uint8(0), np.uint8(255))), axis=2)
 
     def preview(self, frame: Frame) -> Frame:
         """A frame of the source's type as people watch it: (H, W, 3) in colours, with their bar where there is room.

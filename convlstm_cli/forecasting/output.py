@@ -56,12 +56,15 @@ def writing_forecast(
 
 
 def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
-    """Gives each writer the frame itself, if it keeps such values, or else a picture of it; a film in colours."""
+    """Gives each writer the frame itself, if it keeps such values, or else a picture of it, with alpha if it can.
+
+    A film is in colours.
+    """
     for writer in writers:
         if writer.is_preview and look.has_colours:
             writer.write(look.preview(frame))
         else:
-            writer.write(frame if writer.keeps(frame) else look.picture(frame))
+            writer.write(frame if writer.keeps(frame) else look.picture(frame, alpha=writer.takes_alpha))
 
 
 def _open(

@@ -9,6 +9,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Members, MembersByColour
+from convlstm_cli.forecasting.guides import with_guides
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.streams import plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
@@ -31,7 +32,9 @@ class Prepared:
     members: Members
     look: Look
     frames: Tensor
-    """The input frames, (1, T, C, H, W) of `Look.clip`."""
+    """The input frames with the channels that are read beside them, (1, T, C + inputs, H, W) of `with_guides`."""
+    future: Tensor | None
+    """The channels that are known for the frames to forecast, (1, horizon, known, H, W); None where there are none."""
     tilings: list[Tiling] | None
     """The tiles of each network; None where frames are computed whole, at the network's size."""
     horizon: int
@@ -48,28 +51,32 @@ def prepare(
     What keeps the forecast from being good is noted to `progress`. Raises InputError for a video that cannot be used,
     and UsageError for options that do not fit it.
     """
-    video.select(by_colour.grey.runs[0].chosen_channels if config.channels is None else config.channels)
+    run = by_colour.grey.runs[0]
+    channels = run.chosen_channels if config.channels is None else config.channels
+    video.select(channels, without=[guide.channel for guide in run.guides])
     facts = video.facts()  # while the source is open: the last frame may close it
     clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
     members = by_colour.of(grey=clip.grey)
     geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
     _note_limits(video, clip, members, config, progress)
-    channels = clip.inputs[-1].shape[2]
-    if channels in (1, 3):
-        channels = 1 if clip.grey or members.channels == 1 else 3
-    elif channels != members.channels:
+    found = clip.inputs[-1].shape[2]
+    if found in (1, 3):
+        found = 1 if clip.grey or members.channels == 1 else 3
+    elif found != members.channels:
         raise InputError(
-            f"{video.path}: has {channels} channels, and {members.name} forecasts {members.channels}; choose some with "
+            f"{video.path}: has {found} channels, and {members.name} forecasts {members.channels}; choose some with "
             "--channels, such as --channels 0."
         )
-    look = _look(video, clip, members, geometry, channels, config)
+    look = _look(video, clip, members, geometry, found, config)
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
     frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))
+    horizon, pace = config.frames or members.horizon, _pace(by_colour.grey, config)
+    frames, future = with_guides(video.path, frames, clip, look, members, config, pace, horizon)
     tilings = None
     if geometry is None:
         tilings = plan_tilings(video.path, members.models, frames, config, compute, progress)
-    return Prepared(clip, members, look, frames, tilings, config.frames or members.horizon, facts)
+    return Prepared(clip, members, look, frames, future, tilings, horizon, facts)
 
 
 def _look(

@@ -18,7 +18,7 @@ from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.settings import MIN_SIDE
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.tensors import to_float, to_read
 
 CHUNK = 8
 """Frames computed at a time: few for memory, enough to lose no time between chunks."""
@@ -69,19 +69,23 @@ def open_streams(
     compute: Compute,
     tilings: Sequence[Tiling] | None,
     folder: Path,
+    future: Tensor | None = None,
 ) -> list[Iterator[Tensor]]:
     """The forecast of each network, in pieces (1, n, C, H, W) float32 in [0, 1], computed as they are asked for.
 
-    `frames` are (1, T, C, H, W) uint8; each network reads the last ones. Tiles may need a file in `folder`.
+    `frames` are (1, T, C, H, W) of `clip_tensor`; each network reads the last ones. `future` are the inputs that are
+    known for the frames to forecast, (1, horizon, known, H, W) of `clip_tensor`. Tiles may need a file in `folder`.
     """
     streams = []
     for index, model in enumerate(models):
         seen = frames[:, -model.config.input_frames :]
         if tilings is None:
-            streams.append(forecast_chunks(model, to_float(seen, compute.device), horizon, CHUNK, compute))
+            ahead = None if future is None else to_float(future, compute.device)
+            read = to_read(seen, compute.device)
+            streams.append(forecast_chunks(model, read, horizon, CHUNK, compute, future=ahead))
         else:
             spool = folder / f".tiles-{index}"
-            streams.append(forecast_tiles(model, seen, horizon, CHUNK, compute, tilings[index], spool))
+            streams.append(forecast_tiles(model, seen, horizon, CHUNK, compute, tilings[index], spool, future))
     return streams
 
 

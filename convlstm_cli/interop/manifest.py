@@ -6,6 +6,7 @@ from typing import Any
 
 from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.values import BYTES, DECADES, ValueRange
 
 MANIFEST = "manifest.json"
@@ -20,6 +21,10 @@ RESIZE = (
     "A side that shrinks is averaged by area, one that grows interpolated by cubics (OpenCV's INTER_AREA and "
     "INTER_CUBIC), and the result rounded if frames hold integers. Sizes are rounded to the nearest pixel, and an odd "
     "pixel of padding or cropping goes to the bottom or right. Padding is 0 for the network."
+)
+MASK = (
+    "the last channel of frames is the share of the channels that have a value, 1 where no pixel is missing; in place "
+    "of a missing pixel stands the nearest value of its channel in the frame, or else in the nearest frame."
 )
 LINEAR = "(value - low) / (high - low), clipped to [0, 1]"
 LOGARITHMIC = f"log(1 + {DECADES:g} x) / log({DECADES + 1:g}) of x = {LINEAR}"
@@ -50,6 +55,10 @@ class FramesEntry:
     fit_rule: str
     resize_rule: str
     grey_rule: str
+    mask_rule: str | None
+    """None where there is no mask."""
+    guides: tuple[Guide, ...]
+    """The channels that are read and not forecast, which stand behind the others, each with a range of its own."""
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,7 @@ def describe(
     fit: str,
     values: ValueRange | None = BYTES,
     missing: float | None = None,
+    guides: tuple[Guide, ...] = (),
     *,
     run: str,
     versions: dict[str, str],
@@ -126,7 +136,7 @@ def describe(
     check: CheckEntry,
 ) -> Manifest:
     """The manifest of a network whose frames are fitted to its size by `fit`, one of FITS, and have such values."""
-    size = config.channels, config.height, config.width
+    size = config.height, config.width
     dtype, limits = "float32", (0.0, 1.0)
     colour = {1: "grey", 3: "RGB"}.get(config.channels, f"{config.channels} channels")
     return Manifest(
@@ -136,7 +146,7 @@ def describe(
         FramesEntry(
             name=FRAMES,
             layout="batch, time (oldest first), channel, row (from the top), column (from the left)",
-            shape=("batch", config.input_frames, *size),
+            shape=("batch", config.input_frames, config.read_channels, *size),
             dtype=dtype,
             range=limits,
             colour=colour,
@@ -148,12 +158,14 @@ def describe(
             fit_rule=FITS[fit],
             resize_rule=RESIZE,
             grey_rule=GREY,
+            mask_rule=MASK if config.mask else None,
+            guides=guides,
         ),
         HorizonEntry(name=HORIZON, dtype="int64", shape=(), least=1, trained=config.horizon),
         ForecastEntry(
             name=FORECAST,
             layout="as frames; the first is the one after the last input frame",
-            shape=("batch", "horizon", *size),
+            shape=("batch", "horizon", config.channels, *size),
             dtype=dtype,
             range=limits,
             colour=colour,

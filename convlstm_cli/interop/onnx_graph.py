@@ -30,12 +30,13 @@ def assemble(
     """
     assembly = _Assembly(_pieces(graph, counts))
     assembly.run()
-    size = config.channels, config.height, config.width
+    size = config.height, config.width
+    read, said = (config.read_channels, *size), (config.channels, *size)
     inputs = [
-        helper.make_tensor_value_info(FRAMES, TensorProto.FLOAT, ["batch", config.input_frames, *size]),
+        helper.make_tensor_value_info(FRAMES, TensorProto.FLOAT, ["batch", config.input_frames, *read]),
         helper.make_tensor_value_info(HORIZON, TensorProto.INT64, []),
     ]
-    outputs = [helper.make_tensor_value_info(FORECAST, TensorProto.FLOAT, ["batch", HORIZON, *size])]
+    outputs = [helper.make_tensor_value_info(FORECAST, TensorProto.FLOAT, ["batch", HORIZON, *said])]
     whole = helper.make_graph(assembly.nodes, "forecaster", inputs, outputs, assembly.weights)
     opsets = [helper.make_opsetid("", opset)]
     # The lowest version, so that runtimes of some years ago read it too.

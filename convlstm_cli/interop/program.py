@@ -58,8 +58,8 @@ def _trials(network: EncoderForecaster) -> Iterator[tuple[Tensor, int]]:
     """Frames and horizons to compare with: batches and horizons that no program is recorded with."""
     config = network.config
     generator = torch.Generator().manual_seed(0)
-    shape = config.input_frames, config.channels
-    coarse = torch.rand(1, config.channels, 4, 4, generator=generator)
+    shape = config.input_frames, config.read_channels
+    coarse = torch.rand(1, config.read_channels, 4, 4, generator=generator)
     shapes = F.interpolate(coarse, size=(config.height, config.width), mode="bicubic", align_corners=False).clamp(0, 1)
     moving = torch.stack([shapes.roll((t, 2 * t), dims=(2, 3)) for t in range(config.input_frames)], dim=1)
     noise = torch.rand(1, *shape, config.height, config.width, generator=generator)

@@ -93,6 +93,13 @@ class ForecasterConfig:
     horizon: int = option(
         10, "Frames of each training clip to forecast; a prediction may ask for more or fewer.", flag="--frames"
     )
+    mask: bool = False
+    """Whether the encoder reads a mask behind the channels of each frame: the share of them that have a value, 1 where
+    no pixel is missing. Every training whose frames have missing pixels has it."""
+    inputs: int = 0
+    """Channels that the encoder reads behind those of a frame, before the mask, and that are not forecast."""
+    known: int = 0
+    """The last so many of these are known for the frames to forecast too, and the forecaster reads them."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON gives a list
@@ -104,7 +111,9 @@ class ForecasterConfig:
         check_most("--hidden", max(self.hidden), MAX_CHANNELS)
         if self.channels < 1:
             raise UsageError(f"channels is {self.channels}; frames have at least one.")
-        check_most("the number of channels", self.channels, MAX_CHANNELS)
+        if not 0 <= self.known <= self.inputs:
+            raise UsageError(f"known is {self.known} of {self.inputs} inputs; at most all of them are known.")
+        check_most("the number of channels", self.read_channels, MAX_CHANNELS)
         if self.patch_size < 1:
             raise UsageError(f"--patch-size is {self.patch_size}; it must be at least 1.")
         for side, pixels in (("height", self.height), ("width", self.width)):
@@ -148,6 +157,11 @@ class ForecasterConfig:
         return self.channels * self.patch_size**2
 
     @property
+    def read_channels(self) -> int:
+        """Channels that the encoder reads at each pixel: those of a frame, further inputs, and the mask if any."""
+        return self.channels + self.inputs + self.mask
+
+    @property
     def grid(self) -> tuple[int, int]:
         """Height and width of the hidden states, in positions."""
         return self.height // self.patch_size, self.width // self.patch_size
@@ -167,9 +181,8 @@ class ForecasterConfig:
 
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
-        first = {"encoder": self.patch_channels, "forecaster": self.patch_channels}
-        if not FORECASTERS[self.forecaster].reads:
-            first["forecaster"] = 0
+        fed = self.channels * FORECASTERS[self.forecaster].reads + self.known
+        first = {"encoder": self.read_channels * self.patch_size**2, "forecaster": fed * self.patch_size**2}
         return [
             {"role": role, "index": index, "in_channels": fan_in, "hidden_channels": hidden}
             for role in ("encoder", "forecaster")

@@ -3,7 +3,7 @@
 A recorded program has no loops: it would contain each lead time and each input frame one after another, for a fixed
 number of both. So the body of each loop is a program of its own, and a state of plain tensors passes through them:
 
-    state = start(frames)                       frames (B, T, C, H, W)
+    state = start(frames)                       frames (B, T, C, H, W), C with the mask where the network reads one
     state = read(frames[:, t], *state)          for each of the T frames
     frame, *state = step(*state)                for each lead time; frame (B, C, H, W)
 """
@@ -56,10 +56,17 @@ class Step(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The levels on which motion is estimated, the smallest first, and the initial motion on the smallest."""
+    """The levels on which motion is estimated, the smallest first, and the initial motion on the smallest.
+
+    The mask of frames that have one is left out.
+    """
+
+    def __init__(self, network: EncoderForecaster) -> None:
+        super().__init__()
+        self.network = _without(network, "encoder", "forecaster", "head")
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        levels = motion.pyramid(frames)
+        levels = motion.pyramid(self.network.shown(frames))
         return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
 
 
@@ -126,7 +133,7 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
     with torch.no_grad():
         given: tuple[Tensor, ...] = (frames,)
         if FORECASTERS[network.config.forecaster].moves and network.config.input_frames > 1:
-            pyramid = Pyramid()
+            pyramid = Pyramid(network)
             pieces["pyramid"] = pyramid, (frames,)
             *levels, flow = pyramid(frames)
             for index, level in enumerate(levels):
@@ -162,7 +169,7 @@ def run_parts(parts: Mapping[str, nn.Module], frames: Tensor, horizon: int) -> T
 def _frames(network: EncoderForecaster) -> Tensor:
     """Example frames; a batch of 1 would become a constant of the program."""
     config = network.config
-    return torch.zeros(2, config.input_frames, config.channels, config.height, config.width)
+    return torch.zeros(2, config.input_frames, config.read_channels, config.height, config.width)
 
 
 def _without(network: EncoderForecaster, *names: str) -> EncoderForecaster:

@@ -36,6 +36,11 @@ class EncoderForecaster(nn.Module):
     `config.forecaster` says what the second stack reads: nothing (`unconditioned`, the paper), its own last forecast
     (`autoregressive`), or for each lead time the last frame moved on along its motion (`advected`, see `motion.py`).
     `head.py` turns its hidden states into frames.
+
+    The encoder may read more than the channels that are forecast: `config.inputs` channels behind them, of which the
+    second stack reads the last `config.known` at each lead time too; and with `config.mask`, as the last channel, which
+    pixels have a value. Where the mask is left out all pixels are known. The second stack reads no mask: what stands in
+    for missing pixels of the last frame is moved on, or fed back, as if it had been seen.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -76,13 +81,21 @@ class EncoderForecaster(nn.Module):
             layer.checkpoint_every = steps
 
     def forward(
-        self, frames: Tensor, horizon: int | None = None, *, truth: Tensor | None = None, fed: Tensor | None = None
+        self,
+        frames: Tensor,
+        horizon: int | None = None,
+        *,
+        future: Tensor | None = None,
+        truth: Tensor | None = None,
+        fed: Tensor | None = None,
     ) -> Tensor:
         """Forecasts the frames that follow.
 
         Args:
-            frames: (B, T, C, H, W), values in [0, 1], any T >= 1.
+            frames: (B, T, C, H, W), values in [0, 1], any T >= 1, with the channels that are forecast first, then
+                further inputs, then the mask, which may be left out.
             horizon: number of frames to forecast; None takes the configured one.
+            future: (B, horizon, known, H, W), the inputs that are known for the frames to forecast, where there are.
             truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling (Bengio et al. 2015).
             fed: (B, horizon) bool, true where an autoregressive forecaster reads the frame of `truth` instead of its
                 own; None reads its own everywhere.
@@ -92,14 +105,20 @@ class EncoderForecaster(nn.Module):
             forecast may lie outside, so that its gradient does not vanish there.
 
         Raises:
-            UsageError: frames that the configuration's channels, patch size or `full` peepholes do not fit, or a
-                horizon below 1.
+            UsageError: frames that the configuration's channels, patch size or `full` peepholes do not fit, a horizon
+                below 1, or a future that is missing or of another shape.
         """
-        horizon = self._check(frames, horizon)
-        return self._forecast(self._begin(frames, self._encode(frames)), horizon, truth, fed)[0]
+        horizon = self._check(frames, horizon, future)
+        return self._forecast(self._begin(frames, self._encode(frames)), horizon, future, truth, fed)[0]
 
     def stream(
-        self, frames: Tensor, horizon: int | None = None, *, chunk: int, advection: Advection | None = None
+        self,
+        frames: Tensor,
+        horizon: int | None = None,
+        *,
+        chunk: int,
+        advection: Advection | None = None,
+        future: Tensor | None = None,
     ) -> Iterator[Tensor]:
         """The forecast of `forward` in pieces, each computed when the caller asks for it.
 
@@ -111,6 +130,7 @@ class EncoderForecaster(nn.Module):
             chunk: frames that are read, and then forecast, at a time.
             advection: for an advected forecaster, that of larger frames of which these are a window, so that things
                 can move in from outside. None takes that of the frames themselves.
+            future: as in `forward`.
 
         Yields:
             (B, n, C, H, W), n = `chunk`, or less in the last piece.
@@ -118,22 +138,23 @@ class EncoderForecaster(nn.Module):
         Raises:
             UsageError: with the first piece, as `forward` does, or for a chunk below 1.
         """
-        horizon = self._check(frames, horizon)
+        horizon = self._check(frames, horizon, future)
         if chunk < 1:
             raise UsageError(f"chunk is {chunk}; forecast at least one frame at a time.")
         states = self._encode(frames[:, :chunk])
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
-        last = frames[:, -1:].clone()  # a view would keep all frames
+        last = self.shown(frames[:, -1:]).clone()  # a view would keep all frames
         progress = self._begin(frames, states) if advection is None else _Progress(states, last, advection)
         progress = progress._replace(last=last)
         del frames, states
         for first in range(0, horizon, chunk):
-            forecast, progress = self._forecast(progress, min(chunk, horizon - first))
+            ahead = None if future is None else future[:, first : first + chunk]
+            forecast, progress = self._forecast(progress, min(chunk, horizon - first), ahead)
             yield forecast
 
     def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
-        """The state before the first of the frames (B, T, C, H, W) is read: tensors as in `state_names`, h and c zero.
+        """The state before the first of the frames of `forward` is read: tensors as in `state_names`, h and c zero.
 
         `motion` is that of the last frame, (B, 2, H, W), where the caller knows it already.
 
@@ -145,10 +166,11 @@ class EncoderForecaster(nn.Module):
         states = [(h, h.clone()) for h in zeros]
         if motion is None:
             return _flat(self._begin(frames, states))
-        return _flat(_Progress(states, frames[:, -1:], Advection(frames[:, -1], motion, torch.zeros_like(motion))))
+        last = self.shown(frames[:, -1:])
+        return _flat(_Progress(states, last, Advection(last[:, 0], motion, torch.zeros_like(motion))))
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
-        """The state after the encoder has read one more frame (B, C, H, W)."""
+        """The state after the encoder has read one more frame, (B, C, H, W) or with the mask (B, C + 1, H, W)."""
         progress = self._unflat(state)
         return _flat(progress._replace(states=self._encode(frame[:, None], progress.states)))
 
@@ -173,42 +195,69 @@ class EncoderForecaster(nn.Module):
         last, moving = state[count], state[count + 1 :]
         return _Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
 
-    def _check(self, frames: Tensor, horizon: int | None) -> int:
-        """The horizon. Raises UsageError for one below 1 and for frames that do not fit."""
+    def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None) -> int:
+        """The horizon. Raises UsageError for one below 1, and for frames or a future that do not fit."""
         config = self.config
         horizon = config.horizon if horizon is None else horizon
         if horizon < 1:
             raise UsageError(f"--frames is {horizon}; forecast at least one frame.")
-        if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] != config.channels:
-            raise UsageError(f"frames have shape {tuple(frames.shape)}; expected (B, T >= 1, {config.channels}, H, W).")
+        least = config.channels + config.inputs
+        if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] not in {least, config.read_channels}:
+            raise UsageError(f"frames have shape {tuple(frames.shape)}; expected (B, T >= 1, {least}, H, W).")
         if frames.shape[-2] % config.patch_size or frames.shape[-1] % config.patch_size:
             raise UsageError(
                 f"frames are {frames.shape[-2]}x{frames.shape[-1]}; "
                 f"height and width must be multiples of --patch-size {config.patch_size}."
             )
+        wanted = (frames.shape[0], horizon, config.known, *frames.shape[3:]) if config.known else None
+        if (None if future is None else tuple(future.shape)) != wanted:
+            given = "is not given" if future is None else f"has shape {tuple(future.shape)}"
+            raise UsageError(f"the future {given}; expected {wanted}.")
         return horizon
 
     def _encode(self, frames: Tensor, states: list[State] | None = None) -> list[State]:
         """The first stack's last states; `states` are those after the frames before these."""
-        x = self.to_patches(frames)  # (B, T, C*p*p, H/p, W/p)
+        x = self.to_patches(self._masked(frames))  # (B, T, C*p*p, H/p, W/p), C with the mask
         new_states: list[State] = []
         for index, layer in enumerate(self.encoder):
             x, state = layer(x, states[index] if states else None)
             new_states.append(state)
         return new_states
 
+    def shown(self, frames: Tensor) -> Tensor:
+        """The channels of frames that are forecast."""
+        channels = self.config.channels
+        return frames if frames.shape[2] == channels else frames[:, :, :channels]
+
+    def known(self, frames: Tensor) -> Tensor | None:
+        """The inputs that are known for the frames to forecast, out of all channels; None where there are none."""
+        stop = self.config.channels + self.config.inputs
+        return frames[:, :, stop - self.config.known : stop] if self.config.known else None
+
+    def _masked(self, frames: Tensor) -> Tensor:
+        """Frames as the encoder reads them: with a mask that says so where all pixels are known."""
+        if frames.shape[2] == self.config.read_channels:
+            return frames
+        return torch.cat((frames, torch.ones_like(frames[:, :, :1])), dim=2)
+
     def _begin(self, frames: Tensor, states: list[State]) -> _Progress:
         """What the first forecast is computed from: the encoder's states, the last frame and, if used, its motion."""
+        frames = self.shown(frames)
         if not FORECASTERS[self.config.forecaster].moves:
             return _Progress(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
             return _Progress(states, frames[:, -1:], Advection.of(frames))
 
     def _forecast(
-        self, progress: _Progress, steps: int, truth: Tensor | None = None, fed: Tensor | None = None
+        self,
+        progress: _Progress,
+        steps: int,
+        future: Tensor | None = None,
+        truth: Tensor | None = None,
+        fed: Tensor | None = None,
     ) -> tuple[Tensor, _Progress]:
         """The next frames (B, steps, C, H, W), and what those after them start from."""
-        return UNROLLINGS[self.config.forecaster](self, progress, steps, truth, fed)
+        return UNROLLINGS[self.config.forecaster](self, progress, steps, future, truth, fed)
 
     def unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
         """The second stack over `steps` steps, or over x: (B, T, sum(hidden), H/p, W/p) and the new states."""
@@ -233,11 +282,18 @@ def _flat(progress: _Progress) -> tuple[Tensor, ...]:
 
 # One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the progress after them.
 
-Unrolling = Callable[[EncoderForecaster, _Progress, int, Tensor | None, Tensor | None], tuple[Tensor, _Progress]]
+Unrolling = Callable[
+    [EncoderForecaster, _Progress, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, _Progress]
+]
 
 
 def _advected(
-    network: EncoderForecaster, progress: _Progress, steps: int, _truth: Tensor | None, _fed: Tensor | None
+    network: EncoderForecaster,
+    progress: _Progress,
+    steps: int,
+    future: Tensor | None,
+    _truth: Tensor | None,
+    _fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
     """Reads the last frame, moved on to each lead time along its motion."""
     states, last, advection = progress
@@ -247,32 +303,48 @@ def _advected(
         known = [moved]
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
-    hidden, states = network.unroll(network.to_patches(moved), states, None)
+    hidden, states = network.unroll(network.to_patches(_with(moved, future)), states, None)
     return network.head(hidden, known), _Progress(states, last, advection)
 
 
 def _unconditioned(
-    network: EncoderForecaster, progress: _Progress, steps: int, _truth: Tensor | None, _fed: Tensor | None
+    network: EncoderForecaster,
+    progress: _Progress,
+    steps: int,
+    future: Tensor | None,
+    _truth: Tensor | None,
+    _fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
-    """Reads nothing, as in the paper."""
-    hidden, states = network.unroll(None, progress.states, steps)
+    """Reads nothing, as in the paper, but what is known for the frames to forecast."""
+    hidden, states = network.unroll(None if future is None else network.to_patches(future), progress.states, steps)
     return network.head(hidden, [progress.last]), progress._replace(states=states)
 
 
 def _autoregressive(
-    network: EncoderForecaster, progress: _Progress, steps: int, truth: Tensor | None, fed: Tensor | None
+    network: EncoderForecaster,
+    progress: _Progress,
+    steps: int,
+    future: Tensor | None,
+    truth: Tensor | None,
+    fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
     """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
     states, last, _ = progress
     forecast = []
     for step in range(steps):
-        hidden, states = network.unroll(network.to_patches(last), states, None)
+        ahead = None if future is None else future[:, step : step + 1]
+        hidden, states = network.unroll(network.to_patches(_with(last, ahead)), states, None)
         last = network.head(hidden, [last])
         forecast.append(last)
         if truth is not None and fed is not None:
             last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
     # A copy, because a view would keep the whole piece in memory and would change with it.
     return torch.cat(forecast, dim=1), _Progress(states, last.clone())
+
+
+def _with(frames: Tensor, future: Tensor | None) -> Tensor:
+    """Frames and the known inputs behind their channels."""
+    return frames if future is None else torch.cat((frames, future.to(frames.dtype)), dim=2)
 
 
 UNROLLINGS: dict[str, Unrolling] = registry(

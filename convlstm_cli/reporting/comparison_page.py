@@ -134,7 +134,8 @@ def _seed_curves(arms: Sequence[ArmSummary], styles: Mapping[str, Style]) -> Mar
         for run in arm.runs
         if run.history
     ]
-    return Markup(curves_chart("validation MSE of every run against its steps", lines, "steps", "validation MSE"))
+    heading = f"validation {METRICS['mse'].label(arms[0].scores.unit)}"
+    return Markup(curves_chart("validation MSE of every run against its steps", lines, "steps", heading))
 
 
 def _anatomy(anatomy: Anatomy, styles: Mapping[str, Style]) -> dict[str, Any]:

@@ -9,7 +9,17 @@ from markupsafe import Markup
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.reporting.charts import Line, line_chart
 from convlstm_cli.reporting.films import film
-from convlstm_cli.reporting.page import LEAD_TIME, ScoreGroup, lead_chart, legend, scale, score_group, title, write_page
+from convlstm_cli.reporting.page import (
+    LEAD_TIME,
+    ScoreGroup,
+    lead_chart,
+    legend,
+    scale,
+    score_group,
+    title,
+    unit_of,
+    write_page,
+)
 from convlstm_cli.reporting.styles import system_headings, system_labels, system_styles
 from convlstm_cli.reporting.wording import evaluation_verdict, ranges, worse_leads
 from convlstm_cli.scoring import bootstrap
@@ -63,7 +73,8 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
             ("computed on", {"device": report.compute.device, "precision": report.compute.precision}),
             ("versions", versions()),
         ],
-        definitions=definitions(),
+        definitions=definitions(report.values),
+        unit=METRICS["mse"].unit(report.values.unit),
     )
 
 
@@ -74,7 +85,7 @@ def _groups(systems: Mapping[str, PooledScores], labels: Mapping[str, str]) -> l
         events = dict(zip(systems, at_threshold, strict=True))
         for metric in EVENT_METRICS.values():
             if metric.tabulated:
-                heading = f"{metric.heading} of at least {at_threshold[0].threshold:g}"
+                heading = f"{metric.heading} of at least {at_threshold[0].threshold:g} {unit_of(systems)}".rstrip()
                 groups.append(score_group(events, metric, labels, heading=heading))
     return groups
 

@@ -4,6 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+MOST_DIGITS = 8
+"""Decimals that fit into a column."""
+FIGURES = 5
+"""Digits before the decimal point, less one, from which on a large error has no more than one decimal."""
 MOST_TIMES = 1000
 """Largest ratio that is given as a figure."""
 
@@ -11,6 +15,17 @@ MOST_TIMES = 1000
 def number(value: float | None, digits: int = 5, missing: str = "-") -> str:
     """A decimal number with a true minus sign; `missing` for None, NaN and infinity."""
     return missing if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", "−")
+
+
+def figure(value: float | None, unit: str = "") -> str:
+    """An error with its unit, to five decimals, or fewer for a large one."""
+    digits = FIGURES if value is None or not math.isfinite(value) else digits_of(value, FIGURES)
+    return f"{number(value, digits)} {unit}".rstrip()
+
+
+def digits_of(value: float, most: int) -> int:
+    """Decimals of an error: `most` below 10, fewer of a larger one."""
+    return most if abs(value) < 10 else min(most, max(1, FIGURES - math.floor(math.log10(abs(value)))))
 
 
 def percent(value: float | None, digits: int = 2) -> str:
@@ -58,6 +73,7 @@ def size(value: float | None) -> str:
 
 FILTERS: dict[str, Callable[..., Any]] = {
     "number": number,
+    "figure": figure,
     "percent": percent,
     "share": share,
     "percents": lambda ends: interval(ends, percent),

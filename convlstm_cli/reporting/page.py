@@ -119,7 +119,7 @@ def score_group(
 ) -> ScoreGroup:
     """The table of a metric of several systems, by their names; `heading` replaces the metric's own."""
     return ScoreGroup(
-        heading or metric.heading,
+        heading or metric.label(unit_of(systems)),
         decimals(metric, systems.values()),
         metric.missing,
         tuple(
@@ -153,4 +153,10 @@ def lead_chart(
     ]
     alt = f"{metric.heading} by lead time; the numbers are in a table"
     zero = "bottom" if metric.bounds[0] == 0 else ""
-    return Markup(line_chart(alt, lines, LEAD_TIME, metric.heading, zero=zero))
+    return Markup(line_chart(alt, lines, LEAD_TIME, metric.label(unit_of(systems)), zero=zero))
+
+
+def unit_of(systems: Mapping[str, PooledScores | PooledEvents]) -> str:
+    """The unit of the values that the systems forecast; empty where there is none or they are counts of events."""
+    scores = next(iter(systems.values()), None)
+    return scores.unit if isinstance(scores, PooledScores) else ""

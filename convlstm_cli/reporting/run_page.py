@@ -6,7 +6,7 @@ from typing import Any
 from markupsafe import Markup
 
 from convlstm_cli.reporting.charts import Line, curves_chart
-from convlstm_cli.reporting.page import lead_chart, legend, score_group, write_page
+from convlstm_cli.reporting.page import lead_chart, legend, score_group, unit_of, write_page
 from convlstm_cli.reporting.pictures import data_uri
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.runs.run import SAMPLES, Run
@@ -31,6 +31,8 @@ def write_run_report(run: Run) -> Path:
         run=run,
         test=test,
         systems=systems,
+        values=run.values,
+        unit=METRICS["mse"].unit(unit_of(systems)),
         others=[
             (BASELINES[name].phrase, systems[name]) for name in BASELINES if name in systems and name not in CURVES
         ],
@@ -51,8 +53,10 @@ def _samples(run: Run) -> list[tuple[int, Path]]:
 
 
 def _curves(history: list[dict[str, Any]]) -> Markup:
+    unit = history[0]["validation"][MODEL]["unit"]
     epochs, styles = [row["epoch"] for row in history], system_styles()
     lines = [
         Line([row["validation"][name]["mean"]["mse"] for row in history], styles[name], at=epochs) for name in CURVES
     ]
-    return Markup(curves_chart("validation MSE after each epoch", lines, "epoch", "validation MSE"))
+    heading = f"validation {METRICS['mse'].label(unit)}"
+    return Markup(curves_chart("validation MSE after each epoch", lines, "epoch", heading))

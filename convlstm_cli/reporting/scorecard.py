@@ -20,8 +20,8 @@ from matplotlib.ticker import MaxNLocator
 from convlstm_cli.files import creating_folder
 from convlstm_cli.reporting.charts import MARKED
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
-from convlstm_cli.reporting.numbers import times
-from convlstm_cli.reporting.page import LEAD_TIME, title
+from convlstm_cli.reporting.numbers import figure, times
+from convlstm_cli.reporting.page import LEAD_TIME, title, unit_of
 from convlstm_cli.reporting.pictures import Image, strip, with_bar, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.scoring.baselines import BASELINES
@@ -47,7 +47,7 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
             csv.writer(file).writerows(_rows(report))
         _plot(report.evaluation.pooled()).savefig(partial / "by_lead_time.png", dpi=130)
         for name, clips in (("worst.png", report.worst), ("best.png", report.best)):
-            write_image(partial / name, _picture(clips, report.painter))
+            write_image(partial / name, _picture(clips, report.painter, METRICS["mse"].unit(report.values.unit)))
         write_evaluation_report(partial, report)
 
 
@@ -102,23 +102,24 @@ def _plot_metric(axes: Axes, metric: Metric, systems: Mapping[str, PooledScores]
         axes.set_ylim(bottom=0)
     if metric.ideal is not None:
         axes.axhline(metric.ideal, color="#999999", linewidth=0.8, linestyle=":")
-    axes.set_title(metric.panel, fontsize=11)
+    unit = metric.unit(unit_of(systems))
+    axes.set_title(f"{metric.panel}, {unit}" if unit else metric.panel, fontsize=11)
     axes.set_xlabel(LEAD_TIME)
     axes.spines[["top", "right"]].set_visible(False)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _picture(clips: Sequence[ShownClip], painter: Painter) -> Image:
-    """The clips below each other, each with its input, truth, forecast and every baseline."""
+def _picture(clips: Sequence[ShownClip], painter: Painter, unit: str) -> Image:
+    """The clips below each other, each with its input, truth, forecast and every baseline; `unit` is of the MSE."""
     labels = system_labels()
     rows = [{labels.get(name, name): frames for name, frames in clip.rows.items()} for clip in clips]
-    strips = [strip(each, painter, _title(clip)) for each, clip in zip(rows, clips, strict=True)]
+    strips = [strip(each, painter, _title(clip, unit)) for each, clip in zip(rows, clips, strict=True)]
     return with_bar(strips, rows, painter)
 
 
-def _title(clip: ShownClip) -> str:
+def _title(clip: ShownClip, unit: str) -> str:
     copying = BASELINES["persistence"].phrase
     ratio = (
         f"{times(clip.mse / clip.persistence_mse)} that of {copying}" if clip.persistence_mse else f"{copying} is exact"
     )
-    return f"{title(clip)}: MSE {clip.mse:.5f}, {ratio}"
+    return f"{title(clip)}: MSE {figure(clip.mse, unit)}, {ratio}"

@@ -4,15 +4,13 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from convlstm_cli.reporting.numbers import times
+from convlstm_cli.reporting.numbers import MOST_DIGITS, digits_of, times
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import Metric
 from convlstm_cli.scoring.result import EvaluationReport
 
 FEW_VIDEOS = 10
 """Percentile intervals of a bootstrap over fewer videos are known to be too short."""
-MOST_DIGITS = 8
-"""Decimals that fit into a column."""
 
 
 class Averaged(Protocol):
@@ -64,9 +62,11 @@ def ranges(numbers: Sequence[int]) -> str:
 def decimals(metric: Metric, systems: Iterable[Averaged]) -> int:
     """Decimals for a metric of several systems; for small errors as many as show two digits of the least mean."""
     means = [mean for scores in systems if (mean := scores.mean[metric.name])]
-    if not metric.smaller_is_better or not means:
+    if not means or not (metric.smaller_is_better or metric.power):
         return metric.decimals
-    return min(MOST_DIGITS, max(metric.decimals, 1 - math.floor(math.log10(min(means)))))
+    # Biases near 0 are no small errors: the largest counts.
+    shown = min(means) if metric.smaller_is_better else max(map(abs, means))
+    return min(MOST_DIGITS, max(digits_of(shown, metric.decimals), 1 - math.floor(math.log10(shown))))
 
 
 def _comparison(report: EvaluationReport, name: str) -> tuple[bool, str]:

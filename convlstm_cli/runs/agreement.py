@@ -14,6 +14,9 @@ TRAITS: Mapping[str, Callable[[Run], object]] = {
     "--input-frames": lambda run: run.model_config.input_frames,
     "--frames": lambda run: run.model_config.horizon,
     "--range": lambda run: "that of the frames" if run.values is None else run.values.describe(),
+    "--input-only": lambda run: (
+        ",".join(f"{each.channel} (known ahead)" if each.known else str(each.channel) for each in run.guides) or "none"
+    ),
     "frames in": lambda run: "colour" if run.model_config.channels == 3 else colour_name(run.model_config.channels),
 }
 """What runs can agree or differ in, by its name in messages: the option that sets it, where there is one."""

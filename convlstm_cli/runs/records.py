@@ -5,6 +5,7 @@ from typing import Any, Self
 
 from convlstm_cli.runs.record import as_object, build
 from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.groups import is_pattern
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -74,6 +75,8 @@ class DataRecord:
     problems: tuple[ProblemRecord, ...]
     values: ValueRange = BYTES
     """The range of values that becomes [0, 1]."""
+    guides: tuple[Guide, ...] = ()
+    """Channels that are read and not forecast."""
 
     def __post_init__(self) -> None:
         if self.channels < 1:
@@ -98,6 +101,8 @@ class ScoresRecord:
     """By metric."""
     mean: dict[str, float | None]
     """By metric, over all lead times."""
+    unit: str = ""
+    """Unit of the values; empty for values in [0, 1] and for those whose unit is not known."""
 
     def __post_init__(self) -> None:
         for metric in ("mse", "psnr", "ssim"):
@@ -105,7 +110,7 @@ class ScoresRecord:
                 raise ValueError(f"there is no {metric}")
             if len(self.by_lead_time[metric]) != self.lead_times or not self.lead_times:
                 raise ValueError(f"the {metric} has {len(self.by_lead_time[metric])} lead times")
-            if metric != "psnr" and None in (*self.by_lead_time[metric], self.mean[metric]):
+            if metric != "psnr" and self.mean[metric] is None:
                 raise ValueError(f"the {metric} is missing")
         if any(value is not None and value < 0 for value in (*self.by_lead_time["mse"], self.mean["mse"])):
             raise ValueError("the mse is negative")

@@ -36,6 +36,7 @@ from convlstm_cli.runs.checkpoint import Checkpoint, check_shapes, check_values,
 from convlstm_cli.runs.records import DataRecord, EpochRecord, ResultRecord
 from convlstm_cli.video.config import DataConfig, Pace
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.guides import Guide, guides_of
 from convlstm_cli.video.values import BYTES, ValueRange
 
 Section = TypeVar("Section")
@@ -134,9 +135,14 @@ class Run:
         return self._data_settings.missing
 
     @property
-    def chosen_channels(self) -> tuple[int, ...] | None:
+    def chosen_channels(self) -> tuple[int | str, ...] | None:
         """The channels that --channels named. Raises RunError where config.json does not say."""
         return self._data_settings.channels
+
+    @property
+    def guides(self) -> tuple[Guide, ...]:
+        """The channels that it reads and does not forecast."""
+        return guides_of(self.config["data"])
 
     @property
     def step(self) -> float | None:
@@ -268,7 +274,14 @@ class Run:
         with self._reading("data"):
             data = record.build(DataRecord, self.config["data"])
             data.check_clips(model.clip_frames)
-            if (geometry.height, geometry.width, data.channels) != (model.height, model.width, model.channels):
+            known = sum(guide.known for guide in data.guides)
+            if (geometry.height, geometry.width, data.channels, len(data.guides), known) != (
+                model.height,
+                model.width,
+                model.channels,
+                model.inputs,
+                model.known,
+            ):
                 raise ValueError("its frames are not those of the network")
         for part in self.config.keys() & {"compute", "versions"}:
             with self._reading(part):

@@ -68,7 +68,7 @@ def skills(
     # The sums over the clips of each video: (videos, systems, lead times). The numbers of clips cancel in the skill.
     sums = np.zeros((len(number), len(systems), len(model.mse)))
     for position, scores in enumerate(systems.values()):
-        np.add.at(sums[:, position], of_clip, scores.per_clip("mse"))
+        np.add.at(sums[:, position], of_clip, scores.weighted("mse"))
     found = _skill(sums.sum(axis=0))
     drawn = None
     if len(number) > 1:

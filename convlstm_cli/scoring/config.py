@@ -1,10 +1,12 @@
 """Settings of an evaluation. Imports no torch."""
 
+import math
 from dataclasses import dataclass
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_size
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
+from convlstm_cli.video.values import ValueRange
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -12,7 +14,7 @@ def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
     try:
         return tuple(float(part) for part in text.split(",") if part.strip())
     except ValueError:
-        raise UsageError(f"{flag} is {text!r}; give values in (0, 1] with commas, such as 0.2,0.5.") from None
+        raise UsageError(f"{flag} is {text!r}; give values with commas, such as 0.1,1,5.") from None
 
 
 @dataclass(frozen=True)
@@ -30,8 +32,8 @@ class EvaluateConfig:
     )
     thresholds: tuple[float, ...] = option(
         (),
-        "Pixel values in (0, 1], with commas, such as 0.2,0.5: adds CSI, POD and FAR of reaching each value, by which "
-        "radar forecasts are scored.",
+        "Values with commas, such as 0.1,1,5, in the unit of the source; of 8-bit pictures without a unit in (0, 1], "
+        "such as 0.2,0.5: adds CSI, POD and FAR of reaching each value, by which radar forecasts are scored.",
         parse=parse_thresholds,
     )
     guard: bool = option(
@@ -49,13 +51,18 @@ class EvaluateConfig:
         check_colormap(self.colormap)
         object.__setattr__(self, "thresholds", tuple(dict.fromkeys(self.thresholds)))
         for threshold in self.thresholds:
-            if not 0 < threshold <= 1:
-                raise UsageError(f"--thresholds has {threshold}; give values above 0 and up to 1, such as 0.2,0.5.")
+            if not math.isfinite(threshold):
+                raise UsageError(f"--thresholds has {threshold}; give finite values, such as 0.1,1,5.")
         _ = self.working_size  # is checked here, before anything is computed
         counts = {"--frames": self.frames, "--stride": self.stride, "--batch-size": self.batch_size}
         for flag, value in counts.items():
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1.")
+
+    def check_thresholds(self, values: ValueRange) -> None:
+        """Raises UsageError for a threshold that values of this range never reach, or always."""
+        for threshold in self.thresholds:
+            values.check_inside("--thresholds", threshold)
 
     @property
     def working_size(self) -> tuple[int, int] | None:

@@ -16,7 +16,7 @@ from convlstm_cli.scoring.metrics import finite, skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Spread
 from convlstm_cli.scoring.systems import GUARDED, MODEL
 from convlstm_cli.video.clips import ClipDataset
-from convlstm_cli.video.tensors import to_float, valid
+from convlstm_cli.video.tensors import to_float, to_read, valid
 
 COPYING: Mapping[str, Baseline] = {"persistence": BASELINES["persistence"]}
 """The baseline that every evaluation has."""
@@ -24,7 +24,7 @@ COPYING: Mapping[str, Baseline] = {"persistence": BASELINES["persistence"]}
 
 @dataclass
 class Evaluation:
-    """Scores of a model and of baselines on the same clips."""
+    """Scores of a model and of baselines on the same clips, all in the unit of one range of values."""
 
     model: Scores = field(default_factory=Scores)
     baselines: dict[str, Scores] = field(default_factory=lambda: {"persistence": Scores()})
@@ -97,7 +97,7 @@ def evaluate_clips(
             An exception that it raises ends the evaluation.
         known: scores of persistence on these clips, where they have been measured before.
         baselines: are scored beside the model; persistence must be one of them.
-        thresholds: of the event metrics, in [0, 1].
+        thresholds: of the event metrics, as people give them for the range of values of the clips.
         input_frames: frames of a clip that are read; None for the most that a network was trained with.
         guard: whether the guarded forecast is scored too, which needs all of `BASELINES` measured, one process and
             enough input frames to check it; it takes up to three short forecasts a clip.
@@ -106,21 +106,26 @@ def evaluate_clips(
     """
     models = [model] if isinstance(model, EncoderForecaster) else list(model)
     input_frames = input_frames or max(member.config.input_frames for member in models)
+    values = clips.values
     evaluation = Evaluation(
-        Scores(thresholds),
-        {name: Scores(thresholds) for name in baselines},
-        Spread(len(models)) if len(models) > 1 else None,
-        Scores(thresholds) if guard and origins_of(input_frames) else None,
+        Scores(thresholds, values),
+        {name: Scores(thresholds, values) for name in baselines},
+        Spread(len(models), values) if len(models) > 1 else None,
+        Scores(thresholds, values) if guard and origins_of(input_frames) else None,
     )
     measured = {name: each for name, each in baselines.items() if name != "persistence" or known is None}
     assert evaluation.guarded is None or measured.keys() == BASELINES.keys()
     done = 0
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
-        frames, truth = to_float(batch, compute.device).tensor_split([input_frames], dim=1)
-        there = valid(batch[:, input_frames:], compute.device)
-        members = forecast_members(models, frames, truth.shape[1], compute)
+        seen, following = batch.tensor_split([input_frames], dim=1)
+        frames, ahead = to_read(seen, compute.device), to_float(following, compute.device)
+        truth, future = models[0].shown(ahead), models[0].known(ahead)
+        there = valid(following[:, :, : truth.shape[2]], compute.device)
+        members = forecast_members(models, frames, truth.shape[1], compute, future)
         forecasts = {MODEL: members.mean(dim=0)}
-        forecasts |= {name: baseline.forecast(frames, truth.shape[1]) for name, baseline in measured.items()}
+        forecasts |= {
+            name: baseline.forecast(models[0].shown(frames), truth.shape[1]) for name, baseline in measured.items()
+        }
         if evaluation.guarded is not None:
             forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
         if evaluation.spread is not None:

@@ -3,7 +3,7 @@
 From a few positions of the input frames, the origins, the network and every baseline forecast the input frames that
 follow (a hindcast), whose truth is known. The errors e_i of the K candidates give one matrix for each lead time l,
 
-    C_l = mean over origins, pixels and channels of e_i e_j                                             (K x K)
+    C_l = mean over origins, pixels that have a value, and channels of e_i e_j                          (K x K)
 
 which is made steadier by those of other lead times, after each has been divided by its mean diagonal,
 
@@ -33,7 +33,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.baselines import BASELINES, Baseline
 from convlstm_cli.scoring.simplex import best_weights
 from convlstm_cli.scoring.systems import MODEL
 
@@ -45,6 +45,8 @@ DECAY = 0.7
 """What another lead time counts for in the matrix of a lead time, for each frame between them."""
 RIDGE = 0.2
 """What is added to each candidate's squared error, as a share of it."""
+WHOLE = 1.0 - 1e-4
+"""Share of a pixel with a value from which it has all of it: that of shrunk frames is a rounded mean."""
 EXACT = 1e-12
 """Squared error, as a share of the candidates' mean, below which a candidate counts as exact."""
 REACH = 2
@@ -72,13 +74,23 @@ class Guard:
     """(B, `REACH` L, K) float64 on the CPU: by clip and lead time; the last ones hold for all later lead times."""
 
     @classmethod
-    def check(cls, network: Forecast, frames: Tensor) -> "Guard | None":
-        """Checks a network and every baseline on the input frames (B, T, C, H, W) in [0, 1]; None for too few."""
+    def check(
+        cls, network: Forecast, frames: Tensor, channels: int | None = None, there: Tensor | None = None
+    ) -> "Guard | None":
+        """Checks a network and every baseline on the input; None for too few frames.
+
+        Args:
+            network: reads the frames as they are.
+            frames: (B, T, C, H, W) in [0, 1], the channels that are forecast first.
+            channels: how many these are; None for all.
+            there: share of each pixel that has a value, (B, T, 1, H, W) in [0, 1], of which pixels below 1 count for
+                nothing; None for 1.
+        """
         origins = origins_of(frames.shape[1])
         if not origins:
             return None
-        candidates = {MODEL: network, **{name: baseline.forecast for name, baseline in BASELINES.items()}}
-        covariance = error_covariance(list(candidates.values()), frames, origins)
+        candidates = {MODEL: network, **{name: _shown(baseline, channels) for name, baseline in BASELINES.items()}}
+        covariance = error_covariance(list(candidates.values()), frames, origins, channels, there)
         drifting = [name in BASELINES and BASELINES[name].drifts for name in candidates]
         return cls(origins, tuple(candidates), weights_by_lead(covariance, torch.tensor(drifting)))
 
@@ -106,22 +118,41 @@ class Guard:
         return mixed.clamp_(0.0, 1.0)  # weights sum to 1 but for rounding
 
 
-def error_covariance(candidates: list[Forecast], frames: Tensor, origins: tuple[int, ...]) -> Tensor:
+def error_covariance(
+    candidates: list[Forecast],
+    frames: Tensor,
+    origins: tuple[int, ...],
+    channels: int | None = None,
+    there: Tensor | None = None,
+) -> Tensor:
     """C_l of each clip: (B, L, K, K) float64 on the CPU, with L the lead times of the longest hindcast.
 
-    `frames` are the input, (B, T, C, H, W) in [0, 1].
+    `frames`, `channels` and `there` are as for `Guard.check`; every candidate gets all channels. 0 where no pixel
+    counts.
     """
     clips, count = len(frames), len(candidates)
     ahead = [frames.shape[1] - origin for origin in origins]
     total = torch.zeros(clips, max(ahead), count, count, dtype=torch.float64)
+    checks = torch.zeros(clips, max(ahead), dtype=torch.float64)
     for origin, steps in zip(origins, ahead, strict=True):
         forecasts = [candidate(frames[:, :origin], steps) for candidate in candidates]
         for lead in range(steps):  # one at a time, since float64 takes twice the memory of the forecasts
-            truth = frames[:, origin + lead]
-            errors = torch.stack([(each[:, lead] - truth).flatten(1) for each in forecasts], dim=1).cpu().double()
-            total[:, lead] += errors @ errors.mT / errors.shape[-1]
-    checks = torch.tensor([sum(lead < steps for steps in ahead) for lead in range(max(ahead))])
-    return total / checks[:, None, None]
+            truth = frames[:, origin + lead, :channels]
+            errors = [each[:, lead] - truth for each in forecasts]
+            if there is None:
+                checks[:, lead] += 1.0
+            else:
+                counts = there[:, origin + lead] > WHOLE
+                errors = [counts * each for each in errors]
+                checks[:, lead] += counts.double().mean(dim=(1, 2, 3)).cpu()
+            rows = torch.stack([each.flatten(1) for each in errors], dim=1).cpu().double()
+            total[:, lead] += rows @ rows.mT / rows.shape[-1]
+    return total / checks[..., None, None].clamp(min=torch.finfo(checks.dtype).tiny)
+
+
+def _shown(baseline: Baseline, channels: int | None) -> Forecast:
+    """A baseline's forecast of the first channels of frames."""
+    return lambda frames, horizon: baseline.forecast(frames[:, :, :channels], horizon)
 
 
 def weights_by_lead(covariance: Tensor, drifting: Tensor) -> Tensor:

@@ -20,8 +20,18 @@ CHECKED_SIDE = 128
 
 
 def check_networks(models: Sequence[EncoderForecaster], frames: Tensor, compute: Compute) -> Guard | None:
-    """Checks the mean forecast of networks on their input (B, T, C, H, W) in [0, 1]; None for too few frames."""
-    return Guard.check(lambda seen, ahead: forecast_members(models, seen, ahead, compute).mean(dim=0), frames)
+    """Checks the mean forecast of networks on their input; None for too few frames.
+
+    `frames` are (B, T, C, H, W) as for `forecast_members`.
+    """
+    config, known = models[0].config, models[0].known(frames)
+
+    def network(seen: Tensor, ahead: int) -> Tensor:
+        future = None if known is None else known[:, seen.shape[1] : seen.shape[1] + ahead]
+        return forecast_members(models, seen, ahead, compute, future).mean(dim=0)
+
+    mask = frames[:, :, config.channels + config.inputs :]
+    return Guard.check(network, frames, config.channels, mask if mask.shape[2] else None)
 
 
 def guarded_forecast(
@@ -31,7 +41,7 @@ def guarded_forecast(
 
     Args:
         models: the networks.
-        frames: the input, (B, T, C, H, W) in [0, 1].
+        frames: the input, as for `check_networks`.
         forecasts: the networks' mean forecast and those of all baselines, by name, (B, horizon, C, H, W) each.
         compute: device and precision.
 

@@ -73,6 +73,7 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
         pace=first.pace,
         missing=first.missing,
         channels=first.chosen_channels,
+        guides=first.guides,
         on_progress=progress.indexing,
     )
     _note_rates(first, library, progress)

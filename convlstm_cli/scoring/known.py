@@ -9,10 +9,11 @@ from torch import Tensor
 from convlstm_cli.runs.record import build
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
-from convlstm_cli.scoring.metrics import finite, mean, spread_skill
-from convlstm_cli.scoring.scores import PooledScores, Values, score
+from convlstm_cli.scoring.metrics import finite, known_mean, spread_skill
+from convlstm_cli.scoring.scores import PooledScores, Scores, Values, score
 from convlstm_cli.scoring.systems import MODEL
 from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.values import BYTES, ValueRange
 
 PERSISTENCE = "persistence"
 """Name of the baseline's scores in files."""
@@ -62,12 +63,16 @@ class KnownScores:
 class KnownFuture:
     """Scores a forecast as it is computed, against the frames that are known to have followed."""
 
-    def __init__(self, last: Tensor, members: int) -> None:
-        """`last` is the last input frame, (1, 1, C, H, W) uint8; `members` is the number of networks."""
+    def __init__(self, last: Tensor, members: int, values: ValueRange = BYTES) -> None:
+        """`last` is the last input frame, (1, 1, C, H, W) of `clip_tensor`; `members` is the number of networks.
+
+        `values` is the range that is [0, 1] for them, in whose unit the scores are.
+        """
         self._last = last
-        self._members = members
-        self._variance: list[float] = []  # mean over the pixels of each lead time
-        self._evaluation = Evaluation()
+        self._members, self._values = members, values
+        self._variance: list[float] = []  # mean over the pixels of each lead time, in [0, 1]
+        self._error: list[float] = []  # that of the squared error, in [0, 1]
+        self._evaluation = Evaluation(Scores(values=values), {PERSISTENCE: Scores(values=values)})
 
     def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None, there: Tensor | None = None) -> None:
         """Scores the lead times that follow.
@@ -83,11 +88,15 @@ class KnownFuture:
         for lead in range(truth.shape[1]):
             at = slice(lead, lead + 1)
             counted = None if there is None else there[:, at]
-            self._evaluation.model.extend(score(forecast[:, at], truth[:, at], counted))
-            self._evaluation.persistence.extend(score(copied, truth[:, at], counted))
+            found = score(forecast[:, at], truth[:, at], counted, self._values)
+            self._evaluation.model.extend(found)
+            self._evaluation.persistence.extend(score(copied, truth[:, at], counted, self._values))
             if spread is not None:
                 squares = spread[:, at].square()
                 self._variance.append(float(squares.mean() if counted is None else squares[counted].mean()))
+                # The spread of a logarithmic range has no unit, so the error beside it has none either.
+                shares = score(forecast[:, at], truth[:, at], counted) if self._values.log else found
+                self._error.append(shares.mean_mse / shares.values.scored_span**2)
 
     def scores(self) -> KnownScores:
         """Scores of all lead times so far, one at least."""
@@ -100,7 +109,7 @@ class KnownFuture:
         )
 
     def _spread_skill(self) -> SpreadSkill:
-        errors, members = self._evaluation.model.mse, self._members
-        pairs = [*zip(self._variance, errors, strict=True), (mean(self._variance), mean(errors))]
+        errors, members = self._error, self._members
+        pairs = [*zip(self._variance, errors, strict=True), (known_mean(self._variance), known_mean(errors))]
         *by_lead, overall = (finite(spread_skill(variance, error, members)) for variance, error in pairs)
         return SpreadSkill(by_lead, overall)

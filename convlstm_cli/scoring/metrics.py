@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlstm_cli.registry import Registry
+from convlstm_cli.video.values import BYTES, ValueRange, unit_power
 
 Rows = NDArray[np.float64]
 """(clips, lead times)."""
@@ -35,6 +36,8 @@ class Column:
     """Maps forecast and truth, both (B, T, C, H, W) float32 in [0, 1], to (B, T). A column of an event metric gets
     booleans instead: which values reach the threshold. Where the third, bool, is False there is no truth, and both are
     0; what is a mean over the pixels of a frame counts these as 0. None is True everywhere."""
+    power: int = 0
+    """Power of the values' unit in which it is kept."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class Kept:
     columns: Mapping[str, Rows]
     frame_values: int
     """Values of a frame: channels x height x width."""
+    span: float = 1.0
+    """`ValueRange.scored_span` of the values."""
 
     def means(self, column: str) -> list[float]:
         """Mean over the pixels with a truth of all clips, by lead time; NaN where there is none."""
@@ -66,7 +71,7 @@ class Pooling:
 
 def averaged(column: str) -> Pooling:
     """The mean over clips, and over lead times."""
-    return Pooling(lambda kept: kept.means(column), lambda kept: mean(kept.means(column)))
+    return Pooling(lambda kept: kept.means(column), lambda kept: known_mean(kept.means(column)))
 
 
 def summed(column: str) -> Pooling:
@@ -75,7 +80,19 @@ def summed(column: str) -> Pooling:
     def sums(kept: Kept) -> list[float]:
         return [value * kept.frame_values for value in kept.means(column)]
 
-    return Pooling(sums, lambda kept: mean(sums(kept)))
+    return Pooling(sums, lambda kept: known_mean(sums(kept)))
+
+
+def peak_ratio(column: str) -> Pooling:
+    """The peak signal-to-noise ratio of the range of values, from the mean squared errors in a column."""
+
+    def ratio(kept: Kept, mse: float) -> float:
+        return psnr(mse / kept.span**2)
+
+    return Pooling(
+        lambda kept: [ratio(kept, mse) for mse in kept.means(column)],
+        lambda kept: ratio(kept, known_mean(kept.means(column))),
+    )
 
 
 def quotient(above: Sequence[str], below: Sequence[str]) -> Pooling:
@@ -101,11 +118,13 @@ class Metric:
     """Above columns and beside axes."""
     decimals: int
     definition: str
-    """One sentence: formula, what it is a mean of, range, source."""
+    """One sentence: formula, what it is a mean of, source; `define` adds the unit."""
     columns: tuple[Column, ...]
     pooling: Pooling
     bounds: Bounds = UNBOUNDED
-    """Intervals end within them, and a chart's axis begins at a lower bound of 0."""
+    """For values in [0, 1]. Intervals end within them, and a chart's axis begins at a lower bound of 0."""
+    power: int = 0
+    """Power of the values' unit: 1 for an error, 2 for a squared one, 0 for a number without a unit."""
     smaller_is_better: bool = False
     missing: str = "-"
     """What a table shows where there is no finite value."""
@@ -118,10 +137,34 @@ class Metric:
     ideal: float | None = None
     """Value that its chart marks with a line."""
 
+    def unit(self, unit: str) -> str:
+        """The unit of the metric, given that of the values; empty for none."""
+        return unit_power(unit, self.power)
+
+    def label(self, unit: str) -> str:
+        """The heading with the unit, such as `MSE (mm/h)²`."""
+        return f"{self.heading} {self.unit(unit)}".rstrip()
+
+    def bounds_of(self, values: ValueRange) -> Bounds:
+        """The bounds for values of a range."""
+        scale = values.scored_span**self.power
+        return self.bounds[0] * scale, self.bounds[1] * scale
+
+    def define(self, values: ValueRange) -> str:
+        """The definition with the unit, for values of a range."""
+        if not self.power:
+            return self.definition
+        if values.as_shares:
+            return f"{self.definition}; values in [0, 1]"
+        return f"{self.definition}; {f'in {self.unit(values.unit)}, ' * bool(values.unit)}values {values.describe()}"
+
 
 def psnr(mse: float) -> float:
-    """Peak signal-to-noise ratio in dB of a mean squared error of values in [0, 1]; infinite where that is 0."""
-    return -10.0 * math.log10(mse) if mse > 0 else math.inf
+    """Peak signal-to-noise ratio in dB of a mean squared error of values in [0, 1].
+
+    Infinite for 0, and NaN for NaN, where there is no truth.
+    """
+    return -10.0 * math.log10(mse) if mse > 0 else math.nan if math.isnan(mse) else math.inf
 
 
 def skill(mse: float, reference: float) -> float:
@@ -156,6 +199,12 @@ def mean(values: Sequence[float]) -> float:
     return math.fsum(values) / len(values)
 
 
+def known_mean(by_lead_time: Sequence[float]) -> float:
+    """Arithmetic mean of the lead times at which there is a truth; NaN where there is none at all."""
+    known = [value for value in by_lead_time if not math.isnan(value)]
+    return mean(known) if known else math.nan
+
+
 def finite(value: float) -> float | None:
     """`value`, or None where JSON has no number for it."""
     return float(value) if math.isfinite(value) else None
@@ -171,6 +220,10 @@ def _squared_error(forecast: Tensor, truth: Tensor, _valid: Tensor | None) -> Te
 
 def _absolute_error(forecast: Tensor, truth: Tensor, _valid: Tensor | None) -> Tensor:
     return (forecast - truth).abs().mean(dim=(2, 3, 4))
+
+
+def _error(forecast: Tensor, truth: Tensor, _valid: Tensor | None) -> Tensor:
+    return (forecast - truth).mean(dim=(2, 3, 4))
 
 
 def _structural_similarity(forecast: Tensor, truth: Tensor, valid: Tensor | None) -> Tensor:
@@ -209,8 +262,9 @@ def _count(events: Tensor) -> Tensor:
     return events.sum(dim=(2, 3, 4))
 
 
-_MSE = Column("mse", _squared_error)
-_MAE = Column("mae", _absolute_error)
+_MSE = Column("mse", _squared_error, power=2)
+_MAE = Column("mae", _absolute_error, power=1)
+_BIAS = Column("bias", _error, power=1)
 _GRADIENTS = (
     Column("gradient", lambda forecast, _, valid: _gradient(forecast, valid)),
     Column("true_gradient", lambda _, truth, valid: _gradient(truth, valid)),
@@ -228,10 +282,11 @@ METRICS = Registry(
             "mse",
             "MSE",
             5,
-            "squared error, mean over clips, channels and pixels; values in [0, 1]",
+            "squared error, mean over clips, channels and pixels",
             (_MSE,),
             averaged("mse"),
             bounds=(0.0, 1.0),
+            power=2,
             smaller_is_better=True,
             brief=True,
             panel="MSE per pixel",
@@ -240,40 +295,54 @@ METRICS = Registry(
             "mse_sum",
             "MSE sum",
             1,
-            "squared error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+            "squared error, sum over the channels and pixels of a frame, mean over clips",
             (_MSE,),
             summed("mse"),
             bounds=(0.0, math.inf),
+            power=2,
             smaller_is_better=True,
         ),
         Metric(
             "mae",
             "MAE",
             5,
-            "absolute error, mean over clips, channels and pixels; values in [0, 1]",
+            "absolute error, mean over clips, channels and pixels",
             (_MAE,),
             averaged("mae"),
             bounds=(0.0, 1.0),
+            power=1,
             smaller_is_better=True,
         ),
         Metric(
             "mae_sum",
             "MAE sum",
             1,
-            "absolute error, sum over the channels and pixels of a frame, mean over clips; values in [0, 1]",
+            "absolute error, sum over the channels and pixels of a frame, mean over clips",
             (_MAE,),
             summed("mae"),
             bounds=(0.0, math.inf),
+            power=1,
             smaller_is_better=True,
             tabulated=False,
+        ),
+        Metric(
+            "bias",
+            "bias",
+            5,
+            "forecast less truth, mean over clips, channels and pixels: positive where the forecast is too high",
+            (_BIAS,),
+            averaged("bias"),
+            bounds=(-1.0, 1.0),
+            power=1,
         ),
         Metric(
             "psnr",
             "PSNR dB",
             2,
-            "10 log10(1 / MSE) in dB, of the MSE pooled over clips; null where the forecast is exact",
+            "10 log10(R² / MSE) in dB, of the MSE pooled over clips, with R the range of the values (1 for values in "
+            "[0, 1]); null where the forecast is exact",
             (_MSE,),
-            Pooling(lambda kept: [psnr(mse) for mse in kept.means("mse")], lambda kept: psnr(mean(kept.means("mse")))),
+            peak_ratio("mse"),
             bounds=(0.0, math.inf),
             missing="∞",
             brief=True,
@@ -283,7 +352,7 @@ METRICS = Registry(
             "SSIM",
             3,
             "Wang et al. 2004 as torchmetrics computes it: Gaussian window 11x11 with σ = 1.5, K1 = 0.01, K2 = 0.03, "
-            "data range 1; mean over frames",
+            "values in [0, 1] of their range; mean over frames",
             (Column("ssim", _structural_similarity),),
             averaged("ssim"),
             bounds=(-1.0, 1.0),
@@ -350,38 +419,48 @@ def columns_of(metrics: Mapping[str, Metric]) -> dict[str, Column]:
     return {column.name: column for metric in metrics.values() for column in metric.columns}
 
 
-def definitions() -> dict[str, str]:
-    """The definition of every metric by its name, and of the means of files."""
+def definitions(values: ValueRange = BYTES) -> dict[str, str]:
+    """The definition of every metric of values of a range by its name, and of the means of files."""
     metrics = {**METRICS, **EVENT_METRICS}
-    return {name: metric.definition for name, metric in metrics.items()} | {
+    return {name: metric.define(values) for name, metric in metrics.items()} | {
         "mean": "all lead times pooled as clips are"
     }
 
 
 @torch.no_grad()
 def measure(
-    forecast: Tensor, truth: Tensor, thresholds: Sequence[float] = (), valid: Tensor | None = None
+    forecast: Tensor,
+    truth: Tensor,
+    thresholds: Sequence[float] = (),
+    valid: Tensor | None = None,
+    values: ValueRange = BYTES,
 ) -> dict[str, Rows]:
     """All columns of a batch, each (B, T), from forecast and truth (B, T, C, H, W) in [0, 1] on any device.
 
-    The columns of the event metrics are named after the position of their threshold: `hits_0`. Where `valid`, bool, is
-    False there is no truth, and nothing counts.
+    [0, 1] is that of the network, for values of the range `values`; errors are those of the values in their unit, and
+    so are the thresholds. The columns of the event metrics are named after the position of their threshold: `hits_0`.
+    Where `valid`, bool, is False there is no truth, and nothing counts.
     """
     forecast, truth = forecast.float(), truth.float()
     share = torch.ones(truth.shape[:2])
     if valid is not None:
         forecast, truth, share = forecast * valid, truth * valid, _share(valid)
     kept = {VALID: share}
-    kept |= {name: column.measure(forecast, truth, valid) for name, column in columns_of(METRICS).items()}
+    powers = {VALID: 0}
+    linear = values.linear(forecast), values.linear(truth)
+    for name, column in columns_of(METRICS).items():
+        kept[name], powers[name] = column.measure(*linear, valid), column.power
     for position, threshold in enumerate(thresholds):
-        expected, happened = forecast >= threshold, truth >= threshold
+        least = values.least_share(threshold)
+        expected, happened = forecast >= least, truth >= least
         if valid is not None:
             expected, happened = expected & valid, happened & valid
         for name, column in columns_of(EVENT_METRICS).items():
             kept[event_column(name, position)] = column.measure(expected, happened, valid)
     # float64 on the CPU, because MPS has none. Copied, since what torch allocates, kept for long between large tensors
     # that come and go, leaves holes in the memory that nothing fits into: 36 KB a clip.
-    return {name: values.cpu().double().numpy().copy() for name, values in kept.items()}
+    rows = {name: column.cpu().double().numpy().copy() for name, column in kept.items()}
+    return {name: row * values.scored_span ** powers.get(name, 0) for name, row in rows.items()}
 
 
 def event_column(name: str, position: int) -> str:

@@ -125,7 +125,7 @@ class EvaluationReport:
             else {"members": len(self.runs), "by_lead_time": [finite(ratio) for ratio in ratios]},
             "worst": [clip.to_dict() for clip in self.worst],
             "best": [clip.to_dict() for clip in self.best],
-            "definitions": definitions(),
+            "definitions": definitions(self.values),
             "compute": {"device": str(self.compute.device), "precision": self.compute.precision},
             "versions": versions(),
         }

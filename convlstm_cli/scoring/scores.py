@@ -10,11 +10,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from convlstm_cli.scoring.metrics import (
     EVENT_METRICS,
     METRICS,
+    VALID,
     Kept,
     Metric,
     Rows,
@@ -24,6 +26,7 @@ from convlstm_cli.scoring.metrics import (
     measure,
     spread_skill,
 )
+from convlstm_cli.video.values import BYTES, ValueRange
 
 Values = list[float | None]
 """By lead time; None where a metric is infinite or undefined."""
@@ -53,6 +56,8 @@ class PooledScores:
     """Over all lead times."""
     events: tuple[PooledEvents, ...] = ()
     """One for each threshold."""
+    unit: str = ""
+    """Unit of the values; empty for values in [0, 1] and for those whose unit is not known."""
 
     @property
     def mse(self) -> list[float]:
@@ -67,7 +72,12 @@ class PooledScores:
 
     def to_dict(self) -> dict[str, object]:
         """As JSON holds it; `events` only where there are thresholds."""
-        content: dict[str, object] = {"clips": self.clips, "by_lead_time": self.by_lead_time, "mean": self.mean}
+        content: dict[str, object] = {
+            "clips": self.clips,
+            "unit": self.unit,
+            "by_lead_time": self.by_lead_time,
+            "mean": self.mean,
+        }
         if self.events:
             content["events"] = [events.to_dict() for events in self.events]
         return content
@@ -76,17 +86,18 @@ class PooledScores:
     def from_dict(cls, content: Mapping[str, Any]) -> "PooledScores":
         """What `to_dict` gave. Raises KeyError or TypeError where it is something else."""
         events = tuple(PooledEvents(**events) for events in content.get("events", ()))
-        return cls(content["clips"], content["by_lead_time"], content["mean"], events)
+        return cls(content["clips"], content["by_lead_time"], content["mean"], events, content.get("unit", ""))
 
 
 class Scores:
     """Scores of clips by lead time; the first lead time is one frame ahead.
 
-    `thresholds`, in [0, 1], are those of the event metrics.
+    Errors, and the `thresholds` of the event metrics, are in the unit of `values`: of 8-bit pictures without a unit in
+    [0, 1].
     """
 
-    def __init__(self, thresholds: Sequence[float] = ()) -> None:
-        self.thresholds = tuple(thresholds)
+    def __init__(self, thresholds: Sequence[float] = (), values: ValueRange = BYTES) -> None:
+        self.thresholds, self.values = tuple(thresholds), values
         self.frame_values = 0
         """Values of a frame: channels x height x width."""
         self._batches: list[dict[str, Rows]] = []
@@ -94,10 +105,10 @@ class Scores:
     def add(self, forecast: Tensor, truth: Tensor, valid: Tensor | None = None) -> None:
         """Adds a batch; all are (B, T, C, H, W), on any device, with the same T every time.
 
-        Forecast and truth are in [0, 1]; `valid`, bool, says where there is a truth, None everywhere.
+        Forecast and truth are in the network's [0, 1]; `valid`, bool, says where there is a truth, None everywhere.
         """
         self.frame_values = truth[0, 0].numel()
-        self._batches.append(measure(forecast, truth, self.thresholds, valid))
+        self._batches.append(measure(forecast, truth, self.thresholds, valid, self.values))
 
     def extend(self, later: "Scores") -> None:
         """Appends the scores of the same clips at the lead times that follow."""
@@ -110,7 +121,7 @@ class Scores:
     @classmethod
     def pool(cls, parts: Sequence["Scores"]) -> "Scores":
         """All clips of several scores of the same lead times as one."""
-        pooled = cls(parts[0].thresholds)
+        pooled = cls(parts[0].thresholds, parts[0].values)
         pooled.frame_values = parts[0].frame_values
         pooled._batches = [batch for part in parts for batch in part._batches]
         return pooled
@@ -123,7 +134,7 @@ class Scores:
         [table] = dealt._batches = [{name: rows.copy() for name, rows in dealt._table().items()}]
         for name, rows in table.items():
             for position, part in enumerate(filled):
-                rows[position :: len(parts)] = part.per_clip(name)
+                rows[position :: len(parts)] = part._table()[name]
         return dealt
 
     @property
@@ -137,11 +148,25 @@ class Scores:
         return self._table()["mse"].shape[1] if self._batches else 0
 
     def per_clip(self, column: str) -> Rows:
-        """A column of the metrics (`mse`, `mae`, `ssim`, `gradient` or `true_gradient`): (clips, lead times).
+        """A column of the metrics (`mse`, `mae`, `bias`, `ssim`, `gradient` or `true_gradient`): (clips, lead times).
 
-        A mean over all pixels of a frame, in which those without a truth count as 0.
+        A mean over the pixels of a frame that have a truth; NaN where none has.
         """
-        return self._table()[column]
+        rows, known = self._table()[column], self._table()[VALID]
+        return np.asarray(np.divide(rows, known, out=np.full_like(rows, np.nan), where=known > 0))
+
+    def weighted(self, column: str) -> Rows:
+        """What each clip adds to a column's pooled mean, (clips, lead times): the mean over the clips is that mean.
+
+        Frames weigh by how many of their pixels have a truth; 0 at a lead time at which no frame has any.
+        """
+        rows, known = self._table()[column], self._table()[VALID].mean(axis=0)
+        return np.asarray(np.divide(rows, known, out=np.zeros_like(rows), where=known > 0))
+
+    @property
+    def has_truth(self) -> NDArray[np.bool_]:
+        """Which clips have a pixel with a truth, (clips,)."""
+        return np.asarray(self._table()[VALID].any(axis=1))
 
     def counts(self, threshold: float) -> dict[str, Rows]:
         """The columns of the event metrics (hits, misses, false alarms), in values of a frame: (clips, lead times)."""
@@ -150,7 +175,7 @@ class Scores:
 
     def of_clip(self, position: int) -> dict[str, list[float]]:
         """Every metric of one clip by lead time; infinite or NaN where it has no number."""
-        kept = Kept({name: rows[position, None] for name, rows in self._table().items()}, self.frame_values)
+        kept = self._keep({name: rows[position, None] for name, rows in self._table().items()})
         return {name: metric.pooling.by_lead_time(kept) for name, metric in METRICS.items()}
 
     def by_lead_time(self, metric: str) -> list[float]:
@@ -175,9 +200,9 @@ class Scores:
         """All metrics by lead time and over all lead times."""
         events = []
         for threshold in self.thresholds:
-            kept = Kept(self.counts(threshold), self.frame_values)
+            kept = self._keep(self.counts(threshold))
             events.append(PooledEvents(threshold, *_pooled(EVENT_METRICS, kept)))
-        return PooledScores(self.clips, *_pooled(METRICS, self._kept), tuple(events))
+        return PooledScores(self.clips, *_pooled(METRICS, self._kept), tuple(events), self.values.unit)
 
     def to_dict(self) -> dict[str, object]:
         """All scores by lead time and their means, as JSON holds them (null where there is no number)."""
@@ -185,7 +210,10 @@ class Scores:
 
     @property
     def _kept(self) -> Kept:
-        return Kept(self._table(), self.frame_values)
+        return self._keep(self._table())
+
+    def _keep(self, columns: Mapping[str, Rows]) -> Kept:
+        return Kept(columns, self.frame_values, self.values.scored_span)
 
     def _table(self) -> dict[str, Rows]:
         """All batches as one; empty before the first."""
@@ -196,30 +224,31 @@ class Scores:
 
 
 class Spread:
-    """How far the members of an ensemble lie apart, by lead time."""
+    """How far the members of an ensemble lie apart, by lead time, in the unit of `values`."""
 
-    def __init__(self, members: int) -> None:
-        self.members = members
+    def __init__(self, members: int, values: ValueRange = BYTES) -> None:
+        self.members, self._values = members, values
         self._clips: Rows = np.zeros(1)
         self._variance: Rows = np.zeros(1)
 
     def add(self, forecasts: Tensor, valid: Tensor | None = None) -> None:
         """Adds a batch, (M, B, T, C, H, W); only pixels that are `valid`, (B, T, C, H, W) bool, count."""
-        variance = forecasts.float().var(dim=0, correction=1)
+        variance = self._values.linear(forecasts.float()).var(dim=0, correction=1)
         count = torch.ones(variance.shape[:2]) if valid is None else valid.float().mean(dim=(2, 3, 4))
         variance = variance if valid is None else variance * valid
         self._variance = self._variance + variance.mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
         self._clips = self._clips + count.cpu().double().sum(dim=0).numpy()
 
     def ratios(self, mse: Sequence[float]) -> list[float]:
-        """The spread-skill ratio by lead time, given the MSE of the ensemble's mean."""
-        variance = (self._variance / np.maximum(self._clips, np.finfo(np.float64).tiny)).tolist()
+        """The spread-skill ratio by lead time, given the MSE of the ensemble's mean in the square of the unit."""
+        shares = self._variance / np.maximum(self._clips, np.finfo(np.float64).tiny)
+        variance = (shares * self._values.scored_span**2).tolist()
         return [spread_skill(one, error, self.members) for one, error in zip(variance, mse, strict=True)]
 
 
-def score(forecast: Tensor, truth: Tensor, valid: Tensor | None = None) -> Scores:
-    """Scores of one batch (B, T, C, H, W) of values in [0, 1], where they are valid."""
-    scores = Scores()
+def score(forecast: Tensor, truth: Tensor, valid: Tensor | None = None, values: ValueRange = BYTES) -> Scores:
+    """Scores of one batch (B, T, C, H, W) in the network's [0, 1] of a range of values, where they are valid."""
+    scores = Scores(values=values)
     scores.add(forecast, truth, valid)
     return scores
 

@@ -1,5 +1,6 @@
 """The settings of a training. Imports no torch."""
 
+import itertools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -45,6 +46,22 @@ def parse_batch(flag: str, text: str) -> int:
     if not (text.strip().isdecimal() and int(text) >= 1):
         raise UsageError(f"{flag} is {text!r}; give auto, or a number of clips such as 8.")
     return int(text)
+
+
+def parse_weights(flag: str, text: str) -> tuple[tuple[float, float], ...]:
+    """`2:2,30:30` as ((2.0, 2.0), (30.0, 30.0)): rising values, each with its weight. Raises UsageError with `flag`."""
+    try:
+        pairs = [(float(value), float(weight)) for value, weight in (part.split(":") for part in text.split(","))]
+    except ValueError:
+        pairs = []
+    values, weights = zip(*pairs, strict=True) if pairs else ((), ())
+    rising = all(one < other for one, other in itertools.pairwise(values))  # False for NaN
+    if not pairs or not rising or not all(0 <= weight < math.inf for weight in weights) or math.isinf(sum(values)):
+        raise UsageError(
+            f"{flag} is {text!r}; give rising values, each with a weight that is not negative, such as "
+            "2:2,5:5,10:10,30:30."
+        )
+    return tuple(pairs)
 
 
 def _described(registry: Mapping[str, Any]) -> str:
@@ -112,6 +129,13 @@ class TrainConfig:
     loss: str = option(
         "sharp", f"What is minimised, averaged over pixels and lead times: {_described(LOSSES)}.", choices=LOSSES
     )
+    loss_weights: str | None = option(
+        None,
+        "Weights of pixels for the balanced losses, by their true value: pixels of at least VALUE, in the unit of the "
+        "source (of 8-bit pictures without a unit in [0, 1]), count WEIGHT times, those below the first once. "
+        "2:2,5:5,10:10,30:30 are those of Shi et al. 2017 for rain in mm/h.",
+        metavar="VALUE:WEIGHT,...",
+    )
     scheduled_sampling: float = option(
         0.0,
         "Probability of feeding an autoregressive forecaster the true frame instead of its own (Bengio et al. 2015); "
@@ -152,6 +176,7 @@ class TrainConfig:
             # Absolute, so that a run goes on from any working directory.
             object.__setattr__(self, "init", str(Path(self.init).absolute()))
         check_choice("--loss", self.loss, LOSSES)
+        self._check_loss_weights()
         check_choice("--optimizer", self.optimizer, OPTIMISERS)
         check_choice("--schedule", self.schedule, SCHEDULES)
         check_choice("--precision", self.precision, Precision)
@@ -191,6 +216,17 @@ class TrainConfig:
         for flag, number in (("--weight-decay", self.weight_decay), ("--clip-norm", self.clip_norm)):
             if not number >= 0:
                 raise UsageError(f"{flag} is {number}; it must not be negative.")
+
+    def _check_loss_weights(self) -> None:
+        weighs = [name for name, loss in LOSSES.items() if loss.weighs]
+        if self.loss in weighs and self.loss_weights is None:
+            raise UsageError(f"--loss {self.loss} needs --loss-weights, such as 2:2,5:5,10:10,30:30 for rain in mm/h.")
+        if self.loss not in weighs and self.loss_weights is not None:
+            raise UsageError(
+                f"--loss-weights and --loss {self.loss} do not go together; choose --loss {' or '.join(weighs)}."
+            )
+        if self.loss_weights is not None:
+            parse_weights("--loss-weights", self.loss_weights)
 
     @property
     def peak_rate(self) -> float:

@@ -1,5 +1,6 @@
 """Where a training starts: from drawn weights, or from shipped ones, a run's or a file's, adapted to the network."""
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import RunError, UsageError, first_line
 from convlstm_cli.nn.config import REFINED_FEATURES, ForecasterConfig
-from convlstm_cli.nn.kinds import HEADS, PEEPHOLES, Peephole
+from convlstm_cli.nn.kinds import FORECASTERS, HEADS, PEEPHOLES, Peephole
 from convlstm_cli.runs.checkpoint import check_shapes
 from convlstm_cli.runs.run import Run, read_weights
 from convlstm_cli.settings import flag_of
@@ -75,7 +76,8 @@ def adapted(
 
     The number of channels may differ: a network for colour that is made of one for grey forecasts grey frames as that
     does; one for grey that is made of one for colour forecasts the mean of what that would forecast, before σ. So may
-    the kind of peepholes, where those per channel become the same value at each position.
+    the kind of peepholes, where those per channel become the same value at each position. A network that reads a
+    mask, or channels that are not forecast, may be made of one that does not; it learns to heed them.
 
     Raises UsageError, without a full stop, where they differ in anything else.
     """
@@ -84,16 +86,29 @@ def adapted(
         if theirs != ours:
             flag = flag_of(ForecasterConfig, "recurrent_kernel_size" if name == "recurrent_kernel" else name)
             raise UsageError(f"{flag} of the weights is {_plain(theirs)} and of this network {_plain(ours)}")
+    if source.inputs and (source.inputs, source.known) != (model.inputs, model.known):
+        raise UsageError(
+            f"the weights read {source.inputs} channels that are not forecast, {source.known} of them known ahead, and "
+            f"this network {model.inputs}, {model.known} of them"
+        )
+    if source.mask and not model.mask:
+        raise UsageError(
+            "the weights are of a network that reads which pixels are missing, and no video has such pixels"
+        )
     kinds = source.peephole, model.peephole
     same_size = source.grid == model.grid or not PEEPHOLES[source.peephole].fixes_size
     if peepholes and not (kinds == ("channel", "full") or (kinds[0] == kinds[1] and same_size)):
         different = f"--size {source.height}x{source.width}" if kinds[0] == kinds[1] else f"--peephole {kinds[0]}"
         raise UsageError(f"the weights have peepholes of {different}, which this network has not")
-    return {
+    fitting = {
         name: _adapted(name, value, source, model)
         for name, value in weights.items()
         if peepholes or ".peephole_" not in name
     }
+    if (first := "forecaster.0.weight_ih") not in weights and model.known:  # it read nothing
+        side, channels = model.kernel_size, model.known * model.patch_size**2
+        fitting[first] = torch.zeros(weights["forecaster.0.weight_hh"].shape[0], channels, side, side)
+    return fitting
 
 
 def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: ForecasterConfig) -> Tensor:
@@ -101,10 +116,18 @@ def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: Forecast
     of, to, patch = source.channels, model.channels, model.patch_size**2
     if ".peephole_" in name and model.peephole == "full":
         return value.expand(-1, *model.grid).contiguous()
+    if name in ("encoder.0.weight_ih", "forecaster.0.weight_ih"):
+        fed = of * patch if name.startswith("encoder") or FORECASTERS[model.forecaster].reads else 0
+        frames, others = value[:, :fed], value[:, fed:]
+        if of != to and fed:
+            frames = _reads(frames, of, to, patch)
+        if name.startswith("encoder"):
+            inputs, mask = others[:, : source.inputs * patch], others[:, source.inputs * patch :]
+            inputs, mask = _widened(inputs, model.inputs * patch), _widened(mask, model.mask * patch)
+            return torch.cat((frames, inputs, mask), dim=1)
+        return torch.cat((frames, _widened(others, model.known * patch)), dim=1)
     if of == to:
         return value
-    if name in ("encoder.0.weight_ih", "forecaster.0.weight_ih"):
-        return _reads(value, of, to, patch)
     if name == "head.refinement.see.weight":
         features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
         return torch.cat((features, _reads(known, of, to, 1)), dim=1)
@@ -113,6 +136,11 @@ def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: Forecast
     if name.startswith("head.conv.") and not HEADS[model.head].refines:
         return _writes(value, of, to, patch)
     return value
+
+
+def _widened(weight: Tensor, channels: int) -> Tensor:
+    """A kernel (out, n, k, k) as it is, or of zeros for so many channels where it reads none."""
+    return weight if weight.shape[1] else weight.new_zeros(weight.shape[0], channels, *weight.shape[2:])
 
 
 def _reads(weight: Tensor, of: int, to: int, size: int) -> Tensor:
@@ -148,7 +176,7 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
 
 
 def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
-    """The network whose weights a file holds: the given one, or with other channels or peepholes.
+    """The network whose weights a file holds: the given one, or with other channels, further inputs, peepholes or mask.
 
     Raises UsageError where it is none of these, RunError where the file is damaged.
     """
@@ -158,15 +186,16 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
     reason = ""
-    for channels in dict.fromkeys((model.channels, 1, 3)):
-        for peephole in get_args(Peephole):
-            source = replace(model, channels=channels, peephole=peephole)
-            try:
-                check_shapes(shapes, source)
-            except ValueError as error:
-                reason = reason or str(error)
-            else:
-                return source
+    channels, masks = dict.fromkeys((model.channels, 1, 3)), dict.fromkeys((model.mask, False, True))
+    inputs = dict.fromkeys(((model.inputs, model.known), (0, 0)))
+    for count, mask, peephole, (read, known) in itertools.product(channels, masks, get_args(Peephole), inputs):
+        source = replace(model, channels=count, mask=mask, peephole=peephole, inputs=read, known=known)
+        try:
+            check_shapes(shapes, source)
+        except ValueError as error:
+            reason = reason or str(error)
+        else:
+            return source
     raise UsageError(f"the weights are of another network ({reason})")
 
 

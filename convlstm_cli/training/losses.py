@@ -9,7 +9,7 @@ from convlstm_cli.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-    Measure = Callable[[Tensor, Tensor, Tensor], Tensor]
+    Measure = Callable[..., Tensor]
 
 ROUNDING = 1e-6
 """Least distance of a forecast from 0 and 1 in the cross-entropy."""
@@ -36,6 +36,8 @@ class Loss:
     """Forecast and truth (B, T, C, H, W) and the last input frame (B, 1, C, H, W), in [0, 1], to a scalar tensor."""
     in_range: bool = False
     """Whether it exists for forecasts in [0, 1] only."""
+    weighs: bool = False
+    """Whether `measure` also takes the weight of each pixel, (B, T, C, H, W); `weighting.py` makes it of the truth."""
 
 
 def _mse(forecast: "Tensor", truth: "Tensor", _last: "Tensor") -> "Tensor":
@@ -106,6 +108,21 @@ def sharp(forecast: "Tensor", truth: "Tensor", last: "Tensor") -> "Tensor":
     )
 
 
+def balanced_mse(forecast: "Tensor", truth: "Tensor", _last: "Tensor", weights: "Tensor | float" = 1.0) -> "Tensor":
+    """B-MSE of Shi et al. 2017 (NeurIPS): the squared error, weighted by the true value of each pixel."""
+    return (weights * (forecast - truth).square()).mean()
+
+
+def balanced_mae(forecast: "Tensor", truth: "Tensor", _last: "Tensor", weights: "Tensor | float" = 1.0) -> "Tensor":
+    """B-MAE of Shi et al. 2017: the absolute error, weighted likewise."""
+    return (weights * (forecast - truth).abs()).mean()
+
+
+def balanced(forecast: "Tensor", truth: "Tensor", last: "Tensor", weights: "Tensor | float" = 1.0) -> "Tensor":
+    """B-MSE + B-MAE, which Shi et al. 2017 train with."""
+    return balanced_mse(forecast, truth, last, weights) + balanced_mae(forecast, truth, last, weights)
+
+
 def _squares(forecast: "Tensor", truth: "Tensor") -> "Tensor":
     """MSE of each clip at each lead time, (B, T)."""
     return (forecast - truth).square().mean(dim=(2, 3, 4))
@@ -126,6 +143,9 @@ LOSSES: Registry[Loss] = Registry(
         Loss("huber", "the squared error below a tenth of the value range, the absolute above", _huber),
         Loss("relative", "the squared error over that of copying the last frame, of each clip", relative),
         Loss("root-relative", "the squared error over the root of that of copying, of each clip", root_relative),
+        Loss("balanced-mse", "the squared error, weighted by --loss-weights", balanced_mse, weighs=True),
+        Loss("balanced-mae", "the absolute error, weighted likewise", balanced_mae, weighs=True),
+        Loss("balanced-mae+mse", "the sum of the two, for rain", balanced, weighs=True),
         Loss("sharp", "root-relative with a share of the absolute error and of 1 - SSIM", sharp),
     ),
 )

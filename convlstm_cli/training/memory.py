@@ -133,7 +133,7 @@ def _needed(model: ForecasterConfig, config: TrainConfig, batch: int, ranks: Ran
 def _frames_and_states(model: ForecasterConfig) -> int:
     """Bytes of one clip, and of the hidden states of all layers at all its steps."""
     height, width = model.grid
-    of_step = sum(model.hidden) * height * width + model.channels * model.height * model.width
+    of_step = sum(model.hidden) * height * width + model.read_channels * model.height * model.width
     return 4 * model.clip_frames * of_step
 
 
@@ -147,9 +147,10 @@ def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: 
     with torch.device("meta"):
         network = EncoderForecaster(model)
         network.checkpoint_every(checkpoint_every)
-        frames = torch.empty(batch_size, model.input_frames, model.channels, model.height, model.width)
+        frames = torch.empty(batch_size, model.input_frames, model.read_channels, model.height, model.width)
         with Allocated() as allocated:
-            forecast = network(frames)
+            ahead = (batch_size, model.horizon, model.known, model.height, model.width)
+            forecast = network(frames, future=torch.empty(ahead) if model.known else None)
             held: int = allocated.now
             del forecast
     return 5 * 4 * parameter_count(model) + held

@@ -19,7 +19,7 @@ from convlstm_cli.training.session import Session
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 from convlstm_cli.video.painting import Painter
-from convlstm_cli.video.tensors import always_gaps, to_float, with_gaps
+from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,17 @@ def write_sample(
     colormap: str = DEFAULT_COLORMAP,
 ) -> None:
     """Writes a picture of the first clip's input, truth and forecast into the run's samples, named by the epoch."""
-    clip = clips[0][None]  # (1, T, C, H, W)
-    frames = to_float(clip, compute.device)[:, : network.config.input_frames]
-    shown, truth = with_gaps(clip, compute.device).tensor_split([network.config.input_frames], dim=1)
-    forecast = forecast_clip(network, frames, truth.shape[1], compute).masked_fill(always_gaps(shown), math.nan)
+    device = compute.device
+    seen, following = clips[0][None].tensor_split([network.config.input_frames], dim=1)  # (1, T, C, H, W)
+    inputs, truth = (network.shown(with_gaps(part, device)) for part in (seen, following))
+    known = network.known(to_float(following, device))
+    forecast = forecast_clip(network, to_read(seen, device), truth.shape[1], compute, known)
     pictures.write_strip(
         run.folder / SAMPLES / f"epoch_{epoch:04d}.png",
-        {"input": shown[0], "truth": truth[0], "forecast": forecast[0]},
+        {
+            "input": inputs[0],
+            "truth": truth[0],
+            "forecast": forecast.masked_fill(always_gaps(inputs), math.nan)[0],
+        },
         Painter(clips.values, colormap),
     )

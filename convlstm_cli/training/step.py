@@ -14,8 +14,10 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs import checkpoint
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.optimisers import OPTIMISERS
+from convlstm_cli.training.weighting import measure_of
+from convlstm_cli.video.tensors import with_mask
+from convlstm_cli.video.values import BYTES, ValueRange
 
 FED = 500_000
 """Offset between the seeds of scheduled sampling and those of `augment`, both of which count steps."""
@@ -43,7 +45,9 @@ class TrainStep:
         compute: Compute,
         initial: dict[str, Tensor] | None,
         ranks: Ranks = ALONE,
+        values: ValueRange = BYTES,
     ) -> None:
+        """`values` is the range of the clips' values, in which the loss may have thresholds."""
         self.network = initial_network(model, config.seed)
         if initial is not None:
             self.network.load_state_dict(initial)
@@ -54,7 +58,7 @@ class TrainStep:
         self._kind = OPTIMISERS[config.optimizer]
         self.optimizer = self._kind.build(self.network, config)
         self._highest_rates: list[float] = [group["lr"] for group in self.optimizer.param_groups]
-        self._loss = LOSSES[config.loss]
+        self._measure = measure_of(config, values)
         # float16 has no room for small gradients: they are scaled up before the backward, and down again after it.
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
         self._config = config
@@ -84,27 +88,33 @@ class TrainStep:
         """Computes the loss of a batch and its gradient, and changes nothing else.
 
         Args:
-            clips: (B, T, C, H, W) in [0, 1], the clips of the batch that this process computes.
+            clips: (B, T, C, H, W) in [0, 1], the clips of the batch that this process computes; the channels that are
+                forecast first, then further inputs.
             feeding: probability that the forecaster is fed true frames.
             part: their places in the batch; None is the whole batch. Without positions, the clips count for nothing.
-            valid: where the clips have values, bool like them; elsewhere nothing is learned. None is everywhere.
+            valid: where the clips have values, bool like them; elsewhere nothing is learned, and a network that reads
+                a mask sees which these are. None is everywhere.
 
         Returns the loss of the whole batch.
         """
         positions, count = part or (range(len(clips)), len(clips))
         weight = len(positions) / count
-        frames, truth = clips.tensor_split([self.network.config.input_frames], dim=1)
+        network = self.network
+        frames, ahead = clips.tensor_split([network.config.input_frames], dim=1)
+        truth, future = network.shown(ahead), network.known(ahead)
+        known = valid[:, : frames.shape[1]] if valid is not None and network.config.mask else None
         self.network.train()
         self.optimizer.zero_grad()
         with self._compute.autocast():
             fed = self._draw_fed(truth, feeding, positions, count)
-            forecast = self._parallel(frames, truth.shape[1], truth=truth, fed=fed)
+            forecast = self._parallel(with_mask(frames, known), truth.shape[1], future=future, truth=truth, fed=fed)
+        last = network.shown(frames[:, -1:])
         if valid is None:
-            loss = self._loss.measure(forecast.float(), truth, frames[:, -1:])
+            loss = self._measure(forecast.float(), truth, last)
         else:
-            there = valid[:, frames.shape[1] :]
-            compared = forecast.float() * there, truth * there, frames[:, -1:] * there
-            loss = self._loss.measure(*compared) / there.float().mean().clamp(min=1 / there.numel())
+            there = network.shown(valid[:, frames.shape[1] :])
+            compared = forecast.float() * there, truth * there, last * there
+            loss = self._measure(*compared) / there.float().mean().clamp(min=1 / there.numel())
         # DistributedDataParallel takes the mean over the processes; the mean over the clips is wanted.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
         # Before the backward where there are several, so that a lost one is noticed here and not on the device.

@@ -5,8 +5,10 @@ the prints of its frames (`leaks/prints.py`), and KEY.json, what is known about 
 path and the geometry, so a source that has changed is decoded again into its old entry.
 """
 
+import functools
 import hashlib
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
@@ -21,9 +23,9 @@ from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import CELLS, Prints, print_of
 from convlstm_cli.video.missing import StandingApart, filled, gone, mark
 from convlstm_cli.video.readers import open_video, source_files
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.base import VideoReader, reading
 
-LAYOUT = 5
+LAYOUT = 6
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
@@ -60,6 +62,8 @@ class Entry:
     """Least and largest value that the source declares; None where it declares none."""
     missing: float | None
     """The value that stands for no data, given or declared; None where there is none. Floats have NaN in its place."""
+    has_missing: bool
+    """Whether any pixel at the model's size has no value."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -108,17 +112,22 @@ def decode_once(
     geometry: FrameGeometry,
     folder: Path,
     missing: float | None = None,
-    channels: tuple[int, ...] | None = None,
+    channels: tuple[int | str, ...] | None = None,
+    *,
+    without: tuple[int | str, ...] = (),
+    flag: str = "--channels",
 ) -> tuple[Path, Entry]:
     """Returns a video's entry in `folder` and its .json; decodes the video if it is new or has changed.
 
     `missing` is the value that stands for no data, whatever the source declares; None is what it declares. `channels`
-    are those that are kept, by their positions from 0; None keeps all.
+    are those that are kept, by their positions from 0 or their names; None keeps all but those of
+    `without`. `flag` is the option that names them, for messages.
 
     Raises InputError for a video that cannot be used, and OutputError where the cache cannot be written.
     """
     fingerprint = fingerprint_of(source)  # first, since it raises InputError where there is nothing
-    key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry), missing, channels])
+    key = json.dumps([LAYOUT, str(resolved(source)), vars(geometry), missing, channels, without])
+    select = functools.partial(VideoReader.select, channels=channels, without=without, flag=flag)
     path = folder / f"{hashlib.sha256(key.encode()).hexdigest()[:32]}.json"
     entry = Entry.load(path)
     if entry is None or entry.fingerprint != fingerprint:
@@ -126,9 +135,12 @@ def decode_once(
             # An entry without its .json is ignored, so a kill in here leaves no frames under another video's name.
             with writing(path):
                 path.unlink(missing_ok=True)
-            with replacing(data_file(path)) as partial, replacing(prints_file(path)) as prints:
-                entry = _decode(source, geometry, partial, prints, fingerprint, missing, channels)
-            write_text(path, json.dumps(asdict(entry)))
+            # Not brought to disk, which would take longer than decoding a short video: a loss of power leaves files
+            # shorter than `Entry.load` expects, and the video is decoded again.
+            frames, prints = (replacing(file(path), durable=False) for file in (data_file, prints_file))
+            with frames as partial, prints as printed:
+                entry = _decode(source, geometry, partial, printed, fingerprint, missing, select)
+            write_text(path, json.dumps(asdict(entry)), durable=False)
         except OutputError as error:
             raise OutputError(
                 f"{folder}: decoded videos cannot be kept here ({error.__cause__ or error}); free some space, or set "
@@ -155,41 +167,44 @@ def _decode(
     prints: Path,
     fingerprint: str,
     missing: float | None,
-    channels: tuple[int, ...] | None,
+    select: Callable[[VideoReader], None],
 ) -> Entry:
     """Decodes a video into a file, with one channel if no frame has colour, and its prints into another."""
-    frames, grey, digest, dtype = 0, True, hashlib.sha256(), np.dtype(np.uint8)
+    frames, digest, dtype = 0, hashlib.sha256(), np.dtype(np.uint8)
     times: list[float] = []
-    kept = 3
-    with open_video(source) as video, partial.open("wb") as file, prints.open("wb") as printed:
-        video.select(channels)
+    kept, has_missing = 3, False
+    with open_video(source) as video, partial.open("w+b") as file, prints.open("wb") as printed:
+        stored = _Stored(file)
+        select(video)
         missing = video.missing if missing is None else missing
         apart = StandingApart() if missing is None else None
         for frame in video:
             if apart is not None:
                 apart.add(frame)
             fitted, dtype = geometry.fit_frame(mark(frame, missing), missing), frame.dtype
-            grey = grey and is_grey(fitted, video.grey_tolerance)
             kept = 3 if fitted.shape[2] in (1, 3) else fitted.shape[2]
-            content = to_channels(fitted, kept).tobytes()
-            digest.update(content)
-            file.write(content)
+            whole = to_channels(fitted, kept)
+            digest.update(whole.tobytes())
+            stored.add(fitted, whole, grey=is_grey(fitted, video.grey_tolerance))
             holes = gone(fitted, missing)
+            has_missing = has_missing or holes is not None
             printed.write(print_of(fitted if holes is None else filled(fitted, holes)).tobytes())
             frames += 1
             if video.time is not None:
                 times.append(video.time)
-    if grey:
-        with partial.open("rb") as wide, partial.open("rb+") as narrow:
-            _drop_colour(wide, narrow, geometry, dtype)
-            narrow.truncate()
+        if stored.grey and not stored.narrow:
+            file.flush()
+            with partial.open("rb") as wide:
+                file.seek(0)
+                _drop_colour(wide, file, geometry, dtype)
+                file.truncate()
     return Entry(
         fingerprint=fingerprint,
         digest=digest.hexdigest(),
         frames=frames,
         height=geometry.height,
         width=geometry.width,
-        channels=1 if grey else kept,
+        channels=1 if stored.grey else kept,
         source_height=video.height,
         source_width=video.width,
         fps=video.fps,
@@ -202,7 +217,38 @@ def _decode(
         unit=video.unit,
         declared_range=video.declared_range,
         missing=missing,
+        has_missing=has_missing,
     )
+
+
+class _Stored:
+    """The frames of an entry while they are decoded, (T, H, W, C): one channel as long as all frames have one."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file, self._frames = file, 0
+        self.grey = True
+        """Whether no frame so far has colour."""
+        self.narrow = True
+        """Whether every frame so far has one channel, and so is stored."""
+
+    def add(self, frame: Frame, whole: Frame, *, grey: bool) -> None:
+        """Writes the next frame (H, W, C), given also as it is in colour and whether it is grey."""
+        self.grey = self.grey and grey
+        if self.narrow and frame.shape[2] != 1:
+            self.narrow = False
+            self._widen(frame.shape[:2], whole)
+        self._file.write((frame if self.narrow else whole).tobytes())
+        self._frames += 1
+
+    def _widen(self, size: tuple[int, ...], like: Frame) -> None:
+        """Repeats the channel of all frames so far, from the last on, so that none is overwritten before it is read."""
+        one, whole = like[..., :1].nbytes, like.nbytes
+        for position in reversed(range(self._frames)):
+            self._file.seek(position * one)
+            frame = np.frombuffer(self._file.read(one), like.dtype).reshape(*size, 1)
+            self._file.seek(position * whole)
+            self._file.write(to_channels(frame, like.shape[2]).tobytes())
+        self._file.seek(self._frames * whole)
 
 
 def _drop_colour(wide: BinaryIO, narrow: BinaryIO, geometry: FrameGeometry, dtype: np.dtype[Any]) -> None:

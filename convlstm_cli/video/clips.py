@@ -1,6 +1,6 @@
 """Windows of consecutive frames, as a torch Dataset."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import overload
 
 import numpy as np
@@ -8,9 +8,10 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from convlstm_cli.video.colour import to_channels
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.library import Library
 from convlstm_cli.video.split import Segment
-from convlstm_cli.video.tensors import clip_tensor
+from convlstm_cli.video.tensors import clip_tensor, together
 from convlstm_cli.video.values import BYTES, ValueRange
 
 
@@ -18,7 +19,8 @@ class ClipDataset(Dataset[Tensor]):
     """Every window of `clip_frames` frames inside its segment, starting `stride` frames apart.
 
     An item is a tensor (clip_frames, C, H, W) with `channels` channels: uint8 of 8-bit pictures, else float32 in
-    [0, 1] by the range `values`. Grey videos are repeated to 3 channels, colour becomes luminance where 1 is asked for.
+    [0, 1] by the range `values`. Behind these stand the channels of `guides`, in [0, 1] by their own. Grey videos are
+    repeated to 3 channels, colour becomes luminance where 1 is asked for.
     Raises InputError for a video whose numbers mean something else than those of the range.
     """
 
@@ -31,13 +33,13 @@ class ClipDataset(Dataset[Tensor]):
         stride: int = 1,
         channels: int,
         values: ValueRange = BYTES,
+        guides: Sequence[Guide] = (),
     ) -> None:
         self.library, self.clip_frames, self.channels, self.values = library, clip_frames, channels, values
-        self._meanings = {
-            name: (library.range_in(name, values), library.missing(name), library.content(name))
-            for name in {segment.video for segment in segments}
-        }
-        """What `clip_tensor` needs to know of each video, by its name."""
+        names = {segment.video for segment in segments}
+        self._meanings = _meanings(library, names, values)
+        beside = [(library.of_guide(guide.channel), guide.values) for guide in guides]
+        self._guides = [(each, _meanings(each, names, guided)) for each, guided in beside]
         self.clips: Sequence[tuple[str, int]] = Windows(segments, clip_frames, stride)
         """Name of the video and position of the first frame, from 0, of each clip."""
 
@@ -48,7 +50,19 @@ class ClipDataset(Dataset[Tensor]):
         name, start = self.clips[position]
         # Mapped anew each time: a map holds a file open, and a folder has more videos than a process may open files.
         clip = self.library.clip(name, start, start + self.clip_frames)
-        return clip_tensor(to_channels(clip, self.channels, name), *self._meanings[name])
+        shown = clip_tensor(to_channels(clip, self.channels, name), *self._meanings[name])
+        beside = [
+            clip_tensor(library.clip(name, start, start + self.clip_frames), *meanings[name])
+            for library, meanings in self._guides
+        ]
+        return together([shown, *beside])
+
+
+def _meanings(
+    library: Library, names: Iterable[str], values: ValueRange
+) -> dict[str, tuple[ValueRange, float | None, tuple[slice, slice]]]:
+    """What `clip_tensor` needs to know of videos, by their names."""
+    return {name: (library.range_in(name, values), library.missing(name), library.content(name)) for name in names}
 
 
 class Windows(Sequence[tuple[str, int]]):

@@ -2,6 +2,7 @@
 
 import math
 import os
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -20,12 +21,15 @@ GAP = 1.5
 """Steps from one frame to the next above which there is a gap, unless --max-gap says otherwise."""
 
 
-def parse_channels(flag: str, text: str) -> tuple[int, ...]:
-    """`0,3` as (0, 3). Raises UsageError that names `flag`."""
-    try:
-        return tuple(map(int, text.split(",")))
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; give positions from 0, such as 0,3.") from None
+def parse_channels(_flag: str, text: str) -> tuple[int | str, ...]:
+    """`0,ir` as (0, "ir"): positions from 0, and names."""
+    parts = [part.strip() for part in text.split(",")]
+    return tuple(int(part) if re.fullmatch(r"-?\d+", part) else part for part in parts)
+
+
+def parse_guides(flag: str, text: str) -> tuple[int | str, ...]:
+    """As `parse_channels`; nothing for an empty text."""
+    return parse_channels(flag, text) if text.strip() else ()
 
 
 @dataclass(frozen=True)
@@ -77,11 +81,26 @@ class DataConfig:
     log: bool = option(
         False, "Map values to the network by their logarithm, which spreads small ones: for rain, where few are large."
     )
-    channels: tuple[int, ...] | None = option(
+    channels: tuple[int | str, ...] | None = option(
         None,
-        "Channels of the source to use, by their positions from 0, such as 0,3; all if not given.",
+        "Channels of the source to use, by their positions from 0, such as 0,3, or their names: those of bands, or of "
+        "arrays of one file (NetCDF variables, HDF5 datasets); all if not given.",
         parse=parse_channels,
-        metavar="N,N,...",
+        metavar="NAME,NAME,...",
+    )
+    input_only: tuple[int | str, ...] = option(
+        (),
+        "Channels, named as for --channels, that the network reads and that are not forecast, such as an orography. "
+        "They count in no loss and no score; each has a range of its own.",
+        parse=parse_guides,
+        metavar="NAME,NAME,...",
+    )
+    known_future: tuple[int | str, ...] = option(
+        (),
+        "As --input-only, for channels that are known ahead, such as a wind forecast or the time of day: they are read "
+        "for the frames to forecast too, which the input then must hold.",
+        parse=parse_guides,
+        metavar="NAME,NAME,...",
     )
     missing: float | None = option(
         None,
@@ -112,6 +131,13 @@ class DataConfig:
         if self.channels is not None:
             object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
             check_channels(self.channels)
+        for name, flag in (("input_only", "--input-only"), ("known_future", "--known-future")):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+            if getattr(self, name):
+                check_channels(getattr(self, name), flag)
+        named = [*(self.channels or ()), *self.input_only, *self.known_future]
+        if twice := [each for each in named if named.count(each) > 1]:
+            raise UsageError(f"{twice[0]} is named by two of --channels, --input-only and --known-future; choose one.")
         object.__setattr__(self, "every", self.pace.every_option)  # in one spelling, so that a run goes on with it
         if self.split_seed < 0:
             raise UsageError(f"--split-seed is {self.split_seed}; it must be at least 0.")
@@ -166,10 +192,13 @@ def parse_range(flag: str, text: str) -> tuple[float, float]:
     raise UsageError(f"{flag} is {text!r}; give the least value and a larger one, such as 0,80.")
 
 
-def check_channels(channels: tuple[int, ...]) -> None:
-    """Raises UsageError for --channels that name none, one twice, or one before the first."""
-    if not channels or min(channels) < 0 or len(set(channels)) < len(channels):
-        raise UsageError(f"--channels is {','.join(map(str, channels))}; give different positions from 0, such as 0,3.")
+def check_channels(channels: tuple[int | str, ...], flag: str = "--channels") -> None:
+    """Raises UsageError that names `flag` for channels that name none, one twice, or one before the first."""
+    wrong = any(each == "" if isinstance(each, str) else each < 0 for each in channels)
+    if not channels or wrong or len(set(channels)) < len(channels):
+        raise UsageError(
+            f"{flag} is {','.join(map(str, channels))}; give different names, or positions from 0, such as 0,3."
+        )
 
 
 def check_missing(value: float | None) -> None:

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -12,6 +12,7 @@ from convlstm_cli.files import resolved
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.guides import Guide, asked_guides, guides_of
 from convlstm_cli.video.leaks.components import Bond
 from convlstm_cli.video.leaks.groups import AUTO, NO_GROUPS, Groups, find_groups
 from convlstm_cli.video.leaks.overlaps import Overlap, describe, find_overlaps
@@ -44,6 +45,8 @@ class VideoData:
     recorded one."""
     values: ValueRange = BYTES
     """The range of values that becomes [0, 1]."""
+    guides: tuple[Guide, ...] = ()
+    """Channels that are read and not forecast, those that are known for the frames to forecast last."""
     groups: Groups = NO_GROUPS
     """Groups that the names show; none where the split is a recorded one."""
     views: tuple[Bond, ...] = ()
@@ -59,7 +62,13 @@ class VideoData:
             stride=stride,
             channels=self.channels,
             values=self.values,
+            guides=self.guides,
         )
+
+    @property
+    def has_missing(self) -> bool:
+        """Whether videos that are trained on have missing pixels."""
+        return any(self.library.has_missing(segment.video) for segment in self.split.train)
 
     @property
     def step(self) -> float | None:
@@ -73,6 +82,7 @@ class VideoData:
             "settings": asdict(self.config),
             "channels": self.channels,
             "values": asdict(self.values),
+            "guides": [asdict(guide) for guide in self.guides],
             "step": self.step,
             "split": {
                 "how": self.split.how,
@@ -160,6 +170,10 @@ def prepare(
         horizon=horizon,
         overlaps=overlaps,
         values=choose_range(library, parts.train, config.value_range, log=config.log),
+        guides=tuple(
+            replace(guide, values=choose_range(library.of_guide(guide.channel), parts.train))
+            for guide in asked_guides(config)
+        ),
         groups=groups,
         views=tuple(views),
     )
@@ -197,6 +211,7 @@ def restore(
         split=Split(how=record["split"]["how"], group_by=record["split"].get("group_by"), **segments),
         channels=record["channels"],
         values=ValueRange(**record["values"]) if "values" in record else BYTES,
+        guides=guides_of(record),
         input_frames=input_frames,
         horizon=horizon,
     )
@@ -231,5 +246,6 @@ def _index(config: DataConfig, clip_frames: int, on_progress: OnVideo | None) ->
         pace=config.pace,
         missing=config.missing,
         channels=config.channels,
+        guides=asked_guides(config),
         on_progress=on_progress,
     )

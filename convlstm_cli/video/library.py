@@ -1,7 +1,7 @@
 """The videos of a folder: which can be used, which cannot and why, and all frames at the model's size."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
@@ -97,6 +98,17 @@ class Library:
     """How frames were brought to one size."""
     notes: tuple[Note, ...] = ()
     """What files and images were taken for, where that is not plain."""
+    guides: Mapping[int | str, Mapping[str, tuple[Path, Entry]]] = field(default_factory=dict)
+    """Where the cache has the channels that are read and not forecast: by channel, and then by the video's name."""
+
+    def of_guide(self, channel: int | str) -> "Library":
+        """The same videos with one such channel in place of those that are forecast."""
+        entries = self.guides[channel]
+        videos = tuple(
+            replace(video, channels=entry.channels, dtype=entry.dtype, unit=entry.unit)
+            for video, (_, entry) in ((video, entries[video.name]) for video in self.videos)
+        )
+        return replace(self, videos=videos, entries=entries, guides={})
 
     @property
     def channels(self) -> int:
@@ -160,15 +172,19 @@ class Library:
         declared = self.declared_range(name)
         if declared is None:
             raise InputError(
-                f"{name}: holds values of type {self.entries[name][1].dtype} that declare no range, beside 8-bit "
-                "pictures of the same training; train with --range LOW,HIGH if all are in one unit, or leave one kind "
-                "out."
+                f"{name}: holds values of type {self.entries[name][1].dtype} that declare no range, and the "
+                "training is one of 8-bit pictures; leave it out, or train with --range LOW,HIGH on values that are "
+                "all in one unit."
             )
         return declared
 
     def missing(self, name: str) -> float | None:
         """The value of a video's integers that stands for no data; None where there is none."""
         return self.entries[name][1].missing
+
+    def has_missing(self, name: str) -> bool:
+        """Whether any pixel of a video has no value, in a channel that is forecast or in another that is read."""
+        return any(entries[name][1].has_missing for entries in (self.entries, *self.guides.values()))
 
     def content(self, name: str) -> tuple[slice, slice]:
         """Rows and columns of a video's decoded frames that are no padding."""
@@ -187,7 +203,8 @@ def index(
     cache_dir: Path | None = None,
     min_frames: int = 1,
     missing: float | None = None,
-    channels: tuple[int, ...] | None = None,
+    channels: tuple[int | str, ...] | None = None,
+    guides: Sequence[Guide] = (),
     pace: Pace = Pace(),  # noqa: B008 - frozen
     on_progress: OnVideo | None = None,
 ) -> Library:
@@ -195,7 +212,7 @@ def index(
 
     Broken videos, those without `min_frames` frames on end at the step of `pace`, and those whose frames are all the
     same as an earlier video's become problems and stop nothing. `missing` and `channels` are as
-    for `decode_once`.
+    for `decode_once`; `guides` are channels that are read and not forecast, which a video must have.
 
     Raises:
         InputError: a path that is not there, or no video that can be used.
@@ -204,6 +221,7 @@ def index(
     videos: list[Video] = []
     problems: list[Problem] = []
     entries: dict[str, tuple[Path, Entry]] = {}
+    entries_of_guides: dict[int | str, dict[str, tuple[Path, Entry]]] = {guide.channel: {} for guide in guides}
     timelines: dict[str, Timeline] = {}
     first_names: dict[str, str] = {}
     found = find_videos(paths)
@@ -213,7 +231,12 @@ def index(
         if on_progress is not None:
             on_progress(name, position, len(found.videos))
         try:
-            location, entry = decode_once(path, geometry, cache_dir, missing, channels)
+            out = tuple(guide.channel for guide in guides)
+            location, entry = decode_once(path, geometry, cache_dir, missing, channels, without=out)
+            beside = {
+                guide.channel: decode_once(path, geometry, cache_dir, missing, (guide.channel,), flag=guide.flag)
+                for guide in guides
+            }
             timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
@@ -226,11 +249,13 @@ def index(
             problems.append(Problem(path, f"shows the same frames as {first_name}."))
             continue
         entries[name] = location, replace(entry, times=None, numbers=None)  # the timeline has what is needed of them
+        for channel, (place, each) in beside.items():
+            entries_of_guides[channel][name] = place, replace(each, times=None, numbers=None)
         timelines[name] = timeline
         videos.append(_video(name, path, entry, timeline, min_frames))
     if not videos:
         raise InputError(_nothing_usable(paths, [*problems, *(Problem(*note) for note in found.notes)]))
-    return Library(tuple(videos), tuple(problems), entries, timelines, geometry, found.notes)
+    return Library(tuple(videos), tuple(problems), entries, timelines, geometry, found.notes, entries_of_guides)
 
 
 def _cut_off(video: Video) -> str | None:

@@ -128,8 +128,19 @@ class SourceFacts:
     """Those of the file, or of the array's group."""
     zarr_format: Literal[2, 3] = 3
     """Version of a zarr store."""
+    names: tuple[str, ...] = ()
+    """Names of the channels, of a source that has no coordinate for them."""
     tags: tuple[Tag, ...] = ()
     """Tags of a TIFF that say where its pixels lie, and how far apart."""
+
+    @property
+    def channel_names(self) -> tuple[str, ...]:
+        """Names of the channels: the source's own, or the values of their coordinate; none where it names none."""
+        if self.names or self.dims is None or "C" not in self.axes:
+            return self.names
+        dim = self.dims[self.axes.index("C")]
+        values = next((each.values for each in self.variables if each.dims == (dim,) and each.name == dim), ())
+        return tuple(f"{each:g}" if isinstance(each, np.number) else str(each) for each in values)
 
     def laid_out(self, axes: str, shape: Sequence[int], sequence: int) -> "SourceFacts":
         """The facts of one sequence of an array, whose axes and sizes these are."""
@@ -160,11 +171,12 @@ class SourceFacts:
 
     def of_channels(self, chosen: Sequence[int]) -> "SourceFacts":
         """The facts of some channels, by their positions from 0."""
+        names = tuple(self.names[each] for each in chosen) if self.names else ()
         if "C" not in self.axes or self.dims is None:
-            return self
+            return replace(self, channels=len(chosen), names=names)
         dim = self.dims[self.axes.index("C")]
         variables = tuple(_at(each, dim, list(chosen)) for each in self.variables)
-        return replace(self, channels=len(chosen), variables=variables)
+        return replace(self, channels=len(chosen), names=names, variables=variables)
 
 
 def stored_as(dtype: np.dtype[Any]) -> str:

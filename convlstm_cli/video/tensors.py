@@ -1,5 +1,6 @@
 """Clips as tensors: from a source's numbers to those of the network, and back to pictures."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,16 @@ def clip_tensor(
     return torch.from_numpy(framed)
 
 
+def together(clips: Sequence[Tensor]) -> Tensor:
+    """Clips of `clip_tensor` (..., C, H, W) as one with all their channels; bytes only where all are."""
+    if len(clips) == 1:
+        return clips[0]
+    alike = len({clip.dtype for clip in clips}) == 1
+    return torch.cat(
+        [clip if alike or clip.is_floating_point() else to_float(clip, clip.device) for clip in clips], dim=-3
+    )
+
+
 def to_float(clip: Tensor, device: torch.device) -> Tensor:
     """A clip of `clip_tensor`, of any shape, as float32 in [0, 1] on the device, missing pixels filled."""
     clip = clip.to(device)
@@ -48,6 +59,20 @@ def valid(clip: Tensor, device: torch.device) -> Tensor | None:
     if not clip.is_floating_point() or not (clip < 0).any():
         return None
     return (clip >= 0).to(device)
+
+
+def with_mask(frames: Tensor, there: Tensor | None) -> Tensor:
+    """Frames (..., C, H, W) with a mask behind their channels, (..., C + 1, H, W): the share of these with a value.
+
+    `there` says where frames have values, bool like them; without it the frames stay as they are, which means that
+    they have values everywhere.
+    """
+    return frames if there is None else torch.cat((frames, there.float().mean(dim=-3, keepdim=True)), dim=-3)
+
+
+def to_read(clip: Tensor, device: torch.device) -> Tensor:
+    """A clip of `clip_tensor`, of any shape, as networks read it: `to_float`, with a mask where pixels are missing."""
+    return with_mask(to_float(clip, device), valid(clip, device))
 
 
 def with_gaps(clip: Tensor, device: torch.device) -> Tensor:

@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.errors import InputError
+from convlstm_cli.errors import InputError, UsageError
 
 Array: TypeAlias = Any
 """A numpy array or a torch tensor of floats."""
@@ -23,6 +23,9 @@ KEPT_AS = {"int8": "int16", "uint32": "float64", "int64": "float64", "uint64": "
 # fmt: on
 DECADES = 255.0
 """A logarithmic range maps x in [0, 1] to log(1 + DECADES x) / log(1 + DECADES): about linear below 1 / DECADES."""
+SLACK = 2.0**-20
+"""What a share may lie below a threshold's and still reach it, since values and thresholds are rounded apart. Shares of
+8-bit pictures, which are exact, have none."""
 TAILS = 0.1, 99.9
 """Percentiles of the values beyond which a few may be outliers."""
 REACH = 0.5
@@ -54,6 +57,16 @@ class ValueRange:
         """`high` - `low`."""
         return self.high - self.low
 
+    @property
+    def as_shares(self) -> bool:
+        """Whether people give and read its values as shares in [0, 1]: those of 8-bit pictures without a unit."""
+        return self.is_bytes and not self.unit
+
+    @property
+    def scored_span(self) -> float:
+        """The difference, in the numbers that people read, between what is 0 and 1 for the network."""
+        return 1.0 if self.as_shares else self.span
+
     def to_unit(self, values: Array) -> Array:
         """Values in [0, 1]; those outside the range are clipped and NaN stays."""
         share = ((values - self.low) / self.span).clip(0.0, 1.0)
@@ -61,13 +74,39 @@ class ValueRange:
 
     def from_unit(self, shares: Array) -> Array:
         """The values of [0, 1], the inverse of `to_unit`."""
-        if self.log:
-            shares = _expm1(shares * math.log1p(DECADES)) / DECADES
-        return shares * self.span + self.low
+        return self.linear(shares) * self.span + self.low
+
+    def linear(self, shares: Array) -> Array:
+        """Shares of the network as shares of `span`, which differ where the map is logarithmic."""
+        return _expm1(shares * math.log1p(DECADES)) / DECADES if self.log else shares
+
+    def least_share(self, threshold: float) -> float:
+        """The network's share from which values reach a threshold that a person gives, which lies in the range."""
+        return threshold if self.as_shares else float(self.to_unit(np.float64(threshold))) - SLACK
+
+    def check_inside(self, flag: str, value: float) -> None:
+        """Raises UsageError, which names the option, for a threshold that all values of the range reach, or none."""
+        if self.as_shares and not 0 < value <= 1:
+            raise UsageError(
+                f"{flag} has {value:g}; values of 8-bit pictures lie in [0, 1], so give some above 0 and up to 1, such "
+                "as 0.2,0.5."
+            )
+        if not self.as_shares and not self.low < value <= self.high:
+            raise UsageError(
+                f"{flag} has {value:g} and the values are {self.describe()}; give some above {self.low:.5g} and up to "
+                f"{self.high:.5g}."
+            )
 
     def describe(self) -> str:
         """Such as `0 to 80 mm/h, logarithmic`."""
         return in_unit((self.low, self.high), self.unit) + ", logarithmic" * self.log
+
+
+def unit_power(unit: str, power: int) -> str:
+    """A unit, its square, or nothing, for a power of 1, 2 or 0: `mm/h`, `(mm/h)²`."""
+    if not unit or power < 2:
+        return unit if power else ""
+    return f"{unit}²" if unit.isalpha() else f"({unit})²"
 
 
 BYTES = ValueRange(0.0, 255.0)

@@ -11,6 +11,7 @@ from rich.console import Console
 
 from convlstm_cli.cli.views import evaluation_view
 from convlstm_cli.cli.views import test_view as view_of_test
+from convlstm_cli.video.values import ValueRange
 
 
 def text(view: Any, width: int = 100) -> str:
@@ -44,6 +45,16 @@ def test_everything_fits_a_terminal_and_undefined_is_a_dash() -> None:
     assert any(line.split() == ["all", "CSI", "-", "-", "-", "-"] for line in shown.splitlines())  # no event at all
     for heading in ("MSE sum", "MAE", "PSNR dB", "SSIM", "sharpness", "CSI", "all POD", "all FAR"):
         assert heading in shown
+
+
+def test_errors_are_shown_with_their_unit() -> None:
+    report = made_up_report([0.005] * 2, values=ValueRange(0.0, 80.0, "mm/h"))
+    shown = text(evaluation_view(report))
+    assert "(mm/h)²" in shown
+    assert re.search(r"1 +32.0000 +128.0000 +128.0000 +64.0000", shown)
+    assert "5 mm/h" in shown
+    assert "Values are 0 to 80 mm/h, and errors in their unit." in shown
+    assert "MSE 32.0000 (mm/h)², 0.25 times" in text(view_of_test(report.evaluation.to_dict()))
 
 
 def test_many_lead_times_are_thinned_out() -> None:

@@ -46,8 +46,8 @@ def test_a_plan_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     plan = plan_in(tmp_path / "out")
     read = Plan.read(tmp_path / "out")
     assert (read.arms, read.seeds, read.extended) == (plan.arms, plan.seeds, False)
-    settings = {**dataclasses.asdict(DataConfig(("/x",), 32, 32)), "folders": ["/x"]}
-    assert read.data == {**plan.data, "settings": settings, "values": dataclasses.asdict(BYTES)}
+    settings = json.loads(json.dumps(dataclasses.asdict(DataConfig(("/x",), 32, 32))))
+    assert read.data == {**plan.data, "settings": settings, "values": dataclasses.asdict(BYTES), "guides": []}
     assert read.compare == plan.compare
     assert [(trial.seed, trial.arm.name) for trial in read.trials()] == [
         (3, "none"),

@@ -2,6 +2,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from prediction import Notes, frames_of, lively, make_run, one
 
 from convlstm_cli.forecasting.config import PredictConfig
@@ -81,8 +82,28 @@ def test_what_the_input_never_has_is_missing_in_the_forecast(
     assert forecast.scores.model.mean_mse < 0.2
 
 
-def test_a_forecast_does_not_depend_on_what_lies_under_the_mask(tmp_path: Path) -> None:
-    run = lively(make_run(tmp_path / "run", size=32))
+def test_transparent_pixels_of_images_are_transparent_in_the_forecast(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).integers(1, 256, (5, 32, 32, 2), np.uint8)
+    frames[..., 1] = 255
+    frames[:, :7, :, 1] = 0
+    frames[1:3, 20:, :, 1] = 0
+    (tmp_path / "overlay").mkdir()
+    for number, frame in enumerate(frames):
+        Image.fromarray(frame).save(tmp_path / "overlay" / f"f{number}.png")
+    run = lively(make_run(tmp_path / "run"))
+    forecast = one(run, tmp_path / "overlay", tmp_path / "out", PredictConfig(formats=("png", "npy")))
+    written = np.load(forecast.folder / "forecast.npy")
+    for number, expected in enumerate(written, start=1):
+        with Image.open(forecast.folder / f"frame_{number:06d}.png") as image:
+            assert image.mode == "LA"
+            grey, alpha = np.asarray(image).transpose(2, 0, 1)
+        np.testing.assert_array_equal(alpha, np.where(np.arange(32)[:, None] < 7, 0, 255) * np.ones(32))
+        np.testing.assert_array_equal(grey, np.rint(np.nan_to_num(expected.reshape(32, 32))))
+
+
+@pytest.mark.parametrize("mask", [False, True])
+def test_a_forecast_does_not_depend_on_what_lies_under_the_mask(tmp_path: Path, mask: bool) -> None:
+    run = lively(make_run(tmp_path / "run", size=32, mask=mask))
     frames = np.random.default_rng(0).uniform(0, 50, (6, 32, 32)).astype(np.float32)
     holes = np.random.default_rng(1).random(frames.shape) < 0.3
     found = []

@@ -65,6 +65,31 @@ def test_the_example_runs_where_only_torch_was_exported(tmp_path: Path, monkeypa
     assert 0 <= found.min() < found.max() <= 1
 
 
+def test_the_example_says_which_pixels_are_missing() -> None:
+    known = manifest(channels=2)
+    known["frames"]["mask_rule"] = "1 where known"
+    frames = np.zeros((3, 16, 20))  # with padding, which is no gap
+    frames[1, :, :5] = np.nan
+    clip, unknowable = load_example(TEMPLATES).prepare(frames, vars(ValueRange(0.0, 1.0)), known)
+    assert clip.shape == (1, 3, 2, 16, 24)
+    assert clip.sum(axis=(0, 3, 4)).tolist() == [[0, 16 * 24], [0, 16 * 24 - 16 * 5], [0, 16 * 24]]
+    assert not unknowable.any()
+
+
+def test_the_example_takes_the_channels_that_are_read_alone() -> None:
+    known = manifest(channels=2)
+    known["network"]["inputs"] = 1
+    known["frames"]["guides"] = [{"channel": "height", "values": vars(ValueRange(100.0, 300.0)), "known": False}]
+    example, values = load_example(TEMPLATES), vars(ValueRange(0.0, 255.0))
+    frames = np.random.default_rng(0).integers(100, 256, (3, 16, 24, 2)).astype(np.float32)
+    clip, unknowable = example.prepare(frames, values, known)
+    np.testing.assert_allclose(clip[0, :, 0], frames[..., 0] / 255, atol=1e-6)
+    np.testing.assert_allclose(clip[0, :, 1], (frames[..., 1] - 100) / 200, atol=1e-6)
+    assert unknowable.shape == (16, 24, 1)
+    with pytest.raises(SystemExit, match="the last 1 not forecast"):
+        example.prepare(frames[..., 0], values, known)
+
+
 @pytest.mark.parametrize("fit", ["pad", "crop", "stretch"])
 @pytest.mark.parametrize("size", [(32, 48), (50, 37), (9, 20), (100, 11), (16, 24)])
 def test_the_example_fits_frames_as_training_does(fit: Fit, size: tuple[int, int]) -> None:
@@ -82,7 +107,15 @@ def manifest(
 ) -> Any:
     known = None if values is None else vars(values)
     return {
-        "frames": {"shape": ["batch", 3, channels, 16, 24], "fit": fit, "values": known, "missing": missing},
+        "frames": {
+            "shape": ["batch", 3, channels, 16, 24],
+            "fit": fit,
+            "values": known,
+            "missing": missing,
+            "mask_rule": None,
+            "guides": [],
+        },
+        "network": {"inputs": 0},
     }
 
 

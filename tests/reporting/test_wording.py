@@ -23,6 +23,12 @@ def test_small_errors_have_more_decimals(least: float, digits: int) -> None:
     assert decimals(METRICS["ssim"], systems) == 3
 
 
+@pytest.mark.parametrize(("mean", "digits"), [(4.2, 5), (42.0, 4), (4_213_345.0, 1)])
+def test_large_errors_have_fewer_decimals(mean: float, digits: int) -> None:
+    assert decimals(METRICS["mse"], [PooledScores(1, {}, {"mse": mean})]) == digits
+    assert decimals(METRICS["bias"], [PooledScores(1, {}, {"bias": bias}) for bias in (-mean, 1e-9)]) == digits
+
+
 def test_lead_times_count_from_one() -> None:
     assert worse_leads([1.0, 2.0, 3.0], [2.0, 2.0, 2.0]) == [3]
 

@@ -111,6 +111,21 @@ def test_errors_are_those_of_forecasts_from_the_past_alone() -> None:
     assert float(other[0, 2, 0, 0]) != pytest.approx(float(found[0, 2, 0, 0]))
 
 
+def test_a_check_is_of_the_pixels_that_have_a_value() -> None:
+    """Pixels of which a part has none count for nothing, and a frame without any in no lead time."""
+    clip = moving(7)
+    there = (torch.rand(1, 7, 1, 32, 32, generator=torch.Generator().manual_seed(0)) < 0.7).float()
+    there[:, :, :, :4] = 0.9
+    there[:, 5] = 0.0
+    found = error_covariance([BASELINES["persistence"].forecast], clip, (4, 5), None, there)
+    known = there[:, 6] == 1  # of the two frames that are two ahead, the other is frame 5
+    for lead, last in ((1, 4), (2, 3)):
+        error = (clip[:, last] - clip[:, 6]).double()[known]
+        assert float(found[0, lead, 0, 0]) == pytest.approx(float(error.square().mean()))
+    everywhere = error_covariance([BASELINES["persistence"].forecast], clip, (4, 5), None, torch.ones_like(there))
+    assert torch.equal(everywhere, error_covariance([BASELINES["persistence"].forecast], clip, (4, 5)))
+
+
 def errors_of(seed: int, clips: int = 50, leads: int = 4) -> Tensor:
     """(B, L, K, K) float64: covariances of errors of any scale and likeness."""
     generator = torch.Generator().manual_seed(seed)
@@ -221,3 +236,20 @@ def test_pieces_are_the_whole(chunk: int) -> None:
     pieces = GuardedPieces(guard, clip, 11, chunk)
     mixed = [pieces.mix(whole[MODEL][:, first : first + chunk]) for first in range(0, 11, chunk)]
     torch.testing.assert_close(torch.cat(mixed, dim=1), guard.mix(whole))
+
+
+def test_pixels_without_a_value_count_for_nothing_in_the_check() -> None:
+    clip = moving(6)
+    there = torch.ones_like(clip[:, :, :1])
+    there[..., :9] = 0.0
+    altered = torch.where(there > 0, clip, torch.rand_like(clip))
+    seen: list[int] = []
+
+    def network(frames: Tensor, horizon: int) -> Tensor:
+        seen.append(frames.shape[2])
+        return frames[:, -1:, : clip.shape[2]].expand(-1, horizon, -1, -1, -1)
+
+    found = error_covariance([network], torch.cat((altered, there), dim=2), (4,), clip.shape[2], there)
+    assert seen == [clip.shape[2] + 1]
+    errors = (clip[:, 4] - altered[:, 3])[..., 9:].double().square().mean()
+    assert float(found[0, 0, 0, 0]) == pytest.approx(float(errors))

@@ -8,6 +8,8 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, definitions, psnr, skill
 from convlstm_cli.scoring.scores import Scores, score
+from convlstm_cli.video.tensors import clip_tensor
+from convlstm_cli.video.values import ValueRange
 
 
 def test_ssim_is_the_definition_that_is_documented() -> None:
@@ -62,7 +64,7 @@ def test_smaller_is_better_for_errors_and_only_for_them(metric: Metric) -> None:
 
 
 def test_a_column_that_metrics_share_is_measured_once() -> None:
-    assert list(columns_of(METRICS)) == ["mse", "mae", "ssim", "gradient", "true_gradient"]
+    assert list(columns_of(METRICS)) == ["mse", "mae", "bias", "ssim", "gradient", "true_gradient"]
     shared = [column for metric in METRICS.values() for column in metric.columns if column.name == "mse"]
     assert len(shared) == 3
     assert len(set(map(id, shared))) == 1
@@ -88,3 +90,51 @@ def test_pixels_without_truth_count_in_no_metric() -> None:
     assert everywhere.pooled().mean == pytest.approx(plain.pooled().mean, rel=1e-5)
     nothing = score(forecast, truth, torch.zeros_like(there))
     assert nothing.pooled().mean["mse"] is None
+    assert nothing.pooled().mean["psnr"] is None
+    assert not nothing.has_truth.any()
+
+
+def test_a_lead_time_without_truth_leaves_the_means_to_the_others() -> None:
+    truth, forecast = torch.rand(2, 2, 3, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    there = torch.ones(truth.shape, dtype=torch.bool)
+    there[:, 1] = False
+    found, others = score(forecast, truth, there), score(forecast[:, ::2], truth[:, ::2])
+    for name in ("mse", "mae", "bias", "ssim", "psnr", "mse_sum"):
+        assert found.pooled().by_lead_time[name][1] is None
+        assert found.overall(name) == pytest.approx(others.overall(name), rel=1e-5)
+
+
+RAIN = ValueRange(0.0, 80.0, "mm/h", log=True)
+
+
+@pytest.mark.parametrize("values", [RAIN, ValueRange(-32.0, 60.0, "dBZ")], ids=["logarithmic", "linear"])
+def test_errors_are_those_of_the_values_in_their_unit(values: ValueRange) -> None:
+    """By hand from the values themselves, not from the shares that the network sees."""
+    shares = torch.rand(2, 2, 3, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    forecast, truth = (values.from_unit(each.double()) for each in shares)
+    scores = Scores((5.0,), values)
+    scores.add(*shares)
+    error = forecast - truth
+    pooled = scores.pooled()
+    assert pooled.mean["mse"] == pytest.approx(float(error.square().mean()), rel=1e-4)
+    assert pooled.mean["mae"] == pytest.approx(float(error.abs().mean()), rel=1e-4)
+    assert pooled.mean["bias"] == pytest.approx(float(error.mean()), rel=1e-4)
+    assert pooled.mean["psnr"] == pytest.approx(-10 * math.log10(float(error.square().mean()) / values.span**2))
+    over = (forecast - values.low) / values.span, (truth - values.low) / values.span
+    assert pooled.mean["ssim"] == pytest.approx(score(*over).overall("ssim"), rel=1e-4)
+    hits = int(((forecast >= 5.0) & (truth >= 5.0)).sum())
+    either = int(((forecast >= 5.0) | (truth >= 5.0)).sum())
+    assert pooled.events[0].mean["csi"] == pytest.approx(hits / either)
+    assert pooled.unit == values.unit
+    assert definitions(values)["mse"].endswith(f"; in {METRICS['mse'].unit(values.unit)}, values {values.describe()}")
+
+
+def test_a_value_that_equals_a_threshold_reaches_it() -> None:
+    """Though integers of two bytes are mapped in float32, and thresholds in float64."""
+    values = ValueRange(-3.0, 4000.0, "K")
+    pixels = np.arange(1, 1001, dtype=np.uint16).reshape(1, 25, 40, 1)
+    truth = clip_tensor(pixels, values)[None]
+    for threshold in range(1, 1001, 37):
+        scores = Scores((threshold,), values)
+        scores.add(truth, truth)
+        assert scores.counts(threshold)["hits"].item() == 1001 - threshold

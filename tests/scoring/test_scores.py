@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from convlstm_cli.scoring.metrics import METRICS
 from convlstm_cli.scoring.scores import PooledScores, Scores, Spread, score
+from convlstm_cli.video.values import ValueRange
 
 
 def test_scores_are_by_lead_time() -> None:
@@ -122,6 +123,33 @@ def test_the_scores_of_a_clip_are_those_of_the_clip_alone() -> None:
     forecast, truth = torch.rand(2, 3, 2, 1, 16, 16)
     rows = score(forecast, truth).per_clip("mse")
     assert rows[1] == pytest.approx(score(forecast[1:2], truth[1:2]).mse)
+
+
+def test_clips_weigh_by_their_pixels_with_a_truth() -> None:
+    """The mean over clips of the weighted scores is the pooled one; each clip's own is that of the clip alone."""
+    forecast, truth = torch.rand(2, 3, 2, 1, 24, 24, generator=torch.Generator().manual_seed(0))
+    there = torch.rand(truth.shape, generator=torch.Generator().manual_seed(1)) < torch.tensor([0.2, 0.9, 0.0]).view(
+        3, 1, 1, 1, 1
+    )
+    scores = score(forecast, truth, there)
+    assert scores.weighted("mse").mean(axis=0) == pytest.approx(scores.mse)
+    own = scores.per_clip("mse")
+    for clip in range(2):
+        error = (forecast - truth)[clip, 1][there[clip, 1]].square().mean()
+        assert own[clip, 1] == pytest.approx(float(error), rel=1e-5)
+    assert np.isnan(own[2]).all()
+    assert scores.has_truth.tolist() == [True, True, False]
+
+
+def test_the_spread_of_a_logarithmic_range_is_that_of_the_values() -> None:
+    values = ValueRange(0.0, 80.0, "mm/h", log=True)
+    members, truth = torch.rand(4, 3, 2, 1, 16, 16), torch.rand(3, 2, 1, 16, 16)
+    spread = Spread(4, values)
+    spread.add(members)
+    real, known = values.from_unit(members.double()), values.from_unit(truth.double())
+    mse = (real.mean(dim=0) - known).square().mean(dim=(0, 2, 3, 4))
+    variance = real.var(dim=0, correction=1).mean(dim=(0, 2, 3, 4))
+    assert spread.ratios(mse.tolist()) == pytest.approx((variance * 5 / 4 / mse).sqrt().tolist(), rel=1e-4)
 
 
 def test_spread_over_error_is_the_formula() -> None:

@@ -43,6 +43,43 @@ KINDS: list[dict[str, Any]] = [
 ]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_network_that_reads_a_mask_starts_where_the_weights_without_one_are(tmp_path: Path, channels: int) -> None:
+    masked = replace(SMALL, channels=channels, mask=True)
+    one = network(SMALL)
+    frames = torch.rand(2, 4, 1, 16, 24, generator=torch.Generator().manual_seed(1))
+    seen = torch.cat((frames.expand(-1, -1, channels, -1, -1), torch.rand_like(frames)), dim=2)
+    made = adapted(one.state_dict(), SMALL, masked)
+    with torch.inference_mode():
+        expected = one(frames, 3).expand(-1, -1, channels, -1, -1)
+        torch.testing.assert_close(of(masked, made)(seen, 3), expected, rtol=0, atol=2e-5)
+    made["encoder.0.weight_ih"][:, -1] = 1.0
+    again = adapted(made, masked, masked)
+    assert torch.equal(again["encoder.0.weight_ih"], made["encoder.0.weight_ih"])
+    save_file(made, tmp_path / "masked.safetensors")
+    begun = start(str(tmp_path / "masked.safetensors"), masked)
+    assert begun.weights is not None
+    assert torch.equal(begun.weights["encoder.0.weight_ih"], made["encoder.0.weight_ih"])
+    with pytest.raises(UsageError, match="which pixels are missing"):
+        start(str(tmp_path / "masked.safetensors"), replace(masked, mask=False))
+
+
+@pytest.mark.parametrize("forecaster", ["advected", "unconditioned"])
+def test_a_network_that_reads_further_channels_starts_where_the_weights_without_them_are(forecaster: Any) -> None:
+    plain = replace(SMALL, forecaster=forecaster)
+    guided = replace(plain, channels=3, inputs=2, known=1, mask=True)
+    one = network(plain)
+    generator = torch.Generator().manual_seed(1)
+    frames, others = torch.rand(2, 4, 1, 16, 24, generator=generator), torch.rand(2, 7, 3, 16, 24, generator=generator)
+    seen = torch.cat((frames.expand(-1, -1, 3, -1, -1), others[:, :4]), dim=2)
+    made = of(guided, adapted(one.state_dict(), plain, guided))
+    with torch.inference_mode():
+        expected = one(frames, 3).expand(-1, -1, 3, -1, -1)
+        torch.testing.assert_close(made(seen, 3, future=others[:, 4:, 1:2]), expected, rtol=0, atol=2e-5)
+    with pytest.raises(UsageError, match="2 channels that are not forecast, 1 of them known ahead, and this network 0"):
+        adapted(made.state_dict(), guided, plain)
+
+
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: "-".join(kind.values()))
 def test_grey_weights_forecast_grey_content_alike_in_colour_and_back(kind: dict[str, Any]) -> None:
     grey = replace(SMALL, **kind)

@@ -13,6 +13,8 @@ from convlstm_cli.train import check_options
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.losses import LOSSES, Loss, dissimilarity, relative
 from convlstm_cli.training.step import TrainStep
+from convlstm_cli.training.weighting import measure_of
+from convlstm_cli.video.values import BYTES, ValueRange
 
 MODEL = ForecasterConfig(16, 16, 1, hidden=(2,), kernel_size=1, input_frames=2, horizon=1)
 
@@ -53,14 +55,45 @@ def test_a_loss_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     assert step(clips) == pytest.approx(expected.item(), rel=1e-5)
 
 
+RAIN = ValueRange(0.0, 80.0, "mm/h", log=True)
+SHI = "2:2,5:5,10:10,30:30"
+
+
+def config_of(name: str) -> TrainConfig:
+    return TrainConfig(loss=name, device="cpu", loss_weights=SHI if LOSSES[name].weighs else None)
+
+
+def test_balanced_losses_weigh_pixels_by_their_true_rain() -> None:
+    """By hand, for rain rates on both sides of every threshold of Shi et al. 2017."""
+    rain = torch.tensor([0.0, 1.9, 2.0, 4.9, 5.0, 9.9, 10.0, 29.9, 30.0, 80.0], dtype=torch.float64)
+    weights = torch.tensor([1.0, 1, 2, 2, 5, 5, 10, 10, 30, 30])
+    truth = RAIN.to_unit(rain).float().view(1, 1, 1, 2, 5)
+    forecast = torch.rand(truth.shape, generator=torch.Generator().manual_seed(0))
+    error = (forecast - truth).flatten()
+    squares, sizes = (weights * error.square()).mean(), (weights * error.abs()).mean()
+    for name, expected in (("mse", squares), ("mae", sizes), ("mae+mse", squares + sizes)):
+        found = measure_of(config_of(f"balanced-{name}"), RAIN)(forecast, truth, truth)
+        torch.testing.assert_close(found, expected)
+
+
+def test_weights_that_do_not_fit_are_refused() -> None:
+    for loss, weights in (("balanced-mse", None), ("mse", SHI), ("balanced-mae", "5:2,2:5"), ("balanced-mae", "5")):
+        with pytest.raises(UsageError, match="--loss-weights"):
+            TrainConfig(loss=loss, loss_weights=weights)
+    with pytest.raises(UsageError, match="--loss-weights has 30 and the values are 0 to 20 mm/h; give some above 0"):
+        measure_of(config_of("balanced-mse"), ValueRange(0.0, 20.0, "mm/h"))
+    with pytest.raises(UsageError, match=r"--loss-weights has 2; values of 8-bit pictures lie in \[0, 1\]"):
+        measure_of(config_of("balanced-mse"), BYTES)
+
+
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_loss_for_frames_in_their_range_needs_a_head_that_keeps_it(name: str) -> None:
     residual = dataclasses.replace(MODEL, head="residual")
     if LOSSES[name].in_range:
         with pytest.raises(UsageError, match=f"--head residual .* --loss {name}"):
-            check_options(residual, TrainConfig(loss=name))
+            check_options(residual, config_of(name))
     else:
-        check_options(residual, TrainConfig(loss=name))
+        check_options(residual, config_of(name))
 
 
 def clips(seed: int = 0, batch: int = 3, steps: int = 2, side: int = 16) -> tuple[Tensor, Tensor, Tensor]:

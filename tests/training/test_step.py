@@ -59,11 +59,28 @@ def test_nothing_is_learned_from_pixels_without_values(loss: str) -> None:
     for under in (0.0, 1.0):
         filled = clips()
         filled[:, 4:][~there[:, 4:]] = under
-        step = TrainStep(model, dataclasses.replace(CONFIG, loss=loss), choose("cpu"), None)
+        weights = "0.3:2,0.6:5" if LOSSES[loss].weighs else None
+        config = dataclasses.replace(CONFIG, loss=loss, loss_weights=weights)
+        step = TrainStep(model, config, choose("cpu"), None)
         losses.append(step.differentiate(filled, valid=there))
         gradients.append([parameter.grad for parameter in step.network.parameters()])
     assert losses[0] == losses[1] > 0
     assert all(one is other or torch.equal(one, other) for one, other in zip(*gradients, strict=True))
+
+
+def test_a_network_that_reads_a_mask_is_trained_with_that_of_the_clips() -> None:
+    there = torch.rand(2, 7, 1, 32, 32, generator=torch.Generator().manual_seed(1)) < 0.6
+    step = TrainStep(dataclasses.replace(MODEL, mask=True), CONFIG, choose("cpu"), None)
+    seen: list[torch.Tensor] = []
+    step.network.register_forward_pre_hook(lambda _module, given: seen.append(given[0]))
+    step.differentiate(clips(), valid=there)
+    step.differentiate(clips())
+    masked, without = seen
+    assert torch.equal(masked, torch.cat((clips()[:, :4], there[:, :4].float()), dim=2))
+    assert torch.equal(without, clips()[:, :4])
+    gradient = step.network.get_parameter("encoder.0.weight_ih").grad
+    assert gradient is not None
+    assert gradient[:, MODEL.patch_channels :].abs().max() > 0
 
 
 def test_the_rate_is_a_share_of_the_highest_one() -> None:

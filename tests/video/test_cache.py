@@ -11,6 +11,8 @@ from video_helpers import MakeVideo
 from convlstm_cli.errors import InputError, OutputError
 from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.video import cache
+from convlstm_cli.video.cache import _Stored
+from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import index
 from convlstm_cli.video.readers import open_video
@@ -40,6 +42,23 @@ def test_a_video_is_decoded_once(tmp_path: Path, make_video: MakeVideo, decoded:
     assert decoded == ["v.webm"]
     index([tmp_path / "data"], FrameGeometry(32, 40, "crop"))
     assert decoded == ["v.webm"] * 2
+
+
+@pytest.mark.parametrize("colour", [None, 0, 2], ids=["grey", "at first", "later"])
+def test_frames_of_one_channel_are_stored_so_until_one_has_colour(colour: int | None, own_cache: Path) -> None:
+    """Whatever is stored, the digest is that of the frames in colour."""
+    random = np.random.default_rng(0)
+    frames = [random.integers(0, 255, (6, 5, 3 if position == colour else 1), np.uint8) for position in range(4)]
+    whole = [to_channels(frame, 3) for frame in frames]
+    path = own_cache / "frames"
+    own_cache.mkdir(exist_ok=True)
+    with path.open("w+b") as file:
+        stored = _Stored(file)
+        for frame, full in zip(frames, whole, strict=True):
+            stored.add(frame, full, grey=frame.shape[2] == 1)
+    assert (stored.grey, stored.narrow) == (colour is None, colour is None)
+    found = np.fromfile(path, np.uint8).reshape(4, 6, 5, -1)
+    np.testing.assert_array_equal(found, frames if colour is None else whole)
 
 
 def test_a_changed_file_is_decoded_again_into_its_entry(

@@ -12,7 +12,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.probe import watching
 from convlstm_cli.scoring.anatomy_result import GATES, Saturation
 from convlstm_cli.video.clips import ClipDataset
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.tensors import to_float, to_read
 
 CLOSED = 0.1
 """A gate below this is nearly closed; Karpathy, Johnson and Fei-Fei 2015, "Visualizing and Understanding Recurrent
@@ -66,8 +66,9 @@ class Activations:
         done = 0
         with watching(network, self.see):
             for batch in DataLoader(Subset(clips, positions), batch_size=batch_size):
-                frames = to_float(batch[:, input_frames - network.config.input_frames : input_frames], compute.device)
-                forecast_clip(network, frames, clips.clip_frames - input_frames, compute)
+                frames = to_read(batch[:, input_frames - network.config.input_frames : input_frames], compute.device)
+                future = network.known(to_float(batch[:, input_frames:], compute.device))
+                forecast_clip(network, frames, clips.clip_frames - input_frames, compute, future)
                 done += len(batch)
                 on_progress(done, len(positions))
 

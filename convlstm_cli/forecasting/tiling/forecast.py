@@ -1,7 +1,7 @@
 """Forecasts of frames in tiles: each tile is cut out, forecast and blended into the frame."""
 
 import math
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from convlstm_cli.forecasting.tiling.plan import Span, Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import FRAMES as MOTION_FRAMES
 from convlstm_cli.nn.motion import Advection
-from convlstm_cli.video.tensors import to_float
+from convlstm_cli.video.tensors import to_float, to_read
 
 
 def forecast_tiles(
@@ -27,12 +27,14 @@ def forecast_tiles(
     compute: Compute,
     tiling: Tiling,
     spool: Path,
+    future: Tensor | None = None,
 ) -> Generator[Tensor, None, None]:
     """Forecasts the frames after a clip, in pieces of up to `chunk` frames, as `inference.forecast_chunks` does.
 
     Args:
-        clip: (B, T, C, H, W) uint8, of the size that `tiling` was made for.
+        clip: (B, T, C, H, W) of `clip_tensor`, of the size that `tiling` was made for.
         spool: a file that does not exist; written and removed where tiles are forecast one by one.
+        future: the inputs that are known for the frames to forecast, (B, horizon, known, H, W) of `clip_tensor`.
 
     Yields (B, n, C, H, W) float32 in [0, 1]: on the device for a single tile, else on the CPU.
 
@@ -41,48 +43,47 @@ def forecast_tiles(
     if tiling.count == 1:
         [(rows, columns)] = tiling
         height, width = clip.shape[-2:]
-        for piece in forecast_chunks(model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute):
+        window, ahead = _cut_out(clip, rows, columns, compute), _cut_ahead(future, rows, columns, compute)
+        for piece in forecast_chunks(model, window, horizon, chunk, compute, future=ahead):
             yield piece[..., :height, :width]
-    elif tiling.one_by_one:
-        yield from _one_by_one(model, clip, horizon, chunk, compute, tiling, spool)
+        return
+    streams = _streams(model, clip, horizon, chunk, compute, tiling, future)
+    shape = clip.shape[0], horizon, model.config.channels, *clip.shape[3:]
+    if tiling.one_by_one:
+        yield from _one_by_one(streams, shape, chunk, tiling, spool)
     else:
-        yield from _in_step(model, clip, horizon, chunk, compute, tiling)
+        yield from _in_step(streams, shape, chunk, tiling)
 
 
 def _in_step(
-    model: EncoderForecaster, clip: Tensor, horizon: int, chunk: int, compute: Compute, tiling: Tiling
+    streams: Iterable[Iterator[Tensor]], shape: tuple[int, ...], chunk: int, tiling: Tiling
 ) -> Iterator[Tensor]:
-    """Computes `chunk` frames of every tile, then the next `chunk`."""
-    streams = list(_streams(model, clip, horizon, chunk, compute, tiling))
-    batch, _, channels, height, width = clip.shape
+    """Computes `chunk` frames of every tile, then the next `chunk`; `shape` is that of the forecast."""
+    streams = list(streams)
+    batch, horizon, *frame = shape
     for first in range(0, horizon, chunk):
-        total = torch.zeros(batch, min(chunk, horizon - first), channels, height, width)
+        total = torch.zeros(batch, min(chunk, horizon - first), *frame)
         for (rows, columns), stream in zip(tiling, streams, strict=True):
             _add(total, next(stream), rows, columns)
         yield total.clamp_(0.0, 1.0)  # weights sum to 1 but for rounding
 
 
 def _one_by_one(
-    model: EncoderForecaster,
-    clip: Tensor,
-    horizon: int,
-    chunk: int,
-    compute: Compute,
-    tiling: Tiling,
-    spool: Path,
+    streams: Iterable[Iterator[Tensor]], shape: tuple[int, ...], chunk: int, tiling: Tiling, spool: Path
 ) -> Iterator[Tensor]:
-    """Computes all frames of a tile, then of the next; their weighted sums wait in the file `spool`."""
-    batch, _, channels, height, width = clip.shape
-    shape = batch, horizon, channels, height, width
+    """Computes all frames of a tile, then of the next; their weighted sums wait in the file `spool`.
+
+    `shape` is that of the forecast.
+    """
     reserve(spool, 4 * math.prod(shape))
     total = np.memmap(spool, np.float32, "r+", shape=shape)
     try:
-        for (rows, columns), stream in zip(tiling, _streams(model, clip, horizon, chunk, compute, tiling), strict=True):
+        for (rows, columns), stream in zip(tiling, streams, strict=True):
             first = 0
             for piece in stream:
                 _add(torch.from_numpy(total[:, first : first + piece.shape[1]]), piece, rows, columns)
                 first += piece.shape[1]
-        for first in range(0, horizon, chunk):
+        for first in range(0, shape[1], chunk):
             # A copy, so that no piece that a caller keeps holds the file open.
             yield torch.from_numpy(total[:, first : first + chunk].copy()).clamp_(0.0, 1.0)
     finally:
@@ -91,28 +92,44 @@ def _one_by_one(
 
 
 def _streams(
-    model: EncoderForecaster, clip: Tensor, horizon: int, chunk: int, compute: Compute, tiling: Tiling
+    model: EncoderForecaster,
+    clip: Tensor,
+    horizon: int,
+    chunk: int,
+    compute: Compute,
+    tiling: Tiling,
+    future: Tensor | None,
 ) -> Iterator[Iterator[Tensor]]:
     """The forecast of each tile, in pieces (B, n, C, h, w)."""
     advection = None
     if model.config.forecaster == "advected":
         # Found and read on the whole frame: what moves into a tile comes from far beyond its edge.
         with torch.inference_mode():
-            advection = Advection.of(to_float(clip[:, -MOTION_FRAMES:], compute.device))
+            advection = Advection.of(to_float(model.shown(clip[:, -MOTION_FRAMES:]), compute.device))
     for rows, columns in tiling:
         window = None
         if advection is not None:
             size = rows.stop - rows.start, columns.stop - columns.start
             window = advection.window(rows.start, columns.start, *size)
-        yield forecast_chunks(model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute, window)
+        ahead = _cut_ahead(future, rows, columns, compute)
+        yield forecast_chunks(model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute, window, ahead)
 
 
 def _cut_out(clip: Tensor, rows: Span, columns: Span, compute: Compute) -> Tensor:
-    """A tile of uint8 frames as the network takes it, (B, T, C, h, w); beyond the frame its edge is repeated."""
+    """A tile of a clip as the network reads it, (B, T, C, h, w); beyond the frame its edge is repeated."""
+    return to_read(_tile(clip, rows, columns), compute.device)
+
+
+def _cut_ahead(future: Tensor | None, rows: Span, columns: Span, compute: Compute) -> Tensor | None:
+    """A tile of the inputs that are known for the frames to forecast."""
+    return None if future is None else to_float(_tile(future, rows, columns), compute.device)
+
+
+def _tile(clip: Tensor, rows: Span, columns: Span) -> Tensor:
     height, width = clip.shape[-2:]
     row = torch.arange(rows.start, rows.stop).clamp(max=height - 1)
     column = torch.arange(columns.start, columns.stop).clamp(max=width - 1)
-    return to_float(clip[..., row[:, None], column], compute.device)
+    return clip[..., row[:, None], column]
 
 
 def _add(total: Tensor, piece: Tensor, rows: Span, columns: Span) -> None:

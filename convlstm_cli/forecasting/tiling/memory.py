@@ -18,7 +18,7 @@ def certain_memory(config: ForecasterConfig, height: int, width: int, input_fram
 
     Takes no time, where `inference_memory` takes a second or two.
     """
-    of_step = height * width * (config.channels + sum(config.hidden) / config.patch_size**2)
+    of_step = height * width * (config.read_channels + sum(config.hidden) / config.patch_size**2)
     return math.ceil(GENEROUS * 4 * (input_frames + 2 * chunk) * of_step)
 
 
@@ -34,8 +34,9 @@ def inference_memory(
     with torch.device("meta"), torch.no_grad():
         network = EncoderForecaster(config).eval()
         with Allocated() as allocated:
-            frames = torch.empty(1, input_frames, config.channels, height, width)
-            pieces = network.stream(frames, 2 * chunk, chunk=chunk)
+            frames = torch.empty(1, input_frames, config.read_channels, height, width)
+            future = torch.empty(1, 2 * chunk, config.known, height, width) if config.known else None
+            pieces = network.stream(frames, 2 * chunk, chunk=chunk, future=future)
             del frames
             next(pieces)
             held = allocated.now

@@ -78,7 +78,7 @@ class Budget:
         """What is left of `memory` free bytes beside frames of `height` x `width` pixels."""
         if memory is None:
             return cls(config, input_frames, chunk, None)
-        frames = height * width * config.channels * (input_frames + 4 * (2 * chunk + FRAME_COPIES))
+        frames = height * width * config.read_channels * (input_frames + 4 * (2 * chunk + FRAME_COPIES))
         return cls(config, input_frames, chunk, SHARE * memory - frames)
 
     def fits_in_step(self, tiling: Tiling) -> bool:

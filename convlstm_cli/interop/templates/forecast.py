@@ -14,6 +14,7 @@ Takes NumPy, and ONNX Runtime or, where only torch was exported, PyTorch.
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +76,20 @@ def range_of(frames: Array, manifest: dict[str, Any], asked: str | None = None) 
 def prepare(frames: Array, values: Range, manifest: dict[str, Any]) -> tuple[Array, Array]:
     """The last frames of a clip, as the network takes them: (1, T, C, height, width), float32 in [0, 1].
 
-    Also where none of them has a value, (height, width, C).
+    Channels that are read and not forecast come after the others, and then a mask, where the network reads one: the
+    share of all these that have a value. Also gives where no frame has a value, (height, width, channels that are
+    forecast).
     """
     _, count, channels, height, width = manifest["frames"]["shape"]
+    masked = manifest["frames"]["mask_rule"] is not None
+    channels -= masked
     if frames.ndim == 3:
         frames = frames[..., None]
+    further = manifest["network"]["inputs"]  # channels that are read behind those that are forecast
+    if further and (frames.ndim != 4 or frames.shape[3] != channels):
+        raise SystemExit(
+            f"frames have shape {frames.shape}; give (T, H, W, {channels}), the last {further} not forecast"
+        )
     allowed = (1, 3) if channels in (1, 3) else (channels,)
     if frames.ndim != 4 or frames.shape[3] not in allowed or 0 in frames.shape:
         wanted = " or ".join(map(str, allowed))
@@ -97,8 +107,14 @@ def prepare(frames: Array, values: Range, manifest: dict[str, Any]) -> tuple[Arr
     pixels = np.broadcast_to(pixels, (*pixels.shape[:3], channels))
     fitted = np.stack([fit(frame, height, width, manifest["frames"]["fit"]) for frame in pixels])
     fitted = np.rint(fitted) if rounded else fitted  # as in training
-    whole = placed(to_unit(filled(fitted, values["low"]), values), height, width)
-    unknowable = placed(np.isnan(fitted).all(axis=0, keepdims=True), height, width)[0]
+    ranges = [values] * (channels - further) + [guide["values"] for guide in manifest["frames"]["guides"]]
+    full = filled(fitted, [each["low"] for each in ranges])
+    shares = np.stack([to_unit(full[..., at], each) for at, each in enumerate(ranges)], axis=-1)
+    whole = placed(shares, height, width)
+    if masked:
+        holes = np.isnan(fitted).mean(axis=3, keepdims=True)
+        whole = np.concatenate((whole, 1.0 - placed(holes, height, width)), axis=3)
+    unknowable = placed(np.isnan(fitted).all(axis=0, keepdims=True), height, width)[0, :, :, : channels - further]
     return whole.transpose(0, 3, 1, 2)[None].astype(np.float32), unknowable
 
 
@@ -143,15 +159,15 @@ def placed(frames: Array, height: int, width: int) -> Array:
     return whole
 
 
-def filled(frames: Array, least: float) -> Array:
-    """Frames (T, H, W, C) with the nearest value in place of NaN: in space, else in time, else `least`."""
+def filled(frames: Array, least: Sequence[float]) -> Array:
+    """Frames (T, H, W, C) with the nearest value in place of NaN: in space, else in time, else `least`, by channel."""
     frames = np.stack([nearest(frame) for frame in frames])
     for empty in np.argwhere(np.isnan(frames).all(axis=(1, 2))):
         frame, channel = empty
         there = np.flatnonzero(~np.isnan(frames[:, :, :, channel]).all(axis=(1, 2)))
         if len(there):
             frames[frame, :, :, channel] = frames[there[np.argmin(np.abs(there - frame))], :, :, channel]
-    return np.nan_to_num(frames, nan=least)
+    return np.asarray(np.where(np.isnan(frames), np.asarray(least), frames))
 
 
 def nearest(frame: Array) -> Array:

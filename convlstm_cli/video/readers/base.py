@@ -5,22 +5,26 @@ one, negative or far too high. Reading ends where decoding does.
 """
 
 import contextlib
-from collections.abc import Callable, Generator, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS
+from convlstm_cli.video.readers.channel_names import positions, unknown
 from convlstm_cli.video.source import SourceFacts
 
 CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
 """What a message suggests for a video that cannot be decoded."""
+TRANSPARENT = "its wholly transparent pixels are missing"
+"""The note about a video of floats that have NaN in place of an alpha of 0."""
 CUT_OFF = 0.9
 """Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
 EXACT_GREY = 2
@@ -33,6 +37,33 @@ class TimedFrame(NamedTuple):
     pixels: Frame
     time: float | None = None
     """Seconds from the first frame of the video to this one; None where the source has no times."""
+
+
+class Stacked(Protocol):
+    """Arrays of a file as the channels of one video (`stack.py`)."""
+
+    unit: str
+    missing: float | None
+    declared_range: tuple[float, float] | None
+
+    def frames(self, clock: Iterable[TimedFrame]) -> Generator[TimedFrame, None, None]:
+        """The frames, at the times of `clock`. Raises InputError for arrays that do not fit it."""
+
+    def facts(self) -> SourceFacts:
+        """What a forecast takes on."""
+
+    def close(self) -> None:
+        """Releases the files; nothing can be read afterwards."""
+
+
+class Arrays(NamedTuple):
+    """The arrays of a file."""
+
+    chosen: str
+    """The one that is read."""
+    names: tuple[str, ...]
+    stack: Callable[[Sequence[str]], Stacked]
+    """Opens some of them. Raises InputError."""
 
 
 class VideoReader:
@@ -94,34 +125,84 @@ class VideoReader:
         missing: float | None = None,
         declared_range: tuple[float, float] | None = None,
         facts: Callable[[], SourceFacts] = SourceFacts,
+        arrays: Arrays | None = None,
     ) -> None:
-        """`frames` may append to `notes` while it decodes; `facts` reads what a forecast takes on."""
+        """`frames` may append to `notes` while it decodes; `facts` reads what a forecast takes on.
+
+        `arrays` are those of its file, which may be chosen as channels.
+        """
         self.path, self.kind, self.declared_frames, self.fps = path, kind, declared_frames, fps
         self.grey_tolerance, self.decoder, self.decoder_reason = grey_tolerance, decoder, decoder_reason
         self.start, self.numbers, self.notes = start, numbers, [] if notes is None else notes
         self.unit, self.missing, self.declared_range = unit, missing, declared_range
         self.time = None
         self._frames = frames
+        self._opened = contextlib.ExitStack()
         self._first: TimedFrame | None = next(frames, None)
         if self._first is None:
             raise InputError(f"{path}: opens but no frame can be decoded; copy it again, or {CONVERT}.")
         self.height, self.width = self._first.pixels.shape[:2]
         self._dtype, self._found = self._first.pixels.dtype, self._first.pixels.shape[2]
         self._channels: list[int] | None = None
-        self._facts = facts
+        self._facts, self._arrays = facts, arrays
 
-    def select(self, channels: Sequence[int] | None) -> None:
-        """Keeps these channels of each frame, by their positions from 0, in this order; None keeps all.
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of the pixels."""
+        return self._dtype
 
-        Raises InputError where there are fewer. To be called before the first frame is taken.
+    def select(
+        self,
+        channels: Sequence[int | str] | None,
+        *,
+        without: Sequence[int | str] = (),
+        flag: str = "--channels",
+    ) -> None:
+        """Keeps these channels of each frame, by their positions from 0 or their names, in this order.
+
+        None keeps all but those that `without` names; `flag` is what messages call the option.
+
+        Names are those of the channels, or else those of arrays of the file, which then are a channel each, in place of
+        the array that is read. Raises InputError where one is not there. To be called before the first frame is taken.
         """
+        if channels is None:
+            self._leave_out(without)
+            return
+        names = self._names(channels)
+        arrays = self._arrays
+        if (found := positions(channels, names, self._found)) is not None:
+            self._channels = found
+        elif arrays is not None and set(channels) <= set(arrays.names):
+            if list(channels) != [arrays.chosen]:
+                self._take(arrays.stack([str(each) for each in channels]))
+        else:
+            raise unknown(self.path, channels, self._found, names, () if arrays is None else arrays.names, flag)
+
+    @property
+    def kept_channels(self) -> Sequence[int] | None:
+        """Positions of the channels that `select` keeps, from 0; None for all."""
+        return self._channels
+
+    def _leave_out(self, channels: Sequence[int | str]) -> None:
+        out = [positions([each], self._names(channels), self._found) for each in channels]
+        left = [each for each in range(self._found) if [each] not in out]
+        if not left:
+            raise InputError(f"{self.path}: has {self._found} channels, and none of them is left to forecast.")
+        self._channels = left if len(left) < self._found else None
+
+    def _names(self, channels: Sequence[int | str]) -> tuple[str, ...]:
+        """Names of the channels, where a name is asked for."""
+        return self.facts().channel_names if any(isinstance(each, str) for each in channels) else ()
+
+    def _take(self, stack: Stacked) -> None:
+        """Reads arrays in place of the one that is read, which is their clock."""
         assert self._first is not None
-        found = self._first.pixels.shape[2]
-        if channels is not None and max(channels) >= found:
-            raise InputError(
-                f"{self.path}: has {found} channels, counted from 0, and --channels asks for {max(channels)}."
-            )
-        self._channels = None if channels is None else list(channels)
+        self._opened.callback(stack.close)
+        self._opened.callback(self._frames.close)
+        self._frames = stack.frames(itertools.chain([self._first], self._frames))
+        self._first, self._facts = next(self._frames), stack.facts
+        self._dtype, self._found = self._first.pixels.dtype, self._first.pixels.shape[2]
+        self.unit, self.missing, self.declared_range = stack.unit, stack.missing, stack.declared_range
 
     def facts(self) -> SourceFacts:
         """What a forecast of the selected channels takes on. To be called before the last frame is taken.
@@ -157,6 +238,7 @@ class VideoReader:
         """Releases the file; nothing can be read afterwards."""
         self._first = None
         self._frames.close()
+        self._opened.close()
 
     def __enter__(self) -> Self:
         return self

@@ -187,8 +187,13 @@ def _facts(container: InputContainer, chosen: _Chosen, head: SequenceHeader | No
 
 
 def declared_range(facts: ContainerFacts) -> tuple[float, float] | None:
-    """Least and largest value of pixels of more than 8 bits, as `Picture` gives them; None where data have 16."""
-    if facts.bits <= 8 or (facts.grey and facts.bits >= 16):
+    """Least and largest value of pixels as `Picture` gives them; None for bytes alone, and where data have 16 bits.
+
+    Pixels of 8 bits are floats where some are transparent.
+    """
+    if facts.bits <= 8:
+        return (0.0, 255.0) if facts.alpha else None
+    if facts.grey and facts.bits >= 16:
         return None
     return 0.0, float(2**facts.bits - 1 if facts.grey else 2**16 - 1)
 

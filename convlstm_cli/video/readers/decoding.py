@@ -14,26 +14,63 @@ from convlstm_cli.video.values import native
 
 PALETTE, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 3, 4, 6
 """Colour types of a PNG (third edition, section 11.2.1)."""
+HEAD = 4096
+"""Bytes at the beginning of a file that show whether an image has an alpha channel."""
 
 
 class DamagedImageError(InputError):
     """An image that cannot be decoded; others beside it may be sound."""
 
 
-def decode_image(content: NDArray[np.uint8], source: str) -> NDArray[np.generic]:
+def decode_image(content: NDArray[np.uint8], source: str, *, holes: bool = False) -> NDArray[np.generic]:
     """The first page of an image of any type of pixels, (H, W) or (H, W, 3) in OpenCV's order BGR.
 
-    `content` are the N bytes of its file. Transparent pixels stand in front of black, and the image is turned as its
-    EXIF data asks. Raises InputError, which begins with `source`, and DamagedImageError where it cannot be decoded.
+    `content` are the N bytes of its file. Pixels that are transparent in part stand in front of black, and the image is
+    turned as its EXIF data asks. With `holes` it is float32, with NaN where it is wholly transparent.
+
+    Raises InputError, which begins with `source`, and DamagedImageError where it cannot be decoded.
     """
-    if _may_have_alpha(content):
-        image = _imdecode(source, content, cv2.IMREAD_UNCHANGED)
-        if image.ndim == 3 and image.shape[2] == 4:
-            if content[25] == GREY_AND_ALPHA and content[0] == 0x89:
-                image = image[:, :, 2:]  # OpenCV repeats the grey channel
-            return _turned(_over_black(image), content)
+    image = _with_alpha(content, source)
+    if image is not None:
+        shown = over_black(image[:, :, :-1], image[:, :, -1:], holes=holes)
+        return _turned(shown[:, :, 0] if shown.shape[2] == 1 else shown, content)
     # Without alpha, turned as EXIF asks, and grey or 16-bit if the file is.
-    return _imdecode(source, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    pixels = _imdecode(source, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    return pixels.astype(np.float32) if holes else pixels
+
+
+def transparent_type(content: NDArray[np.uint8], source: str) -> np.dtype[Any] | None:
+    """The type of the pixels of an image of which some are wholly transparent; None where none is, or it is damaged."""
+    try:
+        image = _with_alpha(content, source)
+    except DamagedImageError:
+        return None
+    return None if image is None or image[:, :, -1].all() else image.dtype
+
+
+def over_black(colours: NDArray[Any], alpha: NDArray[Any], *, holes: bool = False) -> NDArray[Any]:
+    """Colours (H, W, C) in front of black, of their type; with `holes` float32, with NaN where alpha is 0.
+
+    `alpha` is (H, W, 1), of the same type; its full value is the type's largest, or 1 of floats.
+    """
+    if colours.dtype.kind == "f":
+        shown = colours * np.clip(alpha, 0, 1)
+    else:
+        full = np.iinfo(colours.dtype).max
+        wide = np.uint16 if colours.dtype == np.uint8 else np.uint64
+        shown = ((colours.astype(wide) * alpha + full // 2) // full).astype(colours.dtype)
+    return np.where(alpha > 0, shown, np.float32(np.nan)).astype(np.float32) if holes else np.ascontiguousarray(shown)
+
+
+def _with_alpha(content: NDArray[np.uint8], source: str) -> NDArray[Any] | None:
+    """An image that has an alpha channel, (H, W, 2) or (H, W, 4) in the order BGRA; None for others."""
+    if not may_have_alpha(content[:HEAD].tobytes()):
+        return None
+    image = _imdecode(source, content, cv2.IMREAD_UNCHANGED)
+    if image.ndim != 3 or image.shape[2] != 4:
+        return None
+    is_grey = content[0] == 0x89 and content[25] == GREY_AND_ALPHA
+    return image[:, :, 2:] if is_grey else image  # OpenCV repeats the grey channel
 
 
 def to_frame(pixels: NDArray[np.generic], source: str) -> Frame:
@@ -46,16 +83,16 @@ def to_frame(pixels: NDArray[np.generic], source: str) -> Frame:
     return np.ascontiguousarray(kept[:, :, ::-1])
 
 
-def _may_have_alpha(content: NDArray[np.uint8]) -> bool:
-    """Whether an image is a PNG or WebP with an alpha channel. The fourth band of a TIFF may be another colour."""
-    head = content[:26].tobytes()
+def may_have_alpha(head: bytes) -> bool:
+    """Whether an image is a PNG or WebP with an alpha channel, by the first `HEAD` bytes of its file.
+
+    The fourth band of a TIFF may be another colour.
+    """
     if len(head) < 26:
         return False
     if head[:8] == b"\x89PNG\r\n\x1a\n":
         colour_type = head[25]
-        return colour_type in (GREY_AND_ALPHA, COLOUR_AND_ALPHA) or (
-            colour_type == PALETTE and b"tRNS" in content[:4096].tobytes()
-        )
+        return colour_type in (GREY_AND_ALPHA, COLOUR_AND_ALPHA) or (colour_type == PALETTE and b"tRNS" in head)
     return head[8:12] == b"WEBP" and ((head[12:16] == b"VP8X" and bool(head[20] & 16)) or head[12:16] == b"VP8L")
 
 
@@ -70,17 +107,6 @@ def _turned(image: NDArray[np.generic], content: NDArray[np.uint8]) -> NDArray[n
     rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
     columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
     return np.ascontiguousarray(image[rows, columns])
-
-
-def _over_black(image: NDArray[Any]) -> NDArray[np.generic]:
-    """An image with alpha (H, W, 2 or 4) in front of black, (H, W) or (H, W, 3), of the same type."""
-    if image.dtype.kind == "f":
-        shown = image[:, :, :-1] * np.clip(image[:, :, -1:], 0, 1)
-    else:
-        full = np.iinfo(image.dtype).max
-        alpha = image[:, :, -1:].astype(np.uint64)
-        shown = ((image[:, :, :-1] * alpha + full // 2) // full).astype(image.dtype)
-    return shown[:, :, 0] if shown.shape[2] == 1 else np.ascontiguousarray(shown)
 
 
 def _imdecode(source: str, content: NDArray[np.uint8], flags: int) -> NDArray[np.generic]:

@@ -2,18 +2,28 @@
 
 import contextlib
 import stat
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers import video_file
 from convlstm_cli.video.readers.arrays import registered
-from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, reading
-from convlstm_cli.video.readers.decoding import DamagedImageError, decode_image, to_frame
+from convlstm_cli.video.readers.base import TRANSPARENT, Reader, TimedFrame, VideoReader, reading
+from convlstm_cli.video.readers.decoding import (
+    HEAD,
+    DamagedImageError,
+    decode_image,
+    may_have_alpha,
+    to_frame,
+    transparent_type,
+)
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import read_tags
@@ -24,6 +34,8 @@ MAX_BYTES = 2**30
 """Largest image file, since a file is read whole before it is decoded."""
 MOST_LOST = 0.1
 """Share of the images of a video that may be damaged; with more it is hardly worth to go on."""
+WITH_ALPHA = frozenset({".png", ".webp"})
+"""Suffixes of images whose transparent pixels are missing."""
 VIDEOS = registered.SUFFIXES | video_file.READER.suffixes
 """Suffixes of the files beside images that are videos, and whose names say which images are pictures of them."""
 
@@ -34,7 +46,7 @@ def open_images(path: Path) -> VideoReader:
     `path` is a folder, a pattern such as FOLDER/left_*.png, or an image. Raises InputError.
     """
     if not path.is_dir() and not is_pattern(path):
-        return VideoReader(path, READER.name, _read_files([path], None), 1, facts=lambda: _facts(path))
+        return _opened(path, [path], None, None, [], None)
     found, sequence = sequence_at(path, VIDEOS)
     files = [found.folder / name for name in sequence.names]
     numbers = None if sequence.numbers is None else list(sequence.numbers)
@@ -42,16 +54,7 @@ def open_images(path: Path) -> VideoReader:
     reader = registered.array_reader_of(files[0])
     if reader is not None and reader.position is not None:
         files, times, numbers = sorted(files, key=reader.position), None, None
-    video = VideoReader(
-        path,
-        READER.name,
-        _read_files(files, times, numbers, notes),
-        len(files),
-        start=sequence.start,
-        numbers=numbers,
-        notes=notes,
-        facts=lambda: _facts(files[0]),
-    )
+    video = _opened(path, files, times, numbers, notes, sequence.start)
     if reader is not None:
         with reader.open(files[0]) as first:
             video.unit, video.missing, video.declared_range = first.unit, first.missing, first.declared_range
@@ -59,6 +62,45 @@ def open_images(path: Path) -> VideoReader:
     elif files[0].suffix.lower() in (".tif", ".tiff") and (tags := read_tags(files[0])) is not None:
         video.missing = tags.nodata
     return video
+
+
+def _opened(
+    path: Path,
+    files: Sequence[Path],
+    times: Sequence[float] | None,
+    numbers: list[float] | None,
+    notes: list[str],
+    start: datetime | None,
+) -> VideoReader:
+    holes = first_transparent(map(_read_if_transparent, files), str(path))
+    return VideoReader(
+        path,
+        READER.name,
+        _read_files(files, times, numbers, notes, holes=holes is not None),
+        len(files),
+        start=start,
+        numbers=numbers,
+        notes=notes,
+        declared_range=transparent_range(holes, notes),
+        facts=lambda: _facts(files[0]),
+    )
+
+
+def first_transparent(contents: Iterable[NDArray[np.uint8] | None], source: str) -> np.dtype[Any] | None:
+    """The type of the pixels of the first image with wholly transparent ones; None where there is none.
+
+    `contents` are those of image files, None for one without an alpha channel.
+    """
+    types = (transparent_type(content, source) for content in contents if content is not None)
+    return next((found for found in types if found is not None), None)
+
+
+def transparent_range(found: np.dtype[Any] | None, notes: list[str]) -> tuple[float, float] | None:
+    """The range that images declare whose transparent pixels are missing, which is noted; None for other images."""
+    if found is None:
+        return None
+    notes.append(TRANSPARENT)
+    return (0.0, 255.0) if found == np.uint8 else None
 
 
 def images_of(folder: Path) -> ImageFolder:
@@ -148,28 +190,36 @@ def _read_files(
     times: Sequence[float] | None,
     numbers: list[float] | None = None,
     notes: list[str] | None = None,
+    *,
+    holes: bool,
 ) -> Generator[TimedFrame, None, None]:
     def load(position: int) -> Frame:
-        return _read_image(paths[position])
+        return _read_image(paths[position], holes=holes)
 
     return read_images(list(map(str, paths)), load, times, numbers=numbers, notes=notes)
 
 
-def _read_image(path: Path) -> Frame:
-    """An image, (H, W, C) with C = 1 or 3, in front of black, turned as its EXIF data asks; or an array's frame.
-
-    Raises InputError.
-    """
+def _read_image(path: Path, *, holes: bool) -> Frame:
+    """An image, (H, W, C) with C = 1 or 3, as `decode_image` gives it; or an array's frame. Raises InputError."""
     if (reader := registered.array_reader_of(path)) is not None:
         with reader.open(path) as video:
             frame = next(video)
             if next(video, None) is not None:
                 raise InputError(f"{path}: holds more than one frame, unlike the files beside it; move it elsewhere.")
             return frame
-    return to_frame(decode_image(_read_bytes(path), str(path)), str(path))
+    return to_frame(decode_image(_read_bytes(path), str(path), holes=holes), str(path))
 
 
-def _read_bytes(path: Path) -> Frame:
+def _read_if_transparent(path: Path) -> NDArray[np.uint8] | None:
+    """The content of an image file that may have transparent pixels; None for others, and for one without a file."""
+    if path.suffix.lower() not in WITH_ALPHA or not path.is_file():
+        return None
+    with reading(path), path.open("rb") as file:
+        head = file.read(HEAD)
+    return _read_bytes(path) if may_have_alpha(head) else None
+
+
+def _read_bytes(path: Path) -> NDArray[np.uint8]:
     with reading(path):
         status = path.stat()
         if not (stat.S_ISREG(status.st_mode) or stat.S_ISDIR(status.st_mode)):  # to read a FIFO would wait for ever

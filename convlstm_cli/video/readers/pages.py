@@ -6,6 +6,7 @@ from collections.abc import Generator, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from convlstm_cli.errors import InputError
@@ -18,7 +19,8 @@ from convlstm_cli.video.readers.base import (
     check_pixels,
     reading,
 )
-from convlstm_cli.video.readers.decoding import decode_image, to_frame
+from convlstm_cli.video.readers.decoding import decode_image, over_black, to_frame
+from convlstm_cli.video.readers.images import transparent_range
 from convlstm_cli.video.readers.page_list import Page, iterate_pages, put_first
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import read_tags
@@ -47,14 +49,16 @@ def open_pages(path: Path) -> VideoReader:
         video.missing = None if tags is None else tags.nodata
         return video
     times = _times(pages)
+    holes = any((pixels[:, :, 3] == 0).any() for pixels in _composed(path, transparent=True))
     return VideoReader(
         path,
         READER.name,
-        _read_animation(path, times),
+        _read_animation(path, times, holes=holes),
         frames,
         _rate(times),
         GREY_TOLERANCE if path.suffix.lower() == ".webp" else EXACT_GREY,
         notes=notes,
+        declared_range=transparent_range(np.dtype(np.uint8) if holes else None, notes),
     )
 
 
@@ -102,18 +106,24 @@ def _rate(times: Sequence[float] | None) -> float | None:
     return 1 / mean if even else None
 
 
-def _read_animation(path: Path, times: Sequence[float] | None) -> Generator[TimedFrame, None, None]:
-    """The frames of an animation, RGB, in front of black where they are transparent."""
+def _read_animation(path: Path, times: Sequence[float] | None, *, holes: bool) -> Generator[TimedFrame, None, None]:
+    """The frames of an animation, RGB; with `holes` float32, with NaN where they are wholly transparent."""
+    for number, pixels in enumerate(_composed(path)):
+        time = None if times is None or number >= len(times) else times[number]
+        yield TimedFrame(over_black(pixels[:, :, :3], pixels[:, :, 3:], holes=holes), time)
+
+
+def _composed(path: Path, *, transparent: bool = False) -> Generator[NDArray[np.uint8], None, None]:
+    """The frames of an animation, (H, W, 4) with alpha; with `transparent` none where it has no alpha channel."""
     with reading(path):
         try:
             with Image.open(path) as image:
                 check_pixels(path, image.height, image.width)
-                black = Image.new("RGBA", image.size, (0, 0, 0, 255))
+                if transparent and not image.has_transparency_data:
+                    return
                 still = 1 if image.info.get("default_image") else 0  # what programs without animation show
                 for number in range(getattr(image, "n_frames", 1) - still):
                     image.seek(number + still)
-                    composed = Image.alpha_composite(black, image.convert("RGBA"))
-                    time = None if times is None or number >= len(times) else times[number]
-                    yield TimedFrame(np.array(composed.convert("RGB")), time)
+                    yield np.array(image.convert("RGBA"))
         except (ValueError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
             raise InputError(f"{path}: is damaged ({error}); replace or remove it.") from error

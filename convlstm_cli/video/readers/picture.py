@@ -12,13 +12,16 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers.base import CONVERT, check_pixels, turned_note
 from convlstm_cli.video.readers.container import ContainerFacts
+from convlstm_cli.video.readers.decoding import over_black
 from convlstm_cli.video.values import native
 
 
 class Picture:
     """Turns decoded pictures of one video into frames."""
 
-    def __init__(self, path: Path, facts: ContainerFacts) -> None:
+    def __init__(self, path: Path, facts: ContainerFacts, *, holes: bool = False) -> None:
+        """With `holes`, pixels that are wholly transparent are missing: the frames are float32, with NaN there."""
+        self._holes = holes
         self._path, self._facts = path, facts
         self._reformatter = VideoReformatter()
         self._uses_alpha: bool | None = None
@@ -28,9 +31,19 @@ class Picture:
     def upright(self, frame: VideoFrame) -> Frame:
         """A picture as (H, W, 3) RGB of uint8, or of uint16 where it has more than 8 bits.
 
-        Grey of more than 8 bits is (H, W, 1) of the numbers that the file holds; colour is scaled to 16 bits. Raises
-        InputError for one that is too large.
+        Grey of more than 8 bits is (H, W, 1) of the numbers that the file holds; colour is scaled to 16 bits. With
+        holes it is float32. Raises InputError for one that is too large.
         """
+        pixels, alpha = self._pixels(frame)
+        return self._turned(self._on_black(pixels) if alpha else pixels, frame)
+
+    def is_transparent(self, frame: VideoFrame) -> bool:
+        """Whether a picture has wholly transparent pixels. Raises InputError as `upright` does."""
+        pixels, alpha = self._pixels(frame)
+        return alpha and self._alpha_counts(pixels[:, :, 3]) and not pixels[:, :, 3].all()
+
+    def _pixels(self, frame: VideoFrame) -> tuple[Frame, bool]:
+        """A picture as (H, W, C), not yet turned, and whether its last channel is alpha."""
         height, width = self._sides(frame)
         bits = max(component.bits for component in frame.format.components)
         alpha = frame.format.has_palette or any(component.is_alpha for component in frame.format.components)
@@ -43,8 +56,7 @@ class Picture:
             shown = self._reformatter.reformat(frame, width, height, target, interpolation="BICUBIC").to_ndarray()
         except (av.error.FFmpegError, ValueError) as error:
             raise InputError(f"{self._path}: has pixels of the format {frame.format.name}; {CONVERT}.") from error
-        pixels = native(shown.reshape(height, width, -1), str(self._path))
-        return self._turned(self._on_black(pixels) if alpha else pixels, frame)
+        return native(shown.reshape(height, width, -1), str(self._path)), target.startswith("rgba")
 
     def _sides(self, frame: VideoFrame) -> tuple[int, int]:
         """Height and width at which pixels are square: the side on which they are longer grows."""
@@ -60,15 +72,17 @@ class Picture:
         return height, width
 
     def _on_black(self, pixels: Frame) -> Frame:
-        """RGBA pixels over black. Where the first picture is all transparent, the channel is taken for unused."""
+        """RGBA pixels over black."""
         colours, alpha = pixels[:, :, :3], pixels[:, :, 3:]
+        if not self._alpha_counts(alpha) or alpha.min() == np.iinfo(pixels.dtype).max:
+            return np.ascontiguousarray(colours, np.float32 if self._holes else None)
+        return over_black(colours, alpha, holes=self._holes)
+
+    def _alpha_counts(self, alpha: Frame) -> bool:
+        """Whether alpha says anything. Where the first picture is all transparent, it is taken for unused."""
         if self._uses_alpha is None:
             self._uses_alpha = bool(alpha.any())
-        full = np.iinfo(pixels.dtype).max
-        if not self._uses_alpha or alpha.min() == full:
-            return np.ascontiguousarray(colours)
-        wide = np.uint16 if pixels.dtype == np.uint8 else np.uint64
-        return ((colours.astype(wide) * alpha + full // 2) // full).astype(pixels.dtype)
+        return self._uses_alpha
 
     def _turned(self, pixels: Frame, frame: VideoFrame) -> Frame:
         """The pixels turned by quarters and mirrored, as the file asks."""

@@ -15,7 +15,7 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from convlstm_cli.video.readers.base import TimedFrame, changed_size
+from convlstm_cli.video.readers.base import TRANSPARENT, TimedFrame, changed_size
 from convlstm_cli.video.readers.container import UNDECODED, ContainerFacts, opened
 from convlstm_cli.video.readers.damage import Ledger
 from convlstm_cli.video.readers.picture import Picture
@@ -46,7 +46,10 @@ def pyav_frames(
 
     After a failure, frames up to the next that is whole in itself are lost too: they are drawn over broken ones.
     """
-    picture, ledger, clock = Picture(path, facts), Ledger(), _Clock(facts, stop)
+    holes = facts.alpha and _is_transparent(path, facts)
+    picture, ledger, clock = Picture(path, facts, holes=holes), Ledger(), _Clock(facts, stop)
+    if holes:
+        notes.append(TRANSPARENT)
     # A failure at the end takes with it the frames that other threads have ready, so one thread tries again from there.
     for threads in (0, 1):
         done = stop if not ledger.frames else Stop(ledger.frames[0] if stop is None else stop.first, ledger.frames[-1])
@@ -65,6 +68,14 @@ def pyav_frames(
     notes.extend(picture.notes)
     if (note := ledger.note(facts, stop)) is not None:
         notes.append(note)
+
+
+def _is_transparent(path: Path, facts: ContainerFacts) -> bool:
+    """Whether a video has wholly transparent pixels. Decodes it up to the first of them."""
+    picture = Picture(path, facts)
+    with _packets_from(path, facts, None) as (stream, packets):
+        frames = _intact(packets, _decoder(stream, facts, 0), facts, Ledger(), None)
+        return any(picture.is_transparent(frame) for frame in frames)
 
 
 def after_opencv(path: Path, facts: ContainerFacts, notes: list[str], halt: Halt) -> Generator[TimedFrame, None, None]:

@@ -1,5 +1,6 @@
 """What the first directory of a TIFF says that a forecast takes on: where its pixels lie, and how far apart."""
 
+import html
 import re
 from pathlib import Path
 
@@ -23,6 +24,8 @@ KINDS = {1: "uint", 2: "int", 3: "float"}
 """Types of values by the tag SampleFormat."""
 _IMAGEJ = re.compile(r"^(unit|spacing|loop)=(.+)$", re.MULTILINE)
 _OME = re.compile(r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*\"([^\"<>&]*)\"")
+_CHANNEL = re.compile(r"<Channel\b[^>]*?\bName=\"([^\"<>]+)\"")
+_BAND = re.compile(r"<Item name=\"DESCRIPTION\" sample=\"(\d+)\"[^>]*>([^<]+)</Item>")
 _STATISTICS = re.compile(r"\s*<Item[^>]*name=\"STATISTICS_[^>]*>[^<]*</Item>", re.IGNORECASE)
 
 
@@ -42,8 +45,18 @@ def tiff_facts(path: Path) -> SourceFacts:
         packing=Packing(missing=() if tags.nodata is None else (tags.nodata,)),
         size=(directory.first(HEIGHT, 0), directory.first(WIDTH, 0)),
         attributes=dict(found.findall(description)),
+        names=band_names(directory),
         tags=tuple(_tag(directory, code) for code in wanted if code in directory.entries),
     )
+
+
+def band_names(directory: Directory) -> tuple[str, ...]:
+    """Names of the bands as GDAL or OME write them; none where one has none."""
+    description = directory.text(DESCRIPTION)
+    named = dict(enumerate(_CHANNEL.findall(description))) if "<OME" in description[:4096] else {}
+    named |= {int(at): name for at, name in _BAND.findall(directory.text(GDAL_METADATA))}
+    count = max(named, default=-1) + 1
+    return tuple(html.unescape(named[at]) for at in range(count)) if count == len(named) else ()
 
 
 def _tag(directory: Directory, code: int) -> Tag:

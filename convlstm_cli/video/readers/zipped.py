@@ -12,14 +12,21 @@ from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import printable
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, reading
-from convlstm_cli.video.readers.decoding import decode_image, to_frame
+from convlstm_cli.video.readers.decoding import HEAD, decode_image, may_have_alpha, to_frame
 from convlstm_cli.video.readers.folders import PLAIN_IMAGES, header
-from convlstm_cli.video.readers.images import MAX_BYTES, read_images
+from convlstm_cli.video.readers.images import (
+    MAX_BYTES,
+    WITH_ALPHA,
+    first_transparent,
+    read_images,
+    transparent_range,
+)
 from convlstm_cli.video.readers.parts import part_path, split_part
 from convlstm_cli.video.sequences.grouping import group
 from convlstm_cli.video.sequences.names import split_suffix
@@ -56,12 +63,14 @@ def open_zip(path: Path) -> VideoReader:
         images = [f"{sequence.folder}{name}" for name in sequence.images.names]
         numbers = None if sequence.images.numbers is None else list(sequence.images.numbers)
         notes = list(sequence.images.notes)
+        with _reading(file):
+            holes = first_transparent((_read_if_transparent(archive, name) for name in images), str(path))
         return VideoReader(
             path,
             READER.name,
             read_images(
                 [f"{file}: {name}" for name in images],
-                lambda number: _read_image(archive, file, images[number]),
+                lambda number: _read_image(archive, file, images[number], holes=holes is not None),
                 sequence.images.times,
                 archive.close,
                 numbers=numbers,
@@ -71,6 +80,7 @@ def open_zip(path: Path) -> VideoReader:
             start=sequence.images.start,
             numbers=numbers,
             notes=notes,
+            declared_range=transparent_range(holes, notes),
         )
     except BaseException:
         archive.close()
@@ -140,10 +150,20 @@ def _content(archive: zipfile.ZipFile, folder: str, name: str) -> bytes:
     return archive.read(member)
 
 
-def _read_image(archive: zipfile.ZipFile, file: Path, name: str) -> Frame:
+def _read_if_transparent(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint8] | None:
+    """The content of an image that may have transparent pixels; None for others."""
+    if split_suffix(name)[1].lower() not in WITH_ALPHA:
+        return None
+    with archive.open(name) as member:
+        head = member.read(HEAD)
+    return np.frombuffer(_content(archive, "", name), np.uint8) if may_have_alpha(head) else None
+
+
+def _read_image(archive: zipfile.ZipFile, file: Path, name: str, *, holes: bool) -> Frame:
     with _reading(file):
         content = _content(archive, "", name)
-    return to_frame(decode_image(np.frombuffer(content, np.uint8), f"{file}: {name}"), f"{file}: {name}")
+    source = f"{file}: {name}"
+    return to_frame(decode_image(np.frombuffer(content, np.uint8), source, holes=holes), source)
 
 
 @contextmanager

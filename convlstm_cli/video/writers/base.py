@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import writing
 from convlstm_cli.video.colour import Frame
@@ -21,6 +23,8 @@ class FrameWriter(ABC):
     """Whether what it writes is for people to watch, so that measured values are drawn in colours."""
     any_channels: ClassVar[bool] = False
     """Whether frames may have any number of channels, and not only 1 or 3."""
+    takes_alpha: ClassVar[bool] = False
+    """Whether 8-bit frames may also have 2 or 4 channels, the last of them alpha."""
 
     @classmethod
     def keeps(cls, frame: Frame) -> bool:
@@ -52,7 +56,8 @@ class FrameWriter(ABC):
         Raises OutputError for another type, for another shape than the first frame's, and where the file
         cannot be written.
         """
-        if frame.ndim != 3 or 0 in frame.shape or not self.keeps(frame):
+        with_alpha = self.takes_alpha and frame.dtype == np.uint8 and frame.ndim == 3 and frame.shape[2] in (2, 4)
+        if frame.ndim != 3 or 0 in frame.shape or not (with_alpha or self.keeps(frame)):
             raise OutputError(
                 f"{self.path}: got a frame of {frame.dtype} {frame.shape}; frames are (H, W, C) of "
                 f"{' or '.join(sorted(self.types))}{'' if self.any_channels else ', C = 1 or 3'}."

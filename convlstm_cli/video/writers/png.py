@@ -1,6 +1,9 @@
 """PNG: a folder of numbered images."""
 
+import io
 from typing import ClassVar
+
+from PIL import Image
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import shown
@@ -10,12 +13,17 @@ from convlstm_cli.video.writers.images import ImagesWriter
 
 
 class PngWriter(ImagesWriter):
-    """A folder of PNG images of 8 or 16 bits; exact."""
+    """A folder of PNG images of 8 or 16 bits; exact. Frames of 2 or 4 channels have alpha as the last."""
 
     types = frozenset({"uint8", "uint16"})
+    takes_alpha = True
     suffix: ClassVar = ".png"
 
     def _encoded(self, frame: Frame) -> bytes:
+        if frame.shape[2] in (2, 4):  # by Pillow, since OpenCV has no grey with alpha
+            alpha = io.BytesIO()
+            Image.fromarray(frame).save(alpha, "png")
+            return alpha.getvalue()
         pixels = frame if frame.shape[2] == 1 else cv2.cvtColor(frame, cv2.COLOR_RGB2BGR)
         # Not imwrite, which returns the same False for a full disk and for a folder that is read-only.
         encoded, content = cv2.imencode(".png", pixels)

@@ -58,12 +58,33 @@ def test_images_of_several_types_are_no_video(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("suffix", "mode"), [("png", "RGBA"), ("png", "LA"), ("webp", "RGBA")])
-def test_transparent_pixels_stand_in_front_of_black(tmp_path: Path, suffix: str, mode: str) -> None:
+def test_transparent_pixels_are_missing_or_stand_in_front_of_black(tmp_path: Path, suffix: str, mode: str) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (17, 23, len(mode)), np.uint8)
+    pixels[..., -1] = pixels[..., -1].clip(1)
+    Image.fromarray(pixels).save(tmp_path / f"b.{suffix}", lossless=True, exact=True)
+    assert read(tmp_path / f"b.{suffix}")[0].dtype == np.uint8
+    pixels[3:5, :, -1] = 0
     Image.fromarray(pixels).save(tmp_path / f"a.{suffix}", lossless=True, exact=True)
     (frame,) = read(tmp_path / f"a.{suffix}")
     expected = np.rint(pixels[..., :-1].astype(float) * (pixels[..., -1:] / 255))
+    assert frame.dtype == np.float32
+    expected[3:5] = np.nan
     np.testing.assert_allclose(frame, expected, atol=1)
+
+
+def test_all_images_of_a_folder_are_floats_where_one_has_transparent_pixels(tmp_path: Path) -> None:
+    pixels = np.random.default_rng(0).integers(1, 256, (3, 17, 23, 4), np.uint8)
+    pixels[..., 3] = 255
+    pixels[2, 0, 0, 3] = 0
+    Image.fromarray(pixels[0, :, :, :3]).save(tmp_path / "f1.png")
+    for number in (1, 2):
+        Image.fromarray(pixels[number]).save(tmp_path / f"f{number + 1}.png")
+    expected = pixels[..., :3].astype(np.float32)
+    expected[2, 0, 0] = np.nan
+    with open_video(tmp_path) as video:
+        assert video.declared_range == (0.0, 255.0)
+        assert video.notes == ["its wholly transparent pixels are missing"]
+        np.testing.assert_array_equal(np.stack(list(video)), expected)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

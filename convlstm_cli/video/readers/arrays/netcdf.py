@@ -40,7 +40,8 @@ class NetcdfFile:
             ) from error
         # Version 3 gives zeros for what is missing at the end of a file.
         is_old = self._file.data_model.startswith("NETCDF3")
-        held = sum(int(each.size) * each.dtype.itemsize for each in self._file.variables.values()) if is_old else 0
+        variables = self._file.variables.values() if is_old else ()
+        held = sum(int(each.size) * each.dtype.itemsize for each in variables if _is_numbers(each))
         if held > path.stat().st_size:
             self._file.close()
             raise InputError(f"{source}: is cut off: its variables have {held} bytes; copy or download it again.")

@@ -3,7 +3,7 @@
 import contextlib
 import re
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -15,8 +15,9 @@ from convlstm_cli.files import printable
 from convlstm_cli.video.readers.arrays.layout import Layout, guessed_layout, is_layout, named_layout
 from convlstm_cli.video.readers.arrays.likeness import by_content
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
-from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, check_pixels, reading
+from convlstm_cli.video.readers.base import Arrays, Contents, Reader, VideoReader, check_pixels, reading
 from convlstm_cli.video.readers.parts import MARK, part_path, split_part
+from convlstm_cli.video.readers.stack import Stack
 from convlstm_cli.video.readers.unpacked import PACKED, is_packed, unpack_gzip
 from convlstm_cli.video.sequences.names import split_suffix
 
@@ -66,6 +67,8 @@ class _Chosen:
     layout: Layout
     shape: tuple[int, ...]
     stored: Stored
+    names: tuple[str, ...]
+    """Names of all arrays of the file that may be frames."""
     sequence: int | None
     note: str | None
     """What it is taken for, a clause, where that is not plain."""
@@ -112,6 +115,10 @@ def array_reader(
         height, width = (chosen.layout.size(chosen.shape, letter) for letter in "HW")
         check_pixels(path, height, width)
         stored = chosen.stored
+
+        def stacked(names: Sequence[str]) -> Stack:
+            return Stack(names, lambda other: open_array(_beside(path, other, opener)))
+
         frames = frames_of(stored, chosen.layout, chosen.sequence or 0, path)
         return VideoReader(
             path,
@@ -124,6 +131,7 @@ def array_reader(
             missing=stored.missing,
             declared_range=stored.declared_range,
             facts=lambda: stored.facts().laid_out(chosen.layout.axes, stored.shape, chosen.sequence or 0),
+            arrays=Arrays(chosen.name, chosen.names, stacked),
         )
 
     def contents(path: Path) -> Contents:
@@ -190,8 +198,25 @@ def _choose(path: Path, opener: Opener) -> _Chosen:
         stored.close()
         raise
     return _Chosen(
-        name, layout, stored.shape, stored, wanted.sequence, "; ".join(filter(None, (others, taken))) or None
+        name,
+        layout,
+        stored.shape,
+        stored,
+        tuple(filter(None, shapes)),
+        wanted.sequence,
+        "; ".join(filter(None, (others, taken))) or None,
     )
+
+
+def _beside(path: Path, other: str, opener: Opener) -> Path:
+    """The path of another array of a path's file: with the same axes, and of the same sequence where it has several."""
+    file, names = split_part(path)
+    axes = [name for name in names if name.lower().startswith(AXES)]
+    sequence = [name for name in names if _NUMBER.fullmatch(name)]
+    if sequence:
+        with _chosen(part_path(file, other), opener) as chosen:
+            sequence, axes = (sequence, axes) if chosen.sequences > 1 else ([], [])
+    return part_path(file, other, *sequence, *axes)
 
 
 def _wanted(names: tuple[str, ...], shapes: Mapping[str, tuple[int, ...]], path: Path) -> _Wanted:

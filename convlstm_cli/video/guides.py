@@ -1,0 +1,40 @@
+"""Guides: channels of a source that a network reads and does not forecast, such as an orography or a wind."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from convlstm_cli.video.config import DataConfig
+from convlstm_cli.video.values import BYTES, ValueRange
+
+
+@dataclass(frozen=True)
+class Guide:
+    """A channel that guides a forecast, as a run records it."""
+
+    channel: int | str
+    """Its name, or its position from 0."""
+    values: ValueRange = BYTES
+    """The range of its values that becomes [0, 1]."""
+    known: bool = False
+    """Whether it is known for the frames to forecast too."""
+
+    @property
+    def flag(self) -> str:
+        """The option that names it."""
+        return "--known-future" if self.known else "--input-only"
+
+
+def asked_guides(config: DataConfig) -> tuple[Guide, ...]:
+    """The channels that are asked for, whose ranges are not known yet; those that are known ahead last."""
+    inputs, known = (
+        (Guide(each) for each in config.input_only),
+        (Guide(each, known=True) for each in config.known_future),
+    )
+    return (*inputs, *known)
+
+
+def guides_of(record: dict[str, Any]) -> tuple[Guide, ...]:
+    """The channels that are read and not forecast, from what config.json says of the data."""
+    return tuple(
+        Guide(each["channel"], ValueRange(**each["values"]), each["known"]) for each in record.get("guides", ())
+    )

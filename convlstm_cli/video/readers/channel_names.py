@@ -1,0 +1,40 @@
+"""Channels by name, and the error for those that are not there."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from convlstm_cli.errors import InputError
+from convlstm_cli.files import printable
+
+LISTED = 20
+"""Names of channels that a message lists."""
+
+
+def positions(channels: Sequence[int | str], names: Sequence[str], found: int) -> list[int] | None:
+    """Positions of channels, by their numbers from 0 or their names; None where one is neither."""
+    chosen = [names.index(each) if isinstance(each, str) and each in names else each for each in channels]
+    whole = [each for each in chosen if isinstance(each, int) and each < found]
+    return whole if len(whole) == len(channels) else None
+
+
+def unknown(
+    path: Path, channels: Sequence[int | str], found: int, names: Sequence[str], arrays: Sequence[str], flag: str
+) -> InputError:
+    """The error for channels of which one is not there, with those that are.
+
+    `found` is the number of channels, `names` are their names, and `arrays` those of the arrays of the file.
+    """
+    asked = ", ".join(str(each) for each in channels if each not in {*names, *arrays, *range(found)})
+    held = [f"{found} channels, counted from 0" if found > 1 else "1 channel, 0"]
+    held += [f"{word} {_listing(each)}" for word, each in (("named", names), ("and the arrays", arrays)) if each]
+    if not asked:
+        return InputError(
+            f"{path}: {flag} asks for channels of one array and for other arrays at once; name arrays alone, "
+            f"or channels of one array. It has {' '.join(held)}."
+        )
+    return InputError(f"{path}: has {' '.join(held)}, and {flag} asks for {asked}.")
+
+
+def _listing(names: Sequence[str]) -> str:
+    more = f" and {len(names) - LISTED} more" if len(names) > LISTED else ""
+    return ", ".join(printable(name) for name in names[:LISTED]) + more
