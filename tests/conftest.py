@@ -1,12 +1,14 @@
-"""What all tests share: one thread, a cache of their own, and small folders of videos."""
+"""What all tests share: one thread, a cache that is not the user's, and small folders of videos."""
 
 import os
 
 # Tensors here are so small that waiting for a second thread takes most of the time. Before torch is imported, and
 # for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Threads that wait leave their core to the other workers of pytest-xdist.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,16 @@ import pytest
 from helpers import moving_square
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache."""
-    monkeypatch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+@pytest.fixture(scope="session", autouse=True)
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or fills the user's cache.
+
+    All workers of pytest-xdist share one, so that C kernels, which take seconds each, are compiled once.
+    """
+    base = tmp_path_factory.getbasetemp()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CONVLSTM_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
+        yield
 
 
 @pytest.fixture
@@ -38,3 +46,13 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are written without drawing their charts, which takes as long as a small training."""
     monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
+
+
+@pytest.fixture
+def short_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Motion is estimated by few operations, since recording each of them takes most of the time of an export.
+
+    Two levels and two steps show that both are repeated; a Gaussian of three pixels is the same sum as a wider one.
+    """
+    for name, value in {"LEVELS": 2, "ITERATIONS": 2, "WINDOW": 0.5, "MOTION_SMOOTHING": 0.5}.items():
+        monkeypatch.setattr(f"convlstm_cli.nn.motion.{name}", value)

@@ -41,14 +41,12 @@ class Hangs(BaseException):
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a trained run and all odd inputs."""
     folder = tmp_path_factory.mktemp("bad-input")
     good = small_videos(folder / "good")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
-        yield folder
+    assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
+    return folder
 
 
 @pytest.fixture(scope="module")

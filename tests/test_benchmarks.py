@@ -1,6 +1,8 @@
 """The benchmark scripts run and report; everything is as small as possible, so the numbers mean nothing."""
 
+import contextlib
 import csv
+import io
 import json
 import math
 import os
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from calls import called
 from made_up import made_up_summary
 
 ROOT = Path(__file__).parent.parent
@@ -39,6 +42,24 @@ def left_over(mark: str) -> list[str]:
         except OSError:  # the process has ended, or belongs to another user
             continue
     return found
+
+
+@pytest.fixture
+def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
+    """Runs a script in this process, which saves the seconds that torch takes to load. Returns what it prints."""
+
+    def run(script: str, *arguments: object, code: int = 0) -> str:
+        monkeypatch.setattr(sys, "argv", [script, *map(str, arguments)])
+        ended = 0
+        with contextlib.redirect_stdout(io.StringIO()) as output, contextlib.redirect_stderr(io.StringIO()) as messages:
+            try:
+                runpy.run_path(str(ROOT / "scripts" / script), run_name="__main__")
+            except SystemExit as reason:
+                ended = int(reason.code or 0)
+        assert ended == code, messages.getvalue()
+        return messages.getvalue() if code else output.getvalue()
+
+    return run
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the benchmark stops processes by signals")
@@ -82,29 +103,27 @@ def test_speed_measures_single_convolutions() -> None:
         assert max(row["errors"].values()) < 1e-5
 
 
-def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path]) -> None:
+def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path], ran: Callable[..., str]) -> None:
     small = ["--size", "32", "--hidden", "4", "--input-frames", "4", "--frames", "3", "--batch-size", "2", "--cpu"]
-    command = [sys.executable, str(ROOT / "scripts/benchmark_pipeline.py"), str(make_folder()), *small]
-    done = subprocess.run([*command, "--rounds", "1", "--json"], capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr
-    results = json.loads(done.stdout)
+    results = json.loads(ran("benchmark_pipeline.py", make_folder(), *small, "--rounds", 1, "--json"))
     assert sum(part["share"] for part in results["epoch"].values()) == pytest.approx(1.0)
     measured = [results["once_ms"], results["batch_ms"], results["clips_per_second"], results["step_of_bare"]]
     assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
 
 
-def test_decoding_compares_the_decoders() -> None:
-    command = [sys.executable, str(ROOT / "scripts/benchmark_decoding.py"), "--frames", "4", "--rounds", "1", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    rows = json.loads(done.stdout)["videos"]
+def test_decoding_compares_the_decoders(ran: Callable[..., str]) -> None:
+    rows = json.loads(ran("benchmark_decoding.py", "--frames", 4, "--rounds", 1, "--json"))["videos"]
     assert [row["frames"] for row in rows] == [4, 4]
     assert all(row[name] > 0 for row in rows for name in ("opencv_s", "pyav_s", "ratio", "probe_ms"))
 
 
-def test_memory_is_reported_for_each_length() -> None:
-    command = [sys.executable, str(ROOT / "scripts/benchmark_memory.py"), "--steps", "2,6", "--size", "16"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
-    header, *rows = done.stdout.splitlines()
+def test_memory_is_reported_for_each_length(ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(command: list[str], **_options: object) -> "subprocess.CompletedProcess[str]":
+        assert command[:3] == [sys.executable, str(ROOT / "scripts/benchmark_memory.py"), "--one"]
+        return subprocess.CompletedProcess(command, 0, ran("benchmark_memory.py", *command[2:]))
+
+    monkeypatch.setattr(subprocess, "run", run)
+    header, *rows = ran("benchmark_memory.py", "--steps", "2,6", "--size", 16).splitlines()
     assert header.split()[-2:] == ["2", "6"]
     assert [row[:14] for row in rows] == ["all gates kept", "gates of 10 st"]
     assert all(float(number.strip(",")) >= 0 for row in rows for number in row[36:].split())
@@ -123,34 +142,35 @@ def test_scale_says_whether_the_target_is_met() -> None:
     assert "NOT" not in str(made["flat"]("memory", {"few": 100, "many": 109}))
 
 
-def test_recipes_are_tried_and_kept(make_folder: Callable[..., Path], tmp_path: Path) -> None:
-    script = [sys.executable, str(ROOT / "scripts/benchmark_recipe.py"), str(make_folder())]
+def test_recipes_are_tried_and_kept(
+    make_folder: Callable[..., Path], tmp_path: Path, ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def run(command: list[str], **_options: object) -> "subprocess.CompletedProcess[str]":
+        assert command[:3] == [sys.executable, "-m", "convlstm_cli"]
+        return subprocess.CompletedProcess(command, 0, called(*command[3:], cwd=tmp_path).stdout)
+
+    monkeypatch.setattr(subprocess, "run", run)
     tiny = "--size 32 --hidden 4 --input-frames 4 --frames 3 --device cpu"
     table = tmp_path / "table.csv"
-    command = [*script, "--options", tiny, "--max-steps", "1", "--table", str(table), "--trials"]
+    arguments = [make_folder(), "--options", tiny, "--max-steps", 1, "--table", table, "--trials"]
     for trials in ("default; residual", "mse"):
-        subprocess.run([*command, trials], check=True, timeout=120)
+        ran("benchmark_recipe.py", *arguments, trials)
     with table.open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [row["trial"] for row in rows] == ["default", "residual", "mse"]
     assert rows[1]["options"] == f"{tiny} --head residual --loss mse"
     assert all(row["data"] == "videos" and row["steps"] == "1" and float(row["test / copying"]) > 0 for row in rows)
-    wrong = subprocess.run([*command, "magic"], check=False, capture_output=True, text=True, timeout=60)
-    assert wrong.returncode == 2
-    assert "no trial 'magic'" in wrong.stderr
+    assert "no trial 'magic'" in ran("benchmark_recipe.py", *arguments, "magic", code=2)
 
 
-def test_the_peephole_study_prints_tables_and_verdicts(tmp_path: Path) -> None:
+def test_the_peephole_study_prints_tables_and_verdicts(tmp_path: Path, ran: Callable[..., str]) -> None:
     summary = made_up_summary(seeds=3).to_dict()
     (tmp_path / "digits").mkdir()
     (tmp_path / "digits/summary.json").write_text(json.dumps(summary), encoding="utf-8")
-    script = [sys.executable, str(ROOT / "scripts/peephole_study.py")]
-    done = subprocess.run([*script, "--print", "--output", str(tmp_path)], capture_output=True, text=True, check=True)
-    rows = [line.split(" | ") for line in done.stdout.splitlines() if line.startswith("|")]
+    printed = ran("peephole_study.py", "--print", "--output", tmp_path)
+    rows = [line.split(" | ") for line in printed.splitlines() if line.startswith("|")]
     assert [row[0] for row in rows[2:]] == [f"| {arm['name']}" for arm in summary["arms"]]
     assert len({len(row) for row in rows}) == 1
     assert f"{summary['differences']['full']['relative']:+.2%}" in rows[-1]
-    assert all(sentence in done.stdout for sentence in summary["verdict"])
-    wrong = subprocess.run(script, capture_output=True, text=True, check=False)
-    assert wrong.returncode == 2
-    assert "--mnist, --radar" in wrong.stderr
+    assert all(sentence in printed for sentence in summary["verdict"])
+    assert "--mnist, --radar" in ran("peephole_study.py", code=2)

@@ -23,6 +23,8 @@ from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
+PLAIN = dataclasses.replace(MODEL, forecaster="unconditioned", head="sigmoid")
+"""Without motion, which takes most of the time of a small network."""
 TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, device="cpu")
 PAIR = CompareConfig(("none", "channel"), seeds=2)
 
@@ -33,9 +35,9 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
 
 
 def compared(
-    data: VideoData, folder: Path, config: CompareConfig = PAIR, training: TrainConfig = TRAINING, **more: Any
+    data: VideoData, folder: Path, config: CompareConfig = PAIR, model: ForecasterConfig = PLAIN, **more: Any
 ) -> ComparisonSummary:
-    return compare(data, peephole_arms(config.arms, MODEL, training), config, folder, **more)
+    return compare(data, peephole_arms(config.arms, model, TRAINING), config, folder, **more)
 
 
 def without_times(summary: ComparisonSummary) -> dict[str, Any]:
@@ -51,7 +53,7 @@ def without_times(summary: ComparisonSummary) -> dict[str, Any]:
 
 def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
-    summary = compared(data, folder, CompareConfig(seeds=2))
+    summary = compared(data, folder, CompareConfig(seeds=2), MODEL)
     written = read_summary(folder)
     assert written is not None
     assert written.to_dict() == json.loads((folder / "summary.json").read_text(encoding="utf-8"))
@@ -87,6 +89,7 @@ def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoDa
     assert summary.differences["channel"].mean == pytest.approx((sum(mine) - sum(reference)) / len(mine))
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_scores_are_those_of_the_tested_runs(data: VideoData, tmp_path: Path) -> None:
     summary = compared(data, tmp_path / "out")
     for arm in summary.arms:
@@ -97,6 +100,7 @@ def test_the_scores_are_those_of_the_tested_runs(data: VideoData, tmp_path: Path
     assert summary.baselines["optical_flow"].to_dict() == test["optical_flow"]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(data: VideoData, tmp_path: Path) -> None:
     config = dataclasses.replace(PAIR, seeds=1)
     whole = compared(data, tmp_path / "whole", config)
@@ -120,6 +124,7 @@ def test_interrupted_anywhere_it_ends_as_if_it_had_not_been(data: VideoData, tmp
     assert without_times(summary) == without_times(whole)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_seeds_can_be_added_and_what_is_trained_stays(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "out"
     compared(data, folder, dataclasses.replace(PAIR, seeds=1))
@@ -136,6 +141,7 @@ def test_seeds_can_be_added_and_what_is_trained_stays(data: VideoData, tmp_path:
             resume(Plan.read(folder), asked)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_parameters_can_be_matched(data: VideoData, tmp_path: Path) -> None:
     config = CompareConfig(("none", "full"), seeds=1, match="params")
     none, full = compared(data, tmp_path / "out", config).arms
@@ -144,6 +150,7 @@ def test_parameters_can_be_matched(data: VideoData, tmp_path: Path) -> None:
     assert none.differs["hidden"] == none.hidden
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_time_can_be_matched(data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(planning, "time_steps", lambda *_: [1.0, 2.0])
     summary = compared(data, tmp_path / "out", dataclasses.replace(PAIR, match="time", seeds=1))
@@ -151,9 +158,10 @@ def test_time_can_be_matched(data: VideoData, tmp_path: Path, monkeypatch: pytes
     assert summary.match == "time"
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_recorded_configurations_are_trained_anew(data: VideoData, tmp_path: Path) -> None:
     slow = dataclasses.replace(TRAINING, learning_rate=1e-4, seed=5)
-    runs = [train(data, MODEL, config, tmp_path / name).run for name, config in (("a", TRAINING), ("truth", slow))]
+    runs = [train(data, PLAIN, config, tmp_path / name).run for name, config in (("a", TRAINING), ("truth", slow))]
     arms = recorded_arms(runs, TrainConfig(max_steps=2, seed=1, device="cpu"))
     assert [arm.name for arm in arms] == ["a", "truth-2"]  # a row of the pictures is called truth
     summary = compare(data, arms, CompareConfig(("a", "truth"), seeds=1), tmp_path / "out")

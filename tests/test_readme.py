@@ -41,7 +41,7 @@ SMALL = {
 }
 """Options that make a command of the README quick, where the command does not have them."""
 
-QUICK = {"--max-time": "1s", "--seeds": "2"}
+QUICK = {"--max-time": "100ms", "--seeds": "2"}
 """Values that replace those of the README."""
 
 TORCHRUN = {"--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"}
@@ -68,6 +68,7 @@ def quick(arguments: list[str]) -> list[str]:
     return [name, *rest, *(word for pair in pairs for word in pair)]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """All of them in turn, in one folder, as a reader calls them: the later ones use what the earlier ones wrote."""
     monkeypatch.chdir(tmp_path)

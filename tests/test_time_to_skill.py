@@ -24,7 +24,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[
     monkeypatch.setattr(training, "ROUNDS", 1)
     monkeypatch.setattr(testing, "RESAMPLES", 20)
     monkeypatch.setattr(race, "TURN", 0.0)  # each system has a step at a time
-    monkeypatch.setenv("CONVLSTM_CACHE", str(tmp_path / "cache"))
     for seed in range(3):
         (tmp_path / "videos").mkdir(exist_ok=True)
         np.save(tmp_path / "videos" / f"{seed}.npy", moving_square(24, seed))

@@ -58,7 +58,6 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of `CONFIG` on videos such as `data`, made once: 3 epochs, each of 3 steps and a validation."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLSTM_CACHE", str(folder / "cache"))
         patch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
         (folder / "videos").mkdir()
         for index in range(6):

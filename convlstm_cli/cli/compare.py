@@ -57,11 +57,13 @@ def compare(
     from convlstm_cli.compute.distributed import check_one_process
     from convlstm_cli.compute.memory import keep_freed_memory
     from convlstm_cli.runs.run import Run
+    from convlstm_cli.training.optimisers import leave_out_compiler
     from convlstm_cli.weights import NAME
     from convlstm_cli.weights.pretrained import is_pretrained
 
     check_one_process("compare")  # before any video is decoded
     keep_freed_memory()
+    leave_out_compiler()
     progress = console.ConsoleProgress(quiet, verbose)
     request = Request.read(context, options, preset=preset, size=size, folders=folders, output=output)
     config = build(CompareConfig, request.options)

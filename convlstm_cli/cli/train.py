@@ -46,8 +46,10 @@ def train(
     from convlstm_cli.cli.console import ConsoleProgress
     from convlstm_cli.compute.distributed import Ranks
     from convlstm_cli.compute.memory import keep_freed_memory
+    from convlstm_cli.training.optimisers import leave_out_compiler
 
     keep_freed_memory()
+    leave_out_compiler()
     ranks = Ranks.from_environment()
     progress = ConsoleProgress(quiet or not ranks.is_first, verbose)
     request = Request.read(context, options, preset=preset, size=size, folders=folders, output=output)

@@ -23,6 +23,7 @@ from convlstm_cli.comparing.trial import ShareProgress, TrialResult, make_trial
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import ConvLSTMError, Interrupted
+from convlstm_cli.training.optimisers import leave_out_compiler
 from convlstm_cli.video import data as video_data
 from convlstm_cli.video.data import VideoData
 
@@ -158,6 +159,7 @@ def _begin(folder: Path, threads: int, devices: "Queue[str | None]", shares: Sha
     shares.cancel_join_thread()  # a share that nobody reads any more must not keep the process
     torch.set_num_threads(threads)
     keep_freed_memory()
+    leave_out_compiler()
     _worker = _Worker(folder, devices.get(), shares, stop)
 
 

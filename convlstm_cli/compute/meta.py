@@ -24,7 +24,12 @@ class Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._storages: dict[int, int] = {}
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten.grid_sampler_2d.default:
+            # On the meta device torch finds this shape by a hundred operations, which takes most of the time.
+            image, grid = args[:2]
+            result = image.new_empty(*image.shape[:2], *grid.shape[1:3])
+        else:
+            result = func(*args, **(kwargs or {}))
         for tensor in tree_leaves(result):
             if isinstance(tensor, Tensor):
                 self._count(tensor.untyped_storage())

@@ -71,6 +71,20 @@ def _rmsprop(network: "nn.Module", config: Rates) -> "Optimizer":
     return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.peak_rate, alpha=0.9)
 
 
+def leave_out_compiler() -> None:
+    """Lets optimisers do without torch._dynamo, whose import takes a third of the time of a short training.
+
+    torch wraps methods of its optimisers so that torch.compile passes over them, and the wrappers import the compiler,
+    which no training uses. The change holds for the whole process, so the command line makes it and the library does
+    not.
+    """
+    from torch.optim import Optimizer
+
+    for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+        method = getattr(Optimizer, name)
+        setattr(Optimizer, name, getattr(method, "__wrapped__", method))
+
+
 STEP = Moment(scalar=True, signed=False)
 """The number of steps."""
 MUON_MOMENTS = {"momentum_buffer": Moment()}

@@ -2,7 +2,6 @@
 
 import json
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +15,7 @@ STEPS = ("--max-steps", 2)
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with videos, two images and a broken file among them."""
     folder = tmp_path_factory.mktemp("commands")
     videos = folder / "videos"
@@ -26,9 +25,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (videos / "broken.mp4").write_bytes(b"no video")
     for name in ("poster.png", "cover.png"):  # two images among videos do not hide the videos
         Image.new("L", (8, 8)).save(videos / name)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLSTM_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-        yield folder
+    return folder
 
 
 @pytest.fixture(scope="module")

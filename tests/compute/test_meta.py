@@ -28,3 +28,12 @@ def test_what_autograd_keeps_for_the_backward_pass_is_held() -> None:
             assert allocated.now == SIZE + 4  # of tanh, and the sum
             del result
     assert allocated.now == 0
+
+
+def test_reading_an_image_elsewhere_is_one_tensor_of_the_size_of_its_places() -> None:
+    with torch.device("meta"), Allocated() as allocated:
+        image, places = torch.empty(2, 3, 10, 10), torch.empty(2, 5, 7, 2)
+        before = allocated.now
+        seen = torch.nn.functional.grid_sample(image, places, align_corners=False)
+        assert seen.shape == (2, 3, 5, 7)
+        assert allocated.now - before == allocated.peak - before == 4 * seen.numel()

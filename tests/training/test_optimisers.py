@@ -1,3 +1,5 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -82,3 +84,20 @@ def test_an_optimiser_is_added_in_one_place(tmp_path: Path, monkeypatch: pytest.
     assert again(clips()) == step(clips())
     for name, value in step.network.state_dict().items():
         assert torch.equal(again.network.state_dict()[name], value)
+
+
+WITHOUT_COMPILER = """
+import sys
+import torch
+from convlstm_cli.training.optimisers import leave_out_compiler
+leave_out_compiler()
+optimizer = torch.optim.AdamW([torch.zeros(2, requires_grad=True)])
+optimizer.zero_grad()
+optimizer.load_state_dict(optimizer.state_dict())
+print("torch._dynamo" in sys.modules)
+"""
+
+
+def test_optimisers_do_without_the_compiler() -> None:
+    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
