@@ -91,6 +91,8 @@ def import_layers(about: Mapping[str, Any], weights: Mapping[str, Any]) -> list[
         return [interop.from_keras_peephole(list(weights.values()), config)]
     if kind == "tf1":
         return [interop.from_tf1(weights, **config)]
+    if kind == "openstl":
+        return interop.from_openstl(weights)
     return interop.from_ndrplz(weights)
 
 
@@ -101,8 +103,8 @@ def export_layers(
     kind = about["interop"]
     if kind == "tf1":
         return interop.to_tf1(layers[0], **tf1_options)
-    if kind == "ndrplz":
-        return interop.to_ndrplz(layers)
+    if kind in ("ndrplz", "openstl"):
+        return interop.to_openstl(layers) if kind == "openstl" else interop.to_ndrplz(layers)
     if kind == "keras":
         arrays, options = interop.to_keras(layers[0], keras_version=about["version"])
     else:

@@ -1,64 +1,58 @@
-"""ConvLSTM2D layers out of saved Keras models, without Keras: h5py (`pip install convlstm[keras]`) is enough.
+"""ConvLSTM layers out of and into saved Keras models, without Keras: h5py (`pip install convlstm[keras]`) is enough.
 
 A `.keras` file is a zip of metadata.json (the Keras version), config.json (every layer's options) and
-model.weights.h5; a `.weights.h5` file is the last of these alone. In the HDF5 file a layer lies in a group that
-is named after its class and counted within its model (`layers/conv_lstm2d_1`), not after the layer; the layer's
-name is an attribute since Keras 3, and in config.json always. Nothing is ever unpickled or executed.
+model.weights.h5; a `.weights.h5` file is the last of these alone. An `.h5` file holds a whole model, or weights alone,
+in the older layout. `keras_layout.py` knows where the layers lie. Nothing is ever unpickled or executed.
 """
 
+import contextlib
 import io
 import json
-import re
 import zipfile
-from collections import Counter
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import numpy.typing as npt
-from natsort import natsorted
 
+from convlstm_cli import files
 from convlstm_cli.errors import DependencyError, InputError, UsageError
-from convlstm_cli.nn.interop import from_keras
+from convlstm_cli.interop.keras_layout import ARRAYS, SavedLayer, attribute, find_layers, model_config
+from convlstm_cli.nn.interop import from_keras, to_keras
 from convlstm_cli.nn.layer import ConvLSTM
 
 if TYPE_CHECKING:
     import h5py
 
-
-class _Saved(NamedTuple):
-    """One ConvLSTM2D layer of a file."""
-
-    weights: list[npt.NDArray[Any]]
-    """kernel, recurrent kernel and, with use_bias, bias."""
-    config: Mapping[str, Any] | None
-    """The layer's options; None where the file has none."""
+WEIGHTS = "model.weights.h5"
+"""The member of a `.keras` file that holds the arrays."""
 
 
 def layer_names(path: str | Path) -> list[str]:
-    """Names of the ConvLSTM2D layers in a `.keras` or `.weights.h5` file.
+    """Names of the ConvLSTM1D, 2D and 3D layers in a `.keras`, `.weights.h5` or `.h5` file.
 
-    A layer of a model inside the model is `inner/name`. Keras 2 wrote no names into `.weights.h5` files; there
-    they are the groups' own, such as `conv_lstm2d_1`.
+    A layer of a model inside the model is `inner/name`, and the two of a Bidirectional layer are
+    `name/forward_layer` and `name/backward_layer` with their own names. Keras 2 wrote no names into `.weights.h5`
+    files; there they are the groups' own, such as `conv_lstm2d_1`.
 
     Raises:
         InputError: not such a file.
         DependencyError: h5py is missing.
     """
-    layers, _ = _read(Path(path))
-    return list(layers)
+    with _opened(Path(path)) as model:
+        return list(model.layers)
 
 
 def read_layer(
     path: str | Path, name: str, *, config: Mapping[str, Any] | None = None, keras_version: str | None = None
 ) -> ConvLSTM:
-    """The ConvLSTM2D layer `name` of a `.keras` or `.weights.h5` file, as `interop.from_keras` makes it.
+    """The ConvLSTM layer `name` of a `.keras`, `.weights.h5` or `.h5` file, as `interop.from_keras` makes it.
 
     Args:
         path: the file.
         name: one of `layer_names(path)`.
-        config: the layer's options, for a file that holds none (`.weights.h5`): at least padding and
+        config: the layer's options, for a file that holds none (weights alone): at least padding and
             recurrent_activation, as ConvLSTM2D takes them.
         keras_version: the Keras that saved such a file.
 
@@ -69,92 +63,152 @@ def read_layer(
         DependencyError: h5py is missing.
     """
     path = Path(path)
-    layers, saved_version = _read(path)
-    if name not in layers:
-        raise InputError(f"{path}: no ConvLSTM2D layer {name!r}; it has {', '.join(layers) or 'none at all'}.")
-    saved = layers[name]
-    if saved.config is not None:
-        if config is not None or keras_version is not None:
-            raise UsageError(f"{path} says itself how {name} was made; leave out config and keras_version.")
-        config, keras_version = saved.config, saved_version
-    if config is None or keras_version is None:
-        raise UsageError(
-            f"{path} does not say how {name} was made; give config={{'padding': ..., "
-            "'recurrent_activation': ...} and the keras_version."
-        )
+    with _opened(path) as model:
+        saved = model.layer(name)
+        config, keras_version = model.made(saved, config, keras_version)
+        arrays = [np.asarray(model.file[at]) for at in saved.paths]
     try:
-        return from_keras(saved.weights, config, keras_version=keras_version)
+        return from_keras(arrays, config, keras_version=keras_version)
     except UsageError as error:
         raise UsageError(f"{path}: layer {name}: {error}") from error
 
 
-def _read(path: Path) -> tuple[dict[str, _Saved], str | None]:
-    """The layers of a file by name, in the model's order, and the Keras version if the file says it."""
+def write_layer(
+    layer: ConvLSTM,
+    name: str,
+    source: str | Path,
+    target: str | Path,
+    *,
+    config: Mapping[str, Any] | None = None,
+    keras_version: str | None = None,
+) -> None:
+    """Writes `target`, a copy of the file `source` in which the layer `name` has the weights of `layer`.
+
+    The way back from `read_layer`, with the same options; everything else in the file stays as it was. The two paths
+    may be the same.
+
+    Raises:
+        InputError: `source` is not such a file, or there is no such layer in it.
+        UsageError: a layer that computes something else than the saved one with any weights, or options as in
+            `read_layer`. The message names the option, or the array that does not fit.
+        DependencyError: h5py is missing.
+        OutputError: `target` cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    with _opened(source) as model:
+        saved = model.layer(name)
+        config, keras_version = model.made(saved, config, keras_version)
+        shapes = [tuple(model.file[at].shape) for at in saved.paths]
+    try:
+        arrays, made = to_keras(layer, keras_version=keras_version)
+        _check_same(made, config, len(saved.paths))
+        arrays = _fitted(arrays, shapes)
+    except UsageError as error:
+        raise UsageError(f"{source}: layer {name}: {error}") from error
+    values = dict(zip(saved.paths, arrays, strict=True))
+    with files.replacing(target) as partial:
+        if source.suffix == ".keras":
+            _copy_archive(source, partial, values)
+        else:
+            partial.write_bytes(_assigned(source.read_bytes(), values))
+
+
+@dataclass(frozen=True)
+class _Model:
+    """An open file."""
+
+    path: Path
+    file: "h5py.File"
+    layers: Mapping[str, SavedLayer]
+    version: str | None
+    """The Keras that wrote the file, if the file records it."""
+
+    def layer(self, name: str) -> SavedLayer:
+        if name not in self.layers:
+            raise InputError(
+                f"{self.path}: no ConvLSTM layer {name!r}; it has {', '.join(self.layers) or 'none at all'}."
+            )
+        return self.layers[name]
+
+    def made(
+        self, saved: SavedLayer, config: Mapping[str, Any] | None, version: str | None
+    ) -> tuple[Mapping[str, Any], str]:
+        """The layer's options and the Keras version: those of the file, or else the ones given."""
+        if saved.config is not None:
+            if config is not None or version is not None:
+                raise UsageError(
+                    f"{self.path} says itself how {saved.name} was made; leave out config and keras_version."
+                )
+            config, version = saved.config, self.version
+        if config is None or version is None:
+            raise UsageError(
+                f"{self.path} does not say how {saved.name} was made; give config={{'padding': ..., "
+                "'recurrent_activation': ...} and the keras_version."
+            )
+        return config, version
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[_Model]:
     try:
         import h5py
     except ImportError as error:
         raise DependencyError(
             f"{path}: reading Keras files takes h5py; install it with pip install 'convlstm[keras]'."
         ) from error
-    model, version = {}, None
-    source: Path | io.BytesIO = path
-    try:
-        if path.suffix == ".keras":
-            with zipfile.ZipFile(path) as archive:
-                model = json.loads(archive.read("config.json"))
-                version = json.loads(archive.read("metadata.json"))["keras_version"]
-                source = io.BytesIO(archive.read("model.weights.h5"))
-        with h5py.File(source, "r") as file:
-            return _layers(file, {group: (name, config) for group, name, config in _configs(model)}), version
-    except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path} cannot be read as a .keras or .weights.h5 file ({error}); "
-            "write one with model.save or model.save_weights."
-        ) from error
+    with contextlib.ExitStack() as stack:
+        try:
+            if path.suffix == ".keras":
+                with zipfile.ZipFile(path) as archive:
+                    config = json.loads(archive.read("config.json"))
+                    version = json.loads(archive.read("metadata.json"))["keras_version"]
+                    file = stack.enter_context(h5py.File(io.BytesIO(archive.read(WEIGHTS)), "r"))
+            else:
+                file = stack.enter_context(h5py.File(path, "r"))
+                config, version = model_config(file), attribute(file, "keras_version")
+            layers = {layer.name: layer for layer in find_layers(file, config)}
+        except (OSError, zipfile.BadZipFile, ValueError, KeyError) as error:
+            raise InputError(
+                f"{path} cannot be read as a .keras, .weights.h5 or .h5 file ({error}); "
+                "write one with model.save or model.save_weights."
+            ) from error
+        yield _Model(path, file, layers, version)
 
 
-def _configs(model: Mapping[str, Any], group: str = "", name: str = "") -> Iterator[tuple[str, str, Any]]:
-    """HDF5 group, name and options of every layer in config.json, models inside the model included."""
-    seen: Counter[str] = Counter()
-    for layer in model.get("config", {}).get("layers", ()):
-        stem = _snake_case(layer["class_name"])
-        at = f"{group}layers/{stem}" + (f"_{seen[stem]}" if seen[stem] else "")
-        seen[stem] += 1
-        full_name = name + layer["config"]["name"]
-        yield at, full_name, layer["config"]
-        yield from _configs(layer, f"{at}/", f"{full_name}/")
+def _check_same(made: Mapping[str, Any], saved: Mapping[str, Any], arrays: int) -> None:
+    """Raises UsageError for an option of ours that the saved layer has otherwise."""
+    found = {"use_bias": arrays == len(ARRAYS), **saved}
+    for option, value in made.items():
+        if option != "use_bias" and option in found and not np.array_equal(found[option], value):
+            raise UsageError(f"it has {option}={found[option]!r} and the ConvLSTM given {value!r}.")
 
 
-def _layers(file: "h5py.File", configs: Mapping[str, tuple[str, Any]]) -> dict[str, _Saved]:
-    """Reads the ConvLSTM2D layers; `configs` has the name and options by group, where they are known."""
-    found: dict[str, list[npt.NDArray[Any]]] = {}
-
-    def visit(path: str) -> None:
-        # Every recurrent layer has a cell; ConvLSTM2D's kernels alone have four axes.
-        if path.endswith("/cell/vars") and f"{path}/1" in file and file[f"{path}/1"].ndim == 4:
-            arrays = file[path]
-            found[path.removesuffix("/cell/vars")] = [np.asarray(arrays[key]) for key in sorted(arrays)]
-
-    file.visit(visit)
-    layers = {}
-    for group in [*(group for group in configs if group in found), *natsorted(found.keys() - configs.keys())]:
-        name, config = configs.get(group, (_stored_name(file, group), None))
-        layers[name] = _Saved(found[group], config)
-    return layers
+def _fitted(arrays: list[Any], shapes: list[tuple[int, ...]]) -> list[Any]:
+    """The arrays that the saved layer has places for; a bias more must be zero, and one less is zero."""
+    if len(arrays) > len(shapes) and arrays[-1].any():
+        raise UsageError("it has no bias (use_bias=False), and the ConvLSTM given has one that is not zero.")
+    if len(arrays) < len(shapes):
+        arrays = [*arrays, np.zeros(shapes[-1], arrays[0].dtype)]
+    for name, array, shape in zip(ARRAYS, arrays, shapes, strict=False):
+        if array.shape != shape:
+            raise UsageError(f"its {name} has shape {shape}, and that of the ConvLSTM given {array.shape}.")
+    return arrays[: len(shapes)]
 
 
-def _stored_name(file: "h5py.File", group: str) -> str:
-    """A layer's name from the attributes that Keras 3 writes; group names where there are none."""
-    names = []
-    at = ""
-    for part in group.split("/"):
-        at += f"/{part}"
-        if part != "layers":
-            attributes = file[f"{at}/vars"].attrs if f"{at}/vars" in file else {}
-            names.append(str(attributes.get("name", part)))
-    return "/".join(names)
+def _copy_archive(source: Path, target: Path, values: Mapping[str, Any]) -> None:
+    """A `.keras` file as it is but for the arrays `values`, by their paths in the HDF5 file."""
+    with zipfile.ZipFile(source) as archive, zipfile.ZipFile(target, "w") as copy:
+        for member in archive.infolist():
+            content = archive.read(member)
+            copy.writestr(member, _assigned(content, values) if member.filename == WEIGHTS else content)
 
 
-def _snake_case(class_name: str) -> str:
-    """ConvLSTM2D to conv_lstm2d, as Keras names groups."""
-    return re.sub(r"(?<=[a-z])(?=[A-Z])|(?<!^)(?=[A-Z][a-z])", "_", class_name).lower()
+def _assigned(content: bytes, values: Mapping[str, Any]) -> bytes:
+    """An HDF5 file with these arrays; in memory, because HDF5 would lock the file that is being written again."""
+    import h5py
+
+    weights = io.BytesIO(content)
+    with h5py.File(weights, "r+") as file:
+        for path, array in values.items():
+            file[path][...] = array
+    return weights.getvalue()

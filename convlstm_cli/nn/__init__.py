@@ -11,14 +11,16 @@ if TYPE_CHECKING:
     from convlstm_cli.nn.config import ForecasterConfig as ForecasterConfig
     from convlstm_cli.nn.forecaster import EncoderForecaster as EncoderForecaster
     from convlstm_cli.nn.layer import ConvLSTM as ConvLSTM
+    from convlstm_cli.nn.stack import ConvLSTMStack as ConvLSTMStack
 
 _HOMES = {
     "ConvLSTM": "convlstm_cli.nn.layer",
+    "ConvLSTMStack": "convlstm_cli.nn.stack",
     "EncoderForecaster": "convlstm_cli.nn.forecaster",
     "ForecasterConfig": "convlstm_cli.nn.config",
 }
 
-__all__ = ["ConvLSTM", "EncoderForecaster", "ForecasterConfig"]
+__all__ = ["ConvLSTM", "ConvLSTMStack", "EncoderForecaster", "ForecasterConfig"]
 
 
 def __getattr__(name: str) -> Any:

@@ -29,9 +29,9 @@ class PeepholeKind:
 
     text: str
     """For --help."""
-    shape: Callable[[int, tuple[int, int]], tuple[int, int, int]] | None
-    """From hidden channels and (H, W) to the shape of one peephole, which broadcasts over (B, hidden, H, W); None
-    where there are no peepholes."""
+    shape: Callable[[int, tuple[int, ...]], tuple[int, ...]] | None
+    """From hidden channels and (H, W), or as many sides as there are dimensions, to the shape of one peephole, which
+    broadcasts over (B, hidden, H, W); None where there are no peepholes."""
     fixes_size: bool = False
     """Whether the weights fit one image size only."""
 
@@ -41,7 +41,7 @@ PEEPHOLES = registry(
     Peephole,
     {
         "none": PeepholeKind("no peepholes", None),
-        "channel": PeepholeKind("one weight per channel", lambda hidden, _size: (hidden, 1, 1)),
+        "channel": PeepholeKind("one weight per channel", lambda hidden, size: (hidden, *(1,) * len(size))),
         "full": PeepholeKind(
             "one weight per channel and position", lambda hidden, size: (hidden, *size), fixes_size=True
         ),
@@ -55,7 +55,7 @@ PeepholeInit = Literal["zeros", "uniform"]
 
 @dataclass(frozen=True)
 class GateActivationKind:
-    """σ of the gates; the function itself stands in `cell.GATE_ACTIVATIONS`."""
+    """σ of the gates; the function itself stands in `activations.GATE_ACTIVATIONS`."""
 
     text: str
     """For --help."""

@@ -1,8 +1,8 @@
 """A ConvLSTM layer over a whole sequence, fast. Tests compare this file with the equations in `nn/cell.py`.
 
-`unroll` decides how a sequence is computed: as one autograd function with its own backward, or step by step with
-`cell_step`. The latter is for devices without measurements, and for whatever has to see every operation: torch.compile,
-torch.export, functorch and forward-mode gradients.
+`unroll` decides how a sequence is computed: as one autograd function with its own backward, or step by step
+(`stepwise.py`). The latter is for options that the fast way does not know, for devices without measurements, and for
+whatever has to see every operation: torch.compile, torch.export, functorch and forward-mode gradients.
 
 What makes it fast, most of it first:
 - Between the convolutions there is one pass over memory (`nn/gates.py`), where separate operations make a dozen.
@@ -19,10 +19,11 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.nn import gates as arithmetic
-from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes, cell_step
+from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes
 from convlstm_cli.nn.convolution import Convolution, takes_winograd
-
-State = tuple[Tensor, Tensor]
+from convlstm_cli.nn.kinds import GATE_ACTIVATION_KINDS
+from convlstm_cli.nn.stepwise import NO_MASKS, SequenceMasks, step_by_step
+from convlstm_cli.nn.stepwise import State as State
 
 BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 512 << 20, "meta": 8 << 20}
 """One input convolution, and one sum of weight gradients, covers as many steps as have gates of so many bytes.
@@ -57,7 +58,8 @@ def unroll(
     rules: CellRules,
     *,
     steps: int,
-    shape: tuple[int, int, int, int],
+    shape: tuple[int, ...],
+    masks: SequenceMasks = NO_MASKS,
     checkpoint_every: int | None = None,
 ) -> tuple[Tensor, State]:
     """The cell over a sequence.
@@ -69,20 +71,81 @@ def unroll(
         rules: the rest of what defines the cell.
         steps: T.
         shape: (B, hidden, H, W) of the states.
+        masks: what the steps leave out.
         checkpoint_every: keep the gates of so many steps at most; the backward computes the others again.
 
     Returns:
         h_1 ... h_T as (B, T, hidden, H, W), a view whose memory has another order, and (h_T, c_T).
     """
-    plan = _plan(x, state, weights, steps, shape, checkpoint_every)
+    if len(shape) == 3 and masks is NO_MASKS:
+        return _as_images(x, state, weights, rules, steps, shape, checkpoint_every)
+    plan = None
+    if masks is NO_MASKS and _knows(weights, rules):
+        batch, hidden, height, width = shape
+        plan = _plan(x, state, weights, steps, (batch, hidden, height, width), checkpoint_every)
     if plan is None:
-        return _step_by_step(x, state, weights, rules, steps, shape)
+        return step_by_step(x, state, weights, rules, steps, shape, masks)
     h_0, c_0 = state if state is not None else (None, None)
+    weight_ih, weight_hh, bias, *_ = weights
+    if bias is None:
+        bias = weight_hh.new_zeros(len(weight_hh))
     peephole_i, peephole_f, peephole_o = weights.peepholes if weights.peepholes is not None else (None, None, None)
-    inputs = _Inputs(x, h_0, c_0, *weights[:3], peephole_i, peephole_f, peephole_o)
-    with autocast(weights.weight_hh.device, None):  # the plan has the types
+    inputs = _Inputs(x, h_0, c_0, weight_ih, weight_hh, bias, peephole_i, peephole_f, peephole_o)
+    with autocast(weight_hh.device, None):  # the plan has the types
         outputs, h, c = _Sequence.apply(rules, plan, *inputs)  # type: ignore[no-untyped-call]
     return outputs.transpose(0, 1), (h, c)
+
+
+def _as_images(
+    x: Tensor | None,
+    state: State | None,
+    weights: CellWeights,
+    rules: CellRules,
+    steps: int,
+    shape: tuple[int, ...],
+    checkpoint_every: int | None,
+) -> tuple[Tensor, State]:
+    """One spatial dimension as images of height 1, if that makes it fast."""
+
+    def image(part: Tensor) -> Tensor:
+        return part.unsqueeze(-2)
+
+    peepholes = None if weights.peepholes is None else Peepholes(*map(image, weights.peepholes))
+    weight_ih = None if weights.weight_ih is None else image(weights.weight_ih)
+    lifted = weights._replace(weight_ih=weight_ih, weight_hh=image(weights.weight_hh), peepholes=peepholes)
+    if not _knows(lifted, rules):
+        return step_by_step(x, state, weights, rules, steps, shape)
+    outputs, (h, c) = unroll(
+        None if x is None else image(x),
+        None if state is None else (image(state[0]), image(state[1])),
+        lifted,
+        rules,
+        steps=steps,
+        shape=(*shape[:2], 1, shape[2]),
+        checkpoint_every=checkpoint_every,
+    )
+    return outputs.squeeze(-2), (h.squeeze(-2), c.squeeze(-2))
+
+
+def _knows(weights: CellWeights, rules: CellRules) -> bool:
+    """Whether the fast way computes these options: those of the paper and of most other systems, on images."""
+    return (
+        _is_odd(weights.weight_hh)
+        and (weights.weight_ih is None or _is_odd(weights.weight_ih))
+        and weights.norms is None
+        and rules.padding in ("same", "valid")
+        and rules.stride is None
+        and rules.dilation is None
+        and rules.activation == "tanh"
+        and isinstance(rules.gate_activation, str)
+        and rules.gate_activation in GATE_ACTIVATION_KINDS
+        and rules.zoneout == (0.0, 0.0)
+    )
+
+
+def _is_odd(weight: Tensor) -> bool:
+    """Whether a kernel over images has a centre."""
+    return weight.ndim == 4 and weight.shape[2] % 2 == weight.shape[3] % 2 == 1
 
 
 def _plan(
@@ -125,26 +188,6 @@ def _channels_last(weight: Tensor, dtype: torch.dtype, size: tuple[int, int]) ->
         return True
     wide = torch.backends.cpu.get_cpu_capability() != "AVX2"
     return wide or dtype != torch.float32 or size[0] * size[1] > SMALL
-
-
-def _step_by_step(
-    x: Tensor | None,
-    state: State | None,
-    weights: CellWeights,
-    rules: CellRules,
-    steps: int,
-    shape: tuple[int, int, int, int],
-) -> tuple[Tensor, State]:
-    if state is None:
-        zeros = weights.weight_hh.new_zeros(shape)
-        state = zeros, zeros
-    h, c = state
-    outputs = []
-    # unbind, because the gradient of each x[:, t] would be a tensor of zeros as large as x
-    for x_t in (None,) * steps if x is None else x.unbind(dim=1):
-        h, c = cell_step(x_t, h, c, weights, rules)
-        outputs.append(h)
-    return torch.stack(outputs, dim=1), (h, c)
 
 
 def autocast(device: torch.device, dtype: torch.dtype | None) -> contextlib.AbstractContextManager[Any]:
@@ -234,7 +277,7 @@ class _Run:
         self.conv_x = None
         if weights.weight_ih is not None and inputs.x is not None:
             kernel = weights.weight_ih.shape[2:]
-            padding = (kernel[0] // 2, kernel[1] // 2) if rules.padding is None else rules.padding
+            padding = (kernel[0] // 2, kernel[1] // 2) if rules.padding == "same" else (0, 0)
             size = inputs.x.shape[-2], inputs.x.shape[-1]
             self.conv_x = Convolution(weights.weight_ih, padding, plan.dtype, size, channels_last=plan.channels_last)
             self.x = self.ordered(inputs.x.transpose(0, 1), plan.dtype)  # (T, B, in, H, W)
@@ -243,7 +286,7 @@ class _Run:
             self.c_0 = self.ordered(inputs.c_0, plan.c_dtype)
         else:
             self.c_0 = self.frames(1, plan.c_dtype)[0].zero_()
-        self.bias = weights.bias.detach().to(plan.dtype).contiguous()
+        self.bias = inputs.bias.detach().to(plan.dtype).contiguous()
         peepholes = weights.peepholes
         if peepholes is not None:
             peepholes = Peepholes(*(peephole.detach() for peephole in peepholes))
@@ -389,7 +432,7 @@ def _differentiable_gradients(
     state = None if inputs.h_0 is None or inputs.c_0 is None else (inputs.h_0, inputs.c_0)
     mixed = plan.dtype if plan.dtype != plan.c_dtype else None
     with autocast(inputs.weight_hh.device, mixed):
-        outputs, (h, c) = _step_by_step(inputs.x, state, inputs.weights, rules, plan.steps, plan.shape)
+        outputs, (h, c) = step_by_step(inputs.x, state, inputs.weights, rules, plan.steps, plan.shape)
         outputs = outputs.transpose(0, 1)
     results = [(out, grad) for out, grad in zip((outputs, h, c), gradients, strict=True) if grad is not None]
     wanted = [tensor for tensor, needed in zip(inputs, needs, strict=True) if needed and tensor is not None]

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from convlstm_cli.nn.config import REFINED_WIDTH, ForecasterConfig
+from convlstm_cli.nn.interop.systems import SYSTEMS, System
 from convlstm_cli.nn.kinds import HEADS
 
 
@@ -47,18 +48,6 @@ class Layer:
     weights: tuple[Weight, ...]
     parameters: int
     peephole_parameters: int
-
-
-@dataclass(frozen=True)
-class System:
-    """A well-known implementation of the cell."""
-
-    name: str
-    peepholes: str
-    gates: str
-    """The order of the gates in its arrays, and their activation."""
-    trap: str
-    """What to mind when it is compared with the equations, or its weights are converted."""
 
 
 @dataclass(frozen=True)
@@ -100,78 +89,6 @@ MAKES = {
 }
 """What the first forecaster layer reads and what the head makes; see nn/forecaster.py and nn/head.py."""
 
-# scripts/verify-peers and tests/nn check all but the last four, which were read in their repositories.
-SYSTEMS = (
-    System(
-        "Shi et al. 2015, eq. 3",
-        "per channel, by its parameter counts; most read the ∘ as one per position (full)",
-        "sigmoid",
-        "Its five networks have 13,524,496 / 10,042,896 / 7,585,296 / 11,550,224 / 8,830,480 parameters: "
-        "channel gives these counts, full does not.",
-    ),
-    System(
-        "Keras 3 ConvLSTM2D",
-        "none",
-        "i, f, c, o; sigmoid",
-        'Default padding is "valid". Its hard_sigmoid is x/6 + 0.5.',
-    ),
-    System(
-        "Keras 2 ConvLSTM2D (tf.keras to TensorFlow 2.15)",
-        "none",
-        "i, f, c, o; hard_sigmoid",
-        'Default padding is "valid". Its hard_sigmoid is 0.2x + 0.5, not that of Keras 3.',
-    ),
-    System(
-        "tensorflow-addons PeepholeLSTMCell",
-        "channel (dense)",
-        "i, f, c, o; sigmoid",
-        "Peepholes start glorot uniform, not zero.",
-    ),
-    System(
-        "tf.keras.experimental.PeepholeLSTMCell",
-        "channel (dense)",
-        "i, f, c, o; hard_sigmoid",
-        "0.2x + 0.5 where tensorflow-addons has a sigmoid. Gone since Keras 2.9.",
-    ),
-    System(
-        "TensorFlow v1 LSTMCell(use_peepholes=True)",
-        "channel (dense)",
-        "i, j, f, o; sigmoid",
-        "forget_bias (1.0) is added at run time and not stored. The state is (c, h).",
-    ),
-    System("torch.nn.LSTM", "none (dense)", "i, f, g, o; sigmoid", "Has two biases, which are added."),
-    System(
-        "ndrplz/ConvLSTM_pytorch",
-        "none",
-        "i, f, o, g; sigmoid",
-        "One convolution over x and h concatenated; g is the last block.",
-    ),
-    System(
-        "automan000/Convolutional_LSTM_PyTorch",
-        "full, never trained",
-        "separate convolutions; sigmoid",
-        "nn.Parameter(zeros).cuda() is no parameter: the peepholes stay zero and are never saved.",
-    ),
-    System(
-        "Hzzone/Precipitation-Nowcasting",
-        "full, never trained on a GPU",
-        "i, f, g, o; sigmoid",
-        "nn.Parameter(zeros).to(device) is a parameter only where device is the CPU.",
-    ),
-    System(
-        "OpenSTL ConvLSTM",
-        "none",
-        "i, f, g, o; sigmoid",
-        "No biases; its forget bias is set and never used.",
-    ),
-    System(
-        "jhhuang96/ConvLSTM-PyTorch",
-        "none",
-        "i, f, g, o; sigmoid",
-        "Normalises all gates by group before the activations, which the equations do not.",
-    ),
-)
-
 
 def explain(config: ForecasterConfig) -> Explanation:
     """The explanation of the network `EncoderForecaster(config)`."""
@@ -184,7 +101,7 @@ def explain(config: ForecasterConfig) -> Explanation:
         layers=layers,
         parameters=sum(layer.parameters for layer in layers),
         peephole_parameters=sum(layer.peephole_parameters for layer in layers),
-        systems=SYSTEMS,
+        systems=tuple(SYSTEMS.values()),
     )
 
 
@@ -218,8 +135,10 @@ def render(explanation: Explanation) -> list[RenderableType]:
         systems.add_column(column, overflow="fold")
     for system in explanation.systems:
         systems.add_row(*map(Text, (system.name, system.peepholes, system.gates, system.trap)))
+    functions = dict.fromkeys(name for system in explanation.systems for name in system.functions)
     where = Text(
-        "The equations as code: convlstm_cli/nn/cell.py. Weights of other systems: convlstm_cli/nn/interop.py."
+        "The equations as code: convlstm_cli/nn/cell.py. Weights of other systems: convlstm_cli.nn.interop with "
+        f"{', '.join(functions)}."
     )
     return [equations, weights, total, systems, where]
 

@@ -31,7 +31,7 @@ class Case:
     system: str
     """The system's name in the table."""
     interop: str
-    """Suffix of the functions from_... and to_... in convlstm_cli/nn/interop.py."""
+    """Suffix of the functions from_... and to_... of convlstm_cli/nn/interop."""
     peephole: str = "none"
     kernel: tuple[int, int] = (1, 1)
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -90,6 +90,22 @@ KERAS28 = [
     )
 ]
 NDRPLZ = [Case("ndrplz", "ndrplz ConvLSTM_pytorch, 2 layers (its equations)", "ndrplz", kernel=(3, 3))]
+OPENSTL = [
+    Case(
+        "openstl",
+        "OpenSTL ConvLSTM, 2 layers (its equations)",
+        "openstl",
+        kernel=(3, 3),
+        options={"layer_norm": False},
+    ),
+    Case(
+        "openstl-layer-norm",
+        "OpenSTL ConvLSTM, 2 layers, layer_norm (its equations)",
+        "openstl",
+        kernel=(3, 3),
+        options={"layer_norm": True},
+    ),
+]
 
 
 def draw(case: Case, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Prints the errors of our cell against each recorded peer; exits with 1 if one is too large. Usage: table.py FOLDER
 
-Runs where convlstm_cli is installed, with tests/nn on the module path.
+Runs where convlstm_cli is installed, with tests on the module path.
 """
 
 import sys

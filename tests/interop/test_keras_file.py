@@ -12,13 +12,13 @@ import pytest
 import torch
 
 from convlstm_cli.errors import DependencyError, InputError, UsageError
-from convlstm_cli.interop.keras_file import layer_names, read_layer
+from convlstm_cli.interop.keras_file import layer_names, read_layer, write_layer
+from convlstm_cli.nn import ConvLSTM
 
 h5py = pytest.importorskip("h5py")
 
 GOLDEN = Path(__file__).parents[1] / "nn" / "golden"
-MODELS = sorted(GOLDEN.glob("saved-*.keras"))
-KERAS2, KERAS3 = MODELS
+MODELS = KERAS2, KERAS3 = [GOLDEN / f"saved-keras-{version}.keras" for version in ("2.15.0", "3.15.1")]
 NAMES = ["first", "inner/deep"]
 
 by_version = pytest.mark.parametrize("path", MODELS, ids=lambda path: path.stem)
@@ -46,6 +46,40 @@ def check(path: Path, names: list[str], options: list[dict[str, Any]], model: Pa
 def test_a_saved_model_gives_what_keras_computed(path: Path) -> None:
     assert layer_names(path) == NAMES
     check(path, NAMES, [{}, {}], path)
+
+
+@by_version
+def test_the_older_layout_gives_what_keras_computed(path: Path) -> None:
+    assert layer_names(path.with_suffix(".h5")) == NAMES
+    check(path.with_suffix(".h5"), NAMES, [{}, {}], path)
+
+
+@by_version
+def test_weights_alone_in_the_older_layout_need_the_options(path: Path, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.h5"
+    with h5py.File(path.with_suffix(".h5")) as model, h5py.File(alone, "w") as file:
+        for group in model["model_weights"]:
+            model.copy(f"model_weights/{group}", file)
+    assert layer_names(alone) == NAMES
+    with pytest.raises(UsageError, match="does not say how first was made"):
+        read_layer(alone, "first")
+    version = "3.15.1" if path == KERAS3 else "2.15.0"
+    gates = "sigmoid" if path == KERAS3 else "hard_sigmoid"
+    first = {"config": {"padding": "same", "recurrent_activation": gates}, "keras_version": version}
+    deep = {"config": {"padding": "valid", "recurrent_activation": "hard_sigmoid"}, "keras_version": version}
+    check(alone, NAMES, [first, deep], path)
+
+
+@by_version
+def test_both_directions_of_a_wrapped_layer_are_read(path: Path) -> None:
+    both = path.with_name(f"{path.stem}-both.keras")
+    assert layer_names(both) == ["both/forward_line", "both/backward_line"]
+    there, back = (read_layer(both, name) for name in layer_names(both))
+    assert (there.go_backwards, back.go_backwards) == (False, True)
+    with np.load(both.with_suffix(".npz")) as golden:
+        x, y = torch.as_tensor(golden["x"]).movedim(-1, 2), torch.as_tensor(golden["y"]).movedim(-1, 2)
+    made = torch.cat([there(x)[0], back(x)[0].flip(1)], dim=2)
+    torch.testing.assert_close(made, y, rtol=1e-5, atol=1e-6)
 
 
 @by_version
@@ -81,17 +115,77 @@ def test_options_are_not_given_twice() -> None:
 
 
 def test_a_layer_that_is_not_there() -> None:
-    with pytest.raises(InputError, match="no ConvLSTM2D layer 'second'; it has first, inner/deep"):
+    with pytest.raises(InputError, match="no ConvLSTM layer 'second'; it has first, inner/deep"):
         read_layer(KERAS3, "second")
 
 
 def test_an_option_that_a_layer_cannot_express_names_file_and_layer(tmp_path: Path) -> None:
-    path = tmp_path / "strided.keras"
+    path = tmp_path / "softmax.keras"
     with zipfile.ZipFile(KERAS3) as source, zipfile.ZipFile(path, "w") as target:
         for name in source.namelist():
-            target.writestr(name, source.read(name).replace(b'"strides": [1, 1]', b'"strides": [2, 2]'))
-    with pytest.raises(UsageError, match=r"strided\.keras: layer first: .*strides"):
+            target.writestr(name, source.read(name).replace(b'"activation": "tanh"', b'"activation": "softmax"'))
+    with pytest.raises(UsageError, match=r"softmax\.keras: layer first: activation is 'softmax'"):
         read_layer(path, "first")
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@by_version
+def test_a_layer_is_written_back_and_the_rest_of_the_file_stays(path: Path, suffix: str, tmp_path: Path) -> None:
+    source, target = path.with_suffix(suffix), tmp_path / f"written{suffix}"
+    layer = read_layer(source, "inner/deep")
+    with torch.no_grad():
+        layer.weight_hh.mul_(2.0)
+    write_layer(layer, "inner/deep", source, target)
+    assert torch.equal(read_layer(target, "inner/deep").weight_hh, layer.weight_hh)
+    first, same = read_layer(source, "first"), read_layer(target, "first")
+    assert all(torch.equal(value, same.state_dict()[name]) for name, value in first.state_dict().items())
+    if suffix == ".keras":
+        with zipfile.ZipFile(source) as before, zipfile.ZipFile(target) as after:
+            assert before.namelist() == after.namelist()
+            assert before.read("config.json") == after.read("config.json")
+    write_layer(read_layer(source, "inner/deep"), "inner/deep", target, target)
+    check(target, NAMES, [{}, {}], path)
+
+
+@pytest.mark.parametrize("weights_file", [KERAS3], indirect=True)
+def test_a_file_of_weights_is_written_with_the_options_given(weights_file: Path) -> None:
+    made: dict[str, Any] = {"config": {"padding": "same", "recurrent_activation": "sigmoid"}, "keras_version": "3.15.1"}
+    layer = read_layer(weights_file, "first", **made)
+    with torch.no_grad():
+        layer.weight_hh.mul_(2.0)
+    with pytest.raises(UsageError, match="does not say how first was made"):
+        write_layer(layer, "first", weights_file, weights_file)
+    write_layer(layer, "first", weights_file, weights_file, **made)
+    assert torch.equal(read_layer(weights_file, "first", **made).weight_hh, layer.weight_hh)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        (ConvLSTM(1, 3, 3, peephole="none", padding="valid"), "layer first: it has padding='same' and the .* 'valid'"),
+        (
+            ConvLSTM(2, 3, 3, peephole="none"),
+            r"layer first: its kernel has shape \(3, 3, 1, 12\), and .* \(3, 3, 2, 12\)",
+        ),
+        (ConvLSTM(1, 3, 3), "it has no peepholes"),
+    ],
+)
+def test_a_layer_that_computes_something_else_is_not_written(layer: ConvLSTM, message: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=message):
+        write_layer(layer, "first", KERAS3, tmp_path / "written.keras")
+    assert not (tmp_path / "written.keras").exists()
+
+
+def test_a_bias_more_must_be_zero_and_one_less_is_zero(tmp_path: Path) -> None:
+    target = tmp_path / "written.keras"
+    options: dict[str, Any] = {"peephole": "none", "padding": "valid", "gate_activation": "hard_sigmoid_keras3"}
+    with pytest.raises(UsageError, match=r"layer inner/deep: it has no bias \(use_bias=False\)"):
+        write_layer(ConvLSTM(3, 2, (3, 5), **options), "inner/deep", KERAS3, target)
+    write_layer(ConvLSTM(3, 2, (3, 5), forget_bias=0.0, **options), "inner/deep", KERAS3, target)
+    write_layer(ConvLSTM(1, 3, peephole="none", bias=False), "first", KERAS3, target)
+    bias = read_layer(target, "first").bias
+    assert bias is not None
+    assert not bias.any()
 
 
 def test_files_that_are_something_else(tmp_path: Path) -> None:
@@ -102,7 +196,7 @@ def test_files_that_are_something_else(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "broken.keras", "w") as archive:
         archive.writestr("config.json", "{")
     for name in ("text.keras", "text.weights.h5", "empty.keras", "broken.keras", "missing.keras", "missing.weights.h5"):
-        with pytest.raises(InputError, match=rf"{name} cannot be read as a \.keras or \.weights\.h5 file"):
+        with pytest.raises(InputError, match=rf"{name} cannot be read as a \.keras, \.weights\.h5 or \.h5 file"):
             layer_names(tmp_path / name)
 
 
@@ -112,7 +206,7 @@ def test_other_recurrent_layers_are_passed_over(tmp_path: Path) -> None:
         for kind, axes in (("lstm", 2), ("conv_lstm1d", 3), ("conv_lstm2d", 4), ("conv_lstm3d", 5)):
             for index in range(2):
                 file[f"layers/{kind}/cell/vars/{index}"] = np.ones((1,) * (axes - 1) + (4,), np.float32)
-    assert layer_names(path) == ["conv_lstm2d"]
+    assert layer_names(path) == ["conv_lstm1d", "conv_lstm2d", "conv_lstm3d"]
 
 
 def test_layers_are_counted_in_their_model(tmp_path: Path) -> None:

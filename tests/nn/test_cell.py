@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.cell import GATE_ACTIVATIONS, CellRules, CellWeights, Peepholes, cell_step, cell_values
+from convlstm_cli.nn.activations import GATE_ACTIVATIONS
+from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes, cell_step, cell_values
 from convlstm_cli.nn.config import GateActivation, Peephole
 
 KINDS = get_args(Peephole)
@@ -96,7 +97,7 @@ def test_step_is_the_equations(
         valid=valid,
         seed=seed,
     )
-    rules = CellRules(gate_activation, (0, 0) if valid else None, cell_clip)
+    rules = CellRules(gate_activation, "valid" if valid else "same", cell_clip)
     new_h, new_c = cell_step(x, h, c, weights, rules)
     for item in range(2):
         expected_h, expected_c = reference.step(

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, config, forecaster, kinds
-from convlstm_cli.nn.cell import GATE_ACTIVATIONS
+from convlstm_cli.nn.activations import GATE_ACTIVATIONS
 
 
 def test_a_name_without_an_entry_is_an_error_at_import() -> None:

@@ -11,8 +11,9 @@ from rich.console import Console
 
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, cell
 from convlstm_cli.nn.config import ForecasterKind, GateActivation, Head, Peephole
-from convlstm_cli.nn.interop import OURS
-from convlstm_cli.reporting.explain import GATE_ORDER, READS, SIGMAS, SYSTEMS, explain, render
+from convlstm_cli.nn.interop.arrays import OURS
+from convlstm_cli.nn.interop.systems import SYSTEMS
+from convlstm_cli.reporting.explain import GATE_ORDER, READS, SIGMAS, explain, render
 
 CONFIG = ForecasterConfig(16, 24, 1, hidden=(4, 3), kernel_size=5, recurrent_kernel_size=3)
 
@@ -48,7 +49,8 @@ def test_names_shapes_and_counts_are_the_networks(peephole: Peephole, forecaster
 def test_equations_are_those_of_the_cell(peephole: Peephole) -> None:
     """nn/cell.py states them with peepholes; without, the W_c terms and nothing else are gone."""
     assert cell.__doc__ is not None
-    stated = [" ".join(line.split()) for line in cell.__doc__.splitlines() if line.startswith("    ")]
+    equations_alone = cell.__doc__.split("\n\n")[2]
+    stated = [" ".join(line.split()) for line in equations_alone.splitlines()]
     stated = [line.replace("; sees the new cell state", "") for line in stated]
     if peephole == "none":
         stated = [re.sub(r" \+ W_c. ∘ c_\S+", "", line) for line in stated]
@@ -71,7 +73,7 @@ def test_gate_order_is_that_of_the_arrays() -> None:
 def test_it_is_json() -> None:
     explanation = asdict(explain(CONFIG))
     assert json.loads(json.dumps(explanation)) == json.loads(json.dumps(explanation, default=list))
-    assert explanation["systems"][0]["name"] == SYSTEMS[0].name
+    assert [system["name"] for system in explanation["systems"]] == list(SYSTEMS)
 
 
 @pytest.mark.parametrize("width", [60, 80, 160])

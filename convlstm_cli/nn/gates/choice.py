@@ -107,7 +107,7 @@ def _backward(gates: Gates, activated: Tensor, c_before: Tensor, c: Tensor) -> d
 def _case(peepholes: Peepholes | None, rules: CellRules) -> CellRules:
     """The rules that decide which code a kernel runs; rules that run the same code share one self-test."""
     clip = None if rules.cell_clip is None else 0.5  # a bound that the example meets
-    return rules._replace(padding=None, cell_clip=clip, peephole="none" if peepholes is None else rules.peephole)
+    return rules._replace(padding="same", cell_clip=clip, peephole="none" if peepholes is None else rules.peephole)
 
 
 def _example_peepholes(rules: CellRules, hidden: int, size: tuple[int, int], device: torch.device) -> Peepholes | None:

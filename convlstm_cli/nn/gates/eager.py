@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor
 
-from convlstm_cli.nn.cell import GATE_ACTIVATIONS, CellRules, Peepholes
-from convlstm_cli.nn.gates.protocol import Sums
-from convlstm_cli.nn.kinds import GATE_ACTIVATION_KINDS
+from convlstm_cli.nn.activations import function
+from convlstm_cli.nn.cell import CellRules, Peepholes
+from convlstm_cli.nn.gates.protocol import Sums, kernel_slope
 
 
 class EagerGates:
@@ -77,11 +77,11 @@ class EagerGates:
         if self._rules.gate_activation == "sigmoid":
             gates.sigmoid_()
         else:
-            gates.copy_(GATE_ACTIVATIONS[self._rules.gate_activation](gates))
+            gates.copy_(function(self._rules.gate_activation)(gates))
 
     def _slope(self, activated: Tensor) -> Tensor:
         """The derivative of σ, from the value of σ."""
-        slope = GATE_ACTIVATION_KINDS[self._rules.gate_activation].slope
-        if slope is None:
+        slope = kernel_slope(self._rules)
+        if not slope:
             return activated * (1.0 - activated)
         return ((activated > 0.0) & (activated < 1.0)).to(activated.dtype) * slope

@@ -65,6 +65,7 @@ def kernel_peephole(peepholes: Peepholes | None, rules: CellRules) -> int:
 
 def kernel_slope(rules: CellRules) -> float:
     """Slope of a hard sigmoid; 0 stands for the logistic function."""
+    assert isinstance(rules.gate_activation, str)
     return GATE_ACTIVATION_KINDS[rules.gate_activation].slope or 0.0
 
 
