@@ -36,6 +36,7 @@ def make(peephole: Peephole, seed: int = 0, **peepholes: float) -> EncoderForeca
     layers = network.named_layers().values()
     with torch.no_grad():
         for layer in layers:  # first, so that they are the same with any peepholes
+            assert layer.bias is not None
             layer.bias.normal_(std=2.0)
         for layer in layers:
             for gate, std in peepholes.items():

@@ -5,7 +5,7 @@ import importlib.util
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -94,7 +94,7 @@ def ours(request: dict[str, Any]) -> TorchSystem:
         def forward(  # type: ignore[override]
             self, x: Tensor | None, state: State | None, steps: int
         ) -> tuple[Tensor, State]:
-            return super().forward(x, state, steps=steps if x is None else None)
+            return cast(tuple[Tensor, State], super().forward(x, state, steps=steps if x is None else None))
 
     def make(layer: Layer, shape: Shape) -> nn.Module:
         size = (shape.size, shape.size)

@@ -54,6 +54,7 @@ def as_lists(weights: CellWeights, size: tuple[int, int]) -> reference.Weights:
     if weights.peepholes is not None:
         i, f, o = (p.expand(-1, *size).tolist() for p in weights.peepholes)
         peepholes = i, f, o
+    assert weights.bias is not None
     x = None if weights.weight_ih is None else weights.weight_ih.tolist()
     return reference.Weights(x, weights.weight_hh.tolist(), weights.bias.tolist(), peepholes)
 
@@ -122,6 +123,7 @@ def test_values_are_those_on_the_way(peephole: str, gate_activation: GateActivat
     still = weights._replace(weight_hh=torch.zeros_like(weights.weight_hh))
     values = cell_values(x, h, c, still, rules)
     sigma = GATE_ACTIVATIONS[gate_activation]
+    assert still.bias is not None
     i, f, g, o = still.bias.view(4, 1, -1, 1, 1)
     p = still.peepholes or Peepholes(*[torch.zeros(1)] * 3)
     torch.testing.assert_close(values.i, sigma(i + p.i * c))

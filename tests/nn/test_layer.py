@@ -27,6 +27,7 @@ def make(
     torch.manual_seed(0)
     options = {"image_size": SIZE, "peephole_init": "uniform", **options}
     layer = ConvLSTM(in_channels, hidden, kernel, peephole=peephole, **options)
+    assert layer.bias is not None
     torch.nn.init.normal_(layer.bias, generator=torch.Generator().manual_seed(2))
     return layer
 
@@ -140,6 +141,7 @@ def test_without_peepholes_it_is_torch_lstm() -> None:
     assert layer.weight_hh.grad is not None
     torch.testing.assert_close(layer.weight_ih.grad[:, :, 0, 0], lstm.weight_ih_l0.grad)
     torch.testing.assert_close(layer.weight_hh.grad[:, :, 0, 0], lstm.weight_hh_l0.grad)
+    assert layer.bias is not None
     torch.testing.assert_close(layer.bias.grad, lstm.bias_ih_l0.grad)
 
 
@@ -197,6 +199,7 @@ def test_uniform_peepholes_are_glorot_over_the_channels() -> None:
 
 def test_initial_values() -> None:
     layer = ConvLSTM(2, 4, 3, forget_bias=0.5)
+    assert layer.bias is not None
     assert layer.bias.tolist() == [0.0] * 4 + [0.5] * 4 + [0.0] * 8
     rows = layer.weight_hh.flatten(1)
     torch.testing.assert_close(rows @ rows.T, torch.eye(16), rtol=0.0, atol=1e-5)

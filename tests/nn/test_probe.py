@@ -24,6 +24,7 @@ def make(config: ForecasterConfig) -> tuple[EncoderForecaster, Tensor]:
     torch.manual_seed(0)
     network = EncoderForecaster(config).eval()
     for layer in network.named_layers().values():
+        assert layer.bias is not None
         torch.nn.init.normal_(layer.bias, std=3.0)
     return network, torch.rand(2, config.input_frames, 1, config.height, config.width)
 
