@@ -144,7 +144,8 @@ def names_of(known: Sequence[str] | dict[str, Shape]) -> Any:
 
 def choose(options: argparse.Namespace, failures: list[dict[str, str]]) -> list[System]:
     """The systems to measure, without the floor."""
-    found = systems.of_torch(sys.executable, kernel_off=options.no_kernel)
+    bf16 = options.dtype == "float32" and machine.has_bfloat16()
+    found = systems.of_torch(sys.executable, kernel_off=options.no_kernel, bf16=bf16)
     if options.dtype == "float32":
         pythons = {"": sys.executable} | dict(python.split("=", 1) for python in options.python)
         found += systems.of_files(sys.executable, options.peer) + systems.of_keras(pythons, failures)

@@ -42,7 +42,7 @@ class Group:
     def _start(self, system: System, shapes: Sequence[Shape], common: dict[str, Any]) -> None:
         say(f"  starting {system.name}")
         try:
-            worker = Worker(system.python, system.request | common, CPU_ONLY | system.environment)
+            worker = Worker(system.python, common | system.request, CPU_ONLY | system.environment)
         except Failed as why:
             self._failed(system.name, shapes[0].name, why)
             return
