@@ -157,7 +157,7 @@ def test_forecasts_of_test_videos_are_never_training_videos(video: Path, tmp_pat
 
 
 def test_want_of_memory_is_one_inputs_failure(video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory")
 
     monkeypatch.setattr("convlstm_cli.forecasting.streams.forecast_chunks", full)

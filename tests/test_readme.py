@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import netCDF4
 import numpy as np
 import pytest
 from helpers import moving_square
@@ -79,6 +80,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     for frame in moving_square(20, seed=9, channels=3):
         video.write(frame)
     video.release()
+    make_radar(Path("radar"))
 
     found = list(commands(README))
     assert len(found) >= 12
@@ -94,6 +96,10 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     assert Path("runs/mine/report.html").exists()
     assert Path("forecasts/my_videos-1/new/frame_000001.png").exists()
     assert Path("forecasts/mine/new/scored").is_dir()
+    with netCDF4.Dataset("forecasts/radar-1/today/forecast.nc") as forecast:
+        assert forecast["rainfall_rate"].units == "mm/h"
+        assert forecast["time"][0] == 26
+        assert forecast["rainfall_rate"][:, :3].mask.all()
     assert len(list(Path("forecasts/mine").glob("*/forecast.mp4"))) == 7
     assert len(list(Path("runs").glob("compare-*/summary.json"))) == 3
 
@@ -103,6 +109,21 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     monkeypatch.setattr(sys, "argv", ["", "runs/mine", "new.webm", "--at", "18", "--output", "made/late.gif"])
     assert make_readme_picture.main() == 1
     assert "--at 18 needs 21" in capsys.readouterr().err
+
+
+def make_radar(folder: Path) -> None:
+    """Days of rain in mm/h, the last of them today's, without values at the edge."""
+    folder.mkdir()
+    for day in ("monday", "tuesday", "today"):
+        with netCDF4.Dataset(folder / f"{day}.nc", "w") as file:
+            for name, size in (("time", 26), ("y", 32), ("x", 32)):
+                file.createDimension(name, size)
+                file.createVariable(name, "f8", (name,))[:] = np.arange(size)
+            file["time"].units = f"minutes since 2024-06-0{len(day)} 00:00"
+            rain = moving_square(26, seed=len(day))[..., 0] / np.float32(10) - 1
+            rain[:, :3] = np.nan
+            file.createVariable("rainfall_rate", "f4", ("time", "y", "x"), fill_value=np.nan)[:] = rain
+            file["rainfall_rate"].units = "mm/h"
 
 
 def pictures_of(path: Path) -> int:

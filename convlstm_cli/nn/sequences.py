@@ -4,8 +4,7 @@
 back into the caller's. Shapes are written for two dimensions.
 """
 
-import functools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
 import torch
@@ -33,10 +32,12 @@ class Layout:
     stacked: bool
     """States have a first axis for layers and directions, as torch.nn.LSTM's."""
 
-    @functools.cached_property
-    def plain(self) -> bool:
-        """Whether the axes are in the layer's own order."""
-        return self.batch_first and not self.channels_last
+    plain: bool = field(init=False)
+    """Whether the axes are in the layer's own order."""
+
+    def __post_init__(self) -> None:
+        # Once, because every call asks; not as a cached property, whose lock in Python 3.11 torch.compile cannot enter.
+        object.__setattr__(self, "plain", self.batch_first and not self.channels_last)
 
     def read(
         self, x: Tensor | PackedSequence | None, state: PartialState | None, lengths: Tensor | None, mask: Tensor | None

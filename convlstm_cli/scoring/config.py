@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_size
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
-from convlstm_cli.video.values import ValueRange
+
+if TYPE_CHECKING:
+    from convlstm_cli.video.values import ValueRange  # which imports numpy, and --help does not
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -59,7 +62,7 @@ class EvaluateConfig:
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1.")
 
-    def check_thresholds(self, values: ValueRange) -> None:
+    def check_thresholds(self, values: "ValueRange") -> None:
         """Raises UsageError for a threshold that values of this range never reach, or always."""
         for threshold in self.thresholds:
             values.check_inside("--thresholds", threshold)

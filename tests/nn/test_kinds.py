@@ -58,7 +58,12 @@ def test_slopes_are_those_of_the_functions(name: str) -> None:
 
 def test_a_new_kind_of_forecaster_needs_an_entry_and_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     def frozen(
-        network: EncoderForecaster, progress: Any, steps: int, _truth: Tensor | None, _fed: Tensor | None
+        network: EncoderForecaster,
+        progress: Any,
+        steps: int,
+        _future: Tensor | None,
+        _truth: Tensor | None,
+        _fed: Tensor | None,
     ) -> tuple[Tensor, Any]:
         frames = progress.last.expand(-1, steps, -1, -1, -1)
         hidden, states = network.unroll(network.to_patches(frames), progress.states, None)
