@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from convlstm_cli import lock
-from convlstm_cli.comparing.arms import named_runs, peephole_arms, recorded_arms, recorded_data
+from convlstm_cli.comparing.arms import named_runs, peephole_arms, recorded_arms, recorded_data, varied_arms
 from convlstm_cli.comparing.asked import NOTHING, Asked
 from convlstm_cli.comparing.case import Case, TrainedArm
 from convlstm_cli.comparing.config import CompareConfig
@@ -14,6 +14,7 @@ from convlstm_cli.comparing.planning import make_plan
 from convlstm_cli.comparing.recorded import compare_runs
 from convlstm_cli.comparing.resuming import with_asked
 from convlstm_cli.comparing.trials import train_all
+from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
@@ -27,6 +28,7 @@ __all__ = [
     "Arm",
     "Asked",
     "Plan",
+    "Variation",
     "compare",
     "compare_runs",
     "named_runs",
@@ -34,6 +36,7 @@ __all__ = [
     "recorded_arms",
     "recorded_data",
     "resume",
+    "varied_arms",
 ]
 
 
@@ -55,8 +58,9 @@ def compare(
 
     Args:
         data: the videos and their split. Networks get its number of channels.
-        arms: `peephole_arms` or `recorded_arms`; the first is what the others are compared with.
-        config: how many seeds, what is matched, where. Its `arms` are for the record only.
+        arms: `varied_arms`, `peephole_arms` or `recorded_arms`; the first is what the others are compared with.
+        config: how many seeds, what is matched, where. Its `arms` and `vary` are for the record and the words of
+            the verdict only.
         folder: to make; `comparing/plan.py` lists what it will hold.
         progress: is called with what happens; None is silence.
         should_stop: is called after every step; on True everything is saved and Interrupted raised.

@@ -7,7 +7,7 @@ option's choices come from the registry beside it. Imports no torch and no OpenC
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, fields
-from typing import Any, Literal, TypeVar, get_args
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from convlstm_cli.errors import UsageError
 
@@ -48,6 +48,28 @@ def flag_of(config: type, name: str) -> str:
     """The command-line option that sets a field of a config dataclass, such as `--frames` for `horizon`."""
     [metadata] = [field.metadata for field in fields(config) if field.name == name]
     return metadata.get("flag") or f"--{name.replace('_', '-')}"
+
+
+def parse_field(config: type, name: str, text: str) -> Any:
+    """The value of a config dataclass's field that its option's text stands for.
+
+    A switch is on or off, and `none` is the default where that is nothing. Raises UsageError, which names the option,
+    for a text that is no such value; what the dataclass refuses is for it to say.
+    """
+    [declared] = [field for field in fields(config) if field.name == name]
+    flag, hint, parse = flag_of(config, name), get_type_hints(config)[name], declared.metadata["parse"]
+    if text == "none" and declared.default in (None, ()):
+        return declared.default
+    if parse is not None:
+        return parse(flag, text)
+    kind = next((each for each in get_args(hint) if each in (int, float, str)), hint)  # of `int | None`
+    if kind is bool:
+        check_choice(flag, text, ("on", "off"))
+        return text == "on"
+    try:
+        return kind(text) if kind in (int, float) else text
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give a {'whole ' if kind is int else ''}number.") from None
 
 
 def check_unchanged(

@@ -121,7 +121,7 @@ def plan_with(
         "data": data_settings or dataclasses.asdict(DataConfig(("/x",), 32, 32)),
         "model": dataclasses.asdict(MODEL),
         "training": dataclasses.asdict(training),
-        "compare": dataclasses.asdict(CompareConfig(KINDS, 2, **compare)),  # type: ignore[arg-type]
+        "compare": dataclasses.asdict(CompareConfig(KINDS, seeds=2, **compare)),  # type: ignore[arg-type]
     }
     return Plan(folder, arms, (0, 1), data or data_record(32, 32), settings)
 

@@ -1,4 +1,4 @@
-"""What a comparison compares: kinds of peephole, the recorded settings of runs, or existing runs, not retrained."""
+"""What a comparison compares: values of one option, the recorded settings of runs, or existing runs, not retrained."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,21 +23,41 @@ OF_TRAINED = frozenset({"folders", "output", "device", "precision", "batch_size"
 def new_arms(config: CompareConfig, request: Request, progress: Progress) -> tuple[VideoData, list[Arm]]:
     """The videos and the arms of a comparison that trains.
 
-    Raises UsageError where --arms is neither kinds of peephole nor runs, or other options do not go with it.
+    Raises UsageError where --arms is neither kinds of peephole nor runs, or other options do not go with it or --vary.
     """
     training = request.training
+    if "arms" in request.given and config.vary is not None:
+        raise UsageError("--arms and --vary both say what to compare; leave one out.")
     for name in config.devices:  # before any video is decoded
         device.choose(name, training.precision)
-    runs = compare.named_runs(config.arms)
+    runs = compare.named_runs(config.arms) if config.vary is None else []
     if not runs:
-        data, model = prepare(request, progress)
-        return data, compare.peephole_arms(config.arms, model, training)
+        arms = _varied_arms(config, request)
+        data, _ = prepare(request, progress)
+        return data, arms
     asked = request.asked(config)
     arms = compare.recorded_arms(runs, training, asked)
     if request.output is not None:
         check_free(request.output)
     data = prepare_videos(compare.recorded_data(runs[0], request.folders, asked), arms[0].model, progress)
-    return data, arms  # `compare` gives the networks as many channels as the videos have
+    return data, arms
+
+
+def _varied_arms(config: CompareConfig, request: Request) -> list[Arm]:
+    """The arms of --vary, or of kinds of peephole; `compare` gives the networks as many channels as the videos have."""
+    check_varied(config, request)
+    variation = config.variation
+    assert variation is not None  # runs are named otherwise
+    return compare.varied_arms(variation, request.model(*request.frame_size()), request.training)
+
+
+def check_varied(config: CompareConfig, request: Request) -> None:
+    """Raises UsageError where the option that the arms differ in is given for all of them."""
+    variation = config.variation
+    option = "" if variation is None else variation.option.replace("-", "_")
+    if option in request.given and "preset" not in request.given:  # a preset gives more than was typed
+        where = "--arms" if config.vary is None else f"--vary {config.vary}"
+        raise UsageError(f"{flag_of(option)} and {where} both say what each arm has; leave one out.")
 
 
 def trained_runs(paths: Sequence[Path], trained: Sequence[Path], request: Request) -> list[Run]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from convlstm_cli.scoring.comparison_result import ComparisonSummary
 
 
-@with_options((CompareConfig, "Comparison"), VIDEOS, NETWORK, TRAINING, without=("peephole", "patience"))
+@with_options((CompareConfig, "Comparison"), VIDEOS, NETWORK, TRAINING, without=("patience",))
 def compare(
     context: typer.Context,
     folders: Annotated[
@@ -49,6 +49,8 @@ def compare(
     **options: Any,
 ) -> None:
     """Find out whether peepholes help: train with and without them, matched in all else, seed by seed.
+
+    --vary does the same for any other option of the network or the training, such as --vary dropout=0,0.1.
 
     All trainings together take about 4 minutes unless --max-time, --max-steps or --epochs is given. --max-time is the
     time of the whole comparison; --max-steps and --epochs are those of each training.
@@ -125,7 +127,9 @@ def _begin(config: CompareConfig, request: Request, progress: "Progress") -> "Co
 def _continue(begun: "Plan", config: CompareConfig, request: Request, progress: "Progress") -> "ComparisonSummary":
     """Trains what a comparison has not trained yet."""
     from convlstm_cli import compare as comparison
+    from convlstm_cli.cli.arms import check_varied
     from convlstm_cli.cli.console import stop_on_signals
 
+    check_varied(begun.compare, request)
     with stop_on_signals() as should_stop:
         return comparison.resume(begun, request.asked(config), progress=progress, should_stop=should_stop)

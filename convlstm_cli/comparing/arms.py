@@ -1,4 +1,4 @@
-"""The arms of a comparison: kinds of peephole, or what existing runs have on record."""
+"""The arms of a comparison: values of one option, such as kinds of peephole, or what existing runs have on record."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -7,6 +7,7 @@ from typing import get_args
 
 from convlstm_cli.comparing.asked import NOTHING, Asked
 from convlstm_cli.comparing.plan import Arm
+from convlstm_cli.comparing.variation import PEEPHOLE, RETRAINED, Variation
 from convlstm_cli.errors import UsageError
 from convlstm_cli.files import unique
 from convlstm_cli.nn.config import ForecasterConfig, Peephole
@@ -14,21 +15,36 @@ from convlstm_cli.reporting.styles import system_headings, system_labels
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import check_choice, flag_of
-from convlstm_cli.training.config import LIMITS, TrainConfig
+from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 
-RETRAINED = (*LIMITS, "seed", "device", "save_every")
-"""Training settings that arms do not take from the runs that they are made of."""
+
+def varied_arms(variation: Variation, model: ForecasterConfig, training: TrainConfig) -> list[Arm]:
+    """An arm for each value of an option, alike in all else.
+
+    Args:
+        variation: `Variation.read("dropout=0,0.1")`, or `CompareConfig.variation`.
+        model, training: have all other settings.
+
+    Raises UsageError, which names the option, for a value that makes no network or no training.
+    """
+    arms = []
+    for name, setting in zip(variation.arms, variation.settings, strict=True):
+        change = {variation.name: setting}
+        if variation.config is ForecasterConfig:
+            arms.append(Arm(name, replace(model, **change), training))
+        else:
+            arms.append(Arm(name, model, replace(training, **change)))
+    return arms
 
 
 def peephole_arms(kinds: Iterable[str], model: ForecasterConfig, training: TrainConfig) -> list[Arm]:
     """An arm for each kind of peephole, alike in all else. Raises UsageError for an unknown kind."""
-    arms = []
+    kinds = tuple(kinds)
     for kind in kinds:
         check_choice("--arms", kind, Peephole)
-        arms.append(Arm(kind, replace(model, peephole=kind), training))  # type: ignore[arg-type]
-    return arms
+    return varied_arms(Variation(PEEPHOLE, kinds), model, training)
 
 
 def named_runs(names: Sequence[str]) -> list[Run]:

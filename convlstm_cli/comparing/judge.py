@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 from convlstm_cli.comparing.anatomy.examination import examine
 from convlstm_cli.comparing.anatomy.weights import Load
 from convlstm_cli.comparing.arm_summary import per_clip, summarise_arm
-from convlstm_cli.comparing.case import Case, TrainedArm, as_json
+from convlstm_cli.comparing.case import Case, as_json
 from convlstm_cli.comparing.cautions import cautions
 from convlstm_cli.comparing.clip_table import write_clip_table
 from convlstm_cli.comparing.scored import Scored, score_runs
 from convlstm_cli.comparing.shown_clips import shown_clips
 from convlstm_cli.comparing.statistics.significance import compare_arms
+from convlstm_cli.comparing.variation import Variation, peepholes_in_words
 from convlstm_cli.comparing.verdict import verdict
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.versions import versions
@@ -88,7 +89,7 @@ def _summarise(case: Case, scored: Scored, mse: Errors, anatomy: Anatomy, comput
         arms=arms,
         baselines=baselines,
         differences=differences,
-        verdict=verdict(reference, differences, _in_words(case.arms), extended=case.extended),
+        verdict=verdict(reference, differences, _in_words(case), extended=case.extended),
         anatomy=anatomy,
         warnings=[*case.warnings, *cautions(arms, baselines["persistence"])],
         definitions=definitions(case.clips.values),
@@ -116,13 +117,13 @@ def _videos(case: Case) -> list[VideoSummary]:
     ]
 
 
-def _in_words(arms: Sequence[TrainedArm]) -> dict[str, str]:
-    """What sentences call the arms that are named after their peepholes."""
-    return {
-        arm.name: "the network without peepholes" if arm.name == "none" else f"the network with {arm.name} peepholes"
-        for arm in arms
-        if arm.name == arm.model.peephole
-    }
+def _in_words(case: Case) -> Mapping[str, str]:
+    """What sentences call the arms that differ in one option, and those that are named after their peepholes."""
+    vary = case.settings.get("compare", {}).get("vary")
+    if vary is not None:
+        return Variation.read(vary).in_words
+    kinds = tuple(arm.name for arm in case.arms if arm.name == arm.model.peephole)
+    return peepholes_in_words(kinds)
 
 
 def _loader(run: Run, compute: Compute) -> Load:

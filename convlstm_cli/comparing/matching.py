@@ -43,10 +43,10 @@ def match_parameters(models: Sequence[ForecasterConfig]) -> list[ForecasterConfi
     """
     target = max(map(parameter_count, models))
     widened = [_widened(model, target) for model in models]
-    for model in widened:
+    for before, model in zip(models, widened, strict=True):
         if abs(parameter_count(model) - target) > ROUGH * target:
             raise UsageError(
-                f"--match params: of {target:,} parameters, the network with peephole {model.peephole} comes no closer "
+                f"--match params: of {target:,} parameters, the network of {parameter_count(before):,} comes no closer "
                 f"than {parameter_count(model):,} by its width; use --match steps, or another --hidden."
             )
     return widened

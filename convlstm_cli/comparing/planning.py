@@ -19,6 +19,7 @@ from convlstm_cli.train import check_options
 from convlstm_cli.training.config import AUTO_BATCH, AUTO_INIT, FRESH, LIMITS, TrainConfig
 from convlstm_cli.training.memory import with_batch_size
 from convlstm_cli.training.network import for_videos
+from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video.data import VideoData
 
 DEFAULT_TIME = 240.0
@@ -38,7 +39,7 @@ def make_plan(
     """
     arms = [replace(arm, model=for_videos(arm.model, data)) for arm in arms]
     arms = [_with_init(arm) for arm in arms]
-    _check(arms, config)
+    _check(arms, config, data)
     arms = _with_batch_size(arms, config, data)
     settings = _settings(data, arms[0], config)
     if config.match == "params":
@@ -57,26 +58,28 @@ def _with_init(arm: Arm) -> Arm:
     return replace(arm, training=replace(training, learning_rate=training.peak_rate))
 
 
-def _check(arms: Sequence[Arm], config: CompareConfig) -> None:
+def _check(arms: Sequence[Arm], config: CompareConfig, data: VideoData) -> None:
     for name in config.devices:
         device.choose(name, arms[0].training.precision)
     for one, other in itertools.combinations(arms, 2):
         if (one.model, one.training) == (other.model, other.training):
-            raise UsageError(f"--arms: {one.name} and {other.name} are set alike, so there is nothing to compare.")
+            raise UsageError(f"the arms {one.name} and {other.name} are set alike, so there is nothing to compare.")
     for arm in arms:
         check_options(arm.model, arm.training)
+        measure_of(arm.training, data.values)  # refuses weights that do not fit the values
 
 
 def _with_batch_size(arms: list[Arm], config: CompareConfig, data: VideoData) -> list[Arm]:
     """The arms with the largest batch that fits for every arm, where it is `auto`."""
-    training = arms[0].training
-    if training.batch_size != AUTO_BATCH:
+    open_arms = [arm for arm in arms if arm.training.batch_size == AUTO_BATCH]
+    if not open_arms:
         return arms
+    training = open_arms[0].training
     compute = device.choose(next(iter(config.devices), training.device), training.precision)
     at_once = math.ceil(config.at_once(len(arms) * config.seeds) / max(1, len(config.devices)))
-    models, clips = [arm.model for arm in arms], len(data.clips("train"))
-    settled = with_batch_size(training, models, clips, compute, at_once=at_once)
-    return [replace(arm, training=replace(arm.training, batch_size=settled.batch_size)) for arm in arms]
+    models, clips = [arm.model for arm in open_arms], len(data.clips("train"))
+    settled = with_batch_size(training, models, clips, compute, at_once=at_once).batch_size
+    return [replace(arm, training=replace(arm.training, batch_size=arm.training.batch_size or settled)) for arm in arms]
 
 
 def _settings(data: VideoData, first: Arm, config: CompareConfig) -> dict[str, dict[str, Any]]:

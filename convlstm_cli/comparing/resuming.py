@@ -21,8 +21,11 @@ def with_asked(plan: Plan, asked: Asked) -> Plan:
     Raises UsageError for any other setting that differs from the record, for fewer seeds than the plan has, and for a
     device that is not there.
     """
-    check_agrees(plan.folder, plan.settings, model=asked.model, data=asked.data)
-    check_unchanged(TrainConfig, settled(asked.training), plan.settings["training"], free=ANYWHERE)
+    variation = plan.compare.variation
+    varied = set() if variation is None else {variation.name}  # the record has the first arm's value
+    model = {name: value for name, value in asked.model.items() if name not in varied}
+    check_agrees(plan.folder, plan.settings, model=model, data=asked.data)
+    check_unchanged(TrainConfig, settled(asked.training), plan.settings["training"], free={*ANYWHERE, *varied})
     check_unchanged(CompareConfig, asked.compare, plan.settings["compare"], free=FREE_COMPARE)
     _check_devices(plan, asked)
     if "seeds" in asked.compare:

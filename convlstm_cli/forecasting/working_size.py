@@ -45,11 +45,12 @@ def check_works_at(runs: Sequence[Run], config: PredictConfig) -> None:
         return
     for run in runs:
         model = run.model_config
-        if PEEPHOLES[model.peephole].fixes_size:
+        if model.fixes_size:
+            fixing = "--peephole full" if PEEPHOLES[model.peephole].fixes_size else "--layer-norm"
             raise UsageError(
-                f"{asked}: {run.folder} has --peephole full, weights for each position of frames of "
-                f"{model.height}x{model.width}, and works at no other size; leave {asked} out, or use a run "
-                "with --peephole channel or none."
+                f"{asked}: {run.folder} has {fixing}, weights for each position of frames of "
+                f"{model.height}x{model.width}, and works at no other size; leave {asked} out, or use a run without "
+                f"{fixing}."
             )
         if config.working_size is not None:
             replace(model, height=config.working_size[0], width=config.working_size[1])  # refuses broken patches

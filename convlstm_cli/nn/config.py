@@ -15,6 +15,7 @@ from convlstm_cli.settings import MAX_SIDE, check_choice, check_most, option
 MAX_LAYERS = 100
 MAX_CHANNELS = 2**14
 MAX_KERNEL = 101
+MAX_DILATION = 100
 MAX_BIAS = 1000.0
 MAX_FRAMES = 10_000
 """Most input frames, and most forecast frames, of a training clip."""
@@ -64,6 +65,10 @@ class ForecasterConfig:
     recurrent_kernel_size: int | None = option(
         None, "Side of the state-to-state kernels; an odd number, --kernel-size if not given."
     )
+    dilation: int = option(
+        1,
+        "Distance between the positions that the input-to-state kernels read: 2 makes 3x3 weights span 5x5 positions.",
+    )
     patch_size: int = option(
         4,
         "Side in pixels of the patches that become one position each, with patch_size² times the channels "
@@ -81,6 +86,15 @@ class ForecasterConfig:
         "sigmoid", f"Activation of the gates i, f and o. {describe(GATE_ACTIVATION_KINDS)}"
     )
     forget_bias: float = option(1.0, "Initial bias of the forget gate.")
+    layer_norm: bool = option(
+        False,
+        "Normalise what the gates get from the input, and from the hidden state, over gates, channels and positions "
+        "(Ba et al. 2016); the weights then fit this frame size only.",
+    )
+    dropout: float = option(
+        0.0,
+        "Rate at which training drops channels of what each layer gives to the next, the same for all frames.",
+    )
     forecaster: ForecasterKind = option(
         "advected",
         f"Input of the first forecaster layer. {describe(FORECASTERS)}",
@@ -127,6 +141,7 @@ class ForecasterConfig:
         check_odd("--recurrent-kernel-size", self.recurrent_kernel)
         check_most("--kernel-size", self.kernel_size, MAX_KERNEL)
         check_most("--recurrent-kernel-size", self.recurrent_kernel, MAX_KERNEL)
+        self._check_dilation_and_dropout()
         check_choice("--peephole", self.peephole, Peephole)
         check_choice("--peephole-init", self.peephole_init, PeepholeInit)
         check_choice("--gate-activation", self.gate_activation, GateActivation)
@@ -140,6 +155,23 @@ class ForecasterConfig:
             raise UsageError(f"--frames is {self.horizon}; forecast at least one frame.")
         check_most("--input-frames", self.input_frames, MAX_FRAMES)
         check_most("--frames", self.horizon, MAX_FRAMES)
+
+    def _check_dilation_and_dropout(self) -> None:
+        if self.dilation < 1:
+            raise UsageError(f"--dilation is {self.dilation}; it must be at least 1, which spreads no kernel.")
+        check_most("--dilation", self.dilation, MAX_DILATION)
+        if self.dilation > 1 and self.kernel_size == 1:
+            raise UsageError(
+                f"--dilation is {self.dilation} and a kernel of --kernel-size 1 has nothing to spread; change one of "
+                "the two."
+            )
+        if not 0 <= self.dropout < 1:
+            raise UsageError(f"--dropout is {self.dropout}; give a rate from 0 to below 1, such as 0.1.")
+        if self.dropout and len(self.hidden) == 1:
+            raise UsageError(
+                f"--dropout is {self.dropout} and acts between layers, and --hidden {self.hidden[0]} has one layer; "
+                "leave --dropout out, or give --hidden more layers."
+            )
 
     @property
     def recurrent_kernel(self) -> int:
@@ -165,6 +197,16 @@ class ForecasterConfig:
     def grid(self) -> tuple[int, int]:
         """Height and width of the hidden states, in positions."""
         return self.height // self.patch_size, self.width // self.patch_size
+
+    @property
+    def fixes_size(self) -> bool:
+        """Whether the weights fit frames of `height` x `width` only."""
+        return PEEPHOLES[self.peephole].fixes_size or self.layer_norm
+
+    @property
+    def between_layers(self) -> int:
+        """Channels that the layers of both stacks give to the next ones: those that dropout may drop."""
+        return 2 * sum(self.hidden[:-1])
 
     @property
     def known_frames(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Dropout with one mask for all steps (Gal and Ghahramani 2016), as Keras' recurrent layers draw it."""
+"""Dropout with one mask for all steps (Gal and Ghahramani 2016): of values, as in Keras, and of whole channels."""
 
 from typing import NamedTuple
 
@@ -26,6 +26,15 @@ def draw(rate: float, frames: Tensor, shape: tuple[int, ...]) -> Tensor | None:
         return None
     batch, channels, *size = shape
     return F.dropout(torch.ones(batch, GATES * channels, *size, device=frames.device, dtype=frames.dtype), rate)
+
+
+def draw_channels(rate: float, batch: int, channels: int, generator: torch.Generator | None = None) -> Tensor:
+    """Factors of whole channels, (B, channels) on the CPU: 0 where dropped, else 1 / (1 - rate).
+
+    Neighbouring positions of a channel say nearly the same, so that dropping single ones would drop little (Tompson et
+    al. 2015). Without a generator the draws are those of torch's global one.
+    """
+    return (torch.rand(batch, channels, generator=generator, device="cpu") >= rate) / (1.0 - rate)
 
 
 def check_rate(option: str, rate: object) -> None:

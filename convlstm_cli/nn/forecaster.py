@@ -1,6 +1,6 @@
 """The encoder-forecaster: reads frames and forecasts the next ones (Shi et al. 2015, section 3.2)."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
@@ -17,6 +18,11 @@ from convlstm_cli.nn.recurrence import State, autocast
 
 BLUR = 1.0
 """σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
+
+
+Factors = Sequence[Tensor]
+"""Dropout in one stack: the factors of what each layer gives to the next, (B, 1, hidden, 1, 1); none where nothing is
+dropped."""
 
 
 class _Progress(NamedTuple):
@@ -28,6 +34,8 @@ class _Progress(NamedTuple):
     """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
     advection: Advection | None = None
     """The advection of the last frame, where the forecaster moves it on."""
+    factors: Factors = ()
+    """Dropout in the second stack."""
 
 
 class EncoderForecaster(nn.Module):
@@ -41,6 +49,10 @@ class EncoderForecaster(nn.Module):
     second stack reads the last `config.known` at each lead time too; and with `config.mask`, as the last channel, which
     pixels have a value. Where the mask is left out all pixels are known. The second stack reads no mask: what stands in
     for missing pixels of the last frame is moved on, or fed back, as if it had been seen.
+
+    With `config.dropout` the training drops channels of the hidden states on their way to the next layer, in both
+    stacks: whole channels, the same at all steps of a clip. Frames, states that are carried over in time and what the
+    head reads are never dropped: a forecast continues them, and the recurrence stays the fast one.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -56,6 +68,8 @@ class EncoderForecaster(nn.Module):
                     config.recurrent_kernel,
                     peephole=config.peephole,
                     image_size=config.grid,
+                    dilation=config.dilation,
+                    layer_norm=config.layer_norm,
                     forget_bias=config.forget_bias,
                     gate_activation=config.gate_activation,
                     peephole_init=config.peephole_init,
@@ -88,6 +102,7 @@ class EncoderForecaster(nn.Module):
         future: Tensor | None = None,
         truth: Tensor | None = None,
         fed: Tensor | None = None,
+        dropout: Tensor | None = None,
     ) -> Tensor:
         """Forecasts the frames that follow.
 
@@ -99,6 +114,8 @@ class EncoderForecaster(nn.Module):
             truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling (Bengio et al. 2015).
             fed: (B, horizon) bool, true where an autoregressive forecaster reads the frame of `truth` instead of its
                 own; None reads its own everywhere.
+            dropout: (B, config.between_layers), the factors of `nn.dropout.draw_channels`, encoder first; it acts in
+                evaluation mode too. None draws new ones in training mode.
 
         Returns:
             (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
@@ -109,7 +126,11 @@ class EncoderForecaster(nn.Module):
                 below 1, or a future that is missing or of another shape.
         """
         horizon = self._check(frames, horizon, future)
-        return self._forecast(self._begin(frames, self._encode(frames)), horizon, future, truth, fed)[0]
+        if dropout is None and self.training and self.config.dropout:
+            dropout = draw_channels(self.config.dropout, frames.shape[0], self.config.between_layers)
+        encoder, forecaster = self._factors(dropout, frames.device)
+        progress = self._begin(frames, self._encode(frames, factors=encoder))._replace(factors=forecaster)
+        return self._forecast(progress, horizon, future, truth, fed)[0]
 
     def stream(
         self,
@@ -120,7 +141,7 @@ class EncoderForecaster(nn.Module):
         advection: Advection | None = None,
         future: Tensor | None = None,
     ) -> Iterator[Tensor]:
-        """The forecast of `forward` in pieces, each computed when the caller asks for it.
+        """The forecast of `forward` in evaluation mode in pieces, each computed when the caller asks for it.
 
         Memory grows with `chunk` but not with the horizon, nor with T beyond the frames themselves.
 
@@ -215,12 +236,20 @@ class EncoderForecaster(nn.Module):
             raise UsageError(f"the future {given}; expected {wanted}.")
         return horizon
 
-    def _encode(self, frames: Tensor, states: list[State] | None = None) -> list[State]:
+    def _factors(self, dropout: Tensor | None, device: torch.device) -> tuple[Factors, Factors]:
+        """The factors of `forward` for the encoder and for the second stack."""
+        if dropout is None:
+            return (), ()
+        below = self.config.hidden[:-1]
+        factors = torch.split(dropout.to(device)[:, None, :, None, None], [*below, *below], dim=2)
+        return factors[: len(below)], factors[len(below) :]
+
+    def _encode(self, frames: Tensor, states: list[State] | None = None, factors: Factors = ()) -> list[State]:
         """The first stack's last states; `states` are those after the frames before these."""
         x = self.to_patches(self._masked(frames))  # (B, T, C*p*p, H/p, W/p), C with the mask
         new_states: list[State] = []
         for index, layer in enumerate(self.encoder):
-            x, state = layer(x, states[index] if states else None)
+            x, state = layer(_dropped(x, factors, index - 1), states[index] if states else None)
             new_states.append(state)
         return new_states
 
@@ -259,19 +288,27 @@ class EncoderForecaster(nn.Module):
         """The next frames (B, steps, C, H, W), and what those after them start from."""
         return UNROLLINGS[self.config.forecaster](self, progress, steps, future, truth, fed)
 
-    def unroll(self, x: Tensor | None, states: list[State], steps: int | None) -> tuple[Tensor, list[State]]:
+    def unroll(
+        self, x: Tensor | None, states: list[State], steps: int | None, factors: Factors = ()
+    ) -> tuple[Tensor, list[State]]:
         """The second stack over `steps` steps, or over x: (B, T, sum(hidden), H/p, W/p) and the new states."""
-        hidden = []
-        new_states = []
-        for layer, state in zip(self.forecaster, states, strict=True):
-            x, state = layer(x, state, steps=steps if x is None else None)
-            hidden.append(x)
-            new_states.append(state)
+        hidden: list[Tensor] = []
+        new_states: list[State] = []
+        for index, (layer, state) in enumerate(zip(self.forecaster, states, strict=True)):
+            below = _dropped(hidden[-1], factors, index - 1) if hidden else x
+            outputs, last = layer(below, state, steps=steps if below is None else None)
+            hidden.append(outputs)
+            new_states.append(last)
         return torch.cat(hidden, dim=2), new_states
 
     def to_patches(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) as (..., C*p*p, H/p, W/p)."""
         return F.pixel_unshuffle(frames, self.config.patch_size)
+
+
+def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:
+    """What a layer, by its index, gives to the next."""
+    return x * factors[layer].to(x.dtype) if factors and layer >= 0 else x
 
 
 def _flat(progress: _Progress) -> tuple[Tensor, ...]:
@@ -296,15 +333,16 @@ def _advected(
     _fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
     """Reads the last frame, moved on to each lead time along its motion."""
-    states, last, advection = progress
+    last, advection = progress.last, progress.advection
     assert advection is not None
     with autocast(last.device, None):
         moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
         known = [moved]
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
-    hidden, states = network.unroll(network.to_patches(_with(moved, future)), states, None)
-    return network.head(hidden, known), _Progress(states, last, advection)
+    patches = network.to_patches(_with(moved, future))
+    hidden, states = network.unroll(patches, progress.states, None, progress.factors)
+    return network.head(hidden, known), progress._replace(states=states, advection=advection)
 
 
 def _unconditioned(
@@ -316,7 +354,8 @@ def _unconditioned(
     _fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
     """Reads nothing, as in the paper, but what is known for the frames to forecast."""
-    hidden, states = network.unroll(None if future is None else network.to_patches(future), progress.states, steps)
+    known = None if future is None else network.to_patches(future)
+    hidden, states = network.unroll(known, progress.states, steps, progress.factors)
     return network.head(hidden, [progress.last]), progress._replace(states=states)
 
 
@@ -329,17 +368,17 @@ def _autoregressive(
     fed: Tensor | None,
 ) -> tuple[Tensor, _Progress]:
     """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
-    states, last, _ = progress
+    states, last = progress.states, progress.last
     forecast = []
     for step in range(steps):
         ahead = None if future is None else future[:, step : step + 1]
-        hidden, states = network.unroll(network.to_patches(_with(last, ahead)), states, None)
+        hidden, states = network.unroll(network.to_patches(_with(last, ahead)), states, None, progress.factors)
         last = network.head(hidden, [last])
         forecast.append(last)
         if truth is not None and fed is not None:
             last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
     # A copy, because a view would keep the whole piece in memory and would change with it.
-    return torch.cat(forecast, dim=1), _Progress(states, last.clone())
+    return torch.cat(forecast, dim=1), progress._replace(states=states, last=last.clone())
 
 
 def _with(frames: Tensor, future: Tensor | None) -> Tensor:

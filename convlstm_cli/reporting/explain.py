@@ -4,6 +4,7 @@ Imports no torch: the shapes follow from the configuration, and a test compares 
 """
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from rich.console import RenderableType
@@ -144,15 +145,23 @@ def render(explanation: Explanation) -> list[RenderableType]:
 
 
 def _equations(config: ForecasterConfig) -> tuple[Equation, ...]:
-    """The equations of `nn/cell.py`; the peephole terms are left out where the network has none."""
+    """The equations of `nn/cell.py` with the options in force; without peepholes their terms are left out."""
     peepholes = config.peephole != "none"
     i, f, o = (" + W_ci ∘ c_{t-1}", " + W_cf ∘ c_{t-1}", " + W_co ∘ c_t") if peepholes else ("", "", "")
+    star = "*" if config.dilation == 1 else f"*_{config.dilation}"
+    x = "(m ∘ x_t)" if config.dropout else "x_t"
+
+    def read(gate: str) -> str:
+        """What a gate gets from the input and from the hidden state."""
+        parts = f"W_x{gate} {star} {x}", f"W_h{gate} * h_{{t-1}}"
+        return " + ".join(f"LN({part})" if config.layer_norm else part for part in parts)
+
     return (
-        Equation(f"i_t = σ(W_xi * x_t + W_hi * h_{{t-1}}{i} + b_i)", "input gate"),
-        Equation(f"f_t = σ(W_xf * x_t + W_hf * h_{{t-1}}{f} + b_f)", "forget gate"),
-        Equation("g_t = tanh(W_xg * x_t + W_hg * h_{t-1} + b_g)", "candidate"),
+        Equation(f"i_t = σ({read('i')}{i} + b_i)", "input gate"),
+        Equation(f"f_t = σ({read('f')}{f} + b_f)", "forget gate"),
+        Equation(f"g_t = tanh({read('g')} + b_g)", "candidate"),
         Equation("c_t = f_t ∘ c_{t-1} + i_t ∘ g_t", "cell state"),
-        Equation(f"o_t = σ(W_xo * x_t + W_ho * h_{{t-1}}{o} + b_o)", "output gate"),
+        Equation(f"o_t = σ({read('o')}{o} + b_o)", "output gate"),
         Equation("h_t = o_t ∘ tanh(c_t)", "hidden state"),
     )
 
@@ -161,6 +170,7 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
     notes = [
         "* is a convolution that keeps the image size, ∘ a product position by position.",
         SIGMAS[config.gate_activation],
+        *_option_notes(config),
     ]
     if config.peephole == "none":
         notes.append("There are no peepholes: the gates do not depend on the cell state.")
@@ -178,6 +188,26 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
     return tuple(notes)
 
 
+def _option_notes(config: ForecasterConfig) -> Iterator[str]:
+    """What dilation, layer normalisation and dropout mean, where they are in force."""
+    if config.dilation > 1:
+        side = config.dilation * (config.kernel_size - 1) + 1
+        yield (
+            f"*_{config.dilation} is such a convolution whose kernel reads positions {config.dilation} apart "
+            f"(dilation): its {config.kernel_size}x{config.kernel_size} weights span {side}x{side}."
+        )
+    if config.layer_norm:
+        yield (
+            "LN is layer normalisation over the four gates, all channels and all positions together, with a scale and "
+            "a shift for each (Ba et al. 2016)."
+        )
+    if config.dropout:
+        yield (
+            f"m drops channels at a rate of {config.dropout:g} and divides the others by {1 - config.dropout:g}, in "
+            "training only, the same for all steps of a clip; it is 1 where x_t is a frame."
+        )
+
+
 def _layers(config: ForecasterConfig) -> list[Layer]:
     kernel, recurrent = config.kernel_size, config.recurrent_kernel
     peephole_size = config.grid if config.peephole == "full" else (1, 1)
@@ -192,10 +222,15 @@ def _layers(config: ForecasterConfig) -> list[Layer]:
         ]
         if in_channels:
             weights.insert(0, _weight(f"{at}.weight_ih", "W_x", (4 * hidden, in_channels, kernel, kernel)))
+        for norm in ("norm_ih", "norm_hh") if config.layer_norm else ():
+            if norm == "norm_hh" or in_channels:
+                shape = (4 * hidden, *config.grid)
+                weights.append(_weight(f"{at}.{norm}.weight", "scale of LN", shape, gates=""))
+                weights.append(_weight(f"{at}.{norm}.bias", "shift of LN", shape, gates=""))
         peepholes = []
         if config.peephole != "none":
-            shape = (hidden, *peephole_size)
-            peepholes = [_weight(f"{at}.peephole_{gate}", "W_c", shape, gate) for gate in "ifo"]
+            size = (hidden, *peephole_size)
+            peepholes = [_weight(f"{at}.peephole_{gate}", "W_c", size, gate) for gate in "ifo"]
         layers.append(_layer(role, index, in_channels, hidden, weights, peepholes))
     return layers
 

@@ -24,10 +24,12 @@ ALIKE = (
     "hidden",
     "kernel_size",
     "recurrent_kernel",
+    "dilation",
     "patch_size",
     "forecaster",
     "head",
     "gate_activation",
+    "layer_norm",
 )
 """What a network must have in common with the weights that it starts from."""
 
@@ -95,6 +97,11 @@ def adapted(
         raise UsageError(
             "the weights are of a network that reads which pixels are missing, and no video has such pixels"
         )
+    if model.layer_norm and source.grid != model.grid:
+        raise UsageError(
+            f"the weights have --layer-norm for --size {source.height}x{source.width}, and this network is for "
+            f"{model.height}x{model.width}"
+        )
     kinds = source.peephole, model.peephole
     same_size = source.grid == model.grid or not PEEPHOLES[source.peephole].fixes_size
     if peepholes and not (kinds == ("channel", "full") or (kinds[0] == kinds[1] and same_size)):
@@ -108,6 +115,12 @@ def adapted(
     if (first := "forecaster.0.weight_ih") not in weights and model.known:  # it read nothing
         side, channels = model.kernel_size, model.known * model.patch_size**2
         fitting[first] = torch.zeros(weights["forecaster.0.weight_hh"].shape[0], channels, side, side)
+        if model.layer_norm:
+            like = weights["forecaster.0.norm_hh.weight"]
+            fitting |= {
+                "forecaster.0.norm_ih.weight": torch.ones_like(like),
+                "forecaster.0.norm_ih.bias": torch.zeros_like(like),
+            }
     return fitting
 
 
@@ -200,4 +213,6 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
     return ",".join(map(str, value)) if isinstance(value, tuple) else str(value)

@@ -11,6 +11,7 @@ from torch.optim.swa_utils import AveragedModel
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs import checkpoint
 from convlstm_cli.training.config import TrainConfig
@@ -19,8 +20,8 @@ from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video.tensors import with_mask
 from convlstm_cli.video.values import BYTES, ValueRange
 
-FED = 500_000
-"""Offset between the seeds of scheduled sampling and those of `augment`, both of which count steps."""
+FED, DROPPED = 500_000, 750_000
+"""Offsets between the seeds of scheduled sampling, and of dropout, and those of `augment`; all count steps."""
 
 Part = tuple[Sequence[int], int]
 """The clips of a batch that a process computes: their positions, and the number of clips of the whole batch."""
@@ -107,7 +108,9 @@ class TrainStep:
         self.optimizer.zero_grad()
         with self._compute.autocast():
             fed = self._draw_fed(truth, feeding, positions, count)
-            forecast = self._parallel(with_mask(frames, known), truth.shape[1], future=future, truth=truth, fed=fed)
+            dropout = self._draw_dropout(positions, count)
+            more = {"future": future, "truth": truth, "fed": fed, "dropout": dropout}
+            forecast = self._parallel(with_mask(frames, known), truth.shape[1], **more)
         last = network.shown(frames[:, -1:])
         if valid is None:
             loss = self._measure(forecast.float(), truth, last)
@@ -180,9 +183,20 @@ class TrainStep:
         """Where true frames are fed, (B, horizon) bool, drawn by the seed and the number of the step."""
         if not feeding:
             return None
-        generator = torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps + FED)
-        draws = torch.rand(count, truth.shape[1], generator=generator)[list(positions) or [0]]
+        draws = torch.rand(count, truth.shape[1], generator=self._generator(FED))[list(positions) or [0]]
         return (draws < feeding).to(truth.device)
+
+    def _draw_dropout(self, positions: Sequence[int], count: int) -> Tensor | None:
+        """The factors of dropout, drawn likewise, so that a training that goes on drops what it would have dropped."""
+        model = self.network.config
+        if not model.dropout:
+            return None
+        factors = draw_channels(model.dropout, count, model.between_layers, self._generator(DROPPED))
+        return factors[list(positions) or [0]]
+
+    def _generator(self, offset: int) -> torch.Generator:
+        """Random numbers of this step."""
+        return torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps + offset)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

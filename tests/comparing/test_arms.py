@@ -6,8 +6,16 @@ import pytest
 from helpers import data_record
 from made_plans import MODEL
 
-from convlstm_cli.comparing.arms import arm_names, named_runs, peephole_arms, recorded_arms, recorded_data
+from convlstm_cli.comparing.arms import (
+    arm_names,
+    named_runs,
+    peephole_arms,
+    recorded_arms,
+    recorded_data,
+    varied_arms,
+)
 from convlstm_cli.comparing.asked import Asked
+from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.errors import UsageError
 from convlstm_cli.runs.run import Run
 from convlstm_cli.training.config import TrainConfig
@@ -36,6 +44,23 @@ def test_kinds_of_peephole_are_arms_alike_in_all_else() -> None:
     assert {replace(arm.model, peephole="none") for arm in arms} == {replace(MODEL, peephole="none")}
     with pytest.raises(UsageError, match="--arms is 'some'"):
         peephole_arms(("none", "some"), MODEL, TRAINING)
+
+
+def test_values_of_one_option_are_arms_alike_in_all_else() -> None:
+    rates = varied_arms(Variation.read("learning-rate=1e-3,none"), MODEL, TRAINING)
+    assert [(arm.name, arm.training.learning_rate) for arm in rates] == [
+        ("learning-rate=1e-3", 0.001),
+        ("learning-rate=none", None),
+    ]
+    assert {replace(arm.training, learning_rate=None) for arm in rates} == {TRAINING}
+    widths = varied_arms(Variation.read("hidden=2;3,4"), MODEL, TRAINING)
+    assert [arm.model.hidden for arm in widths] == [(2,), (3, 4)]
+    norms = varied_arms(Variation.read("layer_norm=off,on"), MODEL, TRAINING)
+    assert [(arm.name, arm.model.layer_norm) for arm in norms] == [("layer-norm=off", False), ("layer-norm=on", True)]
+    kinds = Variation.read("--peephole=none,full")
+    assert varied_arms(kinds, MODEL, TRAINING) == peephole_arms(("none", "full"), MODEL, TRAINING)
+    with pytest.raises(UsageError, match=r"--dropout is 2\.0"):
+        varied_arms(Variation.read("dropout=0,2"), MODEL, TRAINING)
 
 
 def test_names_of_arms_are_kinds_or_runs(make_run: Callable[..., Run]) -> None:

@@ -65,7 +65,7 @@ def test_without_a_limit_the_whole_takes_its_default_time(data: VideoData, monke
 
 def test_arms_that_are_alike_are_refused(data: VideoData) -> None:
     arms = [Arm(name, MODEL, TRAINING) for name in ("one", "other")]
-    with pytest.raises(UsageError, match="--arms: one and other are set alike"):
+    with pytest.raises(UsageError, match="the arms one and other are set alike"):
         make_plan(data, arms, PAIR, Path("out"), lambda: False)
 
 

@@ -53,6 +53,10 @@ def test_what_would_change_the_comparison_is_refused(plan: Plan, asked: Asked, w
         with_asked(plan, asked)
 
 
+def test_the_option_that_the_arms_differ_in_has_no_one_value(plan: Plan) -> None:
+    assert with_asked(plan, Asked(model={"peephole": "full"})) == plan  # such as a preset gives
+
+
 def test_seeds_are_added_and_it_computes_and_saves_elsewhere(plan: Plan) -> None:
     asked = Asked(
         training={"save_every": 5.0, "checkpoint_every": 2, "batch_size": 0},  # 0 is auto, settled long ago

@@ -12,8 +12,8 @@ from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.weights.pretrained import Pretrained
 
 
-def run(peephole: str = "channel") -> Run:
-    model: dict[str, Any] = {"height": 32, "width": 48, "channels": 1, "peephole": peephole}
+def run(peephole: str = "channel", **options: object) -> Run:
+    model: dict[str, Any] = {"height": 32, "width": 48, "channels": 1, "peephole": peephole, **options}
     return Run(Path("some"), {"model": model, "data": data_record(32, 48, fit="crop")})
 
 
@@ -51,6 +51,8 @@ def test_what_cannot_work_at_the_size_is_refused() -> None:
         check_works_at([run(), run("full")], PredictConfig(size="64"))
     with pytest.raises(UsageError, match="--native-size: some has --peephole full"):
         check_works_at([run("full")], PredictConfig(native_size=True))
+    with pytest.raises(UsageError, match="--native-size: some has --layer-norm"):
+        check_works_at([run(layer_norm=True)], PredictConfig(native_size=True))
     with pytest.raises(UsageError, match="--size has width 50"):
         check_works_at([run()], PredictConfig(size="64x50"))
     for wrong in ("large", "0", "8"):

@@ -28,6 +28,10 @@ CONFIG = ForecasterConfig(64, 96, 3)
         ({"kernel_size": 4}, "--kernel-size is 4"),
         ({"recurrent_kernel_size": 2}, "--recurrent-kernel-size is 2"),
         ({"patch_size": 0}, "--patch-size is 0"),
+        ({"dilation": 0}, "--dilation is 0"),
+        ({"dilation": 2, "kernel_size": 1}, "--dilation is 2 .* --kernel-size 1"),
+        ({"dropout": 1.0}, "--dropout is 1.0"),
+        ({"dropout": 0.1, "hidden": (8,)}, "--dropout is 0.1 and acts between layers"),
         ({"peephole": "yes"}, "--peephole is 'yes'; choose one of none, channel, full"),
         ({"gate_activation": "hard_sigmoid"}, "--gate-activation is 'hard_sigmoid'"),
         ({"forecaster": "teacher"}, "--forecaster is 'teacher'"),
@@ -72,9 +76,17 @@ def test_layers_are_stacked() -> None:
     hidden=st.lists(st.integers(1, 256), min_size=1, max_size=4),
     peephole=st.sampled_from(["none", "channel", "full"]),
     recurrent=st.sampled_from([None, 1, 3]),
+    dropout=st.sampled_from([0.0, 0.2]),
+    layer_norm=st.booleans(),
 )
 def test_json_round_trip(
-    patch: int, grid: tuple[int, int], hidden: list[int], peephole: Any, recurrent: int | None
+    patch: int,
+    grid: tuple[int, int],
+    hidden: list[int],
+    peephole: Any,
+    recurrent: int | None,
+    dropout: float,
+    layer_norm: bool,
 ) -> None:
     config = ForecasterConfig(
         grid[0] * patch,
@@ -84,7 +96,11 @@ def test_json_round_trip(
         patch_size=patch,
         peephole=peephole,
         recurrent_kernel_size=recurrent,
+        dilation=2,
+        dropout=dropout if len(hidden) > 1 else 0.0,
+        layer_norm=layer_norm,
     )
+    assert config.fixes_size == (layer_norm or peephole == "full")
     assert ForecasterConfig(**json.loads(json.dumps(asdict(config)))) == config
     assert config.grid == grid
 

@@ -341,3 +341,40 @@ def test_clips_that_do_not_fit(clip: Tensor, horizon: int, message: str) -> None
 def test_a_piece_has_at_least_one_frame() -> None:
     with pytest.raises(UsageError, match="chunk is 0"):
         next(make(SMALL).stream(frames(), 2, chunk=0))
+
+
+def test_dropout_drops_whole_channels_between_layers_in_training_only() -> None:
+    config = replace(SMALL, dropout=0.5)
+    network, x = make(config), frames(config)
+    plain = make(SMALL)
+    assert torch.equal(network(x), plain(x))
+    kept = torch.ones(2, config.between_layers)
+    assert torch.equal(network(x, dropout=kept), plain(x))
+    assert not torch.equal(network(x, dropout=0.0 * kept), plain(x))
+
+    def fed(index: int) -> Tensor:
+        seen: list[Tensor] = []
+        with network.encoder[index].register_forward_pre_hook(lambda _, given: seen.append(given[0])):
+            network.train()(x)
+        return seen[0]
+
+    assert not (fed(0) == 0).flatten(2).all(dim=2).any()  # frames are whole
+    torch.manual_seed(1)
+    dropped = fed(1) == 0  # (B, T, hidden, H, W)
+    assert dropped.any()
+    assert torch.equal(dropped, dropped[:, :1, :, :1, :1].expand_as(dropped))
+
+
+@pytest.mark.parametrize("forecaster", FORECASTERS)
+def test_dilated_normalised_and_dropped_layers_learn(forecaster: ForecasterKind) -> None:
+    config = replace(SMALL, forecaster=forecaster, dilation=2, layer_norm=True, dropout=0.3)
+    network = make(config)
+    assert network.encoder[1].weight_ih.shape == make(SMALL).encoder[1].weight_ih.shape
+    network.train()(frames(config)).sum().backward()
+    assert all(parameter.grad is not None for parameter in network.parameters())
+    with pytest.raises(UsageError, match="layer normalisations"):
+        network(torch.zeros(1, 3, 1, 16, 12))
+    state = network.eval().start(frames(config))
+    for frame in frames(config).unbind(dim=1):
+        state = network.read(frame, state)
+    assert torch.allclose(network.step(state)[0], network(frames(config), 1)[:, 0], atol=1e-5)

@@ -58,6 +58,21 @@ def test_equations_are_those_of_the_cell(peephole: Peephole) -> None:
     assert [f"{equation.formula} {equation.meaning}" for equation in equations] == stated
 
 
+def test_dilation_layer_norm_and_dropout_stand_in_the_equations_and_the_weights() -> None:
+    config = replace(CONFIG, dilation=2, layer_norm=True, dropout=0.25, forecaster="unconditioned", peephole="full")
+    explanation = explain(config)
+    input_gate = "i_t = σ(LN(W_xi *_2 (m ∘ x_t)) + LN(W_hi * h_{t-1}) + W_ci ∘ c_{t-1} + b_i)"
+    assert explanation.equations[0].formula == input_gate
+    notes = " ".join(explanation.notes)
+    assert "its 5x5 weights span 9x9" in notes
+    assert "LN is layer normalisation" in notes
+    assert "at a rate of 0.25 and divides the others by 0.75" in notes
+    explained = {weight.name: weight.shape for layer in explanation.layers for weight in layer.weights}
+    network = EncoderForecaster(config).named_parameters()
+    assert explained == {name: tuple(parameter.shape) for name, parameter in network}
+    assert not {"LN", "dropout", "*_"} & set(" ".join(explain(CONFIG).notes).split())
+
+
 @pytest.mark.parametrize("activation", get_args(GateActivation))
 def test_the_sigma_is_the_configured_one(activation: GateActivation) -> None:
     notes = explain(replace(CONFIG, gate_activation=activation)).notes

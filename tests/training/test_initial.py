@@ -113,11 +113,21 @@ def test_peepholes_of_channels_become_those_of_every_position() -> None:
         ({"patch_size": 2}, "--patch-size"),
         ({"head": "mix"}, "--head of the weights is steered"),
         ({"peephole": "none"}, "peepholes of --peephole channel"),
+        ({"dilation": 2}, "--dilation of the weights is 1 and of this network 2"),
+        ({"layer_norm": True}, "--layer-norm of the weights is off and of this network on"),
     ],
 )
 def test_what_does_not_fit_is_named(change: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         adapted(network(SMALL).state_dict(), SMALL, replace(SMALL, **change))
+
+
+def test_layer_norm_fits_its_size_only_and_dropout_changes_no_weight() -> None:
+    normed = replace(SMALL, layer_norm=True)
+    with pytest.raises(UsageError, match="--layer-norm for --size 16x24, and this network is for 32x24"):
+        adapted(network(normed).state_dict(), normed, replace(normed, height=32))
+    weights = network(SMALL).state_dict()
+    assert adapted(weights, SMALL, replace(SMALL, dropout=0.2)).keys() == weights.keys()
 
 
 def test_full_peepholes_fit_their_size_only() -> None:

@@ -123,6 +123,21 @@ def test_a_state_goes_on_bit_for_bit(optimizer: str) -> None:
         assert torch.equal(parts.averaged.state_dict()[name], value)
 
 
+def test_dropout_is_drawn_by_the_seed_and_the_number_of_the_step() -> None:
+    model = dataclasses.replace(MODEL, hidden=(4, 4), dropout=0.5)
+    whole = TrainStep(model, CONFIG, choose("cpu"), None)
+    losses = [whole.differentiate(clips()), whole.differentiate(clips())]
+    parts = [whole.differentiate(clips()[[at]], part=([at], 2)) for at in (0, 1)]
+    assert losses[0] == losses[1] == pytest.approx(sum(parts) / 2)  # as in one process
+    whole(clips())
+    torch.manual_seed(7)  # the global state counts for nothing
+    again = TrainStep(model, CONFIG, choose("cpu"), None)
+    again.load_state_dict(copy.deepcopy(whole.state_dict()))
+    assert again(clips()) == whole(clips())
+    ours, theirs = (step.network.get_parameter("forecaster.1.weight_ih") for step in (again, whole))
+    assert torch.equal(ours, theirs)
+
+
 def test_weights_beyond_all_bounds_are_not_sound() -> None:
     step = TrainStep(MODEL, CONFIG, choose("cpu"), None)
     assert step.is_sound

@@ -2,7 +2,7 @@ import dataclasses
 import re
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -45,10 +45,15 @@ def test_memory_grows_by_the_same_with_every_clip() -> None:
     assert one > 20 * parameter_count(MODEL)
 
 
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
-def test_what_is_counted_is_what_autograd_keeps_and_the_forecast(forecaster: ForecasterKind) -> None:
+OPTIONS = {"hidden": (4, 4), "dilation": 2, "layer_norm": True, "dropout": 0.5}
+
+
+@pytest.mark.parametrize(
+    "change", [*({"forecaster": kind} for kind in get_args(ForecasterKind)), OPTIONS], ids=lambda each: str(each)[:30]
+)
+def test_what_is_counted_is_what_autograd_keeps_and_the_forecast(change: dict[str, Any]) -> None:
     """Against the storages of real tensors that autograd saves; functions may keep a little beside them."""
-    model = dataclasses.replace(MODEL, forecaster=forecaster)
+    model = dataclasses.replace(MODEL, **change)
     kept: dict[int, torch.UntypedStorage] = {}
 
     def keep(tensor: torch.Tensor) -> torch.Tensor:
