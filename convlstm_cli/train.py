@@ -80,7 +80,6 @@ def train(
         initial, config = begun.weights, replace(config, init=begun.init)
     elif config.init == AUTO_INIT:
         config = replace(config, init=FRESH)
-    config = replace(config, learning_rate=config.peak_rate)
     compute = device.choose(config.device, config.precision, ranks, learning=True)
     if compute.precision == "bf16" and config.precision == "auto":
         progress.note(

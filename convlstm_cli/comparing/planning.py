@@ -54,8 +54,7 @@ def make_plan(
 def _with_init(arm: Arm) -> Arm:
     """The arm with its start settled: drawn weights, unless others were asked for."""
     init = FRESH if arm.training.init == AUTO_INIT else arm.training.init
-    training = replace(arm.training, init=init)
-    return replace(arm, training=replace(training, learning_rate=training.peak_rate))
+    return replace(arm, training=replace(arm.training, init=init))
 
 
 def _check(arms: Sequence[Arm], config: CompareConfig, data: VideoData) -> None:

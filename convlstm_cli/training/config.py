@@ -32,11 +32,6 @@ AUTO_BATCH = 0
 """The `batch_size` that stands for as many clips as fit into memory."""
 AUTO_INIT, FRESH = "auto", "none"
 """The `init` that stands for the shipped weights where they fit, and the one of drawn weights."""
-PEAK_RATE = 3e-3
-"""Learning rate of drawn weights."""
-FINE_TUNING = 0.3
-"""Share of it for weights that were trained before: fine-tuned for 170 s on 28 clips, weights of made-up motion came to
-0.777 of optical flow's MSE and 0.954 of its SSIM so, and to 0.796 and 0.937 at full rates."""
 
 
 def parse_batch(flag: str, text: str) -> int:
@@ -106,10 +101,10 @@ class TrainConfig:
         metavar="auto|pretrained|none|RUN|FILE",
     )
     optimizer: str = option("muon", f"{_described(OPTIMISERS)}.", choices=OPTIMISERS)
-    learning_rate: float | None = option(
-        None,
-        f"Learning rate at its peak, after the warm-up; {PEAK_RATE:g} if not given, or {FINE_TUNING * PEAK_RATE:g} for "
-        "weights that were trained before. With muon it is that of AdamW's part, and the kernels' is 6.7 times it.",
+    learning_rate: float = option(
+        3e-3,
+        "Learning rate at its peak, after the warm-up. With muon it is that of AdamW's part, and 6.7 times it that of "
+        "the kernels.",
     )
     schedule: str = option(
         "cosine", f"The learning rate after the warm-up: {_described(SCHEDULES)}.", choices=SCHEDULES
@@ -227,13 +222,6 @@ class TrainConfig:
             )
         if self.loss_weights is not None:
             parse_weights("--loss-weights", self.loss_weights)
-
-    @property
-    def peak_rate(self) -> float:
-        """`learning_rate`, with its default resolved."""
-        if self.learning_rate is not None:
-            return self.learning_rate
-        return PEAK_RATE * (1.0 if self.init in (AUTO_INIT, FRESH) else FINE_TUNING)
 
     @property
     def epoch_limit(self) -> int | None:

@@ -162,7 +162,7 @@ class Training:
             raise ConvLSTMError(
                 f"training diverged at step {failed.steps} ({why}), even with {LOWER**failed.went_back:g} "
                 f"times the learning rate; {folder} keeps its last checkpoint. Train again with a lower "
-                f"--learning-rate than {session.config.peak_rate:g}, or --precision fp32."
+                f"--learning-rate than {session.config.learning_rate:g}, or --precision fp32."
             )
         session.ranks.wait()  # before rank 0 writes it anew
         self.state = restored(session.run, saved, self.step)

@@ -19,7 +19,7 @@ class Rates(Protocol):
     """The settings that an optimiser is built from, such as a `TrainConfig`."""
 
     @property
-    def peak_rate(self) -> float:
+    def learning_rate(self) -> float:
         """Highest learning rate."""
 
     @property
@@ -55,20 +55,20 @@ def decayed_and_free(network: "nn.Module", weight_decay: float) -> list[dict[str
 def _adamw(network: "nn.Module", config: Rates) -> "Optimizer":
     from torch.optim import AdamW
 
-    return AdamW(decayed_and_free(network, config.weight_decay), lr=config.peak_rate)
+    return AdamW(decayed_and_free(network, config.weight_decay), lr=config.learning_rate)
 
 
 def _muon(network: "nn.Module", config: Rates) -> "Optimizer":
     from convlstm_cli.training.muon import KERNEL_RATE, OTHER_RATE, Muon, parameter_groups
 
-    kernel_rate = config.peak_rate * KERNEL_RATE / OTHER_RATE
-    return Muon(parameter_groups(network, kernel_rate, config.peak_rate, config.weight_decay))
+    kernel_rate = config.learning_rate * KERNEL_RATE / OTHER_RATE
+    return Muon(parameter_groups(network, kernel_rate, config.learning_rate, config.weight_decay))
 
 
 def _rmsprop(network: "nn.Module", config: Rates) -> "Optimizer":
     from torch.optim import RMSprop
 
-    return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.peak_rate, alpha=0.9)
+    return RMSprop(decayed_and_free(network, config.weight_decay), lr=config.learning_rate, alpha=0.9)
 
 
 def leave_out_compiler() -> None:

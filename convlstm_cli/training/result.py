@@ -50,7 +50,7 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
     if not math.isfinite(test.model.mean_mse):
         raise ConvLSTMError(
             f"{run.folder}: the best weights give forecasts of the test videos that are not finite; train "
-            f"again with a lower --learning-rate than {session.config.peak_rate:g}, or --precision fp32."
+            f"again with a lower --learning-rate than {session.config.learning_rate:g}, or --precision fp32."
         )
     if session.ranks.is_first:
         # Again, for a run that was killed between its last checkpoint and this file.

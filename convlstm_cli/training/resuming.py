@@ -24,7 +24,7 @@ ANYWHERE = ("device", "save_every", "checkpoint_every", "colormap")
 CHANGEABLE = (*LIMITS, "patience", *ANYWHERE)
 """Settings of a training that may change when it goes on: how long and where, not what."""
 
-OPEN = {"batch_size": AUTO_BATCH, "init": AUTO_INIT, "learning_rate": None}
+OPEN = {"batch_size": AUTO_BATCH, "init": AUTO_INIT}
 """Values of settings that stand for what is on record."""
 
 Given = Mapping[str, Any]

@@ -71,7 +71,7 @@ class Ours:
         learning = device.choose(settings.train.device, settings.train.precision, learning=True)
         begun = start(settings.train.init, settings.model)
         train = replace(settings.train, init=begun.init)
-        self._config = replace(train, max_steps=steps, learning_rate=train.peak_rate)
+        self._config = replace(train, max_steps=steps)
         self._step = TrainStep(settings.model, self._config, learning, begun.weights)
         self._horizon = settings.model.horizon
         self._budget = Budget(self._config, batches_per_epoch=1)
@@ -82,7 +82,7 @@ class Ours:
         return self._step(clips, self._budget.rate(number, 0.0), self._budget.feeding(number, 0.0))
 
     def rate(self, number: int) -> float:
-        return self._config.peak_rate * self._budget.rate(number, 0.0)
+        return self._config.learning_rate * self._budget.rate(number, 0.0)
 
     def forecast(self, frames: Tensor) -> Tensor:
         return forecast_clip(self._step.averaged, frames, self._horizon, self._compute)

@@ -52,7 +52,7 @@ def test_values_of_one_option_are_arms_alike_in_all_else() -> None:
         ("learning-rate=1e-3", 0.001),
         ("learning-rate=none", None),
     ]
-    assert {replace(arm.training, learning_rate=None) for arm in rates} == {TRAINING}
+    assert {replace(arm.training, learning_rate=TRAINING.learning_rate) for arm in rates} == {TRAINING}
     widths = varied_arms(Variation.read("hidden=2;3,4"), MODEL, TRAINING)
     assert [arm.model.hidden for arm in widths] == [(2,), (3, 4)]
     norms = varied_arms(Variation.read("layer_norm=off,on"), MODEL, TRAINING)

@@ -51,16 +51,10 @@ def test_the_kernels_rate_with_muon_is_in_a_fixed_ratio_to_that_of_all_else() ->
         assert [group["lr"] for group in groups] == pytest.approx([rate * 0.02 / 3e-3, rate, rate])
 
 
-def test_given_weights_are_fine_tuned_at_a_lower_rate() -> None:
-    assert TrainConfig().peak_rate == TrainConfig(init="none").peak_rate == 3e-3
-    assert TrainConfig(init="pretrained").peak_rate == pytest.approx(0.3 * 3e-3)
-    assert TrainConfig(init="pretrained", learning_rate=0.1).peak_rate == 0.1
-
-
 def momentum(network: nn.Module, config: Rates) -> torch.optim.Optimizer:
     groups = decayed_and_free(network, config.weight_decay)
-    groups[1]["lr"] = 0.1 * config.peak_rate
-    return torch.optim.SGD(groups, lr=config.peak_rate, momentum=0.9)
+    groups[1]["lr"] = 0.1 * config.learning_rate
+    return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9)
 
 
 def test_an_optimiser_is_added_in_one_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

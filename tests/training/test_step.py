@@ -88,8 +88,8 @@ def test_the_rate_is_a_share_of_the_highest_one() -> None:
     for rate in (0.5, 0.25):
         step(clips(), rate)
         kernels, *others = (group["lr"] for group in step.optimizer.param_groups)
-        assert others == [rate * CONFIG.peak_rate] * 2
-        assert kernels == pytest.approx(rate * CONFIG.peak_rate * 0.02 / 3e-3)
+        assert others == [rate * CONFIG.learning_rate] * 2
+        assert kernels == pytest.approx(rate * CONFIG.learning_rate * 0.02 / 3e-3)
 
 
 def test_weight_decay_pulls_on_kernels_alone() -> None:
