@@ -50,7 +50,7 @@ def forecast(
         horizon: frames to forecast; as many as the run was trained to forecast if not given.
         range: the values that become the least and the largest for the network, for weights that were trained on 8-bit
             pictures or made-up motion. If not given, 0 to 255 for uint8, else what `valid_range` of a DataArray
-            declares, else nearly all values of the frames that are read.
+            declares, else all values of the frames that are read but for a few that lie far apart.
         log: whether values are mapped by their logarithm, for the same weights.
         missing: the value of integers that stands for no data.
         guard: whether to check the forecast on the frames given and to mix it with simple forecasts

@@ -327,6 +327,7 @@ def fingerprint(path: Path) -> Any:
         ".csv": lambda path: path.read_bytes(),
         ".frames": lambda path: path.read_bytes(),
         ".prints": lambda path: path.read_bytes(),
+        ".ranks": lambda path: path.read_bytes(),
     }
     read = frames_of if path.suffix in VIDEOS else readers.get(path.suffix)
     if read is None:

@@ -98,7 +98,8 @@ class DataFacts:
     kept_together: tuple[str, ...]
     """What stays in one part of the split and why, in words."""
     notes: tuple[str, ...]
-    """Which videos may be cut off, and what files and images were taken for, where that is not plain."""
+    """Which videos may be cut off, what files and images were taken for, where that is not plain, and what the range of
+    values leaves out."""
     values: ValueRange
     """The range of values that becomes [0, 1] for the network."""
     rates: str | None
@@ -117,7 +118,7 @@ class DataFacts:
             "frame_shape": list(self.frame_shape),
             "split": self.split,
             "clips": self.clips,
-            "values": asdict(self.values),
+            "values": self.values.to_dict(),
             "rates": self.rates,
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
             "groups": self.groups,
@@ -152,7 +153,7 @@ class RunFacts:
             "last_epoch": self.history[-1] if self.history else None,
             "test": self.test,
             "split": self.split,
-            "values": None if self.values is None else asdict(self.values),
+            "values": None if self.values is None else self.values.to_dict(),
         }
 
 
@@ -295,7 +296,7 @@ def inspect_data(data: VideoData) -> DataFacts:
         groups={} if data.split.group_by is None else data.groups.members(),
         overlaps=data.overlaps,
         kept_together=tuple(data.kept_together()),
-        notes=tuple(data.library.remarks()),
+        notes=(*data.library.remarks(), *data.value_notes()),
         values=data.values,
         rates=differing_rates(data.library.videos, data.config.pace),
     )

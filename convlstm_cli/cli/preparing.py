@@ -51,4 +51,6 @@ def prepare_videos(
         progress.note(line)
     if not videos.values.is_bytes:
         progress.note(f"values {videos.values.describe()} become 0 to 1 for the network")
+    for line in videos.value_notes():
+        progress.note(line)
     return videos

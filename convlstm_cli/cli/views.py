@@ -166,7 +166,8 @@ def _skill_table(report: EvaluationReport) -> Table:
 def _definitions(report: EvaluationReport) -> list[str]:
     """What the columns are, in lines that fit a terminal."""
     of_frame, values = math.prod(report.frame_shape), report.values
-    scale = "lie in [0, 1]" if values.as_shares else f"are {values.describe()}, and errors in their unit"
+    errors = "in shares of these ranges" if values.bands else "in their unit"
+    scale = "lie in [0, 1]" if values.as_shares else f"are {values.describe()}, and errors {errors}"
     lines = [
         f"Values {scale}. MSE, MAE and bias are means over pixels and channels; MSE sum is over the",
         f"{of_frame} values of a frame, as papers on video prediction print it. PSNR is of the mean MSE.",

@@ -101,7 +101,7 @@ class PredictConfig:
         None,
         "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; others "
         "are clipped. Those of the training if it was not of 8-bit pictures, else what the source declares, else "
-        "nearly all values of the input.",
+        "all values of the input but for a few that lie far apart.",
         flag="--range",
         metavar="LOW,HIGH",
     )

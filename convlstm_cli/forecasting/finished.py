@@ -20,8 +20,8 @@ from convlstm_cli.video.formats import OUTPUT_FORMATS
 
 def network_digest(run: Run, model: EncoderForecaster) -> str:
     """A hash of all that a forecast depends on in a run: network, weights, and the size, step and range of frames."""
-    values = None if run.values is None else asdict(run.values)
-    guides = [asdict(guide) for guide in run.guides]
+    values = None if run.values is None else run.values.to_dict()
+    guides = [guide.to_dict() for guide in run.guides]
     frames = [asdict(run.geometry), asdict(run.pace), values, run.missing, run.chosen_channels, guides]
     settings = [asdict(model.config), *frames]
     digest = hashlib.sha256(json.dumps(settings).encode())

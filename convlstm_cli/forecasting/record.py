@@ -133,7 +133,8 @@ class ForecastRecord:
 
     def to_dict(self) -> dict[str, Any]:
         """The entries of forecast.json."""
-        return {name: value for name, value in asdict(self).items() if value is not None or name not in LEFT_OUT}
+        entries = {**asdict(self), "values": self.values.to_dict()}
+        return {name: value for name, value in entries.items() if value is not None or name not in LEFT_OUT}
 
     def write(self, folder: Path) -> None:
         """Writes forecast.json into the folder of the forecast, whose other files are all there."""

@@ -11,8 +11,9 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.missing import Mask, gone
+from convlstm_cli.video.ranks import range_of, ranks_of, ranks_of_frame
 from convlstm_cli.video.readers.base import VideoReader
-from convlstm_cli.video.values import BYTES, ValueRange, declared, known, range_of
+from convlstm_cli.video.values import BYTES, ValueRange, known, range_declared
 
 LEAST_INSIDE = 0.5
 """Share of the input's values inside the range of a training below which people are warned."""
@@ -27,17 +28,18 @@ def range_for(
 ) -> ValueRange:
     """The range of values of an input: that of the training, unless this was of 8-bit pictures and the input is not.
 
-    Then it is what `config` asks for, or what the input declares, or else nearly all values of the `inputs`, its frames
-    (H, W, C), other than `missing`.
+    Then it is what `config` asks for, or what the input declares, or else that of the `inputs`, its frames (H, W, C),
+    without outliers and values that are `missing`.
     """
     if is_settled(trained):
         assert trained is not None
         return trained
     if config.value_range is not None:
         return ValueRange(*parse_range("--range", config.value_range), video.unit, config.log)
-    found = BYTES if inputs[0].dtype == np.uint8 else declared(video.declared_range, video.unit)
+    dtype = inputs[0].dtype
+    found = BYTES if dtype == np.uint8 else range_declared(video.declared_range, dtype.name, video.unit)
     if found is None:
-        found = range_of(np.concatenate([known(frame, missing) for frame in inputs]), unit=video.unit)
+        found = range_of(np.concatenate([ranks_of_frame(frame, missing) for frame in inputs]), unit=video.unit)
     return replace(found, log=config.log)
 
 
@@ -56,14 +58,19 @@ def check_range(runs: Sequence[Run], config: PredictConfig) -> None:
 
 
 def misfit(inputs: Sequence[Frame], values: ValueRange, missing: float | None) -> str | None:
-    """What is wrong with an input whose values mostly lie outside a range, a clause; None where they do not."""
+    """What is wrong with frames (H, W, C) whose values mostly lie outside a range, a clause; None where they do not."""
+    if values.bands:
+        channels = ([frame[..., at] for frame in inputs] for at in range(len(values.bands)))
+        pairs = enumerate(zip(channels, values.bands, strict=True))
+        outside = ((at, misfit(channel, band, missing)) for at, (channel, band) in pairs)
+        return next((f"in channel {at} {reason}" for at, reason in outside if reason is not None), None)
     if values.is_bytes:
         return None
     found = np.concatenate([known(frame, missing) for frame in inputs])
     inside = np.mean((found >= values.low) & (found <= values.high)) if found.size else 0.0
     if inside >= LEAST_INSIDE:
         return None
-    held = range_of(found).describe() if found.size else "no value at all"
+    held = range_of(ranks_of(found)).describe() if found.size else "no value at all"
     return f"most of its values ({held}) lie outside the {values.describe()} of the training, and are clipped"
 
 

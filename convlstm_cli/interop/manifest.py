@@ -28,6 +28,7 @@ MASK = (
 )
 LINEAR = "(value - low) / (high - low), clipped to [0, 1]"
 LOGARITHMIC = f"log(1 + {DECADES:g} x) / log({DECADES + 1:g}) of x = {LINEAR}"
+BY_BAND = "each channel by its entry in `values.bands`, in their order: "
 UNSETTLED = "by the range of the frames at hand: 0 to 255 for bytes"
 FILLED = "pixels without a value, NaN or `missing`, get the nearest one in their frame, or else in the nearest frame."
 GREY = "0.299 red + 0.587 green + 0.114 blue (ITU-R BT.601)"
@@ -118,6 +119,9 @@ class Manifest:
         """The entries of manifest.json; each program is an entry of its own name."""
         content = asdict(self)
         check, programs = content.pop("check"), content.pop("programs")
+        values, guides = self.frames.values, self.frames.guides
+        content["frames"]["values"] = None if values is None else values.to_dict()
+        content["frames"]["guides"] = [guide.to_dict() for guide in guides]
         return {**content, **programs, "check": check}
 
 
@@ -151,7 +155,7 @@ def describe(
             range=limits,
             colour=colour,
             values=values,
-            values_rule=UNSETTLED if values is None else LOGARITHMIC if values.log else LINEAR,
+            values_rule=_values_rule(values),
             missing=missing,
             missing_rule=FILLED,
             fit=fit,
@@ -178,3 +182,10 @@ def describe(
         programs,
         check,
     )
+
+
+def _values_rule(values: ValueRange | None) -> str:
+    """How values of a range become numbers in [0, 1], in words."""
+    if values is None:
+        return UNSETTLED
+    return BY_BAND * bool(values.bands) + (LOGARITHMIC if values.first.log else LINEAR)

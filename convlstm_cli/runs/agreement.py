@@ -13,7 +13,7 @@ TRAITS: Mapping[str, Callable[[Run], object]] = {
     "--every": lambda run: run.pace.every_option,
     "--input-frames": lambda run: run.model_config.input_frames,
     "--frames": lambda run: run.model_config.horizon,
-    "--range": lambda run: "that of the frames" if run.values is None else run.values.describe(),
+    "--range": lambda run: "that of the frames" if run.values is None else run.values.describe(most=None),
     "--input-only": lambda run: (
         ",".join(f"{each.channel} (known ahead)" if each.known else str(each.channel) for each in run.guides) or "none"
     ),

@@ -127,7 +127,7 @@ class Run:
     def values(self) -> ValueRange | None:
         """The range of values that becomes [0, 1], 0...255 if config.json has none; None for that of the input."""
         recorded = self.config["data"].get("values")
-        return BYTES if recorded is None else ValueRange(**recorded)
+        return BYTES if recorded is None else ValueRange.from_dict(recorded)
 
     @property
     def missing(self) -> float | None:

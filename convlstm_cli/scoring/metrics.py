@@ -156,6 +156,10 @@ class Metric:
             return self.definition
         if values.as_shares:
             return f"{self.definition}; values in [0, 1]"
+        if values.bands:
+            return (
+                f"{self.definition}; of shares of the range of each channel, without a unit, values {values.describe()}"
+            )
         return f"{self.definition}; {f'in {self.unit(values.unit)}, ' * bool(values.unit)}values {values.describe()}"
 
 

@@ -105,7 +105,7 @@ class EvaluationReport:
             "height": height,
             "width": width,
             "channels": channels,
-            "values": asdict(self.values),
+            "values": self.values.to_dict(),
             "videos": [
                 {"video": video.name, "path": str(video.path), "clips": self.clips_of(video)} for video in self.videos
             ],

@@ -1,13 +1,15 @@
 """Videos decoded once, at the model's size, into files that are mapped into memory.
 
-An entry is three files in one folder: KEY.frames, the bytes of an array (T, H, W, C) of the source's type, KEY.prints,
-the prints of its frames (`leaks/prints.py`), and KEY.json, what is known about the video. The key names the source's
-path and the geometry, so a source that has changed is decoded again into its old entry.
+An entry is four files in one folder: KEY.frames, the bytes of an array (T, H, W, C) of the source's type, KEY.prints,
+the prints of its frames (`leaks/prints.py`), KEY.ranks, the values of the source's frames by rank where their range has
+to be chosen (`ranks.py`), and KEY.json, what is known about the video. The key names the source's path and the
+geometry, so a source that has changed is decoded again into its old entry.
 """
 
 import functools
 import hashlib
 import json
+import math
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,10 +24,12 @@ from convlstm_cli.video.colour import Frame, is_grey, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.leaks.prints import CELLS, Prints, print_of
 from convlstm_cli.video.missing import StandingApart, filled, gone, mark
+from convlstm_cli.video.ranks import COLUMNS, Ranks, ranks_of_frame
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import VideoReader, reading
+from convlstm_cli.video.values import ValueRange, range_declared
 
-LAYOUT = 6
+LAYOUT = 7
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
@@ -70,6 +74,16 @@ class Entry:
         """(T, H, W, C)"""
         return self.frames, self.height, self.width, self.channels
 
+    @property
+    def ranks_shape(self) -> tuple[int, int, int]:
+        """(T, C, COLUMNS), C as in the source's frames and 3 where these have 1 or 3; T is 0 with a known range."""
+        return self.frames * (self.known_range is None), _wide(self.channels), COLUMNS
+
+    @property
+    def known_range(self) -> ValueRange | None:
+        """The range of values that the video declares, or that its type does; None where it has to be chosen."""
+        return range_declared(self.declared_range, self.dtype, self.unit)
+
     @classmethod
     def load(cls, path: Path) -> Self | None:
         """Reads an entry from its .json; None if that is missing or unusable, or some of its frames are missing."""
@@ -77,7 +91,8 @@ class Entry:
             entry = msgspec.json.decode(path.read_bytes(), type=cls)
             pixels = entry.frames * entry.height * entry.width * entry.channels
             whole = data_file(path).stat().st_size == pixels * np.dtype(entry.dtype).itemsize
-            return entry if whole and prints_file(path).stat().st_size == entry.frames * CELLS else None
+            whole = whole and prints_file(path).stat().st_size == entry.frames * CELLS
+            return entry if whole and ranks_file(path).stat().st_size == 8 * math.prod(entry.ranks_shape) else None
         except (OSError, TypeError, ValueError):
             return None
 
@@ -90,6 +105,11 @@ def data_file(path: Path) -> Path:
 def prints_file(path: Path) -> Path:
     """The file that holds the prints of an entry's frames, given that of its .json."""
     return path.with_suffix(".prints")
+
+
+def ranks_file(path: Path) -> Path:
+    """The file that holds the values of an entry's frames by rank, given that of its .json."""
+    return path.with_suffix(".ranks")
 
 
 def map_frames(path: Path, entry: Entry) -> Frame:
@@ -105,6 +125,12 @@ def read_prints(path: Path, entry: Entry) -> Prints:
     """The prints of an entry's frames, (T, CELLS). Raises InputError if they were deleted since."""
     with reading(prints_file(path)):
         return np.fromfile(prints_file(path), np.uint8).reshape(entry.frames, CELLS)
+
+
+def read_ranks(path: Path, entry: Entry) -> Ranks:
+    """The values of the source's frames by rank, `ranks_shape`. Raises InputError if they were deleted since."""
+    with reading(ranks_file(path)):
+        return np.fromfile(ranks_file(path), np.float64).reshape(entry.ranks_shape)
 
 
 def decode_once(
@@ -137,9 +163,11 @@ def decode_once(
                 path.unlink(missing_ok=True)
             # Not brought to disk, which would take longer than decoding a short video: a loss of power leaves files
             # shorter than `Entry.load` expects, and the video is decoded again.
-            frames, prints = (replacing(file(path), durable=False) for file in (data_file, prints_file))
-            with frames as partial, prints as printed:
-                entry = _decode(source, geometry, partial, printed, fingerprint, missing, select)
+            frames, prints, ranks = (
+                replacing(file(path), durable=False) for file in (data_file, prints_file, ranks_file)
+            )
+            with frames as partial, prints as printed, ranks as ranked:
+                entry = _decode(source, geometry, (partial, printed, ranked), fingerprint, missing, select)
             write_text(path, json.dumps(asdict(entry)), durable=False)
         except OutputError as error:
             raise OutputError(
@@ -163,17 +191,22 @@ def fingerprint_of(source: Path) -> str:
 def _decode(
     source: Path,
     geometry: FrameGeometry,
-    partial: Path,
-    prints: Path,
+    files: tuple[Path, Path, Path],
     fingerprint: str,
     missing: float | None,
     select: Callable[[VideoReader], None],
 ) -> Entry:
-    """Decodes a video into a file, with one channel if no frame has colour, and its prints into another."""
+    """Decodes a video into files of frames, with one channel if none has colour, of prints and of values by rank."""
+    partial, prints, ranks = files
     frames, digest, dtype = 0, hashlib.sha256(), np.dtype(np.uint8)
     times: list[float] = []
     kept, has_missing = 3, False
-    with open_video(source) as video, partial.open("w+b") as file, prints.open("wb") as printed:
+    with (
+        open_video(source) as video,
+        partial.open("w+b") as file,
+        prints.open("wb") as printed,
+        ranks.open("wb") as ranked,
+    ):
         stored = _Stored(file)
         select(video)
         missing = video.missing if missing is None else missing
@@ -181,8 +214,13 @@ def _decode(
         for frame in video:
             if apart is not None:
                 apart.add(frame)
-            fitted, dtype = geometry.fit_frame(mark(frame, missing), missing), frame.dtype
-            kept = 3 if fitted.shape[2] in (1, 3) else fitted.shape[2]
+            marked, dtype = mark(frame, missing), frame.dtype
+            fitted = geometry.fit_frame(marked, missing)
+            kept = _wide(fitted.shape[2])
+            if range_declared(video.declared_range, dtype.name) is None:
+                # Of the source, whose extremes a mean over its pixels does not reach.
+                values = ranks_of_frame(marked, missing)
+                ranked.write(np.broadcast_to(values, (kept, COLUMNS)).tobytes())
             whole = to_channels(fitted, kept)
             digest.update(whole.tobytes())
             stored.add(fitted, whole, grey=is_grey(fitted, video.grey_tolerance))
@@ -219,6 +257,11 @@ def _decode(
         missing=missing,
         has_missing=has_missing,
     )
+
+
+def _wide(channels: int) -> int:
+    """Channels of a frame whose video has frames in colour: a video can have grey ones and RGB ones."""
+    return 3 if channels in (1, 3) else channels
 
 
 class _Stored:

@@ -28,8 +28,8 @@ def below(painter: Painter, length: int, *, missing: bool = False) -> Picture:
 
     With `missing` it also shows the grey of missing pixels.
     """
-    unit = f" {_ascii(painter.values.unit)}".rstrip()
-    ticks = _ticks(painter.values, unit, length, lambda text: _width(text) + 12)
+    unit = f" {_ascii(painter.values.first.unit)}".rstrip()
+    ticks = _ticks(painter.values.first, unit, length, lambda text: _width(text) + 12)
     ends = _width(ticks[0][1]) // 2 + 6, _width(ticks[-1][1]) // 2 + 6
     gap = _width("no data") + 3 * THICK if missing else 0
     picture = np.full((THICK + MARK + 24, ends[0] + length + ends[1] + gap, 3), DARK, np.uint8)
@@ -48,10 +48,10 @@ def below(painter: Painter, length: int, *, missing: bool = False) -> Picture:
 
 def beside(painter: Painter, height: int) -> Picture:
     """A vertical colour bar (height, W, 3) with its values and unit, to stand beside a film."""
-    unit = _ascii(painter.values.unit)
+    unit = _ascii(painter.values.first.unit)
     top, bottom = 22 if unit else 8, 8
     length = height - top - bottom
-    ticks = _ticks(painter.values, "", length, lambda _: 14)
+    ticks = _ticks(painter.values.first, "", length, lambda _: 14)
     width = max(THICK + MARK + 10 + max(_width(text) for _, text in ticks), _width(unit) + 10)
     picture = np.full((height, width, 3), DARK, np.uint8)
     levels = np.linspace(255, 0, length).round().astype(int)

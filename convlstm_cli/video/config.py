@@ -73,8 +73,8 @@ class DataConfig:
     value_range: str | None = option(
         None,
         "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; others "
-        "are clipped for it. 0,255 for 8 bits, else what the source declares, else nearly all values of the training "
-        "videos.",
+        "are clipped for it. 0,255 for 8 bits, else what the source declares, else all values of the training videos "
+        "but for a few that lie far apart.",
         flag="--range",
         metavar="LOW,HIGH",
     )

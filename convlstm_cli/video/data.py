@@ -20,7 +20,7 @@ from convlstm_cli.video.leaks.prints import CELLS, Prints
 from convlstm_cli.video.leaks.views import describe_views, find_views
 from convlstm_cli.video.library import Library, OnVideo, Segment, Split, Video, index, split
 from convlstm_cli.video.rates import check_one_rate, common_step
-from convlstm_cli.video.value_choice import choose_range
+from convlstm_cli.video.value_choice import choose_range, notes_on
 from convlstm_cli.video.values import BYTES, ValueRange
 
 Subset = Literal["train", "validation", "test"]
@@ -70,6 +70,10 @@ class VideoData:
         """Whether videos that are trained on have missing pixels."""
         return any(self.library.has_missing(segment.video) for segment in self.split.train)
 
+    def value_notes(self) -> list[str]:
+        """What people should know of the range of values, a clause each; nothing of one that was given or declared."""
+        return notes_on(self.library, self.split.train, self.values) if self.config.value_range is None else []
+
     @property
     def step(self) -> float | None:
         """Seconds from one frame to the next in training; None where they are unknown."""
@@ -81,8 +85,8 @@ class VideoData:
         return {
             "settings": asdict(self.config),
             "channels": self.channels,
-            "values": asdict(self.values),
-            "guides": [asdict(guide) for guide in self.guides],
+            "values": self.values.to_dict(),
+            "guides": [guide.to_dict() for guide in self.guides],
             "step": self.step,
             "split": {
                 "how": self.split.how,
@@ -161,15 +165,16 @@ def prepare(
         overlaps=[*bonds, *views],
         groups=groups,
     )
+    channels = {"grey": 1, "rgb": 3}.get(config.colour, library.channels)
     return VideoData(
         config=config,
         library=library,
         split=parts,
-        channels={"grey": 1, "rgb": 3}.get(config.colour, library.channels),
+        channels=channels,
         input_frames=input_frames,
         horizon=horizon,
         overlaps=overlaps,
-        values=choose_range(library, parts.train, config.value_range, log=config.log),
+        values=choose_range(library, parts.train, config.value_range, channels=channels, log=config.log),
         guides=tuple(
             replace(guide, values=choose_range(library.of_guide(guide.channel), parts.train))
             for guide in asked_guides(config)
@@ -210,7 +215,7 @@ def restore(
         library=library,
         split=Split(how=record["split"]["how"], group_by=record["split"].get("group_by"), **segments),
         channels=record["channels"],
-        values=ValueRange(**record["values"]) if "values" in record else BYTES,
+        values=ValueRange.from_dict(record["values"]) if "values" in record else BYTES,
         guides=guides_of(record),
         input_frames=input_frames,
         horizon=horizon,

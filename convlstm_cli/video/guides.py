@@ -23,6 +23,10 @@ class Guide:
         """The option that names it."""
         return "--known-future" if self.known else "--input-only"
 
+    def to_dict(self) -> dict[str, Any]:
+        """What records say of it."""
+        return {"channel": self.channel, "values": self.values.to_dict(), "known": self.known}
+
 
 def asked_guides(config: DataConfig) -> tuple[Guide, ...]:
     """The channels that are asked for, whose ranges are not known yet; those that are known ahead last."""
@@ -36,5 +40,5 @@ def asked_guides(config: DataConfig) -> tuple[Guide, ...]:
 def guides_of(record: dict[str, Any]) -> tuple[Guide, ...]:
     """The channels that are read and not forecast, from what config.json says of the data."""
     return tuple(
-        Guide(each["channel"], ValueRange(**each["values"]), each["known"]) for each in record.get("guides", ())
+        Guide(each["channel"], ValueRange.from_dict(each["values"]), each["known"]) for each in record.get("guides", ())
     )

@@ -7,18 +7,19 @@ from pathlib import Path
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.files import cache_folder, sweep
-from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints
+from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints, read_ranks
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
+from convlstm_cli.video.ranks import Ranks
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.split import Segment, Split, split
 from convlstm_cli.video.timeline import Piece, Timeline, timeline_of
-from convlstm_cli.video.values import BYTES, ValueRange, declared
+from convlstm_cli.video.values import ValueRange
 
 __all__ = [
     "Library",
@@ -156,10 +157,7 @@ class Library:
 
     def declared_range(self, name: str) -> ValueRange | None:
         """The range of values that a video declares, or that its type does; None where it is not known."""
-        entry = self.entries[name][1]
-        if entry.dtype == "uint8" and entry.declared_range is None:
-            return BYTES
-        return declared(entry.declared_range, entry.unit)
+        return self.entries[name][1].known_range
 
     def range_in(self, name: str, values: ValueRange) -> ValueRange:
         """The range of a video that becomes [0, 1] where `values` is the range of a training.
@@ -194,6 +192,14 @@ class Library:
     def prints(self, name: str) -> Prints:
         """The prints of all decoded frames of a video, (T, CELLS). Raises InputError as `frames` does."""
         return read_prints(*self.entries[name])
+
+    def ranks(self, segment: Segment) -> Ranks:
+        """The values of the source at the steps of a segment by rank, (T, C, COLUMNS); T is 0 with a known range.
+
+        Raises InputError as `frames` does.
+        """
+        ranks = read_ranks(*self.entries[segment.video])
+        return ranks[list(self.timelines[segment.video].taken[segment.start : segment.stop])] if len(ranks) else ranks
 
 
 def index(

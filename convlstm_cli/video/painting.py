@@ -52,7 +52,7 @@ class Painter:
         if shown.dtype == np.uint8 and self.values.is_bytes:
             picture = shown
         else:
-            picture = _levels(self.values.to_unit(shown.astype(np.float64)))
+            picture = _levels(_shown(self.values.to_unit(frame.astype(np.float64))))
         return picture if holes is None else np.where(holes.any(axis=2, keepdims=True), np.uint8(0), picture)
 
     def paint(self, frame: Frame, missing: float | None = None) -> Picture:
@@ -62,9 +62,8 @@ class Painter:
         """
         if not self.maps(frame.shape[2]):
             return self.grey(frame, missing)
-        shown = _shown(frame)
-        shares = self.values.to_unit(shown.astype(np.float64))
-        holes = gone(shown, missing)
+        shares = _shown(self.values.to_unit(frame.astype(np.float64)))
+        holes = gone(_shown(frame), missing)
         return self._coloured(shares if holes is None else np.where(holes, np.nan, shares))
 
     def paint_shares(self, shares: Shares) -> Picture:

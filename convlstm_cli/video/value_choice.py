@@ -3,39 +3,80 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.library import Library
+from convlstm_cli.video.ranks import ends_of, is_skewed, range_of
 from convlstm_cli.video.split import Segment
-from convlstm_cli.video.values import BYTES, ValueRange, known, range_of
+from convlstm_cli.video.values import BYTES, ValueRange
 
-FRAMES = 256
-"""Frames, evenly spread over the segments, whose values are looked at; at least one of each segment."""
-PIXELS = 2**12
-"""Values of a frame that are looked at."""
+CRUSHED = 0.25
+"""Share of the range of all channels below which that of one is too small: each then gets a range of its own."""
 
 
 def choose_range(
-    library: Library, segments: Sequence[Segment], value_range: str | None = None, *, log: bool = False
+    library: Library,
+    segments: Sequence[Segment],
+    value_range: str | None = None,
+    *,
+    channels: int = 1,
+    log: bool = False,
 ) -> ValueRange:
-    """The range that becomes [0, 1] in a training on segments.
+    """The range that becomes [0, 1] in a training on segments, of which a network reads so many channels.
 
     It is `value_range`, as --range takes it; else what the videos declare, which is 0...255 for 8 bits; else that of
-    the values. Raises InputError where videos of a library hold numbers that mean different things.
+    the values, at the size of the source: frames at the size of training are means over its pixels, which hide the
+    extremes. Channels without a common unit, such as reflectance beside temperature, get a range each where a common
+    one would crush some; integers of three channels are pictures, and do not. Raises InputError where videos of a
+    library hold numbers that mean different things.
     """
     unit = _common_unit(library)
     if value_range is not None:
         return ValueRange(*parse_range("--range", value_range), unit, log)
-    declared = {library.declared_range(video.name) for video in library.videos}
-    if len(declared) == 1 and (found := declared.pop()) is not None:
-        return ValueRange(found.low, found.high, unit, log)
-    if any(video.dtype == "uint8" for video in library.videos):  # and others, which may be pictures of more bits
+    declared = {video.name: library.declared_range(video.name) for video in library.videos}
+    if len(set(declared.values())) > 1 and any(video.dtype == "uint8" for video in library.videos):
+        # The others may be pictures of more bits.
         for video in library.videos:
             library.range_in(video.name, BYTES)
         return BYTES
-    return range_of(_sample(library, segments), unit=unit, log=log)
+    known = {found for found in declared.values() if found is not None}
+    ranks = [library.ranks(segment) for segment in segments if declared[segment.video] is None]
+    if ranks:
+        together = np.concatenate(ranks)  # (T, C, COLUMNS)
+        if not known and not unit and _is_of_bands(library, channels):
+            bands = [range_of(together[:, channel], log=log) for channel in range(channels)]
+            whole = max(band.high for band in bands) - min(band.low for band in bands)
+            if any(band.span < CRUSHED * whole for band in bands):
+                return ValueRange.of_bands(bands)
+        known.add(range_of(together))
+    return ValueRange(min(found.low for found in known), max(found.high for found in known), unit, log)
+
+
+def notes_on(library: Library, segments: Sequence[Segment], values: ValueRange) -> list[str]:
+    """What people should know of a range that was chosen for segments: what it clips, and whether a logarithm helps."""
+    found = [ranks for ranks in map(library.ranks, segments) if len(ranks)]
+    if not found:
+        return []
+    ranks, notes = np.concatenate(found), []
+    for at, band in enumerate(values.bands or (values,)):
+        of_band, where = (ranks[:, at], f"channel {at}: ") if values.bands else (ranks, "")
+        notes += [
+            f"{where}values as far as {end:.9g} lie apart from all others, as wrong ones do, and are clipped; give "
+            f"--missing {end:.9g} if that means no data, or --range if they are right"
+            for end in ends_of(of_band)
+            if not band.low <= end <= band.high
+        ]
+        if is_skewed(of_band, band):
+            most = f"{where}most values are small beside the largest, {band.high:.5g}"
+            notes.append(f"{most}; --log spreads them, and errs more with the largest")
+    return notes
+
+
+def _is_of_bands(library: Library, channels: int) -> bool:
+    """Whether the channels may be of different kinds: several of the sources, and not the colours of pictures."""
+    integers = all(np.dtype(video.dtype).kind in "iu" for video in library.videos)
+    return channels > 1 and library.channels == channels and not (channels == 3 and integers)
 
 
 def _common_unit(library: Library) -> str:
@@ -45,16 +86,3 @@ def _common_unit(library: Library) -> str:
         (one, first), (other, second), *_ = units.items()
         raise InputError(f"{first.path}: is in {one} and {second.name} in {other}; bring all to one unit.")
     return next(iter(units), "")
-
-
-def _sample(library: Library, segments: Sequence[Segment]) -> NDArray[np.generic]:
-    """Values of the segments, without missing ones."""
-    step = max(1, sum(segment.stop - segment.start for segment in segments) // FRAMES)
-    found = []
-    for segment in segments:
-        rows, columns = library.content(segment.video)
-        for position in range(segment.start, segment.stop, step):
-            values = library.clip(segment.video, position, position + 1)[0][rows, columns].ravel()
-            values = values[:: max(1, len(values) // PIXELS) | 1]  # odd, so that no column is met each time
-            found.append(known(values, library.missing(segment.video)))
-    return np.concatenate(found)

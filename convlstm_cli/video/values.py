@@ -4,8 +4,9 @@ The one place that maps values. Imports no torch and no OpenCV.
 """
 
 import math
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,10 +27,8 @@ DECADES = 255.0
 SLACK = 2.0**-20
 """What a share may lie below a threshold's and still reach it, since values and thresholds are rounded apart. Shares of
 8-bit pictures, which are exact, have none."""
-TAILS = 0.1, 99.9
-"""Percentiles of the values beyond which a few may be outliers."""
-REACH = 0.5
-"""How far values beyond those percentiles still count, in the distance between the two."""
+DESCRIBED = 8
+"""Bands whose ranges are written out for people."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +41,31 @@ class ValueRange:
     """Unit of the values; empty where it is not known."""
     log: bool = False
     """Whether the map is logarithmic, which spreads the small values above `low`."""
+    bands: tuple["ValueRange", ...] = ()
+    """The ranges of channels of different kinds, as the bands of a satellite; empty where one range holds for all. Then
+    arrays are (..., C), and errors are in shares of each range: `low` and `high` are 0 and 1, without a unit."""
 
     def __post_init__(self) -> None:
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ValueError(f"a range of values from {self.low} to {self.high}")
+        if self.bands and (self.low, self.high, self.unit, self.log) != (0.0, 1.0, "", False):
+            raise ValueError("ranges of bands with a common one")
+
+    @classmethod
+    def of_bands(cls, bands: Sequence["ValueRange"]) -> Self:
+        """The ranges of channels of different kinds, in their order."""
+        return cls(0.0, 1.0, bands=tuple(bands))
+
+    @classmethod
+    def from_dict(cls, record: Mapping[str, Any]) -> Self:
+        """The range of a record by `to_dict`. Raises ValueError for one that cannot be."""
+        return cls(**{**record, "bands": tuple(ValueRange.from_dict(band) for band in record.get("bands", ()))})
+
+    def to_dict(self) -> dict[str, Any]:
+        """What records say of it."""
+        record = asdict(self)
+        bands = record.pop("bands")
+        return {**record, "bands": [band.to_dict() for band in self.bands]} if bands else record
 
     @property
     def is_bytes(self) -> bool:
@@ -63,17 +83,26 @@ class ValueRange:
         return self.is_bytes and not self.unit
 
     @property
+    def first(self) -> "ValueRange":
+        """That of the first channel."""
+        return self.bands[0] if self.bands else self
+
+    @property
     def scored_span(self) -> float:
         """The difference, in the numbers that people read, between what is 0 and 1 for the network."""
         return 1.0 if self.as_shares else self.span
 
     def to_unit(self, values: Array) -> Array:
         """Values in [0, 1]; those outside the range are clipped and NaN stays."""
+        if self.bands:
+            return np.stack([band.to_unit(values[..., at]) for at, band in enumerate(self.bands)], axis=-1)
         share = ((values - self.low) / self.span).clip(0.0, 1.0)
         return _log1p(share * DECADES) / math.log1p(DECADES) if self.log else share
 
     def from_unit(self, shares: Array) -> Array:
         """The values of [0, 1], the inverse of `to_unit`."""
+        if self.bands:
+            return np.stack([band.from_unit(shares[..., at]) for at, band in enumerate(self.bands)], axis=-1)
         return self.linear(shares) * self.span + self.low
 
     def linear(self, shares: Array) -> Array:
@@ -86,6 +115,11 @@ class ValueRange:
 
     def check_inside(self, flag: str, value: float) -> None:
         """Raises UsageError, which names the option, for a threshold that all values of the range reach, or none."""
+        if self.bands:
+            raise UsageError(
+                f"{flag} has {value:g} and each channel has a range of its own ({self.describe()}), so no value means "
+                "the same in all of them; leave it out, or train on some of the --channels, or with one --range."
+            )
         if self.as_shares and not 0 < value <= 1:
             raise UsageError(
                 f"{flag} has {value:g}; values of 8-bit pictures lie in [0, 1], so give some above 0 and up to 1, such "
@@ -97,8 +131,11 @@ class ValueRange:
                 f"{self.high:.5g}."
             )
 
-    def describe(self) -> str:
-        """Such as `0 to 80 mm/h, logarithmic`."""
+    def describe(self, most: int | None = DESCRIBED) -> str:
+        """Such as `0 to 80 mm/h, logarithmic`; of many bands the first, `most` at most."""
+        if self.bands:
+            more = f" | {len(self.bands[most:])} more" if most is not None and self.bands[most:] else ""
+            return f"{' | '.join(band.describe() for band in self.bands[:most])}{more} by channel"
         return in_unit((self.low, self.high), self.unit) + ", logarithmic" * self.log
 
 
@@ -118,6 +155,12 @@ def declared(ends: tuple[float, float] | None, unit: str = "") -> ValueRange | N
     if ends is None or not (math.isfinite(ends[0]) and math.isfinite(ends[1]) and ends[0] < ends[1]):
         return None
     return ValueRange(*ends, unit)
+
+
+def range_declared(ends: tuple[float, float] | None, dtype: str, unit: str = "") -> ValueRange | None:
+    """The range of frames of a type, by what their source declares or else by the type; None where it is not known."""
+    by_type = {"uint8": BYTES, "bool": ValueRange(0.0, 1.0, unit)}
+    return declared(ends, unit) or by_type.get(dtype)
 
 
 def in_unit(ends: tuple[float, float], unit: str) -> str:
@@ -155,21 +198,6 @@ def known(values: NDArray[Any], missing: float | None = None) -> NDArray[Any]:
     """The values that are neither NaN nor infinite nor `missing`, in one row."""
     found = values[np.isfinite(values)] if values.dtype.kind == "f" else values.ravel()
     return found if missing is None else found[found != missing]
-
-
-def range_of(values: NDArray[Any], *, unit: str = "", log: bool = False) -> ValueRange:
-    """A range for values without missing ones: all of them, but for outliers.
-
-    Outliers lie further outside the `TAILS` than `REACH` times the distance between these.
-    """
-    if values.dtype.kind == "b" or not values.size:
-        return ValueRange(0.0, 1.0, unit, log)
-    low, high = (float(value) for value in np.percentile(values.astype(np.float64), TAILS))
-    least, most = float(values.min()), float(values.max())
-    if low < high:
-        reach = REACH * (high - low)
-        least, most = max(least, low - reach), min(most, high + reach)
-    return ValueRange(least, most if least < most else least + 1.0, unit, log)
 
 
 def _log1p(values: Array) -> Array:

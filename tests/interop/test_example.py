@@ -188,3 +188,14 @@ def test_the_example_refuses_other_frames(frames: npt.NDArray[Any], channels: in
     example, known = load_example(TEMPLATES), manifest(channels=channels)
     with pytest.raises(SystemExit, match=words):
         example.prepare(frames, example.range_of(frames, known), known)
+
+
+def test_channels_of_different_kinds_are_mapped_each_by_its_range() -> None:
+    values = ValueRange.of_bands([ValueRange(0.0, 1.0), ValueRange(180.0, 330.0), ValueRange(-5.0, 5.0)])
+    example = load_example(TEMPLATES)
+    entries = {**manifest(channels=3), "frames": {**manifest(channels=3)["frames"], "values": values.to_dict()}}
+    found = example.range_of(np.zeros((3, 16, 24, 3)), entries)
+    frames = np.broadcast_to(np.array([0.25, 255.0, 0.0]), (3, 16, 24, 3))
+    clip, _ = example.prepare(frames, found, entries)
+    np.testing.assert_allclose(clip[0, 0, :, 4, 4], [0.25, 0.5, 0.5])
+    np.testing.assert_allclose(example.from_unit(clip[0].transpose(0, 2, 3, 1), found), frames)

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import numpy as np
@@ -6,6 +7,8 @@ import pytest
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare, restore
+from convlstm_cli.video.painting import Painter
+from convlstm_cli.video.tensors import to_values
 from convlstm_cli.video.values import BYTES, ValueRange
 
 RANDOM = np.random.default_rng(0)
@@ -59,3 +62,74 @@ def test_numbers_of_several_meanings_are_refused_unless_a_range_makes_them_one(t
 def test_what_is_no_range_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="--range"):
         DataConfig((), value_range=text)
+
+
+def test_the_range_is_that_of_the_source_which_larger_frames_reach(tmp_path: Path) -> None:
+    for number, name in enumerate("abc"):
+        save(tmp_path, name, "float32", number, 20, height=64)
+        frames = np.load(tmp_path / f"{name}.npy")
+        frames[:, 30, 12] = 90.0  # a peak that the mean over the pixels of a smaller frame hides
+        frames[:, 30, 13:15] = 45.0, 30.0
+        np.save(tmp_path / f"{name}.npy", frames)
+    data = prepared(tmp_path)
+    assert data.library.frames("a.npy").max() < 60
+    assert data.values.high == 90.0
+
+
+def test_only_frames_of_the_training_choose_the_range(tmp_path: Path) -> None:
+    tmp_path.mkdir(exist_ok=True)
+    np.save(tmp_path / "a.npy", RANDOM.uniform(1, 2, (60, 24, 24)) * np.linspace(1, 60, 60)[:, None, None])
+    data = prepared(tmp_path)
+    [segment] = data.split.train
+    frames = np.load(tmp_path / "a.npy")[segment.start : segment.stop]
+    assert (data.values.low, data.values.high) == (frames.min(), frames.max())
+    assert data.values.high < np.load(tmp_path / "a.npy").max()
+
+
+def save_bands(folder: Path, *spans: tuple[float, float], dtype: str = "float32") -> None:
+    for name in "abc":
+        bands = [RANDOM.uniform(low, high, (13, 24, 24)) for low, high in spans]
+        np.save(folder / f"{name}.npy", np.stack(bands, axis=-1).astype(dtype))
+
+
+def test_channels_of_different_kinds_have_a_range_each(tmp_path: Path) -> None:
+    save_bands(tmp_path, (0, 1), (180, 330), (0.2, 0.6), (200, 300))
+    data = prepared(tmp_path)
+    assert [round(band.high, 2) for band in data.values.bands] == pytest.approx([1, 330, 0.6, 300], abs=0.1)
+    clip = data.clips("train")[0]
+    assert clip.std(dim=(0, 2, 3)).min() > 0.1
+    assert clip[0, 3].mean() == pytest.approx(0.5, abs=0.05)
+    assert restore(json.loads(json.dumps(data.to_dict())), 2, 1).values == data.values
+    frame = data.library.frames(data.split.train[0].video)[data.split.train[0].start]
+    np.testing.assert_allclose(to_values(data.clips("train")[0][0], data.values, frame.dtype), frame, rtol=1e-4)
+    picture = Painter(data.values).paint(frame)
+    assert picture.std(axis=(0, 1)).min() > 20
+
+
+@pytest.mark.parametrize(
+    ("spans", "dtype"),
+    [
+        (((0, 1), (0.3, 1.2), (0, 0.9), (0.1, 1)), "float32"),  # alike: errors keep the numbers of the source
+        (((0, 40_000), (100, 900), (0, 60_000)), "uint16"),  # a picture of little green
+    ],
+)
+def test_channels_of_one_kind_have_one_range(
+    tmp_path: Path, spans: tuple[tuple[float, float], ...], dtype: str
+) -> None:
+    save_bands(tmp_path, *spans, dtype=dtype)
+    assert prepared(tmp_path).values.bands == ()
+
+
+def test_people_are_shown_what_is_clipped_and_where_a_logarithm_helps(tmp_path: Path) -> None:
+    for name in "abc":
+        rain = RANDOM.lognormal(0, 1.5, (13, 24, 24))
+        rain[RANDOM.random(rain.shape) < 0.5] = 0
+        rain[3, 4, 5] = -9999
+        np.save(tmp_path / f"{name}.npy", rain)
+    data = prepared(tmp_path)
+    assert (data.values.low, data.values.high > 30) == (0, True)
+    clipped, skewed = data.value_notes()
+    assert "-9999 lie apart" in clipped
+    assert "--log" in skewed
+    assert len(prepared(tmp_path, log=True).value_notes()) == 1
+    assert prepared(tmp_path, value_range="0,80").value_notes() == []

@@ -24,7 +24,9 @@ from numpy.typing import NDArray
 FOLDER = Path(__file__).resolve().parent
 Array = NDArray[Any]
 Range = dict[str, Any]
-"""The values `low` and `high` that are 0 and 1 for the network, and whether the map between is logarithmic, `log`."""
+"""The values `low` and `high` that are 0 and 1 for the network, and whether the map between is logarithmic, `log`.
+
+Where channels are of different kinds, each has such a range in `bands`."""
 PICTURES: Range = {"low": 0.0, "high": 255.0, "log": False}
 
 
@@ -57,6 +59,8 @@ def main() -> None:
 def range_of(frames: Array, manifest: dict[str, Any], asked: str | None = None) -> Range:
     """The range of the frames: that of the training, unless this was of pictures."""
     if manifest["frames"]["values"] is not None:
+        if manifest["frames"]["values"].get("bands"):
+            return dict(manifest["frames"]["values"])
         known = {name: manifest["frames"]["values"][name] for name in PICTURES}
         if known != PICTURES:
             return known
@@ -107,7 +111,8 @@ def prepare(frames: Array, values: Range, manifest: dict[str, Any]) -> tuple[Arr
     pixels = np.broadcast_to(pixels, (*pixels.shape[:3], channels))
     fitted = np.stack([fit(frame, height, width, manifest["frames"]["fit"]) for frame in pixels])
     fitted = np.rint(fitted) if rounded else fitted  # as in training
-    ranges = [values] * (channels - further) + [guide["values"] for guide in manifest["frames"]["guides"]]
+    ranges = values.get("bands") or [values] * (channels - further)
+    ranges = [*ranges, *(guide["values"] for guide in manifest["frames"]["guides"])]
     full = filled(fitted, [each["low"] for each in ranges])
     shares = np.stack([to_unit(full[..., at], each) for at, each in enumerate(ranges)], axis=-1)
     whole = placed(shares, height, width)
@@ -125,7 +130,9 @@ def to_unit(values: Array, known: Range) -> Array:
 
 
 def from_unit(shares: Array, known: Range) -> Array:
-    """The values of [0, 1]."""
+    """The values of [0, 1], (..., C) with bands."""
+    if bands := known.get("bands"):
+        return np.stack([from_unit(shares[..., at], band) for at, band in enumerate(bands)], axis=-1)
     shares = np.expm1(shares.astype(np.float64) * np.log1p(255)) / 255 if known["log"] else shares.astype(np.float64)
     return np.asarray(shares * (known["high"] - known["low"]) + known["low"])
 
