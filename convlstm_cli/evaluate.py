@@ -88,6 +88,11 @@ def evaluate(
         thresholds=config.thresholds,
         guard=config.guard,
     )
+    if not evaluation.model.has_truth.any():
+        raise InputError(
+            f"{', '.join(map(str, folders)) or runs[0].folder}: no pixel of the frames to score has a value; give a "
+            "FOLDER of other videos, or check what means no data with convlstm inspect."
+        )
     worst, best = _shown(models, clips, evaluation, compute)
     names = [name for name, _ in clips.clips]
     scored = set(names)

@@ -43,6 +43,7 @@ from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
+from convlstm_cli.video.missing import mark
 from convlstm_cli.video.readers import READERS, open_video
 from convlstm_cli.video.tensors import to_float, to_read, valid
 from convlstm_cli.video.values import BYTES, ValueRange
@@ -270,7 +271,7 @@ def _write_frames(
         folder, look, writing.formats, schedule.fps, writing.placement, scored=clip.followed, names=schedule.names
     ) as write:
         for chunk, spread in pieces:
-            following = list(itertools.islice(clip.following, chunk.shape[1]))
+            following = [mark(frame, look.missing) for frame in itertools.islice(clip.following, chunk.shape[1])]
             if following:
                 truth = fitted(following, look.geometry, members.channels, look.missing)
                 seen = look.clip(truth)

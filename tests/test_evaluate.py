@@ -20,6 +20,7 @@ from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
+from convlstm_cli.video.values import ValueRange
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
@@ -153,6 +154,15 @@ def test_one_video_has_scores_and_no_interval(run: Run, tmp_path: Path) -> None:
     assert found["skill_against"]["optical_flow"]["interval"] is None
     assert "single video" in found["interval"]["missing"]
     assert report.worst[0].to_dict() == report.best[0].to_dict()
+
+
+def test_videos_without_any_value_are_one_error(run: Run, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).uniform(0, 9, (24, 32, 32)).astype(np.float32)
+    frames[4:] = np.nan
+    np.save(tmp_path / "gone.npy", frames)
+    run.config["data"]["values"] = vars(ValueRange(0.0, 9.0))
+    with pytest.raises(InputError, match=r"gone\.npy: no pixel of the frames to score has a value"):
+        evaluate([run], [str(tmp_path / "gone.npy")], EvaluateConfig(device="cpu", frames=20))
 
 
 def test_clips_longer_than_what_was_held_out_are_one_error(run: Run) -> None:

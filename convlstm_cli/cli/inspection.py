@@ -22,6 +22,7 @@ from convlstm_cli.training.memory import training_memory, with_batch_size
 from convlstm_cli.video.colour import Frame, colour_name, is_grey
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.data import SUBSETS, VideoData
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.overlaps import Overlap
 from convlstm_cli.video.library import Problem, Video
 from convlstm_cli.video.missing import StandingApart
@@ -102,6 +103,8 @@ class DataFacts:
     values leaves out."""
     values: ValueRange
     """The range of values that becomes [0, 1] for the network."""
+    guides: tuple[Guide, ...]
+    """Channels that are read and not forecast."""
     rates: str | None
     """Which videos have which frame rate, where they differ."""
 
@@ -119,6 +122,7 @@ class DataFacts:
             "split": self.split,
             "clips": self.clips,
             "values": self.values.to_dict(),
+            "guides": [guide.to_dict() for guide in self.guides],
             "rates": self.rates,
             "problems": [{"path": str(problem.path), "reason": problem.reason} for problem in self.problems],
             "groups": self.groups,
@@ -177,7 +181,7 @@ class TrainingPlan:
 
     data: DataFacts
     batch_shape: tuple[int, int, int, int, int]
-    """Clips, frames of a clip, channels, height, width."""
+    """Clips, frames of a clip, channels (with those that are read and not forecast), height, width."""
     parameters: int
     expected_memory: int
     """Bytes that a training step takes, beside the libraries."""
@@ -298,6 +302,7 @@ def inspect_data(data: VideoData) -> DataFacts:
         kept_together=tuple(data.kept_together()),
         notes=(*data.library.remarks(), *data.value_notes()),
         values=data.values,
+        guides=data.guides,
         rates=differing_rates(data.library.videos, data.config.pace),
     )
 
@@ -341,7 +346,7 @@ def plan(
     config = with_batch_size(config, [model], len(data.clips("train")), compute, ranks)
     return TrainingPlan(
         data=inspect_data(data),
-        batch_shape=(config.batch_size, model.clip_frames, model.channels, model.height, model.width),
+        batch_shape=(config.batch_size, model.clip_frames, model.channels + model.inputs, model.height, model.width),
         parameters=parameter_count(model),
         expected_memory=training_memory(model, config.batch_size, config.checkpoint_every),
         start=start(config.init, model).text,

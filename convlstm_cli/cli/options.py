@@ -57,11 +57,6 @@ def build(config: type[Config], options: Mapping[str, Any], **others: Any) -> Co
     return config(**values, **others)
 
 
-def option_names(*configs: type) -> set[str]:
-    """Names of the options that `with_options` makes of dataclasses."""
-    return {_name(field) for config in configs for field in _option_fields(config)}
-
-
 def flag_of(name: str) -> str:
     """The long flag of an option, such as `--batch-size` of `batch_size`."""
     return "--" + name.replace("_", "-")

@@ -53,4 +53,6 @@ def prepare_videos(
         progress.note(f"values {videos.values.describe()} become 0 to 1 for the network")
     for line in videos.value_notes():
         progress.note(line)
+    for guide in videos.guides:
+        progress.note(guide.describe())
     return videos

@@ -271,6 +271,7 @@ def data_view(data: "DataFacts") -> View:
     if not data.values.is_bytes:
         types = " and ".join(sorted({video.dtype for video in data.videos}))
         lines.append(f"values {data.values.describe()} ({types}) become 0 to 1 for the network")
+    lines += [guide.describe() for guide in data.guides]
     lines += data.kept_together
     lines += [] if data.rates is None else [data.rates]
     lines += noted(data.videos)

@@ -11,6 +11,7 @@ from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Members
 from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.units import missing_in
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.guides import Guide
@@ -39,11 +40,10 @@ def with_guides(
     for guide in members.runs[0].guides:
         with open_video(source) as video:
             video.select((guide.channel,), flag=f"{members.name}, trained with {guide.flag},")
-            named = (each for each in (config.missing, members.runs[0].missing, video.missing) if each is not None)
-            missing = next(named, None)
+            missing = missing_in(video, members.runs[0], config)
             found = read_clip(video, members.input_frames, config.at, pace)
             if (found.first, found.last, len(found.inputs)) != (clip.first, clip.last, len(clip.inputs)):
-                raise InputError(f"{source}: {guide.channel} has other times than what is forecast; save both alike.")
+                raise InputError(f"{source}: {guide.title} has other times than what is forecast; save both alike.")
             inputs.append(_tensor(found.inputs, guide, look, missing))
             if guide.known:
                 following = list(islice(found.following, horizon))
@@ -62,5 +62,5 @@ def _check_known(source: Path, guide: Guide, found: int, horizon: int, clip: Inp
         fewer = f", or fewer with --frames {found}" if found else ""
         raise InputError(
             f"{source}: holds {found} of the {horizon} frames after frame {clip.last}, and the network "
-            f"needs {guide.channel} at all of them (--known-future); forecast from an earlier frame with --at{fewer}."
+            f"needs {guide.title} at all of them (--known-future); forecast from an earlier frame with --at{fewer}."
         )

@@ -13,7 +13,7 @@ from convlstm_cli.forecasting.guides import with_guides
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.streams import plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
-from convlstm_cli.forecasting.units import always_missing, misfit, range_for
+from convlstm_cli.forecasting.units import always_missing, misfit, missing_in, range_for
 from convlstm_cli.forecasting.working_size import working_geometry
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.config import Pace
@@ -89,8 +89,7 @@ def _look(
 ) -> Look:
     """How the frames of a forecast are written, in so many channels."""
     run = members.runs[0]
-    named = (each for each in (config.missing, run.missing, video.missing) if each is not None)
-    missing = next(named, None)
+    missing = missing_in(video, run, config)
     inputs = fitted(clip.inputs, None, channels, missing)
     written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
     return Look(

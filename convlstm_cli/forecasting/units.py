@@ -43,6 +43,12 @@ def range_for(
     return replace(found, log=config.log)
 
 
+def missing_in(video: VideoReader, run: Run, config: PredictConfig) -> float | None:
+    """The value of a video that means no data: as asked for, as in the training of the run, or as it declares."""
+    named = (config.missing, run.missing, video.missing)
+    return next((each for each in named if each is not None), None)
+
+
 def is_settled(trained: ValueRange | None) -> bool:
     """Whether the range of a training holds for every input: not that of 8-bit pictures, nor of made-up motion."""
     return trained is not None and not trained.is_bytes

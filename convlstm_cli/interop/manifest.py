@@ -50,7 +50,7 @@ class FramesEntry:
     values_rule: str
     """How values become numbers in `range`."""
     missing: float | None
-    """The value of integers that stands for no data; None where the training knew of none."""
+    """The value that stands for no data besides NaN; None where the videos of the training had none in common."""
     missing_rule: str
     fit: str
     fit_rule: str

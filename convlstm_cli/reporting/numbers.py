@@ -52,6 +52,8 @@ def chance(value: float | None) -> str:
 
 def times(ratio: float) -> str:
     """How many times something is something else; beyond `MOST_TIMES` the figure is that of rounding errors."""
+    if 0 < ratio < 0.01:
+        return "less than 0.01 times"
     return f"over {MOST_TIMES:,} times" if ratio > MOST_TIMES else f"{ratio:.2f} times"
 
 

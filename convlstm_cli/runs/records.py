@@ -75,6 +75,8 @@ class DataRecord:
     problems: tuple[ProblemRecord, ...]
     values: ValueRange = BYTES
     """The range of values that becomes [0, 1]."""
+    missing: float | None = None
+    """The value that stands for no data in the videos that were trained on; None without one that is common."""
     guides: tuple[Guide, ...] = ()
     """Channels that are read and not forecast."""
 

@@ -135,6 +135,12 @@ class Run:
         return self._data_settings.missing
 
     @property
+    def found_missing(self) -> float | None:
+        """The value that meant no data in its training, named or declared by the videos; None where there was none."""
+        found: float | None = self.config["data"].get("missing")
+        return found
+
+    @property
     def chosen_channels(self) -> tuple[int | str, ...] | None:
         """The channels that --channels named. Raises RunError where config.json does not say."""
         return self._data_settings.channels

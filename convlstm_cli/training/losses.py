@@ -123,6 +123,22 @@ def balanced(forecast: "Tensor", truth: "Tensor", last: "Tensor", weights: "Tens
     return balanced_mse(forecast, truth, last, weights) + balanced_mae(forecast, truth, last, weights)
 
 
+def over_known(measure: "Measure", forecast: "Tensor", truth: "Tensor", last: "Tensor", there: "Tensor") -> "Tensor":
+    """A loss over the pixels that have a truth: those without count for nothing, however many they are.
+
+    Args:
+        measure: that of a `Loss`, with its weights where it has any.
+        forecast, truth: (B, T, C, H, W).
+        last: the last input frame, (B, 1, C, H, W).
+        there: where there is a truth, bool like it.
+    """
+    shares = there.float().mean(dim=(1, 2, 3, 4), keepdim=True).clamp(min=1 / there.numel())
+    known = truth * there
+    # Measures take means over all pixels. Those over the error of copying would divide by a share of that error only.
+    copied = known + (last - truth) * there / shares.sqrt()
+    return measure(forecast * there, known, copied) / shares.mean()
+
+
 def _squares(forecast: "Tensor", truth: "Tensor") -> "Tensor":
     """MSE of each clip at each lead time, (B, T)."""
     return (forecast - truth).square().mean(dim=(2, 3, 4))

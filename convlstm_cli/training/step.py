@@ -15,6 +15,7 @@ from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs import checkpoint
 from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.losses import over_known
 from convlstm_cli.training.optimisers import OPTIMISERS
 from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video.tensors import with_mask
@@ -115,9 +116,7 @@ class TrainStep:
         if valid is None:
             loss = self._measure(forecast.float(), truth, last)
         else:
-            there = network.shown(valid[:, frames.shape[1] :])
-            compared = forecast.float() * there, truth * there, last * there
-            loss = self._measure(*compared) / there.float().mean().clamp(min=1 / there.numel())
+            loss = over_known(self._measure, forecast.float(), truth, last, network.shown(valid[:, frames.shape[1] :]))
         # DistributedDataParallel takes the mean over the processes; the mean over the clips is wanted.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
         # Before the backward where there are several, so that a lost one is noticed here and not on the device.

@@ -30,7 +30,9 @@ def measure_of(config: TrainConfig, values: ValueRange) -> "Measure":
     weights = torch.tensor([1.0, *(weight for _, weight in pairs)])
 
     def measure(forecast: Tensor, truth: Tensor, last: Tensor) -> Tensor:
-        step = torch.bucketize(truth, least.to(truth.device), right=True)  # how many of the values are reached
+        step = torch.bucketize(
+            truth.contiguous(), least.to(truth.device), right=True
+        )  # how many of the values are reached
         return loss.measure(forecast, truth, last, weights.to(truth.device)[step])
 
     return measure

@@ -75,6 +75,12 @@ class VideoData:
         return notes_on(self.library, self.split.train, self.values) if self.config.value_range is None else []
 
     @property
+    def missing(self) -> float | None:
+        """The value that stands for no data in the videos that are trained on; None without one that is common."""
+        found = {self.library.missing(segment.video) for segment in self.split.train}
+        return found.pop() if len(found) == 1 else None
+
+    @property
     def step(self) -> float | None:
         """Seconds from one frame to the next in training; None where they are unknown."""
         trained = {segment.video for segment in self.split.train}
@@ -86,6 +92,7 @@ class VideoData:
             "settings": asdict(self.config),
             "channels": self.channels,
             "values": self.values.to_dict(),
+            "missing": self.missing,
             "guides": [guide.to_dict() for guide in self.guides],
             "step": self.step,
             "split": {

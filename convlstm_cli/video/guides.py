@@ -19,6 +19,16 @@ class Guide:
     """Whether it is known for the frames to forecast too."""
 
     @property
+    def title(self) -> str:
+        """What people call it."""
+        return self.channel if isinstance(self.channel, str) else f"channel {self.channel}"
+
+    def describe(self) -> str:
+        """Such as `height, 0 to 3000 m, is read and not forecast`."""
+        ahead = ", and known ahead" if self.known else ""
+        return f"{self.title}, {self.values.describe()}, is read and not forecast{ahead}"
+
+    @property
     def flag(self) -> str:
         """The option that names it."""
         return "--known-future" if self.known else "--input-only"

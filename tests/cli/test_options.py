@@ -8,7 +8,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from convlstm_cli.cli.options import build, expand, flag_of, given_fields, option_names, with_options
+from convlstm_cli.cli.options import build, expand, flag_of, given_fields, with_options
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.nn import ForecasterConfig
@@ -122,6 +122,5 @@ def test_names_are_completed(begun: str, offered: list[str], order: typer.Typer)
     assert sorted(shown.split()) == offered
 
 
-def test_an_option_has_one_name_and_one_flag() -> None:
-    assert option_names(Order) == {"dish", "sides"}
+def test_the_flag_of_an_option_has_hyphens() -> None:
     assert flag_of("batch_size") == "--batch-size"

@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from prediction import one
 
+from convlstm_cli.cli.inspection import plan
+from convlstm_cli.cli.views import plan_view
 from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.export import export
@@ -116,6 +118,15 @@ def test_a_forecast_depends_on_what_is_read_beside_its_input(tmp_path: Path, set
     assert (found["height"] != found["a"]).any(axis=(1, 2)).all()
     np.testing.assert_array_equal(found["wind"][:1], found["a"][:1])
     assert (found["wind"] != found["a"]).any(axis=(1, 2)).tolist() == [False, True, True]
+
+
+def test_a_plan_shows_what_is_read_beside_what_is_forecast(tmp_path: Path) -> None:
+    data = videos(tmp_path / "videos", **KNOWN)
+    found = plan(data, for_videos(MODEL, data), TrainConfig(batch_size=2), choose("cpu"))
+    assert found.batch_shape == (2, 6, 3, 16, 16)
+    lines = [line for line in plan_view(found) if isinstance(line, str)]
+    assert [line.split(",")[0] for line in lines if "is read and not forecast" in line] == ["height", "wind"]
+    assert [each["known"] for each in found.to_dict()["guides"]] == [False, True]
 
 
 def test_what_an_input_lacks_is_named(tmp_path: Path) -> None:

@@ -82,6 +82,16 @@ def test_what_the_input_never_has_is_missing_in_the_forecast(
     assert forecast.scores.model.mean_mse < 0.2 * 100.0**2  # in the unit of the range
 
 
+def test_a_film_of_the_truth_has_gaps_where_the_truth_has_none(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).uniform(20, 90, (6, 32, 32)).astype(np.float32)
+    frames[4, :9], frames[4, 9:12] = -9999.0, np.inf
+    np.save(tmp_path / "radar.npy", frames)
+    run = run_of(make_run(tmp_path / "run").folder, ValueRange(0.0, 100.0))
+    forecast = one(run, tmp_path / "radar.npy", tmp_path / "out", PredictConfig(formats=("npy",), at=4, missing=-9999))
+    truth = np.load(forecast.folder / "scored" / "truth-and-forecast.npy")[0, :, :32]
+    np.testing.assert_array_equal(np.isnan(truth).squeeze(), np.broadcast_to(np.arange(32)[:, None] < 12, (32, 32)))
+
+
 def test_transparent_pixels_of_images_are_transparent_in_the_forecast(tmp_path: Path) -> None:
     frames = np.random.default_rng(0).integers(1, 256, (5, 32, 32, 2), np.uint8)
     frames[..., 1] = 255

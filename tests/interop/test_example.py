@@ -3,6 +3,7 @@
 import json
 import math
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,13 @@ import torch
 from exporting import TEMPLATES, described, load_example, make_run
 
 from convlstm_cli.arrays import forecast
-from convlstm_cli.export import _readme, export
+from convlstm_cli.export import _describe, _readme, export
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.interop.config import ExportConfig
+from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.video.config import Fit
 from convlstm_cli.video.geometry import FrameGeometry
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.missing import mark
 from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.values import BYTES, ValueRange
@@ -47,6 +50,20 @@ def test_the_example_gives_a_forecast_in_the_unit_of_the_training(
     assert np.isnan(found[:, :, :5]).all()
     expected = forecast(frames, run, horizon=1, guard=False)
     np.testing.assert_allclose(found[0, :, 5:, 0], expected[0, :, 5:], rtol=0, atol=1e-3)
+
+
+def test_the_readme_names_the_channels_that_are_read_alone_and_what_is_missing() -> None:
+    made = described(ForecasterConfig(16, 24, 1, inputs=2, mask=True), ValueRange(0.0, 80.0, "mm/h"), -9999.0)
+    text = _readme(replace(made, frames=replace(made.frames, guides=(Guide("height"), Guide(3)))))
+    assert "(T, H, W, 3), height and channel 3 last, which are not forecast, in any type of numbers" in text
+    assert "with NaN or -9999 where there is no value" in text
+    assert "one channel, and behind them height and channel 3" in text
+
+
+def test_what_means_no_data_in_the_videos_of_a_training_is_in_the_manifest(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run")
+    run.config["data"]["missing"] = -9999.0
+    assert _describe(run, run.load_model(torch.device("cpu")), {}, {}).frames.missing == -9999.0
 
 
 @pytest.mark.xdist_group("export")

@@ -17,7 +17,9 @@ def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
 
 
 def test_a_ratio_of_rounding_errors_is_not_a_figure() -> None:
-    assert [times(ratio) for ratio in (0.5, 1000.0, 172526971772.73)] == [
+    assert [times(ratio) for ratio in (0.0, 0.001, 0.5, 1000.0, 172526971772.73)] == [
+        "0.00 times",
+        "less than 0.01 times",
         "0.50 times",
         "1000.00 times",
         "over 1,000 times",

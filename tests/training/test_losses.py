@@ -11,7 +11,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.train import check_options
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.losses import LOSSES, Loss, dissimilarity, relative
+from convlstm_cli.training.losses import LOSSES, Loss, dissimilarity, over_known, relative
 from convlstm_cli.training.step import TrainStep
 from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video.values import BYTES, ValueRange
@@ -53,6 +53,19 @@ def test_a_loss_is_added_in_one_place(monkeypatch: pytest.MonkeyPatch) -> None:
     with torch.no_grad():
         expected = (step.network(clips[:, :2], 1) - clips[:, 2:]).pow(4).mean()
     assert step(clips) == pytest.approx(expected.item(), rel=1e-5)
+
+
+@pytest.mark.parametrize("name", sorted({*LOSSES} - {"sharp"}))  # whose SSIM has a window
+def test_a_loss_does_not_depend_on_how_many_pixels_have_no_truth(name: str) -> None:
+    truth, forecast = torch.rand(2, 3, 1, 8, 8), torch.rand(2, 3, 1, 8, 8)
+    last, measure = torch.rand(2, 1, 1, 8, 8), LOSSES[name].measure
+    # Each frame beside another three times as large, in which no pixel has a truth.
+    wide, true, before = (
+        torch.cat((each, torch.rand(2, each.shape[1], 1, 8, 24)), dim=-1) for each in (forecast, truth, last)
+    )
+    there = (torch.arange(32) < 8).expand(true.shape)
+    found = over_known(measure, wide, true, before, there)
+    torch.testing.assert_close(found, measure(forecast, truth, last), rtol=1e-4, atol=1e-5)
 
 
 RAIN = ValueRange(0.0, 80.0, "mm/h", log=True)

@@ -32,6 +32,17 @@ def test_scored_frames_are_scored_once_and_training_takes_every_window(make_fold
     assert len(data.clips("train")) == len(data.split.train) * (14 - 7 + 1)
 
 
+def test_what_means_no_data_is_recorded(tmp_path: Path) -> None:
+    for name in "abc":
+        frames = np.random.default_rng(ord(name)).integers(0, 90, (9, 16, 16)).astype(np.int16)
+        np.save(tmp_path / f"{name}.npy", frames)
+    records = [
+        prepare(DataConfig((str(tmp_path),), height=16, width=16, missing=missing), 4, 2).to_dict()
+        for missing in (None, -9999)
+    ]
+    assert [record["missing"] for record in records] == [None, -9999]
+
+
 def test_colour_is_found_out_or_chosen(make_folder: Callable[..., Path]) -> None:
     colour = str(make_folder(name="colour", channels=3))
     assert prepare(DataConfig((colour,), height=32, width=32), 4, 3).channels == 3

@@ -248,11 +248,9 @@ def _largest(shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, st
     others = [each for each in candidates if each != name]
     if not others:
         return name, None
-    example = part_path(Path(split_part(path).file.name), others[0])
-    return name, (
-        f"{printable(name)} is read, the largest of {len(candidates)} arrays; give {printable(str(example))!r} for "
-        "another"
-    )
+    # Without the name of the file, so that the notes of many such files are one line.
+    example = printable(str(part_path(Path("FILE"), others[0])))
+    return name, f"{printable(name)} is read, the largest of {len(candidates)} arrays; name another as {example!r}"
 
 
 def _layout(stored: Stored, axes: str | None, path: Path) -> Layout:

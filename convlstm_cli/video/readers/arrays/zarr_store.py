@@ -1,11 +1,12 @@
 """Zarr stores, folders of versions 2 and 3, through the library zarr."""
 
 import base64
+import contextlib
 import json
 import os
 import struct
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal
@@ -34,8 +35,7 @@ class ZarrStore:
         library = load_extra("zarr", "zarr", path)
         self._path = path
         try:
-            with warnings.catch_warnings():  # of types whose description may change, which people cannot help
-                warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification")
+            with _without_warnings():
                 store = library.open(str(path), mode="r")
                 members = {"": store} if isinstance(store, library.Array) else dict(store.members(max_depth=None))
             self._all = {name: each for name, each in members.items() if isinstance(each, library.Array)}
@@ -76,7 +76,8 @@ class ZarrStore:
 
     def _labelled(self, name: str) -> Labelled:
         array = self._all[name]
-        metadata, attributes = array.metadata.to_dict(), dict(array.attrs)
+        with _without_warnings():
+            metadata, attributes = array.metadata.to_dict(), dict(array.attrs)
         if "pickle" in json.dumps(metadata, default=str).lower():
             raise InputError(f"{self._path}: {name} is stored as Python pickles, which are never loaded; save numbers.")
         dims = attributes.get("_ARRAY_DIMENSIONS") or metadata.get("dimension_names")
@@ -98,6 +99,14 @@ class ZarrStore:
 def is_store(path: Path) -> bool:
     """Whether a folder is a zarr store."""
     return any((path / name).is_file() for name in MARKERS)
+
+
+@contextlib.contextmanager
+def _without_warnings() -> Iterator[None]:
+    """Keeps zarr from warning of types whose description may change, such as text, which people cannot help."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*does not have a Zarr V3 specification")
+        yield
 
 
 def _unnamed(axis: int) -> str:

@@ -52,7 +52,7 @@ def test_the_largest_dataset_is_read_or_the_named_one(tmp_path: Path) -> None:
         file["large/frames"] = scene(6)
         file["names"] = np.array([b"x"])
     with open_video(path) as video:
-        assert video.notes == ["large/frames is read, the largest of 2 arrays; give 'a.h5::small/frames' for another"]
+        assert video.notes == ["large/frames is read, the largest of 2 arrays; name another as 'FILE::small/frames'"]
         np.testing.assert_array_equal(list(video), scene(6)[..., None])
     np.testing.assert_array_equal(read(Path(f"{path}::small/frames")), scene(4)[..., None])
     assert [video.path for video in find_videos([f"{path}::/small/frames"]).videos] == [Path(f"{path}::/small/frames")]

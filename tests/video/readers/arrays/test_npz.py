@@ -33,7 +33,7 @@ def test_arrays_of_an_archive(tmp_path: Path, save: Callable[..., None]) -> None
         np.testing.assert_array_equal(frames, expected[..., None])
     found = find_videos([path])
     assert [video.name for video in found.videos] == [f"f.npz::{number}" for number in range(20)]
-    assert "b is read, the largest of 2 arrays; give 'f.npz::a' for another" in found.notes[0].text
+    assert "b is read, the largest of 2 arrays; name another as 'FILE::a'" in found.notes[0].text
     assert fingerprint_of(found.videos[0].path)
 
 

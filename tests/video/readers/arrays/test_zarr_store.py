@@ -1,6 +1,7 @@
 import json
 import math
 import sys
+import warnings
 from pathlib import Path
 from typing import Literal
 
@@ -50,6 +51,17 @@ def test_a_store_is_one_video_with_times_and_a_unit(tmp_path: Path) -> None:
     assert fingerprint_of(tmp_path / "a.zarr") != before
     first, *_ = frames_by(tmp_path / "a.zarr", ZarrStore)
     assert math.isnan(first.pixels[0, 0, 0])
+
+
+def test_text_beside_the_frames_is_read_without_a_warning(tmp_path: Path) -> None:
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    dims = ("time", "band", "y", "x")
+    group.create_array("rain", shape=(4, 2, 9, 6), dtype="f4", dimension_names=dims)
+    with pytest.warns(Warning, match="does not have a Zarr V3 specification"):
+        group.create_array("band", shape=(2,), dtype="U4", dimension_names=("band",))[:] = ["rain", "wind"]
+    with warnings.catch_warnings(), open_video(tmp_path / "a.zarr") as video:
+        warnings.simplefilter("error")
+        assert video.facts().channel_names == ("rain", "wind")
 
 
 def test_sequences_of_a_store_are_parts_of_it(tmp_path: Path) -> None:
