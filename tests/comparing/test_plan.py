@@ -47,7 +47,8 @@ def test_a_plan_comes_back_from_disk_as_it_was(tmp_path: Path) -> None:
     read = Plan.read(tmp_path / "out")
     assert (read.arms, read.seeds, read.extended) == (plan.arms, plan.seeds, False)
     settings = json.loads(json.dumps(dataclasses.asdict(DataConfig(("/x",), 32, 32))))
-    assert read.data == {**plan.data, "settings": settings, "values": dataclasses.asdict(BYTES), "guides": []}
+    filled = {"settings": settings, "values": {**dataclasses.asdict(BYTES), "bands": []}, "missing": None, "guides": []}
+    assert read.data == {**plan.data, **filled}
     assert read.compare == plan.compare
     assert [(trial.seed, trial.arm.name) for trial in read.trials()] == [
         (3, "none"),

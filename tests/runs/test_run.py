@@ -41,7 +41,7 @@ def test_a_run_is_what_was_written(tmp_path: Path) -> None:
     run = Run.open(tmp_path / "run")
     assert run.config == json.loads(json.dumps(run.config))
     settings = json.loads(json.dumps(asdict(DataConfig(("/x",), 16, 16))))  # with all that was left at the defaults
-    filled = {"settings": settings, "values": asdict(BYTES), "missing": None, "guides": []}
+    filled = {"settings": settings, "values": {**asdict(BYTES), "bands": []}, "missing": None, "guides": []}
     assert run.config["data"] == {**CONFIG["data"], **filled}
     assert [run.config[part] for part in ("compute", "versions")] == [CONFIG[part] for part in ("compute", "versions")]
     assert run.model_config == ForecasterConfig(16, 16, 1, hidden=(3,), kernel_size=3)
