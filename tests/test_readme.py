@@ -63,6 +63,8 @@ def quick(arguments: list[str]) -> list[str]:
     if name == "compare" and all(Path(each).is_dir() and each.startswith("runs/") for each in rest):
         return [name, *rest]  # existing runs, which take no option of a training
     added = shlex.split(SMALL.get(name, ""))
+    if "--vary" in rest:  # which says what to compare, as --arms does
+        added = shlex.split(NETWORK.replace("--hidden 4", "--hidden 4,4"))
     if name == "compare":
         added += ["--seeds", "2", *([] if "--max-time" in rest else ["--max-steps", "1"])]
     pairs = [(option, value) for option, value in zip(added[::2], added[1::2], strict=True) if option not in rest]
@@ -101,7 +103,7 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         assert forecast["time"][0] == 26
         assert forecast["rainfall_rate"][:, :3].mask.all()
     assert len(list(Path("forecasts/mine").glob("*/forecast.mp4"))) == 7
-    assert len(list(Path("runs").glob("compare-*/summary.json"))) == 3
+    assert len(list(Path("runs").glob("compare-*/summary.json"))) == 4
 
     monkeypatch.setattr(sys, "argv", ["", "runs/mine", "new.webm", "--at", "12", "--output", "made/picture.gif"])
     assert make_readme_picture.main() == 0

@@ -110,9 +110,9 @@ def _last(offsets: Ranks, counts: Ranks) -> int:
     few = beyond <= min(FEW * counts.sum(), FEW_BESIDE * max(beyond[0], counts[below].sum()))
     alone = bool(few[0])  # as -9999 among rain, of which the median is the least value
     typical = _median(opposite, counts[below][::-1]) if alone else _median(beside, counts[above])
-    far = np.log1p(beside / typical)
+    far = _ratio(beside, typical)
     before = np.concatenate(([0.0], far[:-1]))
-    reach = np.maximum(before, np.log1p(opposite[-1] / typical)) if alone else before
+    reach = np.maximum(before, _ratio(opposite[-1], typical)) if alone else before
     stuck = (beside == beside[-1]) & (beyond > 1)
     apart = np.flatnonzero(few & (far - before > np.where(stuck, STUCK_APART, APART) * reach))
     return len(offsets) - 1 if not len(apart) else len(offsets) - len(beside) + int(apart[0]) - 1
@@ -121,3 +121,8 @@ def _last(offsets: Ranks, counts: Ranks) -> int:
 def _median(values: Ranks, counts: Ranks) -> float:
     """The median of values in ascending order, by how many each stands for."""
     return float(values[np.searchsorted(counts.cumsum(), counts.sum() / 2)])
+
+
+def _ratio(far: Any, typical: float) -> Any:
+    """log(1 + far / typical), also where the quotient is beyond what floats hold."""
+    return np.logaddexp(0.0, np.log(far) - np.log(typical))

@@ -108,7 +108,7 @@ def test_training_starts_from_them_where_they_fit(make_folder: Callable[..., Pat
     run("train", folder, "-o", "runs/next", "--init", "runs/small", "--hidden", "4", *short)
     training = json.loads((here / "runs" / "next" / "config.json").read_text())["training"]
     assert training["init"] == str(here / "runs" / "small")
-    assert training["learning_rate"] == pytest.approx(9e-4)
+    assert training["learning_rate"] == 3e-3
     other = run("train", "-o", "runs/next", "--resume", "--init", "none", code=2)
     assert "--init is none and this run was begun with" in other.stderr
 

@@ -74,7 +74,7 @@ def test_a_killed_comparison_goes_on_and_grows(make_folder: Callable[..., Path],
     begin = "compare", str(folder), *QUICK, "-o", "runs/c", "--arms", "none,channel", "--seeds", "2", "--jobs", "2"
     command = [sys.executable, "-m", "convlstm_cli", *begin, "--max-steps", "3", "--resume"]
     process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True)
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180
     while not list((tmp_path / "runs/c").glob("seed-*/*/resume.pt")):
         assert time.monotonic() < deadline
         time.sleep(0.02)

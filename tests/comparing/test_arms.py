@@ -47,12 +47,14 @@ def test_kinds_of_peephole_are_arms_alike_in_all_else() -> None:
 
 
 def test_values_of_one_option_are_arms_alike_in_all_else() -> None:
-    rates = varied_arms(Variation.read("learning-rate=1e-3,none"), MODEL, TRAINING)
+    rates = varied_arms(Variation.read("learning-rate=1e-3,0.01"), MODEL, TRAINING)
     assert [(arm.name, arm.training.learning_rate) for arm in rates] == [
         ("learning-rate=1e-3", 0.001),
-        ("learning-rate=none", None),
+        ("learning-rate=0.01", 0.01),
     ]
     assert {replace(arm.training, learning_rate=TRAINING.learning_rate) for arm in rates} == {TRAINING}
+    kernels = varied_arms(Variation.read("recurrent-kernel-size=5,none"), MODEL, TRAINING)
+    assert [arm.model.recurrent_kernel_size for arm in kernels] == [5, None]
     widths = varied_arms(Variation.read("hidden=2;3,4"), MODEL, TRAINING)
     assert [arm.model.hidden for arm in widths] == [(2,), (3, 4)]
     norms = varied_arms(Variation.read("layer_norm=off,on"), MODEL, TRAINING)
