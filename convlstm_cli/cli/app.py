@@ -134,6 +134,9 @@ def root(
 def main() -> None:
     """Entry point of the `convlstm` command."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # Before torch is imported. Threads of OpenMP that wait for each other spin otherwise, which beside another program
+    # on the same cores made a training of 42 steps one of 2.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     app(prog_name=NAME)
 
 

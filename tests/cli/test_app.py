@@ -1,6 +1,7 @@
 """Errors become one message and an exit code."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -116,3 +117,14 @@ def test_each_command_is_made_once(tmp_path: Path) -> None:
     assert json.loads(called("explain", "--json", cwd=tmp_path).stdout) == json.loads(
         called("explain", "--json", cwd=tmp_path).stdout
     )
+
+
+def test_threads_that_wait_do_not_spin_unless_asked_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(app, "app", lambda **_: None)
+    monkeypatch.setattr("signal.signal", lambda *_: None)
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    app.main()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    app.main()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
