@@ -134,9 +134,9 @@ def root(
 def main() -> None:
     """Entry point of the `convlstm` command."""
     signal.signal(signal.SIGTERM, _interrupt)
-    # Before torch is imported. Threads of OpenMP that wait for each other spin otherwise, which beside another program
-    # on the same cores made a training of 42 steps one of 2.
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    # Before torch is imported. Threads of OpenMP that wait for each other spin for long otherwise, which beside another
+    # program on two cores made a training of 9 steps one of 1 or 2. Not to spin at all costs a third of an idle machine.
+    os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     app(prog_name=NAME)
 
 
