@@ -134,8 +134,8 @@ def root(
 def main() -> None:
     """Entry point of the `convlstm` command."""
     signal.signal(signal.SIGTERM, _interrupt)
-    # Before torch is imported. Threads of OpenMP that wait for each other spin for long otherwise, which beside another
-    # program on two cores made a training of 9 steps one of 1 or 2. Not to spin at all costs a third of an idle machine.
+    # Before torch is imported. Threads of OpenMP that wait for each other spin for long otherwise, which stalls a
+    # training beside another program; not to spin at all costs a third of the speed of an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
     app(prog_name=NAME)
 
