@@ -66,8 +66,8 @@ def plan_writing(
     formats = formats_for(asked, facts, video.path, progress)
     unit = video.unit or look.values.unit
     placement = Placement(facts, frames, schedule.seconds, clip.start, clip.last, unit, look.missing)
-    told = facts.tags or any(each.dims for each in facts.variables)
-    if told and not placement.fits(*look.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
+    located = facts.tags or any(each.dims for each in facts.variables)
+    if located and not placement.fits(*look.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
         height, width = look.size
         progress.note(
             f"{video.path}: its coordinates hold for its own size, and are left out of a forecast of {height}x{width} "

@@ -55,7 +55,8 @@ def prepare(
     channels = run.chosen_channels if config.channels is None else config.channels
     video.select(channels, without=[guide.channel for guide in run.guides])
     facts = video.facts()  # while the source is open: the last frame may close it
-    clip = read_clip(video, by_colour.grey.input_frames, config.at, _pace(by_colour.grey, config))
+    pace = _pace(by_colour.grey, config)
+    clip = read_clip(video, by_colour.grey.input_frames, config.at, pace)
     members = by_colour.of(grey=clip.grey)
     geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
     _note_limits(video, clip, members, config, progress)
@@ -71,7 +72,7 @@ def prepare(
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
     frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))
-    horizon, pace = config.frames or members.horizon, _pace(by_colour.grey, config)
+    horizon = config.frames or members.horizon
     frames, future = with_guides(video.path, frames, clip, look, members, config, pace, horizon)
     tilings = None
     if geometry is None:

@@ -91,11 +91,11 @@ class CellRules(NamedTuple):
     peephole: Peephole = "channel"
     """Kind of the peepholes, if the weights have any; read by kernels. The equations take any shape that broadcasts."""
     activation: Activation = "tanh"
-    """Of the candidate and of c_t on its way to h_t."""
+    """The function of the candidate, and of c_t on its way to h_t."""
     stride: tuple[int, ...] | None = None
-    """Of the input convolution, for each dimension; None is 1."""
+    """Step of the input convolution in each dimension; None is 1."""
     dilation: tuple[int, ...] | None = None
-    """Of the input convolution, for each dimension; None is 1."""
+    """Spread of the input convolution's kernel in each dimension; None is 1."""
     zoneout: tuple[float, float] = (0.0, 0.0)
     """Parts of h and of c that keep their old values: in training a draw (`StepMasks.stay`), else their expectation."""
 

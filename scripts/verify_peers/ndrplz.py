@@ -8,10 +8,9 @@ import sys
 from pathlib import Path
 
 import torch
-from cases import BATCH, HIDDEN, IN, NDRPLZ, PRECISIONS, STATE_SIZE, STEPS, Case, draw, record
+from cases import IN, NDRPLZ, PRECISIONS
 from torch import Tensor, nn
-
-HIDDENS = [HIDDEN, HIDDEN + 1]
+from torch_peer import HIDDENS, record_network
 
 
 class Cell(nn.Module):
@@ -43,27 +42,7 @@ class Network(nn.Module):
         return x, h, c
 
 
-def run(case: Case, precision: str, folder: Path) -> None:
-    network = Network(case.kernel).to(getattr(torch, precision))
-    state = (HIDDENS[-1], *STATE_SIZE)
-    shapes = {"x": (BATCH, STEPS, IN, *STATE_SIZE), "dy": (BATCH, STEPS, *state), "dc": (BATCH, *state)}
-    shapes |= {f"weight/{name}": tuple(value.shape) for name, value in network.state_dict().items()}
-    drawn = draw(case, shapes)
-
-    inputs = {name: torch.tensor(array.astype(precision)) for name, array in drawn.items()}
-    network.load_state_dict({name: inputs[f"weight/{name}"] for name, _ in network.named_parameters()})
-    leaves: dict[str, Tensor] = {f"weight/{name}": parameter for name, parameter in network.named_parameters()}
-    leaves["x"] = inputs["x"].requires_grad_()
-    y, h, c = network(inputs["x"])
-    gradients = torch.autograd.grad((y * inputs["dy"]).sum() + (c * inputs["dc"]).sum(), list(leaves.values()))
-
-    computed = {"y": y, "h": h, "c": c}
-    computed |= {f"grad/{name}": gradient for name, gradient in zip(leaves, gradients, strict=True)}
-    arrays = {name: value.detach().numpy() for name, value in computed.items()}
-    record(folder, case, precision, f"torch {torch.__version__.split('+')[0]}", drawn, arrays, {})
-
-
 if __name__ == "__main__":
     for case in NDRPLZ:
         for precision in PRECISIONS:
-            run(case, precision, Path(sys.argv[1]))
+            record_network(Network(case.kernel), case, precision, Path(sys.argv[1]))
