@@ -348,6 +348,6 @@ def plan(
         data=inspect_data(data),
         batch_shape=(config.batch_size, model.clip_frames, model.channels + model.inputs, model.height, model.width),
         parameters=parameter_count(model),
-        expected_memory=training_memory(model, config.batch_size, config.checkpoint_every),
+        expected_memory=training_memory(model, config.batch_size, config.checkpoint_every, config.members),
         start=start(config.init, model).text,
     )

@@ -31,7 +31,7 @@ def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tup
     check_options(model, training)
     videos = prepare_videos(request.data(height, width), model, progress, noting=noting)
     measure_of(training, videos.values)  # refuses weights that do not fit the values
-    return videos, for_videos(model, videos)
+    return videos, for_videos(model, videos, training)
 
 
 def prepare_videos(

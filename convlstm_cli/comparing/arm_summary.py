@@ -42,7 +42,7 @@ def summarise_arm(arm: TrainedArm, case: Case, of_seeds: Sequence[Scores]) -> Ar
         parameters=parameter_count(arm.model),
         steps=max(run.steps for run in runs),
         step_seconds=arm.step_seconds,
-        memory=training_memory(arm.model, training.batch_size, training.checkpoint_every),
+        memory=training_memory(arm.model, training.batch_size, training.checkpoint_every, training.members),
         runs=runs,
         scores=Scores.pool(of_seeds).pooled(),
         intervals=known or None,

@@ -37,7 +37,7 @@ def make_plan(
         UsageError: arms that do not differ, settings that do not go together, or a device that is not there.
         Interrupted: when asked to stop while steps are timed.
     """
-    arms = [replace(arm, model=for_videos(arm.model, data)) for arm in arms]
+    arms = [replace(arm, model=for_videos(arm.model, data, arm.training)) for arm in arms]
     arms = [_with_init(arm) for arm in arms]
     _check(arms, config, data)
     arms = _with_batch_size(arms, config, data)

@@ -9,19 +9,48 @@ from torch import Tensor
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
+from convlstm_cli.nn.noise import View
+
+SEEDS = 1_000_003
+"""Distance between the seeds of the members of one seed and those of the next."""
+
+
+def member_seed(seed: int, member: int) -> int:
+    """The seed of a member, from 0, of an ensemble with a seed."""
+    return seed * SEEDS + member
 
 
 def forecast_members(
-    models: Sequence[EncoderForecaster], frames: Tensor, horizon: int, compute: Compute, future: Tensor | None = None
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    horizon: int,
+    compute: Compute,
+    future: Tensor | None = None,
+    *,
+    members: int = 0,
+    seed: int = 0,
 ) -> Tensor:
     """The forecast of every model, (M, B, horizon, C, H, W); each reads as many last frames as it was trained with.
+
+    With `members` there are so many forecasts, which the models, whose networks read noise, make in turn: member i is
+    of model i modulo their number and of the seed `member_seed(seed, i)`.
 
     `frames` are (B, T, C, H, W) in [0, 1], the channels that are forecast first, then further inputs, then a mask if
     pixels are missing, which only networks that read one see. `future` is as in `EncoderForecaster.forward`.
     """
-    return torch.stack(
-        [forecast_clip(model, frames[:, -model.config.input_frames :], horizon, compute, future) for model in models]
-    )
+    seen = [frames[:, -model.config.input_frames :] for model in models]
+    if not members:
+        each = [forecast_clip(*pair, horizon, compute, future) for pair in zip(models, seen, strict=True)]
+        return torch.stack(each)
+    found: dict[int, Tensor] = {}
+    for number, model in enumerate(models):
+        mine = range(number, members, len(models))
+        with _inferring(model, compute):
+            read = seen[number][:, :, : model.config.read_channels]
+            seeds = [member_seed(seed, member) for member in mine]
+            forecasts = model.members(read, horizon, seeds, future=future).float() if seeds else ()
+        found |= dict(zip(mine, forecasts, strict=True))
+    return torch.stack([found[member] for member in range(members)])
 
 
 def forecast_clip(
@@ -44,13 +73,22 @@ def forecast_chunks(
     compute: Compute,
     advection: Advection | None = None,
     future: Tensor | None = None,
+    seeds: Sequence[int] = (),
+    view: View | None = None,
 ) -> Iterator[Tensor]:
     """The forecast of `forecast_clip` in pieces of up to `chunk` frames, each computed when it is asked for.
 
-    `advection` belongs to frames that are a window of larger ones; see `EncoderForecaster.stream`.
+    `advection` and `view` belong to frames that are a window of larger ones, `seeds` to members; see
+    `EncoderForecaster.stream`.
     """
     pieces = model.stream(
-        frames[:, :, : model.config.read_channels], horizon, chunk=chunk, advection=advection, future=future
+        frames[:, :, : model.config.read_channels],
+        horizon,
+        chunk=chunk,
+        advection=advection,
+        future=future,
+        seeds=seeds,
+        view=view,
     )
     del frames, advection, future  # the stream frees them when it has read them
     while True:

@@ -25,6 +25,13 @@ REFINED_FEATURES = 8
 REFINED_WIDTH = 16
 """Channels between the two convolutions of that stage."""
 
+NOISE_CARRIED = 2
+"""Fields of noise that are moved on with the last frame (`noise.py`)."""
+NOISE_GRID, NOISE_PIXELS = 8 + NOISE_CARRIED, 1 + NOISE_CARRIED
+"""Fields of noise for the second stack, one value a position, and for a head's stage at full resolution."""
+NOISE_LEADS = 20
+"""Lead times that have an amplitude of noise of their own; later ones have that of the last."""
+
 
 def parse_channels(flag: str, text: str) -> tuple[int, ...]:
     """`64,64` as (64, 64). Raises UsageError that names `flag`."""
@@ -114,6 +121,8 @@ class ForecasterConfig:
     """Channels that the encoder reads behind those of a frame, before the mask, and that are not forecast."""
     known: int = 0
     """The last so many of these are known for the frames to forecast too, and the forecaster reads them."""
+    noise: bool = False
+    """Whether the second stack and the head read noise, so that the network forecasts members too."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON gives a list
@@ -224,7 +233,10 @@ class ForecasterConfig:
     def layers(self) -> list[dict[str, Any]]:
         """Role, index, in_channels and hidden_channels of each `ConvLSTM`, encoder first."""
         fed = self.channels * FORECASTERS[self.forecaster].reads + self.known
-        first = {"encoder": self.read_channels * self.patch_size**2, "forecaster": fed * self.patch_size**2}
+        first = {
+            "encoder": self.read_channels * self.patch_size**2,
+            "forecaster": fed * self.patch_size**2 + NOISE_GRID * self.noise,
+        }
         return [
             {"role": role, "index": index, "in_channels": fan_in, "hidden_channels": hidden}
             for role in ("encoder", "forecaster")

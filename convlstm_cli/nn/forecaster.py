@@ -1,41 +1,24 @@
 """The encoder-forecaster: reads frames and forecasts the next ones (Shi et al. 2015, section 3.2)."""
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.nn.motion import Advection, blur
+from convlstm_cli.nn.noise import Fields, Noise, View
+from convlstm_cli.nn.progress import Factors, Progress
 from convlstm_cli.nn.recurrence import State, autocast
 
 BLUR = 1.0
 """σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
-
-
-Factors = Sequence[Tensor]
-"""Dropout in one stack: the factors of what each layer gives to the next, (B, 1, hidden, 1, 1); none where nothing is
-dropped."""
-
-
-class _Progress(NamedTuple):
-    """What the next forecast is computed from."""
-
-    states: list[State]
-    """(h, c) of each layer of the second stack."""
-    last: Tensor
-    """(B, 1, C, H, W): the last frame seen, or the last forecast where that is fed back."""
-    advection: Advection | None = None
-    """The advection of the last frame, where the forecaster moves it on."""
-    factors: Factors = ()
-    """Dropout in the second stack."""
 
 
 class EncoderForecaster(nn.Module):
@@ -53,6 +36,11 @@ class EncoderForecaster(nn.Module):
     With `config.dropout` the training drops channels of the hidden states on their way to the next layer, in both
     stacks: whole channels, the same at all steps of a clip. Frames, states that are carried over in time and what the
     head reads are never dropped: a forecast continues them, and the recurrence stays the fast one.
+
+    With `config.noise` the second stack and the head read random fields too (`noise.py`), so that the network has many
+    forecasts of a clip, its members; without any given it has one, as other networks have. The buffer `noise_scale`,
+    (NOISE_LEADS,), is the amplitude of the noise by lead time in evaluation mode, with which the spread of members is
+    calibrated; in training mode it is 1.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
@@ -79,6 +67,9 @@ class EncoderForecaster(nn.Module):
         self.encoder = stacks["encoder"]
         self.forecaster = stacks["forecaster"]
         self.head = Head(config)
+        self.noise_scale: Tensor
+        if config.noise:
+            self.register_buffer("noise_scale", torch.ones(NOISE_LEADS))
 
     def named_layers(self) -> dict[str, ConvLSTM]:
         """All ConvLSTM layers, as `encoder 0`, `encoder 1`, ..., `forecaster 0`, ..."""
@@ -103,6 +94,7 @@ class EncoderForecaster(nn.Module):
         truth: Tensor | None = None,
         fed: Tensor | None = None,
         dropout: Tensor | None = None,
+        noise: Noise | None = None,
     ) -> Tensor:
         """Forecasts the frames that follow.
 
@@ -116,21 +108,37 @@ class EncoderForecaster(nn.Module):
                 own; None reads its own everywhere.
             dropout: (B, config.between_layers), the factors of `nn.dropout.draw_channels`, encoder first; it acts in
                 evaluation mode too. None draws new ones in training mode.
+            noise: that of members, for a network that reads noise.
 
         Returns:
-            (B, horizon, C, H, W). In evaluation mode values lie in [0, 1]; in training mode a residual
-            forecast may lie outside, so that its gradient does not vanish there.
+            (B, horizon, C, H, W), or (M, B, horizon, C, H, W) for M members. In evaluation mode values lie in [0, 1];
+            in training mode a residual forecast may lie outside, so that its gradient does not vanish there.
 
         Raises:
             UsageError: frames that the configuration's channels, patch size or `full` peepholes do not fit, a horizon
-                below 1, or a future that is missing or of another shape.
+                below 1, a future that is missing or of another shape, or noise for a network that reads none.
         """
-        horizon = self._check(frames, horizon, future)
+        horizon = self._check(frames, horizon, future, noise)
         if dropout is None and self.training and self.config.dropout:
             dropout = draw_channels(self.config.dropout, frames.shape[0], self.config.between_layers)
         encoder, forecaster = self._factors(dropout, frames.device)
         progress = self._begin(frames, self._encode(frames, factors=encoder))._replace(factors=forecaster)
-        return self._forecast(progress, horizon, future, truth, fed)[0]
+        if noise is None:
+            return self._forecast(progress, horizon, future, truth, fed)[0]
+        progress = progress.repeated(noise, self.config.patch_size)
+        each = [None if given is None else _members(given, noise.members) for given in (future, truth, fed)]
+        forecast, _ = self._forecast(progress, horizon, *each)
+        return forecast.view(noise.members, len(frames), *forecast.shape[1:])
+
+    def members(
+        self, frames: Tensor, horizon: int | None = None, seeds: Sequence[int] = (0,), *, future: Tensor | None = None
+    ) -> Tensor:
+        """Members of the forecast, (M, B, horizon, C, H, W), one for each seed; else as `forward`.
+
+        A seed gives the same member whatever the other seeds are, but for rounding.
+        """
+        members: Tensor = self(frames, horizon, future=future, noise=Noise.of(seeds))
+        return members
 
     def stream(
         self,
@@ -140,6 +148,8 @@ class EncoderForecaster(nn.Module):
         chunk: int,
         advection: Advection | None = None,
         future: Tensor | None = None,
+        seeds: Sequence[int] = (),
+        view: View | None = None,
     ) -> Iterator[Tensor]:
         """The forecast of `forward` in evaluation mode in pieces, each computed when the caller asks for it.
 
@@ -152,23 +162,31 @@ class EncoderForecaster(nn.Module):
             advection: for an advected forecaster, that of larger frames of which these are a window, so that things
                 can move in from outside. None takes that of the frames themselves.
             future: as in `forward`.
+            seeds: of the members, for a network that reads noise; they share what is read, and each takes its own
+                memory. None is the forecast without noise.
+            view: the window of a larger frame that these frames are, by which members have the noise of that.
 
         Yields:
-            (B, n, C, H, W), n = `chunk`, or less in the last piece.
+            (B, n, C, H, W), n = `chunk`, or less in the last piece; with seeds (M B, n, C, H, W), the rows of all clips
+            for the first member first.
 
         Raises:
             UsageError: with the first piece, as `forward` does, or for a chunk below 1.
         """
-        horizon = self._check(frames, horizon, future)
+        noise = Noise.of(seeds, view) if seeds else None
+        horizon = self._check(frames, horizon, future, noise)
         if chunk < 1:
             raise UsageError(f"chunk is {chunk}; forecast at least one frame at a time.")
         states = self._encode(frames[:, :chunk])
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
         last = self.shown(frames[:, -1:]).clone()  # a view would keep all frames
-        progress = self._begin(frames, states) if advection is None else _Progress(states, last, advection)
+        progress = self._begin(frames, states) if advection is None else Progress(states, last, advection)
         progress = progress._replace(last=last)
-        del frames, states
+        if noise is not None:
+            progress = progress.repeated(noise, self.config.patch_size)
+            future = None if future is None else _members(future, noise.members)
+        del frames, states, advection
         for first in range(0, horizon, chunk):
             ahead = None if future is None else future[:, first : first + chunk]
             forecast, progress = self._forecast(progress, min(chunk, horizon - first), ahead)
@@ -186,19 +204,19 @@ class EncoderForecaster(nn.Module):
         zeros = [frames.new_zeros(frames.shape[0], hidden, height, width) for hidden in self.config.hidden]
         states = [(h, h.clone()) for h in zeros]
         if motion is None:
-            return _flat(self._begin(frames, states))
+            return self._begin(frames, states).flat()
         last = self.shown(frames[:, -1:])
-        return _flat(_Progress(states, last, Advection(last[:, 0], motion, torch.zeros_like(motion))))
+        return Progress(states, last, Advection(last[:, 0], motion, torch.zeros_like(motion))).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The state after the encoder has read one more frame, (B, C, H, W) or with the mask (B, C + 1, H, W)."""
         progress = self._unflat(state)
-        return _flat(progress._replace(states=self._encode(frame[:, None], progress.states)))
+        return progress._replace(states=self._encode(frame[:, None], progress.states)).flat()
 
     def step(self, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The next frame (B, C, H, W), and the state after it."""
         forecast, progress = self._forecast(self._unflat(state), 1)
-        return forecast[:, 0], _flat(progress)
+        return forecast[:, 0], progress.flat()
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -210,15 +228,17 @@ class EncoderForecaster(nn.Module):
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
         return (*layers, "last", *(("motion", "source") if FORECASTERS[self.config.forecaster].moves else ()))
 
-    def _unflat(self, state: tuple[Tensor, ...]) -> _Progress:
+    def _unflat(self, state: tuple[Tensor, ...]) -> Progress:
         count = 2 * len(self.config.hidden)
         states = list(zip(state[:count:2], state[1:count:2], strict=True))
         last, moving = state[count], state[count + 1 :]
-        return _Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
+        return Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
 
-    def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None) -> int:
-        """The horizon. Raises UsageError for one below 1, and for frames or a future that do not fit."""
+    def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None, noise: Noise | None = None) -> int:
+        """The horizon. Raises UsageError for one below 1, and for frames, a future or noise that do not fit."""
         config = self.config
+        if noise is not None and not config.noise:
+            raise UsageError("the network reads no noise, so that it has one forecast; train one with --members 2.")
         horizon = config.horizon if horizon is None else horizon
         if horizon < 1:
             raise UsageError(f"--frames is {horizon}; forecast at least one frame.")
@@ -269,22 +289,22 @@ class EncoderForecaster(nn.Module):
             return frames
         return torch.cat((frames, torch.ones_like(frames[:, :, :1])), dim=2)
 
-    def _begin(self, frames: Tensor, states: list[State]) -> _Progress:
+    def _begin(self, frames: Tensor, states: list[State]) -> Progress:
         """What the first forecast is computed from: the encoder's states, the last frame and, if used, its motion."""
         frames = self.shown(frames)
         if not FORECASTERS[self.config.forecaster].moves:
-            return _Progress(states, frames[:, -1:])
+            return Progress(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
-            return _Progress(states, frames[:, -1:], Advection.of(frames))
+            return Progress(states, frames[:, -1:], Advection.of(frames))
 
     def _forecast(
         self,
-        progress: _Progress,
+        progress: Progress,
         steps: int,
         future: Tensor | None = None,
         truth: Tensor | None = None,
         fed: Tensor | None = None,
-    ) -> tuple[Tensor, _Progress]:
+    ) -> tuple[Tensor, Progress]:
         """The next frames (B, steps, C, H, W), and what those after them start from."""
         return UNROLLINGS[self.config.forecaster](self, progress, steps, future, truth, fed)
 
@@ -301,9 +321,28 @@ class EncoderForecaster(nn.Module):
             new_states.append(last)
         return torch.cat(hidden, dim=2), new_states
 
+    def noise_fields(self, progress: Progress, frames: Tensor, carried: Tensor | None = None) -> Fields | None:
+        """The noise at the next lead times for a network that reads any, of zeros where none is given.
+
+        `frames` are (B, T, C, H, W), one for each of these lead times; `carried` is what the carried fields have become
+        there, (B, T, NOISE_CARRIED, H, W), and None where they stay in place.
+        """
+        if not self.config.noise:
+            return None
+        if progress.noise is None or progress.carried is None:
+            return Fields.none(frames, self.config.patch_size)
+        if carried is None:
+            carried = progress.carried[:, None].expand(-1, frames.shape[1], -1, -1, -1)
+        return progress.noise.fields(carried, self.config.patch_size, None if self.training else self.noise_scale)
+
     def to_patches(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) as (..., C*p*p, H/p, W/p)."""
         return F.pixel_unshuffle(frames, self.config.patch_size)
+
+
+def _members(given: Tensor, count: int) -> Tensor:
+    """What belongs to clips (B, ...) for the rows of all members, (M B, ...)."""
+    return given.repeat(count, *(1,) * (given.ndim - 1))
 
 
 def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:
@@ -311,69 +350,70 @@ def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:
     return x * factors[layer].to(x.dtype) if factors and layer >= 0 else x
 
 
-def _flat(progress: _Progress) -> tuple[Tensor, ...]:
-    states = [part for state in progress.states for part in state]
-    moving = () if progress.advection is None else (progress.advection.motion, progress.advection.source)
-    return (*states, progress.last[:, 0], *moving)
-
-
 # One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the progress after them.
 
 Unrolling = Callable[
-    [EncoderForecaster, _Progress, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, _Progress]
+    [EncoderForecaster, Progress, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, Progress]
 ]
 
 
 def _advected(
     network: EncoderForecaster,
-    progress: _Progress,
+    progress: Progress,
     steps: int,
     future: Tensor | None,
     _truth: Tensor | None,
     _fed: Tensor | None,
-) -> tuple[Tensor, _Progress]:
+) -> tuple[Tensor, Progress]:
     """Reads the last frame, moved on to each lead time along its motion."""
     last, advection = progress.last, progress.advection
     assert advection is not None
     with autocast(last.device, None):
         moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
+        moved, carried = moved[:, :, : last.shape[2]], moved[:, :, last.shape[2] :]
+        noise = network.noise_fields(progress, moved, carried)
         known = [moved]
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
-    patches = network.to_patches(_with(moved, future))
+    patches = _beside(network.to_patches(_with(moved, future)), noise)
     hidden, states = network.unroll(patches, progress.states, None, progress.factors)
-    return network.head(hidden, known), progress._replace(states=states, advection=advection)
+    seen = None if noise is None else noise.pixels
+    return network.head(hidden, known, seen), progress._replace(states=states, advection=advection)
 
 
 def _unconditioned(
     network: EncoderForecaster,
-    progress: _Progress,
+    progress: Progress,
     steps: int,
     future: Tensor | None,
     _truth: Tensor | None,
     _fed: Tensor | None,
-) -> tuple[Tensor, _Progress]:
+) -> tuple[Tensor, Progress]:
     """Reads nothing, as in the paper, but what is known for the frames to forecast."""
-    known = None if future is None else network.to_patches(future)
+    noise = network.noise_fields(progress, progress.last.expand(-1, steps, -1, -1, -1))
+    known = _beside(None if future is None else network.to_patches(future), noise)
     hidden, states = network.unroll(known, progress.states, steps, progress.factors)
-    return network.head(hidden, [progress.last]), progress._replace(states=states)
+    seen = None if noise is None else noise.pixels
+    return network.head(hidden, [progress.last], seen), progress._replace(states=states)
 
 
 def _autoregressive(
     network: EncoderForecaster,
-    progress: _Progress,
+    progress: Progress,
     steps: int,
     future: Tensor | None,
     truth: Tensor | None,
     fed: Tensor | None,
-) -> tuple[Tensor, _Progress]:
+) -> tuple[Tensor, Progress]:
     """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
     states, last = progress.states, progress.last
     forecast = []
     for step in range(steps):
         ahead = None if future is None else future[:, step : step + 1]
-        hidden, states = network.unroll(network.to_patches(_with(last, ahead)), states, None, progress.factors)
-        last = network.head(hidden, [last])
+        noise = network.noise_fields(progress, last)
+        patches = _beside(network.to_patches(_with(last, ahead)), noise)
+        hidden, states = network.unroll(patches, states, None, progress.factors)
+        last = network.head(hidden, [last], None if noise is None else noise.pixels)
         forecast.append(last)
         if truth is not None and fed is not None:
             last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
@@ -384,6 +424,13 @@ def _autoregressive(
 def _with(frames: Tensor, future: Tensor | None) -> Tensor:
     """Frames and the known inputs behind their channels."""
     return frames if future is None else torch.cat((frames, future.to(frames.dtype)), dim=2)
+
+
+def _beside(patches: Tensor | None, noise: Fields | None) -> Tensor | None:
+    """The input of the second stack, (B, T, channels, h, w), with the grid fields of noise behind its channels."""
+    if noise is None:
+        return patches
+    return noise.grid if patches is None else torch.cat((patches, noise.grid.to(patches.dtype)), dim=2)
 
 
 UNROLLINGS: dict[str, Unrolling] = registry(

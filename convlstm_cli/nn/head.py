@@ -4,7 +4,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.kinds import HEADS
 from convlstm_cli.nn.refinement import Refinement
 
@@ -39,7 +39,9 @@ class Head(nn.Module):
         kind = HEADS[config.head]
         if kind.refines:
             logits = [START[name] for name in config.known_frames]
-            self.refinement = Refinement(config.channels, logits, steered=kind.steers)
+            self.refinement = Refinement(
+                config.channels, logits, steered=kind.steers, noise=NOISE_PIXELS * config.noise
+            )
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]
             if config.head == "residual":
@@ -50,7 +52,7 @@ class Head(nn.Module):
                 logits = [value for name in config.known_frames for value in [START[name]] * config.patch_size**2]
                 self.conv.bias[config.patch_channels :] = torch.tensor(logits)  # type: ignore[index]
 
-    def forward(self, hidden: Tensor, known: list[Tensor]) -> Tensor:
+    def forward(self, hidden: Tensor, known: list[Tensor], noise: Tensor | None = None) -> Tensor:
         """Frames (B, T, C, H, W).
 
         In [0, 1], but that a residual may lie outside in training mode, so that its gradient does not vanish there.
@@ -58,12 +60,14 @@ class Head(nn.Module):
         Args:
             hidden: (B, T, sum of hidden channels, H/p, W/p).
             known: the configuration's `known_frames`, each (B, T or 1, C, H, W) in [0, 1].
+            noise: fields of noise, (B, T, NOISE_PIXELS, H, W), where the configuration has noise.
         """
         pixels = F.pixel_shuffle(self.conv(hidden.flatten(0, 1)), self.config.patch_size)
         if self.refinement is not None:
             shape = hidden.shape[:2]
             flat = [frame.expand(*shape, -1, -1, -1).flatten(0, 1) for frame in known]
-            pixels, flat = self.refinement(pixels, flat)
+            seen = None if noise is None else noise.flatten(0, 1)
+            pixels, flat = self.refinement(pixels, flat, seen)
             known = [frame.unflatten(0, shape) for frame in flat]
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
         new, logits = pixels[:, :, : self.config.channels], pixels[:, :, self.config.channels :]

@@ -23,13 +23,14 @@ class Refinement(nn.Module):
         channels: C of a frame.
         logits: the initial logit of each known frame.
         steered: the first known frame is shifted by a learned displacement before it is mixed.
+        noise: fields of noise that are seen beside the known frames.
     """
 
-    def __init__(self, channels: int, logits: list[float], *, steered: bool) -> None:
+    def __init__(self, channels: int, logits: list[float], *, steered: bool, noise: int = 0) -> None:
         super().__init__()
         self.channels, self.steered = channels, steered
         known = len(logits)
-        self.see = nn.Conv2d(REFINED_FEATURES + known * channels, REFINED_WIDTH, 3, padding=1)
+        self.see = nn.Conv2d(REFINED_FEATURES + known * channels + noise, REFINED_WIDTH, 3, padding=1)
         self.say = nn.Conv2d(REFINED_WIDTH, channels + known + 2 * steered, 3, padding=1)
         with torch.no_grad():
             assert self.say.bias is not None
@@ -37,14 +38,18 @@ class Refinement(nn.Module):
             self.say.bias.zero_()
             self.say.bias[channels : channels + known] = torch.tensor(logits)
 
-    def forward(self, features: Tensor, known: list[Tensor]) -> tuple[Tensor, list[Tensor]]:
+    def forward(
+        self, features: Tensor, known: list[Tensor], noise: Tensor | None = None
+    ) -> tuple[Tensor, list[Tensor]]:
         """A new frame before σ with the logits, (N, C + known, H, W), and the known frames to be mixed.
 
         Args:
             features: (N, REFINED_FEATURES, H, W).
             known: frames (N, C, H, W), the one that may be steered first.
+            noise: its fields, (N, noise, H, W), where the stage reads any.
         """
-        seen = F.relu(self.see(torch.cat((features, *known), dim=1)))
+        parts = (features, *known) if noise is None else (features, *known, noise)
+        seen = F.relu(self.see(torch.cat(parts, dim=1)))
         said = self.say(seen)
         if not self.steered:
             return said, known

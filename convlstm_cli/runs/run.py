@@ -179,6 +179,20 @@ class Run:
         """The run that forecasts frames of so many channels: itself, in the channels that it was trained in."""
         return self
 
+    @property
+    def forecasts_members(self) -> bool:
+        """Whether its network, or one beside it, reads noise and so forecasts members."""
+        return self.model_config.noise
+
+    def for_members(self) -> "Run":
+        """The run whose network forecasts members: itself. Raises RunError where its network reads no noise."""
+        if not self.forecasts_members:
+            raise RunError(
+                f"{self.folder}: forecasts one future of a video, as it was trained without --members; train a run "
+                "with --members 2, or use -m pretrained."
+            )
+        return self
+
     def save_weights(self, weights: dict[str, torch.Tensor]) -> None:
         """Writes model.safetensors."""
         with replacing(self.folder / "model.safetensors") as written:

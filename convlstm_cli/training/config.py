@@ -28,6 +28,8 @@ from convlstm_cli.weights import NAME
 MAX_PER_EPOCH = 100_000
 """Largest number of steps of an epoch and of clips of a batch: the order of all clips of an epoch is drawn at once."""
 
+MAX_MEMBERS = 100
+"""Most members of a clip in training."""
 AUTO_BATCH = 0
 """The `batch_size` that stands for as many clips as fit into memory."""
 AUTO_INIT, FRESH = "auto", "none"
@@ -131,6 +133,12 @@ class TrainConfig:
         "2:2,5:5,10:10,30:30 are those of Shi et al. 2017 for rain in mm/h.",
         metavar="VALUE:WEIGHT,...",
     )
+    members: int = option(
+        0,
+        "Members of each clip that training compares with the truth, so that the run forecasts many futures (predict "
+        "--members): 2 or more, each of which takes its time and memory. The loss is then their almost fair CRPS (Lang "
+        "et al. 2024), and --loss that of the one forecast without noise. 0 trains that alone.",
+    )
     scheduled_sampling: float = option(
         0.0,
         "Probability of feeding an autoregressive forecaster the true frame instead of its own (Bengio et al. 2015); "
@@ -176,6 +184,8 @@ class TrainConfig:
         check_choice("--schedule", self.schedule, SCHEDULES)
         check_choice("--precision", self.precision, Precision)
         check_colormap(self.colormap)
+        if self.members == 1 or not 0 <= self.members <= MAX_MEMBERS:
+            raise UsageError(f"--members is {self.members}; give 0, or 2 to {MAX_MEMBERS} members of each clip.")
         if not self.init:
             raise UsageError("--init is empty; give pretrained, none, a run folder or a .safetensors file.")
         for name in self.augment:

@@ -11,14 +11,14 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from convlstm_cli.errors import RunError, UsageError, first_line
-from convlstm_cli.nn.config import REFINED_FEATURES, ForecasterConfig
+from convlstm_cli.nn.config import NOISE_GRID, NOISE_LEADS, NOISE_PIXELS, REFINED_FEATURES, ForecasterConfig
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, PEEPHOLES, Peephole
 from convlstm_cli.runs.checkpoint import check_shapes
 from convlstm_cli.runs.run import Run, read_weights
 from convlstm_cli.settings import flag_of
 from convlstm_cli.training.config import AUTO_INIT, FRESH
 from convlstm_cli.weights import NAME
-from convlstm_cli.weights.pretrained import CHANNELS, is_pretrained, model_of, weights_of
+from convlstm_cli.weights.pretrained import CHANNELS, MEMBERS, is_pretrained, model_of, weights_of
 
 ALIKE = (
     "hidden",
@@ -32,6 +32,9 @@ ALIKE = (
     "layer_norm",
 )
 """What a network must have in common with the weights that it starts from."""
+NOISE_WEIGHT = 0.03
+"""Standard deviation of the weights of noise in a network that is made of one without: enough for members to differ,
+and too little to disturb the forecast."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,8 @@ def adapted(
     The number of channels may differ: a network for colour that is made of one for grey forecasts grey frames as that
     does; one for grey that is made of one for colour forecasts the mean of what that would forecast, before σ. So may
     the kind of peepholes, where those per channel become the same value at each position. A network that reads a
-    mask, or channels that are not forecast, may be made of one that does not; it learns to heed them.
+    mask, channels that are not forecast, or noise, may be made of one that does not; it learns to heed them. One that
+    reads no noise may be made of one that does, and forecasts what that does without noise.
 
     Raises UsageError, without a full stop, where they differ in anything else.
     """
@@ -112,9 +116,15 @@ def adapted(
         for name, value in weights.items()
         if peepholes or ".peephole_" not in name
     }
-    if (first := "forecaster.0.weight_ih") not in weights and model.known:  # it read nothing
+    if not model.noise:
+        fitting.pop("noise_scale", None)
+    elif not source.noise:
+        fitting["noise_scale"] = torch.ones(NOISE_LEADS)
+    if (first := "forecaster.0.weight_ih") not in weights and (model.known or model.noise):  # it read nothing
         side, channels = model.kernel_size, model.known * model.patch_size**2
-        fitting[first] = torch.zeros(weights["forecaster.0.weight_hh"].shape[0], channels, side, side)
+        fitting[first] = _noisy(
+            torch.zeros(weights["forecaster.0.weight_hh"].shape[0], channels, side, side), NOISE_GRID * model.noise
+        )
         if model.layer_norm:
             like = weights["forecaster.0.norm_hh.weight"]
             fitting |= {
@@ -129,26 +139,52 @@ def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: Forecast
     of, to, patch = source.channels, model.channels, model.patch_size**2
     if ".peephole_" in name and model.peephole == "full":
         return value.expand(-1, *model.grid).contiguous()
-    if name in ("encoder.0.weight_ih", "forecaster.0.weight_ih"):
-        fed = of * patch if name.startswith("encoder") or FORECASTERS[model.forecaster].reads else 0
-        frames, others = value[:, :fed], value[:, fed:]
-        if of != to and fed:
-            frames = _reads(frames, of, to, patch)
-        if name.startswith("encoder"):
-            inputs, mask = others[:, : source.inputs * patch], others[:, source.inputs * patch :]
-            inputs, mask = _widened(inputs, model.inputs * patch), _widened(mask, model.mask * patch)
-            return torch.cat((frames, inputs, mask), dim=1)
-        return torch.cat((frames, _widened(others, model.known * patch)), dim=1)
+    if name == "forecaster.0.weight_ih":
+        value, noise = _split(value, NOISE_GRID * source.noise)
+        value = _adapted_input(name, value, source, model)
+        return _noisy(value, NOISE_GRID * model.noise, noise)
+    if name == "encoder.0.weight_ih":
+        return _adapted_input(name, value, source, model)
+    if name == "head.refinement.see.weight":
+        value, noise = _split(value, NOISE_PIXELS * source.noise)
+        if of != to:
+            features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
+            value = torch.cat((features, _reads(known, of, to, 1)), dim=1)
+        return _noisy(value, NOISE_PIXELS * model.noise, noise)
     if of == to:
         return value
-    if name == "head.refinement.see.weight":
-        features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
-        return torch.cat((features, _reads(known, of, to, 1)), dim=1)
     if name.startswith("head.refinement.say."):
         return _writes(value, of, to, 1)
     if name.startswith("head.conv.") and not HEADS[model.head].refines:
         return _writes(value, of, to, patch)
     return value
+
+
+def _adapted_input(name: str, value: Tensor, source: ForecasterConfig, model: ForecasterConfig) -> Tensor:
+    """The kernel of the first layer of a stack for other channels, without its part for noise."""
+    of, to, patch = source.channels, model.channels, model.patch_size**2
+    fed = of * patch if name.startswith("encoder") or FORECASTERS[model.forecaster].reads else 0
+    frames, others = value[:, :fed], value[:, fed:]
+    if of != to and fed:
+        frames = _reads(frames, of, to, patch)
+    if name.startswith("encoder"):
+        inputs, mask = others[:, : source.inputs * patch], others[:, source.inputs * patch :]
+        inputs, mask = _widened(inputs, model.inputs * patch), _widened(mask, model.mask * patch)
+        return torch.cat((frames, inputs, mask), dim=1)
+    return torch.cat((frames, _widened(others, model.known * patch)), dim=1)
+
+
+def _split(weight: Tensor, noise: int) -> tuple[Tensor, Tensor]:
+    """A kernel (out, in, k, k) without its last `noise` inputs, and these."""
+    return weight[:, : weight.shape[1] - noise], weight[:, weight.shape[1] - noise :]
+
+
+def _noisy(weight: Tensor, noise: int, learned: Tensor | None = None) -> Tensor:
+    """A kernel (out, in, k, k) with so many inputs for noise behind it: the learned ones, or drawn ones."""
+    if learned is None or learned.shape[1] != noise:
+        shape = weight.shape[0], noise, *weight.shape[2:]
+        learned = NOISE_WEIGHT * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+    return torch.cat((weight, learned.to(weight)), dim=1)
 
 
 def _widened(weight: Tensor, channels: int) -> Tensor:
@@ -178,6 +214,7 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
     path = Path(init)
     if is_pretrained(path):
         name = next((name for name, channels in CHANNELS.items() if channels == model.channels), "grey")
+        name += MEMBERS * model.noise
         return model_of(name), weights_of(name)
     if path.is_dir():
         run = Run.open(path)
@@ -189,7 +226,8 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
 
 
 def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
-    """The network whose weights a file holds: the given one, or with other channels, further inputs, peepholes or mask.
+    """The network whose weights a file holds: the given one, or with other channels, further inputs, peepholes, mask or
+    noise.
 
     Raises UsageError where it is none of these, RunError where the file is damaged.
     """
@@ -200,9 +238,10 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
         raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
     reason = ""
     channels, masks = dict.fromkeys((model.channels, 1, 3)), dict.fromkeys((model.mask, False, True))
-    inputs = dict.fromkeys(((model.inputs, model.known), (0, 0)))
-    for count, mask, peephole, (read, known) in itertools.product(channels, masks, get_args(Peephole), inputs):
-        source = replace(model, channels=count, mask=mask, peephole=peephole, inputs=read, known=known)
+    inputs, noises = dict.fromkeys(((model.inputs, model.known), (0, 0))), dict.fromkeys((model.noise, False, True))
+    kinds = itertools.product(channels, masks, get_args(Peephole), inputs, noises)
+    for count, mask, peephole, (read, known), noise in kinds:
+        source = replace(model, channels=count, mask=mask, peephole=peephole, inputs=read, known=known, noise=noise)
         try:
             check_shapes(shapes, source)
         except ValueError as error:

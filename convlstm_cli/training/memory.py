@@ -12,6 +12,7 @@ from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.errors import MemoryShort, UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
+from convlstm_cli.nn.noise import Noise
 from convlstm_cli.reporting.numbers import size
 from convlstm_cli.settings import MIN_SIDE
 from convlstm_cli.training.config import AUTO_BATCH, TrainConfig
@@ -126,7 +127,7 @@ def _fits(model: ForecasterConfig, config: TrainConfig, batch: int, free: int | 
 
 def _needed(model: ForecasterConfig, config: TrainConfig, batch: int, ranks: Ranks) -> int:
     """Bytes that a step of one process keeps, which takes its share of the batch."""
-    one, two = (training_memory(model, clips, config.checkpoint_every) for clips in (1, 2))
+    one, two = (training_memory(model, clips, config.checkpoint_every, config.members) for clips in (1, 2))
     return one + (math.ceil(batch / ranks.world) - 1) * (two - one)
 
 
@@ -138,11 +139,13 @@ def _frames_and_states(model: ForecasterConfig) -> int:
 
 
 @functools.cache
-def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None) -> int:
+def training_memory(
+    model: ForecasterConfig, batch_size: int, checkpoint_every: int | None = None, members: int = 0
+) -> int:
     """Bytes that a training step holds between its forward and its backward pass.
 
     They are the weights and their average, gradients, AdamW's two moments, and what autograd keeps, counted by running
-    the network on torch's meta device.
+    the network on torch's meta device; with as many members of each clip beside the forecast without noise.
     """
     with torch.device("meta"):
         network = EncoderForecaster(model)
@@ -150,7 +153,8 @@ def training_memory(model: ForecasterConfig, batch_size: int, checkpoint_every: 
         frames = torch.empty(batch_size, model.input_frames, model.read_channels, model.height, model.width)
         with Allocated() as allocated:
             ahead = (batch_size, model.horizon, model.known, model.height, model.width)
-            forecast = network(frames, future=torch.empty(ahead) if model.known else None)
+            noise = Noise([None] * (members + 1)) if members else None
+            forecast = network(frames, future=torch.empty(ahead) if model.known else None, noise=noise)
             held: int = allocated.now
             del forecast
     return 5 * 4 * parameter_count(model) + held

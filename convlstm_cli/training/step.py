@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
@@ -13,8 +14,10 @@ from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.noise import Noise
 from convlstm_cli.runs import checkpoint
 from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.crps import members_loss
 from convlstm_cli.training.losses import over_known
 from convlstm_cli.training.optimisers import OPTIMISERS
 from convlstm_cli.training.weighting import measure_of
@@ -23,6 +26,9 @@ from convlstm_cli.video.values import BYTES, ValueRange
 
 FED, DROPPED = 500_000, 750_000
 """Offsets between the seeds of scheduled sampling, and of dropout, and those of `augment`; all count steps."""
+
+DETERMINISTIC = 4.0
+"""Weight of the loss of the forecast without noise beside that of members: about as large, for `sharp`."""
 
 Part = tuple[Sequence[int], int]
 """The clips of a batch that a process computes: their positions, and the number of clips of the whole batch."""
@@ -110,13 +116,13 @@ class TrainStep:
         with self._compute.autocast():
             fed = self._draw_fed(truth, feeding, positions, count)
             dropout = self._draw_dropout(positions, count)
-            more = {"future": future, "truth": truth, "fed": fed, "dropout": dropout}
+            more: dict[str, Any] = {"future": future, "truth": truth, "fed": fed, "dropout": dropout}
+            if self._config.members:
+                more["noise"] = self._draw_noise(positions)
             forecast = self._parallel(with_mask(frames, known), truth.shape[1], **more)
         last = network.shown(frames[:, -1:])
-        if valid is None:
-            loss = self._measure(forecast.float(), truth, last)
-        else:
-            loss = over_known(self._measure, forecast.float(), truth, last, network.shown(valid[:, frames.shape[1] :]))
+        there = None if valid is None else network.shown(valid[:, frames.shape[1] :])
+        loss = self._loss(forecast.float(), truth, last, there)
         # DistributedDataParallel takes the mean over the processes; the mean over the clips is wanted.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
         # Before the backward where there are several, so that a lost one is noticed here and not on the device.
@@ -193,9 +199,35 @@ class TrainStep:
         factors = draw_channels(model.dropout, count, model.between_layers, self._generator(DROPPED))
         return factors[list(positions) or [0]]
 
+    def _draw_noise(self, positions: Sequence[int]) -> Noise:
+        """The noise of the members of each clip, drawn likewise, after none for the forecast without noise."""
+        clips = list(positions) or [0]
+        generators: list[torch.Generator | None] = [None] * len(clips)
+        for member in range(self._config.members):
+            generators += [
+                torch.Generator().manual_seed(_drawn(self._config.seed, self._steps, member, clip)) for clip in clips
+            ]
+        return Noise(generators, self._config.members + 1)
+
+    def _loss(self, forecast: Tensor, truth: Tensor, last: Tensor, there: Tensor | None) -> Tensor:
+        """The loss of a forecast (B, T, C, H, W), or of (1 + M, B, T, C, H, W) with members behind it."""
+        single = forecast[0] if self._config.members else forecast
+        if there is None:
+            loss: Tensor = self._measure(single, truth, last)
+        else:
+            loss = over_known(self._measure, single, truth, last, there)
+        if not self._config.members:
+            return loss
+        return DETERMINISTIC * loss + members_loss(forecast[1:], truth, last, there)
+
     def _generator(self, offset: int) -> torch.Generator:
         """Random numbers of this step."""
         return torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps + offset)
+
+
+def _drawn(*numbers: int) -> int:
+    """A seed that follows from some numbers."""
+    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
 
 
 def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:

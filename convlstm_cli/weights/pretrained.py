@@ -25,13 +25,17 @@ SIZE = 64
 """Side in pixels of the frames that they work at unless another size is asked for."""
 CHANNELS = {"grey": 1, "colour": 3}
 """The weights that there are, and the channels of their frames."""
+MEMBERS = "-members"
+"""What is added to their names for those of networks that read noise, and so forecast members."""
 
 
 class Pretrained(Run):
     """The shipped weights for grey (`channels` 1) or colour (3) frames, at frames of `height` x `width` pixels.
 
     They hold for any size that is a multiple of the patch size; UsageError is raised for others. A command may choose
-    channels and size by the frames at hand, unless the run is `settled`.
+    channels and size by the frames at hand, unless the run is `settled`. With `members` they are those of the network
+    that reads noise, which has its own: what is learned for the sake of members costs the single forecast some of its
+    error.
     """
 
     def __init__(
@@ -44,11 +48,12 @@ class Pretrained(Run):
         settled: bool = False,
         every: str = "auto",
         values: ValueRange | None = None,
+        members: bool = False,
     ) -> None:
         self._values = values
         self.has_own_size = settled
-        self.weights = next(name for name, count in CHANNELS.items() if count == channels)
-        """`grey` or `colour`."""
+        self.weights = next(name for name, count in CHANNELS.items() if count == channels) + MEMBERS * members
+        """`grey` or `colour`, or `grey-members` or `colour-members`."""
         found = card(self.weights)
         model = replace(model_of(self.weights), height=height, width=width)
         settings = DataConfig(folders=(), height=height, width=width, fit=fit, colour="auto", every=every)
@@ -87,11 +92,34 @@ class Pretrained(Run):
     def for_channels(self, channels: int) -> "Pretrained":
         """The weights for frames of so many channels, at the same size; itself where it is settled."""
         geometry = self.geometry
-        return self if self.has_own_size else Pretrained(channels, geometry.height, geometry.width, geometry.fit)
+        if self.has_own_size:
+            return self
+        members = self.model_config.noise
+        return Pretrained(channels, geometry.height, geometry.width, geometry.fit, members=members)
 
     def at_size(self, height: int, width: int) -> "Pretrained":
         """The same weights at frames of another size. Raises UsageError for one that is no multiple of a patch."""
-        return Pretrained(self.model_config.channels, height, width, self.geometry.fit)
+        members = self.model_config.noise
+        return Pretrained(self.model_config.channels, height, width, self.geometry.fit, members=members)
+
+    @property
+    def forecasts_members(self) -> bool:
+        """True: there are weights for members too."""
+        return True
+
+    def for_members(self) -> "Pretrained":
+        """The weights of the network that reads noise."""
+        model, geometry = self.model_config, self.geometry
+        return Pretrained(
+            model.channels,
+            geometry.height,
+            geometry.width,
+            geometry.fit,
+            settled=self.has_own_size,
+            every=self.pace.every_option,
+            values=self._values,
+            members=True,
+        )
 
     def load_weights(self) -> dict[str, Tensor]:
         """The shipped weights, by the names of the network's parameters, on the CPU."""
@@ -134,18 +162,18 @@ def free_folder(run: Path, kind: str) -> Path:
 
 @functools.cache
 def card(name: str) -> dict[str, Any]:
-    """What is on record of the weights `grey` or `colour`, as `scripts/pretrain` writes it."""
+    """What is on record of the weights of a name (`Pretrained.weights`), as `scripts/pretrain` writes it."""
     read: dict[str, Any] = json.loads(files(PACKAGE).joinpath(f"{name}.json").read_text(encoding="utf-8"))
     return read
 
 
 def model_of(name: str) -> ForecasterConfig:
-    """The network of the weights `grey` or `colour`, at the frame size that they were trained at."""
+    """The network of the weights of a name, at the frame size that they were trained at."""
     return build(ForecasterConfig, card(name)["model"])
 
 
 def weights_of(name: str) -> dict[str, Tensor]:
-    """The weights `grey` or `colour`, by the names of the network's parameters, in float32.
+    """The weights of a name, by the names of the network's parameters and buffers, in float32.
 
     The files hold float16, which changes no forecast by a quarter of one of 255 levels.
     """
@@ -153,7 +181,7 @@ def weights_of(name: str) -> dict[str, Tensor]:
 
 
 def digest_of(name: str) -> str:
-    """SHA-256 of the file of the weights `grey` or `colour`, by which versions of them are known."""
+    """SHA-256 of the file of the weights of a name, by which versions of them are known."""
     return hashlib.sha256(_stored(name)).hexdigest()
 
 

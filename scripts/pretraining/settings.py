@@ -24,6 +24,8 @@ class Variant:
     kernel_size: int
     head: str
     loss: str
+    members: int
+    """Members of each clip that are compared with the truth; 0 for a network without noise."""
     kernel_rate: float
     other_rate: float
 
@@ -90,6 +92,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Settings, int]:
         help="trains one with these options instead, such as 'sharp --head refined --loss sharp'; give several to "
         "train them at once on the same clips",
     )
+    add("--members", type=int, default=0, help="members of each clip that are compared with the truth; 0 for no noise")
     add("--batch", type=int, default=64, help="clips of 64x64 in a step; as many of other sizes as have its pixels")
     add("--sizes", default=SIZES, help="heights x widths, drawn at random")
     add("--kernel-rate", type=float, default=0.02, help="learning rate of the kernels, by Muon")
@@ -147,6 +150,7 @@ def _variant(name: str, given: argparse.Namespace) -> Variant:
         given.kernel_size,
         given.head,
         given.loss,
+        given.members,
         given.kernel_rate,
         given.other_rate,
     )

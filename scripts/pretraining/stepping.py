@@ -10,6 +10,8 @@ import torch
 from torch import Tensor, nn
 
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.noise import Noise
+from convlstm_cli.training.crps import members_loss
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.muon import Muon, parameter_groups
 from pretraining.settings import Settings, Variant
@@ -42,7 +44,9 @@ class Stepper:
         """Sum of the losses, and how many, since it was last read."""
         self._graphs: dict[Shape, tuple[Callable[[], None], Tensor]] = {}
         self._pool: Any = None
-        self._use_graphs = settings.graphs and self._device.type == "cuda"
+        # Noise is drawn on the CPU, which a graph would do once for all steps.
+        self._use_graphs = settings.graphs and self._device.type == "cuda" and not variant.members
+        self._random = torch.Generator()
         self._stream = torch.cuda.Stream() if self._device.type == "cuda" else None  # type: ignore[no-untyped-call]
         network.train()
 
@@ -91,6 +95,7 @@ class Stepper:
 
     def _set(self, rate: float, number: int) -> None:
         self.optimizer.set_rate(rate)
+        self._random.manual_seed(self._settings.seed + number)
         self._share.fill_(1.0 - min(self._settings.average, number / (number + 9)))
 
     def _learn(self, clips: Tensor, inputs: int) -> None:
@@ -98,9 +103,10 @@ class Stepper:
         frames, truth = clips[:, :inputs], clips[:, inputs:]
         for parameter in self._parameters:
             parameter.grad = None
+        noise = self._noise(len(clips)) if self.variant.members else None
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.bf16):
-            forecast = self.network(frames, truth.shape[1])
-        loss = self._loss(forecast.float(), truth, frames[:, -1:])
+            forecast = self.network(frames, truth.shape[1], noise=noise)
+        loss = (members_loss if noise else self._loss)(forecast.float(), truth, frames[:, -1:])
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         for gradient in gradients:  # without a question to the device, which is what a branch would be
@@ -113,6 +119,11 @@ class Stepper:
             torch._foreach_add_(self._averages, ahead)
             self.tally[0] += loss.detach()
             self.tally[1] += 1.0
+
+    def _noise(self, clips: int) -> Noise:
+        """The noise of the members of each clip in this step."""
+        members = self.variant.members
+        return Noise([self._random] * (members * clips), members)
 
     def _prepare(self, shape: Shape, clips: Tensor, inputs: int) -> None:
         """Captures the step of a shape; where that fails, says why, and all steps are eager from then on."""

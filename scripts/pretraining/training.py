@@ -9,12 +9,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 
 from convlstm_cli import synthetic
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.training.initial import start
 from pretraining.augmentation import augment
 from pretraining.rings import Rings
 from pretraining.settings import LENGTHS, Settings, Variant
@@ -64,7 +65,7 @@ def _stepper(settings: Settings, variant: Variant, device: torch.device) -> Step
     torch.manual_seed(settings.seed)
     network, average = (EncoderForecaster(_config(settings, variant)) for _ in range(2))
     if settings.init is not None:
-        network.load_state_dict(load_file(settings.init))
+        network.load_state_dict(start(str(settings.init), network.config).weights or {})
     average.load_state_dict(network.state_dict())
     for each in (network, average):
         each.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -125,6 +126,7 @@ def _config(settings: Settings, variant: Variant) -> ForecasterConfig:
         kernel_size=variant.kernel_size,
         patch_size=variant.patch_size,
         head=variant.head,  # type: ignore[arg-type]  # checked where it is made
+        noise=variant.members > 0,
     )
 
 

@@ -54,7 +54,7 @@ def videos(folder: Path, **settings: Any) -> VideoData:
 
 def run_of(folder: Path, data: VideoData, **model: Any) -> Run:
     torch.manual_seed(0)
-    network = EncoderForecaster(for_videos(replace(MODEL, **model), data))
+    network = EncoderForecaster(for_videos(replace(MODEL, **model), data, TrainConfig()))
     for parameter in network.parameters():
         torch.nn.init.normal_(parameter, std=0.2)
     run = Run.create(folder, {"model": asdict(network.config), "training": {}, "data": data.to_dict()})
@@ -84,7 +84,7 @@ def test_clips_hold_what_is_read_beside_what_is_forecast(tmp_path: Path) -> None
 @pytest.mark.parametrize("forecaster", ["advected", "autoregressive", "unconditioned"])
 def test_guides_are_learned_from_and_count_in_no_score(tmp_path: Path, forecaster: Any) -> None:
     alone, data = videos(tmp_path / "videos", channels=("rain",)), videos(tmp_path / "videos", **KNOWN)
-    model = for_videos(replace(MODEL, forecaster=forecaster), data)
+    model = for_videos(replace(MODEL, forecaster=forecaster), data, TrainConfig())
     step = TrainStep(model, TrainConfig(device="cpu"), choose("cpu"), None)
     batch = to_float(torch.stack([data.clips("train")[0]] * 2), torch.device("cpu"))
     loss = step.differentiate(batch)
@@ -122,7 +122,7 @@ def test_a_forecast_depends_on_what_is_read_beside_its_input(tmp_path: Path, set
 
 def test_a_plan_shows_what_is_read_beside_what_is_forecast(tmp_path: Path) -> None:
     data = videos(tmp_path / "videos", **KNOWN)
-    found = plan(data, for_videos(MODEL, data), TrainConfig(batch_size=2), choose("cpu"))
+    found = plan(data, for_videos(MODEL, data, TrainConfig()), TrainConfig(batch_size=2), choose("cpu"))
     assert found.batch_shape == (2, 6, 3, 16, 16)
     lines = [line for line in plan_view(found) if isinstance(line, str)]
     assert [line.split(",")[0] for line in lines if "is read and not forecast" in line] == ["height", "wind"]

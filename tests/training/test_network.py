@@ -7,6 +7,7 @@ from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import evaluate_clips
+from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.network import for_videos
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
@@ -28,7 +29,7 @@ def radar(folder: Path, hole: float) -> VideoData:
 @pytest.mark.parametrize("hole", [np.nan, 7.0])
 def test_the_network_reads_a_mask_where_training_frames_have_missing_pixels(tmp_path: Path, hole: float) -> None:
     data = radar(tmp_path / "videos", hole)
-    model = for_videos(MODEL, data)
+    model = for_videos(MODEL, data, TrainConfig())
     assert (model.channels, model.mask) == (1, bool(np.isnan(hole)))
     network, seen = EncoderForecaster(model).eval(), []
     network.register_forward_pre_hook(lambda _module, given: seen.append(given[0].shape[2]))
