@@ -7,6 +7,7 @@ import torch
 
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_GRID
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.optimisers import OPTIMISERS
@@ -136,6 +137,38 @@ def test_dropout_is_drawn_by_the_seed_and_the_number_of_the_step() -> None:
     assert again(clips()) == whole(clips())
     ours, theirs = (step.network.get_parameter("forecaster.1.weight_ih") for step in (again, whole))
     assert torch.equal(ours, theirs)
+
+
+def test_the_noise_of_members_is_drawn_by_the_seed_the_step_and_the_place_in_the_batch() -> None:
+    model, config = dataclasses.replace(MODEL, noise=True), dataclasses.replace(CONFIG, members=2)
+    whole = TrainStep(model, config, choose("cpu"), None)
+    losses = [whole.differentiate(clips()), whole.differentiate(clips())]
+    parts = [whole.differentiate(clips()[[at]], part=([at], 2)) for at in (0, 1)]
+    assert losses[0] == losses[1] == pytest.approx(sum(parts) / 2)  # as in one process
+    whole(clips())
+    torch.manual_seed(7)  # the global state counts for nothing
+    again = TrainStep(model, config, choose("cpu"), None)
+    again.load_state_dict(copy.deepcopy(whole.state_dict()))
+    assert again(clips()) == whole(clips())
+    ours, theirs = (step.network.get_parameter("forecaster.0.weight_ih") for step in (again, whole))
+    assert torch.equal(ours, theirs)
+
+
+def test_members_are_trained_beside_the_forecast_without_noise() -> None:
+    """The noise reaches the weights, and so does the loss of the forecast without it."""
+    model, config = dataclasses.replace(MODEL, noise=True), dataclasses.replace(CONFIG, members=3)
+    step = TrainStep(model, config, choose("cpu"), None)
+    with torch.no_grad():
+        step.network.head.refinement.say.weight.normal_(std=0.1)  # type: ignore[union-attr]
+    step.differentiate(clips())
+    gradient = step.network.get_parameter("forecaster.0.weight_ih").grad
+    assert gradient is not None
+    assert gradient[:, -NOISE_GRID:].abs().amax(dim=(0, 2, 3)).min() > 0
+    single = TrainStep(model, CONFIG, choose("cpu"), None)
+    single.differentiate(clips())
+    alone = single.network.get_parameter("forecaster.0.weight_ih").grad
+    assert alone is not None
+    assert alone[:, -NOISE_GRID:].abs().max() == 0
 
 
 def test_weights_beyond_all_bounds_are_not_sound() -> None:
