@@ -5,6 +5,7 @@
     model.safetensors   the weights of the best epoch on validation
     resume.pt           the last checkpoint, to go on from
     test.json           scores of the best weights on the test videos, once training has ended
+    calibration.json    amplitude of the noise by lead time, fitted on the validation videos, and the spread with it
     prints.safetensors  prints of the frames that are trained on or choose the best epoch, to recognise them elsewhere
     samples/            input, truth and forecast of a validation clip after each epoch
     report.html         scores, learning curves and pictures

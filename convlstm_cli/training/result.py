@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.stopping import Stopped
 from convlstm_cli.errors import ConvLSTMError
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -15,6 +16,7 @@ from convlstm_cli.runs.run import SAMPLES, Run
 from convlstm_cli.runs.state import State
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.training.calibration import calibrate
 from convlstm_cli.training.session import Session
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
@@ -46,6 +48,8 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
     """
     run = session.run
     session.ranks.wait()  # until rank 0 has written the weights
+    if session.config.members:
+        session.ranks.first(lambda: _calibrate(session), lambda: None)
     test = session.evaluate(run.load_model(session.compute.device), session.data.clips("test"), BASELINES)
     if not math.isfinite(test.model.mean_mse):
         raise ConvLSTMError(
@@ -61,6 +65,21 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
     session.progress.finished()
     typical = statistics.median(step_seconds) if step_seconds else None
     return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
+
+
+def _calibrate(session: Session) -> None:
+    """Calibrates the spread of the best weights' members on the validation videos."""
+    run, network = session.run, session.run.load_model(session.compute.device)
+
+    def done(batches: int, total: int) -> None:
+        session.progress.validating(batches, total)
+        if session.should_stop():
+            raise Stopped
+
+    clips = session.data.clips("validation")
+    found = calibrate(network, clips, session.compute, session.config.batch_size, done)
+    run.save_weights(network.state_dict())
+    run.write_json("calibration.json", found.to_dict())
 
 
 def write_sample(
