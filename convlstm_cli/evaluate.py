@@ -1,6 +1,6 @@
 """`evaluate`: scores runs on held-out frames, beside the baselines that they have to beat."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,8 +22,12 @@ from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation, evaluate_clips
 from convlstm_cli.scoring.guarded import guarded_forecast
 from convlstm_cli.scoring.held_out import HeldOut, of_folders, own_test
+from convlstm_cli.scoring.members.baseline import EnsembleBaseline
+from convlstm_cli.scoring.members.baselines import chosen
+from convlstm_cli.scoring.members.ensemble_scores import Sampling
+from convlstm_cli.scoring.members.member_scores import mean_of
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
-from convlstm_cli.scoring.systems import GUARDED, MODEL
+from convlstm_cli.scoring.systems import GUARDED, MEAN, MODEL
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
 from convlstm_cli.video.value_choice import choose_range
@@ -47,7 +51,8 @@ def evaluate(
 
     Unless `config.guard` is off, the forecasts as `predict` mixes them with the baselines are scored as well.
 
-    Each clip takes a few numbers of memory for each lead time.
+    With `config.members`, members are drawn and scored as well. Each clip takes a few numbers of memory for each lead
+    time.
 
     Args:
         runs: one run, or the members of an ensemble.
@@ -57,8 +62,9 @@ def evaluate(
         progress: receives progress and notes; None is silent.
 
     Raises:
-        UsageError: the runs cannot form an ensemble, the device does not exist, or there are several processes.
-        RunError: a run has no usable weights.
+        UsageError: the runs cannot form an ensemble, the device does not exist, there are several processes, or a
+            baseline cannot run.
+        RunError: a run has no usable weights, or members are asked for and its network reads no noise.
         InputError: videos cannot be used, or none may be scored.
     """
     check_one_process("evaluate")
@@ -69,6 +75,9 @@ def evaluate(
     runs = [_at_size(run, config) for run in runs]
     if (values := runs[0].values) is not None:
         config.check_thresholds(values)  # before anything is computed
+    beside = chosen(config.baseline) if config.members else {}
+    for run in runs if config.members else ():
+        run.for_members()  # raises before anything is computed
     horizon = config.frames or runs[0].model_config.horizon
     config = replace(config, frames=horizon, stride=config.stride or horizon)
     input_frames = max(run.model_config.input_frames for run in runs)
@@ -76,6 +85,7 @@ def evaluate(
     held_out = of_folders(runs, folders, clip_frames, progress) if folders else own_test(runs, progress)
     runs = [run.for_channels(held_out.library.channels) for run in runs]
     models = [run.load_model(compute.device) for run in runs]
+    sampling = _sampling(runs, models, beside, config, compute) if config.members else None
     clips = _clips(runs, held_out, clip_frames, config, models[0].config.channels, progress)
 
     evaluation = evaluate_clips(
@@ -87,13 +97,14 @@ def evaluate(
         baselines=BASELINES,
         thresholds=config.thresholds,
         guard=config.guard,
+        sampling=sampling,
     )
     if not evaluation.model.has_truth.any():
         raise InputError(
             f"{', '.join(map(str, folders)) or runs[0].folder}: no pixel of the frames to score has a value; give a "
             "FOLDER of other videos, or check what means no data with convlstm inspect."
         )
-    worst, best = _shown(models, clips, evaluation, compute)
+    worst, best = _shown(models, sampling, clips, evaluation, compute)
     names = [name for name, _ in clips.clips]
     scored = set(names)
     progress.finished()
@@ -125,6 +136,21 @@ def _at_size(run: Run, config: EvaluateConfig) -> Run:
         f"--size: {run.folder} is scored at the {run.geometry.height}x{run.geometry.width} of its training, by which "
         "its videos are known; leave --size out."
     )
+
+
+def _sampling(
+    runs: Sequence[Run],
+    models: Sequence[EncoderForecaster],
+    baselines: Mapping[str, EnsembleBaseline],
+    config: EvaluateConfig,
+    compute: Compute,
+) -> Sampling:
+    """How members are drawn: by the networks of the runs that read noise, which may be those of the forecast itself."""
+    drawing = [
+        model if model.config.noise else run.for_members().load_model(compute.device)
+        for run, model in zip(runs, models, strict=True)
+    ]
+    return Sampling(drawing, config.members, config.seed, baselines)
 
 
 def _clips(
@@ -162,11 +188,15 @@ def _clips(
 
 
 def _shown(
-    models: Sequence[EncoderForecaster], clips: ClipDataset, evaluation: Evaluation, compute: Compute
+    models: Sequence[EncoderForecaster],
+    sampling: Sampling | None,
+    clips: ClipDataset,
+    evaluation: Evaluation,
+    compute: Compute,
 ) -> tuple[tuple[ShownClip, ...], tuple[ShownClip, ...]]:
     """The worst clips and the best ones, with their forecasts."""
     worst, best = (
-        tuple(_show(position, models, clips, evaluation, compute) for position in positions)
+        tuple(_show(position, models, sampling, clips, evaluation, compute) for position in positions)
         for positions in _extremes(evaluation)
     )
     return worst, best
@@ -188,18 +218,26 @@ def _extremes(evaluation: Evaluation) -> tuple[list[int], list[int]]:
 
 
 def _show(
-    position: int, models: Sequence[EncoderForecaster], clips: ClipDataset, evaluation: Evaluation, compute: Compute
+    position: int,
+    models: Sequence[EncoderForecaster],
+    sampling: Sampling | None,
+    clips: ClipDataset,
+    evaluation: Evaluation,
+    compute: Compute,
 ) -> ShownClip:
     name, start = clips.clips[position]
     input_frames = max(model.config.input_frames for model in models)
     seen, following = clips[position][None].tensor_split([input_frames], dim=1)
     read, ahead = to_read(seen, compute.device), to_float(following, compute.device)
     frames, horizon = models[0].shown(read), ahead.shape[1]
-    forecast = forecast_members(models, read, horizon, compute, models[0].known(ahead)).mean(dim=0)
+    future = models[0].known(ahead)
+    forecast = forecast_members(models, read, horizon, compute, future).mean(dim=0)
     forecasts = {MODEL: forecast}
     forecasts |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
     if evaluation.guarded is not None:
         forecasts[GUARDED] = guarded_forecast(models, read, forecasts, compute)
+    if sampling is not None:
+        forecasts[MEAN] = mean_of(sampling.draw(read, horizon, compute, future), clips.values)
     whole = models[0].shown(with_gaps(clips[position][None], compute.device))
     inputs, known = whole.tensor_split([input_frames], dim=1)
     unknowable = always_gaps(inputs)

@@ -12,9 +12,11 @@ from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.bootstrap import Interval, Skill
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores
 from convlstm_cli.scoring.metrics import Rows, skill
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
-from convlstm_cli.scoring.scores import Scores, Spread
+from convlstm_cli.scoring.scores import Scores
+from convlstm_cli.scoring.systems import MEMBERS
 from convlstm_cli.video.library import Video
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -40,8 +42,8 @@ def made_up_report(
 ) -> EvaluationReport:
     """An evaluation with one clip for each video, all with the same MSE by lead time.
 
-    `interval` is that of every skill; `spread` is the variance of an ensemble of three by lead time; `guarded` is the
-    MSE of the guarded forecast.
+    `interval` is that of every skill; `spread` is the variance by lead time of an ensemble of three, whose mean
+    is the forecast; `guarded` is the MSE of the guarded forecast.
     """
 
     thresholds = (0.2,) if values.as_shares else (5.0,)
@@ -68,8 +70,8 @@ def made_up_report(
         evaluation=Evaluation(
             model,
             of_baselines,
-            None if spread is None else _spread(spread),
             None if guarded is None else scores(guarded),
+            ensemble=None if spread is None else _members(mse, spread, videos, thresholds, values),
         ),
         skills={
             name: Skill(
@@ -86,12 +88,19 @@ def made_up_report(
     )
 
 
-def _spread(variance: Sequence[float]) -> Spread:
-    """An ensemble of three members with this unbiased variance by lead time."""
-    deviation = torch.tensor(variance).sqrt()[:, None, None, None].expand(-1, 1, 11, 11)
-    spread = Spread(3)
-    spread.add(torch.stack((deviation, torch.zeros_like(deviation), -deviation))[:, None])
-    return spread
+def _members(
+    mse: Sequence[float], variance: Sequence[float], videos: int, thresholds: Sequence[float], values: ValueRange
+) -> EnsembleScores:
+    """Three members with this unbiased variance and this MSE of their mean by lead time, beside a copy of MSE 0.02."""
+    shape = (videos, -1, 1, 11, 11)
+    error, deviation, copied = (
+        torch.tensor(each).sqrt().view(1, -1, 1, 1, 1).expand(shape) for each in (mse, variance, [0.02] * len(mse))
+    )
+    truth = torch.full_like(error, 0.2)
+    members = torch.stack((truth + error + deviation, truth + error, truth + error - deviation))
+    scores = EnsembleScores(3, ["persistence"], thresholds=thresholds, values=values)
+    scores.add({MEMBERS: members, "persistence": (truth + copied)[None]}, truth)
+    return scores
 
 
 def _shown(video: str, first_frame: int) -> ShownClip:

@@ -128,12 +128,13 @@ def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, tmp_path: Pa
     assert [row.mse for row in both.worst] == pytest.approx(
         (shown - truth).square().mean(dim=(1, 2, 3, 4)).tolist(), rel=1e-4
     )
-    spread = both.to_dict()["spread_skill"]
-    assert spread["members"] == 2
-    assert all(ratio > 0 for ratio in spread["by_lead_time"])
+    found = both.to_dict()
+    assert found["members"]["count"] == 2
+    assert all(ratio > 0 for ratio in found["spread_skill"])
     assert evaluate([run], config=config).to_dict()["spread_skill"] is None
     twice = evaluate([run, run], config=config).to_dict()
-    assert twice["spread_skill"]["by_lead_time"] == [0.0, 0.0, 0.0]
+    assert twice["spread_skill"] == [0.0, 0.0, 0.0]
+    assert twice["crps"] == pytest.approx(twice["model"]["by_lead_time"]["mae"], rel=1e-4)
     assert twice["model"]["mean"]["mse"] == pytest.approx(evaluate([run], config=config).evaluation.model.mean_mse)
 
 

@@ -30,7 +30,7 @@ def evaluate(
     json: AsJson = False,
     **options: Any,
 ) -> None:
-    """Score a run beside what needs no training: copying, the linear trend, optical flow."""
+    """Score a run, and its members, beside what needs no training: copying, the linear trend, optical flow."""
     from convlstm_cli import evaluate as evaluation
     from convlstm_cli.cli import console, views
     from convlstm_cli.compute.distributed import check_one_process
@@ -51,8 +51,10 @@ def evaluate(
     folder = output or free_folder(run, "evaluation")
     scorecard.write_scorecard(report, folder)
     console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
+    scored = ", members.csv" if report.members is not None else ""
     progress.note(
-        f"wrote {folder} (evaluation.json, scores.csv, report.html, by_lead_time.png, worst.png, best.png)\n"
+        f"wrote {folder} (evaluation.json, scores.csv{scored}, report.html, by_lead_time.png, "
+        "worst.png, best.png)\n"
         f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
-        f"{' '.join(str(member.folder) for member in runs)}"
+        f"{' '.join(str(member.folder) for member in runs)}{f' --members {config.members}' * bool(config.members)}"
     )

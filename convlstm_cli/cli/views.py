@@ -9,7 +9,9 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from convlstm_cli.cli.member_views import member_tables
 from convlstm_cli.cli.notes import noted
+from convlstm_cli.cli.tables import plain_table
 from convlstm_cli.files import printable
 from convlstm_cli.reporting.numbers import figure, interval, number, percent, size, times
 from convlstm_cli.reporting.styles import system_headings
@@ -103,8 +105,8 @@ def evaluation_view(report: EvaluationReport) -> View:
         tables += [_score_table(columns, *shown[first : first + beside], leads=leads), ""]
     for at_threshold in zip(*(scores.events for scores in columns.values()), strict=True):
         tables += [_event_table(dict(zip(columns, at_threshold, strict=True)), leads, report.values.unit), ""]
-    if (ratios := report.spread_ratios) is not None:
-        tables += [_spread_table(ratios, len(report.runs), leads), ""]
+    if report.members is not None:
+        tables += [*member_tables(report.members, leads), ""]
     return line, "", *tables, _skill_table(report), "", *evaluation_verdict(report), "", *_definitions(report)
 
 
@@ -125,7 +127,7 @@ def _event_table(events: Mapping[str, PooledEvents], leads: list[int], unit: str
     threshold = next(iter(events.values())).threshold
     shown = [metric for metric in EVENT_METRICS.values() if metric.tabulated]
     heads = (f"{metric.heading}\n{name}" for metric in shown for name in events)
-    table = _table(f"at least\n{threshold:g} {unit}".rstrip(), *heads)
+    table = plain_table(f"at least\n{threshold:g} {unit}".rstrip(), *heads)
     for lead in leads:
         values = (
             number(scores.by_lead_time[metric.name][lead], metric.decimals, metric.missing)
@@ -139,17 +141,11 @@ def _event_table(events: Mapping[str, PooledEvents], leads: list[int], unit: str
     return table
 
 
-def _spread_table(ratios: list[float], members: int, leads: list[int]) -> Table:
-    """The spread of an ensemble's members over the error of their mean."""
-    table = _table("frames\nahead", f"spread of {members} members over error\n(1 is reliable, less overconfident)")
-    for lead in leads:
-        table.add_row(str(lead + 1), number(ratios[lead], 2))
-    return table
-
-
 def _skill_table(report: EvaluationReport) -> Table:
     """Skill against each baseline with its interval, and where the forecast is worse."""
-    table = _table("against", "skill", f"{bootstrap.LEVEL:.0%} interval", "MSE in times of it", "worse at lead times")
+    table = plain_table(
+        "against", "skill", f"{bootstrap.LEVEL:.0%} interval", "MSE in times of it", "worse at lead times"
+    )
     model = report.evaluation.model
     for name, skill in report.skills.items():
         baseline = report.evaluation.baselines[name]
@@ -201,7 +197,7 @@ def comparison_view(summary: "ComparisonSummary") -> View:
 def _cost_table(summary: "ComparisonSummary", digits: int) -> Table:
     """What each arm costs and reaches."""
     heading = f"test {METRICS['mse'].label(summary.baselines['persistence'].unit)}"
-    table = _table("arm", "parameters", "step", "steps", heading, "of copying", "of its seeds")
+    table = plain_table("arm", "parameters", "step", "steps", heading, "of copying", "of its seeds")
     reference = summary.baselines["persistence"].mean_mse
     for arm in summary.arms:
         of_seeds = [run.mse for run in arm.runs]
@@ -219,7 +215,7 @@ def _cost_table(summary: "ComparisonSummary", digits: int) -> Table:
 
 def _difference_table(summary: "ComparisonSummary") -> Table:
     """How each arm differs from the reference over all lead times."""
-    table = _table(
+    table = plain_table(
         f"against {escape(summary.reference)}", "difference", "95% interval", "p", "p (Holm)", "d", "seeds better"
     )
     for name, difference in summary.differences.items():
@@ -260,7 +256,7 @@ def plan_view(plan: "TrainingPlan") -> View:
 
 def data_view(data: "DataFacts") -> View:
     """Videos, clips and problems of a folder."""
-    table = _table("video", "frames", "size", "rate", "colour", left=1)
+    table = plain_table("video", "frames", "size", "rate", "colour", left=1)
     for video in data.videos:
         frame = f"{video.source_width}x{video.source_height}"
         pieces = "" if len(video.pieces) == 1 else f" in {len(video.pieces)} pieces"
@@ -338,7 +334,7 @@ def weights_view(found: "WeightsFacts") -> View:
         }
         lines += [facts_table(facts), ""]
         if rows := card.get("zero_shot"):
-            table = _table(
+            table = plain_table(
                 "videos", "clips", "MSE of flow's", "MAE of flow's", "MSE of copying's", "SSIM", "flow's SSIM"
             )
             for row in rows:
@@ -365,7 +361,7 @@ def _score_table(columns: Mapping[str, PooledScores], *metrics: Metric, leads: l
         for metric in metrics
         for name in columns
     )
-    table = _table("frames\nahead", *heads)
+    table = plain_table("frames\nahead", *heads)
     leads = leads or list(range(len(some.mse)))
     digits = {metric.name: decimals(metric, columns.values()) for metric in metrics}
 
@@ -395,10 +391,3 @@ def _verdicts(systems: Mapping[str, PooledScores]) -> list[str]:
         else:
             lines.append(f"MSE {shown}; {baseline.phrase} is exact here.")
     return lines
-
-
-def _table(*headings: str, left: int = 1) -> Table:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index < left else "right")
-    return table

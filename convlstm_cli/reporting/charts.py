@@ -58,7 +58,14 @@ class Line:
 
 
 def line_chart(
-    alt: str, lines: Sequence[Line], x_label: str, y_label: str, *, zero: str = "", percent: bool = False
+    alt: str,
+    lines: Sequence[Line],
+    x_label: str,
+    y_label: str,
+    *,
+    zero: str = "",
+    ideal: float | None = None,
+    percent: bool = False,
 ) -> str:
     """Lines, each with its interval shaded.
 
@@ -67,6 +74,7 @@ def line_chart(
         lines: from the back to the front.
         x_label, y_label: of the axes.
         zero: "bottom" begins the y axis at 0, "line" draws a line there.
+        ideal: value at which a dotted line is drawn.
         percent: whether the values are shares.
     """
     with _drawing():
@@ -80,8 +88,38 @@ def line_chart(
             axes.set_ylim(bottom=0)
         if zero == "line":
             axes.axhline(0, color=INK, linewidth=0.8)
+        if ideal is not None:
+            axes.axhline(ideal, color=INK, linewidth=0.8, linestyle=":")
         if percent:
             axes.yaxis.set_major_formatter(_PERCENT)
+        return _svg(figure, alt)
+
+
+def rank_chart(alt: str, bars: Line, lines: Sequence[Line], x_label: str, y_label: str) -> str:
+    """Shares of ranks: those of one system as bars, those of others as lines, and a dotted line at even shares."""
+    with _drawing():
+        figure, axes = _figure(2.45, x_label, y_label)
+        shares = [np.nan if value is None else value for value in bars.values]
+        axes.bar(list(bars.at or range(len(shares))), shares, width=0.9, color=bars.style.colour, alpha=0.55)
+        for order, line in enumerate(lines, start=3):
+            _draw_line(axes, line, order)
+        axes.axhline(1 / len(shares), color=INK, linewidth=0.8, linestyle=":")
+        axes.set_xlim(-0.7, len(shares) - 0.3)
+        axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True, min_n_ticks=1))
+        axes.set_ylim(bottom=0)
+        axes.yaxis.set_major_formatter(_PERCENT)
+        return _svg(figure, alt)
+
+
+def reliability_diagram(alt: str, lines: Sequence[Line], x_label: str, y_label: str) -> str:
+    """Observed frequencies by probabilities, both in [0, 1], with the dotted diagonal on which they are equal."""
+    with _drawing():
+        figure, axes = _figure(2.45, x_label, y_label)
+        axes.plot([0, 1], [0, 1], color=INK, linewidth=0.8, linestyle=":")
+        for order, line in enumerate(lines, start=3):
+            _draw_line(axes, line, order)
+        axes.set_xlim(-0.02, 1.02)
+        axes.set_ylim(-0.02, 1.02)
         return _svg(figure, alt)
 
 

@@ -9,6 +9,7 @@ from markupsafe import Markup
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.reporting.charts import Line, line_chart
 from convlstm_cli.reporting.films import film
+from convlstm_cli.reporting.members_section import members_section
 from convlstm_cli.reporting.page import (
     LEAD_TIME,
     ScoreGroup,
@@ -25,7 +26,7 @@ from convlstm_cli.reporting.wording import evaluation_verdict, ranges, worse_lea
 from convlstm_cli.scoring import bootstrap
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.bootstrap import Skill
-from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, definitions, finite
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, finite
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledScores
 from convlstm_cli.video.colour import colour_name
@@ -47,6 +48,7 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
         level=bootstrap.LEVEL,
         resamples=bootstrap.RESAMPLES,
         verdict=evaluation_verdict(report),
+        members=None if report.members is None else members_section(report.members),
         legend=legend(labels, {name: styles[name] for name in systems}),
         leads=[lead_chart(systems, metric) for metric in METRICS.values() if metric.panel]
         + [_skill_chart(report.skills)],
@@ -73,7 +75,7 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
             ("computed on", {"device": report.compute.device, "precision": report.compute.precision}),
             ("versions", versions()),
         ],
-        definitions=definitions(report.values),
+        definitions=report.definitions,
         unit=METRICS["mse"].unit(report.values.unit),
     )
 

@@ -2,6 +2,7 @@
 
 evaluation.json       all results, with the definition of each metric
 scores.csv            a row for each clip, lead time and system
+members.csv           likewise of scores of members, where there are any
 by_lead_time.png      MSE, SSIM and sharpness of the forecast, guarded or not, and of every baseline
 worst.png, best.png   the clips with the highest and lowest MSE relative to copying the last frame
 report.html           all results as a page in one file, which opens without a network
@@ -25,6 +26,8 @@ from convlstm_cli.reporting.page import LEAD_TIME, title, unit_of
 from convlstm_cli.reporting.pictures import Image, strip, with_bar, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores
+from convlstm_cli.scoring.members.member_scores import PER_CLIP
 from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, finite
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import PooledScores
@@ -45,6 +48,9 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
         (partial / RECORD).write_text(text, encoding="utf-8")
         with (partial / "scores.csv").open("w", encoding="utf-8", newline="") as file:
             csv.writer(file).writerows(_rows(report))
+        if report.evaluation.ensemble is not None:
+            with (partial / "members.csv").open("w", encoding="utf-8", newline="") as file:
+                csv.writer(file).writerows(_member_rows(report, report.evaluation.ensemble))
         _plot(report.evaluation.pooled()).savefig(partial / "by_lead_time.png", dpi=130)
         for name, clips in (("worst.png", report.worst), ("best.png", report.best)):
             write_image(partial / name, _picture(clips, report.painter, METRICS["mse"].unit(report.values.unit)))
@@ -68,6 +74,19 @@ def _rows(report: EvaluationReport) -> Iterator[list[object]]:
                     *(video, start + 1, lead + 1, start + report.input_frames + lead + 1, name),
                     *(finite(values[lead]) for values in metrics[name].values()),
                     *(int(column[clip, lead]) for column in counts[name]),
+                ]
+
+
+def _member_rows(report: EvaluationReport, ensemble: EnsembleScores) -> Iterator[list[object]]:
+    """The lines of members.csv, the header first. Frame numbers and lead times count from 1."""
+    yield ["video", "first_frame", "lead_time", "frame", "system", "count", *PER_CLIP]
+    columns = {name: [scores.per_clip(each) for each in PER_CLIP] for name, scores in ensemble.systems.items()}
+    for clip, (video, start) in enumerate(report.clips):
+        for lead in range(report.evaluation.model.lead_times):
+            for name, scores in ensemble.systems.items():
+                yield [
+                    *(video, start + 1, lead + 1, start + report.input_frames + lead + 1, name, scores.members),
+                    *(finite(column[clip, lead]) for column in columns[name]),
                 ]
 
 

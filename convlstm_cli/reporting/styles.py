@@ -3,11 +3,13 @@
 The colours are about as far from white as from black and distinct to the colour-blind. Strokes and markers differ too.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.systems import GUARDED, MODEL
+from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.members.baseline import EnsembleBaseline
+from convlstm_cli.scoring.members.baselines import ENSEMBLE_BASELINES
+from convlstm_cli.scoring.systems import GUARDED, MEAN, MEMBERS, MODEL
 
 
 @dataclass(frozen=True)
@@ -22,12 +24,15 @@ class Style:
 
 MODEL_STYLE = Style("#2f7ed8")
 GUARDED_STYLE = Style("#c2549a", marker="D")
+MEMBERS_STYLE = Style("#dd5a1c", marker="s")
+MEAN_STYLE = Style("#dd5a1c", (4, 1.5), "v")
 BASELINE_STYLES = (
     Style("#868e98", (5, 2), "x"),
     Style("#a3812f", (6, 2, 1, 2), "+"),
     Style("#8f7cc0", (1.5, 1.5), "1"),
     Style("#5b9a57", (3, 1.5), "2"),
     Style("#b5707f", (8, 2, 2, 2), "3"),
+    Style("#4f94a0", (2, 1), "4"),
 )
 ARM_STYLES = (
     Style("#2f7ed8", marker="o"),
@@ -37,10 +42,13 @@ ARM_STYLES = (
     Style("#94881f", marker="v"),
 )
 
+_REGISTRIES: tuple[Mapping[str, Baseline | EnsembleBaseline], ...] = (BASELINES, ENSEMBLE_BASELINES)
+
 
 def system_styles() -> dict[str, Style]:
-    """The looks of the model, of its guarded forecast and of every baseline, by their names in files."""
-    return {MODEL: MODEL_STYLE, GUARDED: GUARDED_STYLE, **_drawn(BASELINES, BASELINE_STYLES)}
+    """The looks of the model, of what is made of it and of every baseline, by their names in files."""
+    own = {MEMBERS: MEMBERS_STYLE, MODEL: MODEL_STYLE, GUARDED: GUARDED_STYLE, MEAN: MEAN_STYLE}
+    return own | _drawn([name for registry in _REGISTRIES for name in registry], BASELINE_STYLES)
 
 
 def arm_styles(names: Sequence[str]) -> dict[str, Style]:
@@ -49,15 +57,15 @@ def arm_styles(names: Sequence[str]) -> dict[str, Style]:
 
 
 def system_labels() -> dict[str, str]:
-    """What legends call the model, its guarded forecast and every baseline, by their names in files."""
-    simple = {name: baseline.label for name, baseline in BASELINES.items()}
-    return {MODEL: "forecast", GUARDED: "guarded forecast", **simple}
+    """What legends call the model, what is made of it and every baseline, by their names in files."""
+    own = {MEMBERS: "members", MODEL: "forecast", GUARDED: "guarded forecast", MEAN: "mean of the members"}
+    return own | {name: each.label for registry in _REGISTRIES for name, each in registry.items()}
 
 
 def system_headings() -> dict[str, str]:
     """Short names for above columns and frames of what `system_labels` has."""
-    simple = {name: baseline.heading for name, baseline in BASELINES.items()}
-    return {MODEL: "forecast", GUARDED: "guarded", **simple}
+    own = {MEMBERS: "members", MODEL: "forecast", GUARDED: "guarded", MEAN: "mean"}
+    return own | {name: each.heading for registry in _REGISTRIES for name, each in registry.items()}
 
 
 def swatch(style: Style) -> str:

@@ -5,11 +5,24 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_size
+from convlstm_cli.settings import (
+    DEVICE_HELP,
+    MAX_COUNT,
+    PRECISION_HELP,
+    Precision,
+    check_choice,
+    check_most,
+    option,
+    parse_names,
+    parse_size,
+)
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 
 if TYPE_CHECKING:
     from convlstm_cli.video.values import ValueRange  # which imports numpy, and --help does not
+
+MOST_MEMBERS = 1000
+"""More are a mistake: all members of a batch are in memory together."""
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
@@ -44,6 +57,18 @@ class EvaluateConfig:
         "Score also the guarded forecast, which predict writes: mixed with the simple forecasts of the table by how "
         "well each of them forecasts the last input frames from those before.",
     )
+    members: int = option(
+        0,
+        "Members to draw of each clip from a network that reads noise, and to score beside baselines: CRPS, spread "
+        "over error, ranks, and Brier scores at --thresholds. The guard does not apply to members. 0 draws none; the "
+        "forecasts of several runs are members too.",
+    )
+    seed: int = option(0, "Seed of the members.")
+    baseline: tuple[str, ...] = option(
+        (),
+        "Further baselines with members, with commas, that need a package or time: steps (pysteps).",
+        parse=parse_names,
+    )
     colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     batch_size: int = option(8, "Clips that are forecast together; the scores do not depend on it.")
     device: str = option("auto", DEVICE_HELP)
@@ -61,6 +86,20 @@ class EvaluateConfig:
         for flag, value in counts.items():
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1.")
+        self._check_members()
+
+    def _check_members(self) -> None:
+        """Raises UsageError for members that cannot be drawn."""
+        if self.members < 0 or self.members == 1:
+            raise UsageError(
+                f"--members is {self.members}; give at least 2, since a spread needs them, or 0 for a single forecast."
+            )
+        if self.seed < 0:
+            raise UsageError(f"--seed is {self.seed}; it must be at least 0.")
+        check_most("--members", self.members, MOST_MEMBERS)
+        check_most("--seed", self.seed, MAX_COUNT)
+        if self.baseline and not self.members:
+            raise UsageError("--baseline names baselines with members; give --members 20 as well, or leave it out.")
 
     def check_thresholds(self, values: "ValueRange") -> None:
         """Raises UsageError for a threshold that values of this range never reach, or always."""

@@ -12,9 +12,11 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
 from convlstm_cli.scoring.guard import origins_of
 from convlstm_cli.scoring.guarded import guarded_forecast
+from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores, Sampling
+from convlstm_cli.scoring.members.member_scores import mean_of
 from convlstm_cli.scoring.metrics import finite, skill
-from convlstm_cli.scoring.scores import PooledScores, Scores, Spread
-from convlstm_cli.scoring.systems import GUARDED, MODEL
+from convlstm_cli.scoring.scores import PooledScores, Scores
+from convlstm_cli.scoring.systems import GUARDED, MEAN, MEMBERS, MODEL
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.tensors import to_float, to_read, valid
 
@@ -29,10 +31,12 @@ class Evaluation:
     model: Scores = field(default_factory=Scores)
     baselines: dict[str, Scores] = field(default_factory=lambda: {"persistence": Scores()})
     """By the names of `BASELINES`; persistence is always among them."""
-    spread: Spread | None = None
-    """Where the model is an ensemble."""
     guarded: Scores | None = None
     """Scores of the model's forecasts mixed with the baselines by the guard, where that is asked for."""
+    mean: Scores | None = None
+    """Scores of the mean of the members, where a network drew them."""
+    ensemble: EnsembleScores | None = None
+    """Scores of the members, drawn by a network or the forecasts of several, beside all other systems."""
 
     @property
     def persistence(self) -> Scores:
@@ -46,9 +50,13 @@ class Evaluation:
 
     @property
     def systems(self) -> dict[str, Scores]:
-        """Scores of the model, of its guarded forecast and of every baseline, by their names in files."""
-        guarded = {} if self.guarded is None else {GUARDED: self.guarded}
-        return {MODEL: self.model, **guarded, **self.baselines}
+        """Scores of the model, its guarded forecast, its members' mean and every baseline, by their names in files."""
+        others = {GUARDED: self.guarded, MEAN: self.mean}
+        return {
+            MODEL: self.model,
+            **{name: scores for name, scores in others.items() if scores is not None},
+            **self.baselines,
+        }
 
     def pooled(self) -> dict[str, PooledScores]:
         """The scores of `systems`, pooled over clips."""
@@ -67,7 +75,7 @@ def recorded_systems(content: Mapping[str, object]) -> dict[str, PooledScores]:
 
     `content` has been validated. Files of before a baseline existed lack it.
     """
-    found = {name: content[name] for name in (MODEL, GUARDED, *BASELINES) if name in content}
+    found = {name: content[name] for name in (MODEL, GUARDED, MEAN, *BASELINES) if name in content}
     return {name: PooledScores.from_dict(scores) for name, scores in found.items() if isinstance(scores, Mapping)}
 
 
@@ -83,6 +91,7 @@ def evaluate_clips(
     thresholds: Sequence[float] = (),
     input_frames: int | None = None,
     guard: bool = False,
+    sampling: Sampling | None = None,
     ranks: Ranks = ALONE,
 ) -> Evaluation:
     """Forecasts every clip from its first `input_frames` frames and scores the other frames.
@@ -101,6 +110,8 @@ def evaluate_clips(
         input_frames: frames of a clip that are read; None for the most that a network was trained with.
         guard: whether the guarded forecast is scored too, which needs all of `BASELINES` measured, one process and
             enough input frames to check it; it takes up to three short forecasts a clip.
+        sampling: how members are drawn, which are scored beside the forecast. Without it, the forecasts of several
+            networks are scored as members.
         ranks: the processes that share the work, of one network only. Each scores its share of the clips, and all
             return the scores of all clips.
     """
@@ -110,9 +121,10 @@ def evaluate_clips(
     evaluation = Evaluation(
         Scores(thresholds, values),
         {name: Scores(thresholds, values) for name in baselines},
-        Spread(len(models), values) if len(models) > 1 else None,
         Scores(thresholds, values) if guard and origins_of(input_frames) else None,
+        None if sampling is None else Scores(thresholds, values),
     )
+    evaluation.ensemble = _ensemble(models, sampling, evaluation)
     measured = {name: each for name, each in baselines.items() if name != "persistence" or known is None}
     assert evaluation.guarded is None or measured.keys() == BASELINES.keys()
     done = 0
@@ -128,8 +140,13 @@ def evaluate_clips(
         }
         if evaluation.guarded is not None:
             forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
-        if evaluation.spread is not None:
-            evaluation.spread.add(members, there)
+        if evaluation.ensemble is not None:
+            drawn = {name: forecast[None] for name, forecast in forecasts.items()} | {MEMBERS: members}
+            if sampling is not None:
+                drawn[MEMBERS] = sampling.draw(frames, truth.shape[1], compute, future)
+                drawn |= sampling.draw_baselines(models[0].shown(frames), truth.shape[1], values)
+                forecasts[MEAN] = mean_of(drawn[MEMBERS], values)
+            evaluation.ensemble.add(drawn, truth, there)
         for name, forecast in forecasts.items():
             evaluation.systems[name].add(forecast, truth, there)
         done += len(batch) * ranks.world
@@ -142,9 +159,26 @@ def evaluate_clips(
     return evaluation
 
 
+def _ensemble(
+    models: Sequence[EncoderForecaster], sampling: Sampling | None, evaluation: Evaluation
+) -> EnsembleScores | None:
+    """What scores the members; None for the forecast of one network."""
+    if sampling is None and len(models) == 1:
+        return None
+    model = evaluation.model
+    return EnsembleScores(
+        len(models) if sampling is None else sampling.count,
+        [name for name in evaluation.systems if name != MEAN],
+        () if sampling is None else sampling.baselines,
+        thresholds=model.thresholds,
+        values=model.values,
+        seed=0 if sampling is None else sampling.seed,
+    )
+
+
 def _gather(evaluation: Evaluation, baselines: Mapping[str, Baseline], ranks: Ranks) -> None:
     """Puts the scores of all processes into the evaluation of each, in the order of the clips."""
-    assert evaluation.spread is None
+    assert evaluation.ensemble is None
     assert evaluation.guarded is None
     parts = ranks.gather((evaluation.model, {name: evaluation.baselines[name] for name in baselines}))
     evaluation.model = Scores.in_turn([model for model, _ in parts])

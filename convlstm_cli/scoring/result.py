@@ -1,6 +1,7 @@
 """The results of an evaluation, from where they are measured to where they are printed or written."""
 
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any
 
 from torch import Tensor
@@ -12,7 +13,9 @@ from convlstm_cli.scoring import bootstrap
 from convlstm_cli.scoring.bootstrap import Skill
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
-from convlstm_cli.scoring.metrics import definitions, finite
+from convlstm_cli.scoring.members.member_scores import MEMBER_DEFINITIONS, PooledMembers, listed
+from convlstm_cli.scoring.metrics import definitions
+from convlstm_cli.scoring.systems import MEMBERS
 from convlstm_cli.video.library import Video
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.values import BYTES, ValueRange
@@ -82,11 +85,16 @@ class EvaluationReport:
             return None
         return "a single video was scored, and an interval needs at least two to draw from"
 
+    @cached_property
+    def members(self) -> dict[str, PooledMembers] | None:
+        """The scores of the members, then of all systems beside them, by their names; None for a single forecast."""
+        ensemble = self.evaluation.ensemble
+        return None if ensemble is None else ensemble.pooled([video for video, _ in self.clips])
+
     @property
-    def spread_ratios(self) -> list[float] | None:
-        """The spread-skill ratio of an ensemble by lead time, infinite or NaN where undefined; None for one run."""
-        spread = self.evaluation.spread
-        return None if spread is None else spread.ratios(self.evaluation.model.mse)
+    def definitions(self) -> dict[str, str]:
+        """What each score is, by its name in files."""
+        return definitions(self.values) | ({} if self.members is None else MEMBER_DEFINITIONS)
 
     def clips_of(self, video: Video) -> int:
         """Number of scored clips of a video."""
@@ -95,7 +103,6 @@ class EvaluationReport:
     def to_dict(self) -> dict[str, Any]:
         """The content of evaluation.json."""
         channels, height, width = self.frame_shape
-        ratios = self.spread_ratios
         return {
             "runs": [str(run.folder) for run in self.runs],
             "folders": list(self.folders),
@@ -120,12 +127,23 @@ class EvaluationReport:
                 "of": "videos, drawn with replacement",
                 "missing": self.no_interval,
             },
-            "spread_skill": None
-            if ratios is None
-            else {"members": len(self.runs), "by_lead_time": [finite(ratio) for ratio in ratios]},
+            **self._members_to_dict(),
             "worst": [clip.to_dict() for clip in self.worst],
             "best": [clip.to_dict() for clip in self.best],
-            "definitions": definitions(self.values),
+            "definitions": self.definitions,
             "compute": {"device": str(self.compute.device), "precision": self.compute.precision},
             "versions": versions(),
+        }
+
+    def _members_to_dict(self) -> dict[str, object]:
+        """CRPS and spread over error by lead time, and all scores of members; null for a single forecast."""
+        if self.members is None:
+            return dict.fromkeys(("crps", "spread_skill", "members"))
+        others = dict(self.members)
+        own = others.pop(MEMBERS)
+        assert own.spread_skill is not None  # there are at least two members
+        return {
+            "crps": listed(own.crps),
+            "spread_skill": listed(own.spread_skill),
+            "members": {**own.to_dict(), "beside": {name: scores.to_dict() for name, scores in others.items()}},
         }

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -24,7 +23,6 @@ from convlstm_cli.scoring.metrics import (
     event_column,
     finite,
     measure,
-    spread_skill,
 )
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -221,29 +219,6 @@ class Scores:
             names = self._batches[0]
             self._batches = [{name: np.concatenate([batch[name] for batch in self._batches]) for name in names}]
         return self._batches[0] if self._batches else {}
-
-
-class Spread:
-    """How far the members of an ensemble lie apart, by lead time, in the unit of `values`."""
-
-    def __init__(self, members: int, values: ValueRange = BYTES) -> None:
-        self.members, self._values = members, values
-        self._clips: Rows = np.zeros(1)
-        self._variance: Rows = np.zeros(1)
-
-    def add(self, forecasts: Tensor, valid: Tensor | None = None) -> None:
-        """Adds a batch, (M, B, T, C, H, W); only pixels that are `valid`, (B, T, C, H, W) bool, count."""
-        variance = self._values.linear(forecasts.float()).var(dim=0, correction=1)
-        count = torch.ones(variance.shape[:2]) if valid is None else valid.float().mean(dim=(2, 3, 4))
-        variance = variance if valid is None else variance * valid
-        self._variance = self._variance + variance.mean(dim=(2, 3, 4)).cpu().double().sum(dim=0).numpy()
-        self._clips = self._clips + count.cpu().double().sum(dim=0).numpy()
-
-    def ratios(self, mse: Sequence[float]) -> list[float]:
-        """The spread-skill ratio by lead time, given the MSE of the ensemble's mean in the square of the unit."""
-        shares = self._variance / np.maximum(self._clips, np.finfo(np.float64).tiny)
-        variance = (shares * self._values.scored_span**2).tolist()
-        return [spread_skill(one, error, self.members) for one, error in zip(variance, mse, strict=True)]
 
 
 def score(forecast: Tensor, truth: Tensor, valid: Tensor | None = None, values: ValueRange = BYTES) -> Scores:

@@ -96,8 +96,7 @@ class ValueRange:
         """Values in [0, 1]; those outside the range are clipped and NaN stays."""
         if self.bands:
             return np.stack([band.to_unit(values[..., at]) for at, band in enumerate(self.bands)], axis=-1)
-        share = ((values - self.low) / self.span).clip(0.0, 1.0)
-        return _log1p(share * DECADES) / math.log1p(DECADES) if self.log else share
+        return self.share_of(((values - self.low) / self.span).clip(0.0, 1.0))
 
     def from_unit(self, shares: Array) -> Array:
         """The values of [0, 1], the inverse of `to_unit`."""
@@ -108,6 +107,10 @@ class ValueRange:
     def linear(self, shares: Array) -> Array:
         """Shares of the network as shares of `span`, which differ where the map is logarithmic."""
         return _expm1(shares * math.log1p(DECADES)) / DECADES if self.log else shares
+
+    def share_of(self, linear: Array) -> Array:
+        """The network's shares of shares of `span`, the inverse of `linear`."""
+        return _log1p(linear * DECADES) / math.log1p(DECADES) if self.log else linear
 
     def least_share(self, threshold: float) -> float:
         """The network's share from which values reach a threshold that a person gives, which lies in the range."""

@@ -109,7 +109,7 @@ def test_evaluate(place: Path, trained: Result) -> None:  # noqa: ARG001
     assert "5 of 6 videos are left out" in done.stderr
     found = json.loads(done.stdout)
     assert found == json.loads((place / "scored/evaluation.json").read_text())
-    assert found["spread_skill"]["members"] == 2
+    assert found["members"]["count"] == 2
 
 
 def test_compare_and_inspect_of_a_comparison(place: Path, compared: Result) -> None:

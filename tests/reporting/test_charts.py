@@ -13,6 +13,8 @@ from convlstm_cli.reporting.charts import (
     heat_map,
     line_chart,
     quantile_bars,
+    rank_chart,
+    reliability_diagram,
     two_sided_bars,
 )
 from convlstm_cli.reporting.styles import arm_styles, system_styles
@@ -114,3 +116,13 @@ def test_a_heat_map_is_symmetric_about_white() -> None:
     assert min(middle) > 240
     assert low[2] > low[0]  # blue
     assert high[0] > high[2]  # red
+
+
+def test_ranks_are_bars_beside_lines_and_frequencies_lie_about_the_diagonal() -> None:
+    even, missing = Line([0.5, 0.5], STYLE, at=range(2)), Line([None, None], STYLE, at=range(2))
+    for bars in (even, missing):
+        root = ET.fromstring(rank_chart("ranks", bars, [even], "members below", "share"))
+        assert root.attrib["aria-label"] == "ranks"
+    svg = reliability_diagram("diagram", [Line([0.1, 0.8], STYLE, at=[0.0, 1.0])], "share", "frequency")
+    assert svg.count("<path") > 2
+    ET.fromstring(svg)

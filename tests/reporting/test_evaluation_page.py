@@ -44,7 +44,10 @@ def test_names_from_files_are_text(tmp_path: Path) -> None:
 def test_an_ensemble_has_its_spread_over_error(tmp_path: Path, spread: list[float] | None) -> None:
     page = write_evaluation_report(tmp_path, made_up_report([0.005, 0.005], spread=spread)).read_text(encoding="utf-8")
     check_page(page)
-    assert ("Spread of 3 members over error" in page) == (spread is not None)
+    assert ("<h3>spread over error</h3>" in page) == (spread is not None)
+    assert ("3 possible futures" in page) == (spread is not None)
+    for chart in ("CRPS by lead time", "spread over error by lead time", "rank histogram", "reliability diagram"):
+        assert (f'aria-label="{chart}' in page) == (spread is not None)
     assert ("evaluation of an ensemble" in page) == (spread is not None)
 
 

@@ -13,6 +13,7 @@ from convlstm_cli.reporting.styles import (
     system_styles,
 )
 from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.members.baselines import ENSEMBLE_BASELINES
 
 
 def test_styles_are_distinct_on_white_and_on_near_black() -> None:
@@ -31,6 +32,6 @@ def test_styles_are_distinct_on_white_and_on_near_black() -> None:
 
 
 def test_every_system_has_a_style_a_label_and_a_heading() -> None:
-    names = ["model", "guarded", *BASELINES]
+    names = ["members", "model", "guarded", "members_mean", *BASELINES, *ENSEMBLE_BASELINES]
     assert list(system_styles()) == list(system_labels()) == list(system_headings()) == names
     assert len(arm_styles([str(number) for number in range(12)])) == 12  # more than there are styles

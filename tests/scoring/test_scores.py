@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from convlstm_cli.scoring.metrics import METRICS
-from convlstm_cli.scoring.scores import PooledScores, Scores, Spread, score
-from convlstm_cli.video.values import ValueRange
+from convlstm_cli.scoring.scores import PooledScores, Scores, score
 
 
 def test_scores_are_by_lead_time() -> None:
@@ -139,36 +138,6 @@ def test_clips_weigh_by_their_pixels_with_a_truth() -> None:
         assert own[clip, 1] == pytest.approx(float(error), rel=1e-5)
     assert np.isnan(own[2]).all()
     assert scores.has_truth.tolist() == [True, True, False]
-
-
-def test_the_spread_of_a_logarithmic_range_is_that_of_the_values() -> None:
-    values = ValueRange(0.0, 80.0, "mm/h", log=True)
-    members, truth = torch.rand(4, 3, 2, 1, 16, 16), torch.rand(3, 2, 1, 16, 16)
-    spread = Spread(4, values)
-    spread.add(members)
-    real, known = values.from_unit(members.double()), values.from_unit(truth.double())
-    mse = (real.mean(dim=0) - known).square().mean(dim=(0, 2, 3, 4))
-    variance = real.var(dim=0, correction=1).mean(dim=(0, 2, 3, 4))
-    assert spread.ratios(mse.tolist()) == pytest.approx((variance * 5 / 4 / mse).sqrt().tolist(), rel=1e-4)
-
-
-def test_spread_over_error_is_the_formula() -> None:
-    members, truth = torch.rand(4, 3, 2, 1, 16, 16).double(), torch.rand(3, 2, 1, 16, 16).double()
-    spread = Spread(4)
-    spread.add(members[:, :2])
-    spread.add(members[:, 2:])
-    mse = (members.mean(dim=0) - truth).square().mean(dim=(0, 2, 3, 4))
-    variance = members.var(dim=0, correction=1).mean(dim=(0, 2, 3, 4))
-    assert spread.ratios(mse.tolist()) == pytest.approx((variance * 5 / 4 / mse).sqrt().tolist(), rel=1e-5)
-
-
-def test_members_drawn_as_the_truth_is_are_reliable() -> None:
-    """Fortin et al. 2014: for any number of members, which their factor is for."""
-    drawn = torch.randn(4, 200, 1, 1, 16, 16, generator=torch.Generator().manual_seed(0)).double()
-    spread = Spread(3)
-    spread.add(drawn[1:])
-    [ratio] = spread.ratios([float((drawn[1:].mean(dim=0) - drawn[0]).square().mean())])
-    assert ratio == pytest.approx(1.0, abs=0.02)
 
 
 def test_what_is_written_reads_back_the_same() -> None:

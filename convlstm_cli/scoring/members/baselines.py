@@ -1,0 +1,25 @@
+"""The baselines with members, beside which an ensemble is scored."""
+
+from collections.abc import Sequence
+
+from convlstm_cli.registry import Registry
+from convlstm_cli.scoring.members.baseline import EnsembleBaseline
+from convlstm_cli.settings import check_choice
+
+ENSEMBLE_BASELINES: Registry[EnsembleBaseline] = Registry("baseline with members")
+"""All baselines with members. The single forecasts of `BASELINES` are scored as ensembles of one member, whose CRPS is
+their mean absolute error."""
+
+
+def chosen(requested: Sequence[str]) -> dict[str, EnsembleBaseline]:
+    """The baselines that are scored: those that need no request, and those that `--baseline` names.
+
+    Raises UsageError for a name that is none, and for a baseline that cannot run here.
+    """
+    for name in requested:
+        check_choice("--baseline", name, ENSEMBLE_BASELINES)
+    found = {name: each for name, each in ENSEMBLE_BASELINES.items() if not each.on_request or name in requested}
+    for each in found.values():
+        if each.check is not None:
+            each.check()
+    return found
