@@ -7,17 +7,19 @@ from typing import TypeVar
 import numpy as np
 
 from convlstm_cli.compute import device as devices
+from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.array_kinds import video_of
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.ensemble import MembersByColour
-from convlstm_cli.forecasting.prepared import prepare
+from convlstm_cli.forecasting.ensemble import NetworksByColour
+from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.streams import naming_a_smaller_tile
-from convlstm_cli.predict import check_runs, computed, mixing_of, too_large
+from convlstm_cli.predict import check_runs, computed, members_of, mixing_of, too_large
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import Precision
+from convlstm_cli.video.colour import Frame
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import open_run
 
@@ -33,6 +35,8 @@ def forecast(
     log: bool = False,
     missing: float | None = None,
     guard: bool = True,
+    members: int | None = None,
+    seed: int = 0,
     native_size: bool = False,
     device: str = "auto",
     precision: Precision = "auto",
@@ -54,7 +58,10 @@ def forecast(
         log: whether values are mapped by their logarithm, for the same weights.
         missing: the value of integers that stands for no data.
         guard: whether to check the forecast on the frames given and to mix it with simple forecasts
-            (`scoring/guard.py`).
+            (`scoring/guard.py`); never with members.
+        members: possible futures to forecast, at least 2, with a network that reads noise, as the shipped weights have
+            one. None is one forecast.
+        seed: of the members; the same one gives the same members.
         native_size: whether the network works at the size of the frames rather than at that of its training.
         device: `auto`, or a torch device such as `cuda:1`.
         precision: number format of the network, such as `bf16`.
@@ -63,16 +70,19 @@ def forecast(
     Returns:
         `horizon` frames of the same kind, axes, size, type and unit, on the same torch device. Pixels that no frame
         read has a value for have none: NaN, masked, or `missing`. A DataArray keeps its name, its attributes and the
-        coordinates that do not depend on time, and its times go on at the step of its own.
+        coordinates that do not depend on time, and its times go on at the step of its own. With members they are along
+        a first axis more, `member` of a DataArray, counted from 1.
 
     Raises:
         InputError: frames that are no such array, or too few of them.
         UsageError: an option that does not fit the run, or a device that is not there.
-        RunError: a run without usable weights.
+        RunError: a run without usable weights, or one that forecasts no members.
     """
     config = PredictConfig(
         frames=horizon,
         guard=guard,
+        members=members,
+        seed=seed,
         native_size=native_size,
         missing=missing,
         value_range=None if range is None else ",".join(map(repr, map(float, range))),
@@ -88,18 +98,31 @@ def forecast(
             "save them to a file and forecast it with convlstm predict."
         )
     compute = devices.choose(config.device, config.precision)
-    members = MembersByColour.load(check_runs(run, config), compute.device)
+    networks = NetworksByColour.load(check_runs(run, config), compute.device)
     with given.open() as video, tempfile.TemporaryDirectory() as folder:  # for tiles that do not fit into memory
-        prepared = prepare(video, members, config, compute, progress or Progress())
-        look, models, kept = prepared.look, prepared.members.models, video.kept_channels
+        prepared = prepare(video, networks, config, compute, progress or Progress())
+        models, kept = prepared.networks.models, video.kept_channels
         try:
             with naming_a_smaller_tile(video.path, models, prepared.tilings, config, compute):
-                mixing = mixing_of(prepared, compute) if config.guard else None
-                pieces = computed(prepared, mixing, compute, Path(folder))
-                written = [look.forecast(look.valued(frame)) for piece, _ in pieces for frame in piece[0]]
+                written = _computed(prepared, config, compute, Path(folder))
         except Exception as error:
             if not is_out_of_memory(error):
                 raise
             raise too_large(video.path, config) from None  # the error would hold the memory
-    result: Frames = given.alike(np.stack(written), prepared.clip.step, kept)
+    each = [given.alike(forecast, prepared.clip.step, kept) for forecast in written]
+    result: Frames = each[0] if members is None else given.together(each)
     return result
+
+
+def _computed(prepared: Prepared, config: PredictConfig, compute: Compute, folder: Path) -> list[Frame]:
+    """The forecast (T, H, W, C) as it is written, or with members each of these."""
+    look = prepared.look
+    if config.asks_for_members:
+        with members_of(prepared, config, compute, folder) as members:
+            return [
+                np.stack([look.forecast(look.valued(members.frame(number, lead))) for lead in range(members.horizon)])
+                for number in range(len(members))
+            ]
+    mixing = mixing_of(prepared, compute) if config.guard else None
+    pieces = computed(prepared, mixing, compute, folder)
+    return [np.stack([look.forecast(look.valued(frame)) for piece in pieces for frame in piece.frames[0]])]

@@ -1,10 +1,11 @@
 """Prediction: the next frames of videos, on disk."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -17,10 +18,11 @@ from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.files import replacing_folder, sweep
 from convlstm_cli.forecasting import finished
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.ensemble import Members, MembersByColour, check_members, lockstep
+from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour, check_members, lockstep
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
-from convlstm_cli.forecasting.output import SCORED, writing_forecast
+from convlstm_cli.forecasting.members import MembersFile, members_file, plan_batches, runs_of_members
+from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.record import (
@@ -28,12 +30,20 @@ from convlstm_cli.forecasting.record import (
     Contents,
     ForecastRecord,
     GuardRecord,
+    MembersRecord,
     Origin,
     SpreadRecord,
     TilesRecord,
 )
 from convlstm_cli.forecasting.shards import Shard
-from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams
+from convlstm_cli.forecasting.statistics import LeadTime, Statistics, unreachable
+from convlstm_cli.forecasting.streams import (
+    CHUNK,
+    compute_members,
+    members_together,
+    naming_a_smaller_tile,
+    open_streams,
+)
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.times import Schedule, ValidTimes
 from convlstm_cli.forecasting.units import check_range
@@ -43,6 +53,7 @@ from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
+from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import mark
 from convlstm_cli.video.readers import READERS, open_video
 from convlstm_cli.video.tensors import to_float, to_read, valid
@@ -78,7 +89,9 @@ class Forecast:
     native_size: bool = False
     """Whether the network worked at the source's size."""
     spread: SpreadRecord | None = None
-    """Where an ensemble made it."""
+    """Where members made it."""
+    members: MembersRecord | None = None
+    """Where members were asked for."""
     guard: GuardRecord | None = None
     """What it was mixed of; None without the guard, or where the input is too short for its check."""
     values: ValueRange = BYTES
@@ -100,9 +113,21 @@ class Forecast:
             **vars(self),
             "scores": None if self.scores is None else self.scores.to_dict(),
             "spread": None if self.spread is None else vars(self.spread),
+            "members": None if self.members is None else vars(self.members),
             "guard": None if self.guard is None else vars(self.guard),
             "values": vars(self.values),
         }
+
+
+class Piece(NamedTuple):
+    """Some lead times of a forecast."""
+
+    frames: Tensor
+    """(1, n, C, H, W) in [0, 1]."""
+    spread: Tensor | None = None
+    """Of an ensemble: the standard deviation of its members, like `frames`."""
+    found: LeadTime | None = None
+    """What members that were asked for say together, at a single lead time."""
 
 
 def predict(
@@ -127,15 +152,18 @@ def predict(
     The shipped weights are chosen for each input, grey or colour, and work at its size (`working_size.py`).
 
     Unless `config.guard` is off, each forecast is checked on the input's own past and mixed with the baselines as far
-    as that check asks for (`scoring/guard.py`); the spread of an ensemble is that of its networks alone.
+    as that check asks for (`scoring/guard.py`); the spread of an ensemble is that of its networks alone. Where members
+    are asked for, nothing is mixed.
 
     Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
     run reads as many of the last frames as it was trained on. Unless `config.frames` is given, as many frames are
-    forecast as the shortest training had.
+    forecast as the shortest training had. With `config.members` the runs, or one of them, forecast so many possible
+    futures, each of which is written.
 
     Raises:
-        UsageError: a device that does not exist, runs that make no ensemble, or one that works at its own size only.
-        RunError: a run without usable weights.
+        UsageError: a device that does not exist, runs that make no ensemble, or one that works at its own size only;
+            a number of members that the runs do not make.
+        RunError: a run without usable weights, or one that forecasts no members.
         DependencyError: a format whose library is missing.
     """
     config, progress = config or PredictConfig(), progress or Progress()
@@ -146,8 +174,8 @@ def predict(
     names = output_names([source for source in sources if isinstance(source, Path)])
     sources = _share(sources, shard, progress)
     sweep(output)
-    members = MembersByColour.load(runs, compute.device)
-    networks = members.digests()
+    networks = NetworksByColour.load(runs, compute.device)
+    digests = networks.digests()
     for done, source in enumerate(sources):
         if isinstance(source, tuple):
             yield source
@@ -156,9 +184,9 @@ def predict(
         outcome: Forecast | ConvLSTMError
         try:
             folder = output / names[source]
-            origin = finished.origin_of(source, networks, config)
+            origin = finished.origin_of(source, digests, config)
             outcome = _kept(source, folder, origin) or predict_video(
-                source, members, folder, config, compute, progress, origin
+                source, networks, folder, config, compute, progress, origin
             )
             _warn_if_trained_on(outcome, runs, progress)
         except UsageError:
@@ -175,7 +203,7 @@ def predict(
 
 def predict_video(
     source: Path,
-    by_colour: MembersByColour,
+    by_colour: NetworksByColour,
     folder: Path,
     config: PredictConfig,
     compute: Compute,
@@ -184,22 +212,30 @@ def predict_video(
 ) -> Forecast:
     """Forecasts one input into `folder`, in memory that depends on neither its length nor the horizon.
 
-    `origin` is what `finished.origin_of` gives for this input and these members. Raises InputError or OutputError.
+    Nor does it depend on the number of members: these wait in a file, 4 bytes for each of their values, and at a time
+    some are computed, a band of rows of all of them is compared, and one is written.
+
+    `origin` is what `finished.origin_of` gives for this input and these networks. Raises InputError or OutputError.
     """
     with open_video(source) as video:
         prepared = prepare(video, by_colour, config, compute, progress)
-        clip, members = prepared.clip, prepared.members
+        clip, networks = prepared.clip, prepared.networks
+        if (note := unreachable(prepared.look.values, config.exceed)) is not None:
+            progress.note(f"{source}: {note}.")
         schedule = Schedule.of(clip, prepared.horizon, config, source, film=READERS[video.kind].is_film)
         writing = plan_writing(
             config.formats, video, prepared.facts, clip, prepared.look, schedule, prepared.horizon, progress
         )
         with (
             replacing_folder(folder, RECORD) as partial,
-            naming_a_smaller_tile(source, members.models, prepared.tilings, config, compute),
+            naming_a_smaller_tile(source, networks.models, prepared.tilings, config, compute),
         ):
-            mixing = mixing_of(prepared, compute) if config.guard else None
-            pieces = computed(prepared, mixing, compute, partial)
-            scores, spread = _write_frames(partial, prepared, pieces, schedule, config, writing)
+            mixing = mixing_of(prepared, compute) if config.guard and not config.asks_for_members else None
+            if config.asks_for_members:
+                scores, spread = _write_members(partial, prepared, schedule, config, writing, compute)
+            else:
+                pieces = computed(prepared, mixing, compute, partial)
+                scores, spread = _write_frames(partial, prepared, pieces, schedule, config, writing)
             forecast = Forecast(
                 source=source,
                 folder=folder,
@@ -214,10 +250,11 @@ def predict_video(
                 valid_times=schedule.valid_times,
                 native_size=prepared.look.geometry is None,
                 spread=spread,
+                members=_members_record(networks, config),
                 guard=None if mixing is None else mixing.record(),
                 values=prepared.look.values,
             )
-            _record(forecast, members, prepared.tilings, config, origin, partial).write(partial)
+            _record(forecast, networks, prepared.tilings, config, origin, partial).write(partial)
     return forecast
 
 
@@ -227,66 +264,151 @@ def mixing_of(prepared: Prepared, compute: Compute) -> GuardedPieces | None:
     At the source's size the check is on smaller frames, because it asks for a few numbers only, and the baselines are
     computed on the CPU, where whole frames fit if tiles are needed.
     """
-    native, models = prepared.look.geometry is None, prepared.members.models
+    native, models = prepared.look.geometry is None, prepared.networks.models
     inputs = to_read(prepared.frames, torch.device("cpu") if native else compute.device)
     checked = shrunk(inputs, models).to(compute.device) if native else inputs
     guard = check_networks(models, checked, compute)
     if guard is None:
         return None
-    return GuardedPieces(guard, inputs[:, :, : prepared.members.channels], prepared.horizon, CHUNK)
+    return GuardedPieces(guard, inputs[:, :, : prepared.networks.channels], prepared.horizon, CHUNK)
 
 
-def computed(
-    prepared: Prepared, mixing: GuardedPieces | None, compute: Compute, folder: Path
-) -> Iterator[tuple[Tensor, Tensor | None]]:
-    """The forecast in pieces (1, n, C, H, W) in [0, 1], each computed when it is asked for, and an ensemble's spread.
+def computed(prepared: Prepared, mixing: GuardedPieces | None, compute: Compute, folder: Path) -> Iterator[Piece]:
+    """The forecast in pieces, each computed when it is asked for, and an ensemble's spread.
 
     `mixing` mixes the mean of the networks with the baselines. Tiles may need a file in `folder`.
     """
-    models = prepared.members.models
+    models = prepared.networks.models
     streams = open_streams(
         models, prepared.frames, prepared.horizon, compute, prepared.tilings, folder, prepared.future
     )
     for piece, spread in lockstep(streams) if len(streams) > 1 else ((piece, None) for piece in streams[0]):
-        yield piece if mixing is None else mixing.mix(piece), spread
+        yield Piece(piece if mixing is None else mixing.mix(piece), spread)
+
+
+@contextlib.contextmanager
+def members_of(prepared: Prepared, config: PredictConfig, compute: Compute, folder: Path) -> Iterator[MembersFile]:
+    """Computes the members of a forecast, and yields them in a file in `folder`, which is removed at the end."""
+    models, frames, tilings = prepared.networks.models, prepared.frames, prepared.tilings
+    batches = plan_batches(models, config, members_together(models, frames, compute, tilings))
+    count = sum(len(batch.members) for batch in batches)
+    height, width = frames.shape[-2:]
+    shape = count, prepared.horizon, prepared.networks.channels, height, width
+    with members_file(folder / ".members", shape) as file:
+        compute_members(file, batches, models, frames, compute, tilings, folder, prepared.future)
+        yield file
+
+
+def _write_members(
+    folder: Path,
+    prepared: Prepared,
+    schedule: Schedule,
+    config: PredictConfig,
+    writing: Writing,
+    compute: Compute,
+) -> tuple[KnownScores | None, SpreadRecord | None]:
+    """Computes members, and writes their mean as the forecast, and what is asked for of them.
+
+    Returns the scores where the truth is known, and the spread.
+    """
+    look, formats, fps, placement = prepared.look, writing.formats, schedule.fps, writing.placement
+    statistics = Statistics(look.values, config.quantiles, config.exceed)
+    with members_of(prepared, config, compute, folder) as members:
+        pieces = _summarised(members, statistics)
+        scores, spread = _write_frames(folder, prepared, pieces, schedule, config, writing, members)
+        if config.members is not None:
+            each = [_frames_of(members, number, look) for number in range(len(members))]
+            write_members(folder, look, formats, fps, placement, each, schedule.names)
+            assert spread is not None
+            _write_film(folder, members, look, fps, spread)
+    return scores, spread
+
+
+def _write_film(folder: Path, members: MembersFile, look: Look, fps: float, spread: SpreadRecord) -> None:
+    """Writes the film of members, their mean and their spread."""
+    # It draws the spread with matplotlib, as `_spread_maps` does.
+    from convlstm_cli.reporting.members_film import write_members_film
+
+    write_members_film((folder / MEMBERS).with_suffix(".webm"), members, look, fps, spread.full_scale)
+
+
+def _summarised(members: MembersFile, statistics: Statistics) -> Iterator[Piece]:
+    """The mean of members, lead time by lead time, with all that is asked about them."""
+    for lead in range(members.horizon):
+        found = statistics.at(members, lead)
+        yield Piece(found.mean[None, None], found.spread[None, None], found)
+
+
+def _frames_of(members: MembersFile, number: int, look: Look) -> Iterator[Frame]:
+    """The frames of a member, as the source has them."""
+    return (look.valued(members.frame(number, lead)) for lead in range(members.horizon))
+
+
+def _members_record(networks: Networks, config: PredictConfig) -> MembersRecord | None:
+    """The members that were asked for."""
+    if not config.asks_for_members:
+        return None
+    drawn = config.members is not None and all(model.config.noise for model in networks.models)
+    return MembersRecord(
+        count=config.members or len(networks),
+        seed=config.seed if drawn else None,
+        written=config.members is not None,
+        quantiles=config.quantiles,
+        exceed=config.exceed,
+    )
 
 
 def _write_frames(
     folder: Path,
     prepared: Prepared,
-    pieces: Iterator[tuple[Tensor, Tensor | None]],
+    pieces: Iterator[Piece],
     schedule: Schedule,
     config: PredictConfig,
     writing: Writing,
+    members: MembersFile | None = None,
 ) -> tuple[KnownScores | None, SpreadRecord | None]:
     """Computes, scores and writes the frames of a forecast.
 
-    `pieces` are those of `computed`. Returns the scores where the truth is known, and the spread of an ensemble.
+    `pieces` are those of `computed`, of `members` where these were asked for. Returns the scores where the truth is
+    known, and the spread of an ensemble.
     """
-    clip, look, members = prepared.clip, prepared.look, prepared.members
-    shown = prepared.frames[:, :, : members.channels]
-    known, strip = KnownFuture(shown[:, -1:], len(members), look.values), TruthStrip(shown, look.painter)
-    maps = _spread_maps(folder, prepared.horizon) if len(members) > 1 else None
+    clip, look, channels = prepared.clip, prepared.look, prepared.networks.channels
+    count, shown, done = len(prepared.networks if members is None else members), prepared.frames[:, :, :channels], 0
+    known, strip = KnownFuture(shown[:, -1:], count, look.values), TruthStrip(shown, look.painter)
+    maps = _spread_maps(folder, prepared.horizon) if count > 1 else None
     with writing_forecast(
-        folder, look, writing.formats, schedule.fps, writing.placement, scored=clip.followed, names=schedule.names
+        folder,
+        look,
+        writing.formats,
+        schedule.fps,
+        writing.placement,
+        config,
+        scored=clip.followed,
+        names=schedule.names,
     ) as write:
-        for chunk, spread in pieces:
+        for chunk, spread, found in pieces:
             following = [mark(frame, look.missing) for frame in itertools.islice(clip.following, chunk.shape[1])]
             if following:
-                truth = fitted(following, look.geometry, members.channels, look.missing)
+                truth = fitted(following, look.geometry, channels, look.missing)
                 seen = look.clip(truth)
-                known_frames = to_float(seen, chunk.device)
-                known.add(chunk, known_frames, spread, valid(seen, chunk.device))
+                known_frames, there = to_float(seen, chunk.device), valid(seen, chunk.device)
+                known.add(chunk, known_frames, spread, there)
+                if members is not None:
+                    for lead in range(known_frames.shape[1]):
+                        counted = None if there is None else there[0, lead]
+                        known.add_members(members.bands(done + lead), known_frames[0, lead], counted)
                 strip.add(chunk, seen)
                 if config.writes_model_size:
                     following = list(truth)
             if maps and spread is not None:
                 maps.add(spread)
             for frame, true in itertools.zip_longest(map(look.valued, chunk[0]), following):
-                write(frame, true)
+                write(frame, true, found)
+            done += chunk.shape[1]
     if clip.followed:
         strip.write(folder / SCORED.with_suffix(".png"))
-    return known.scores() if clip.followed else None, _write_spread(maps, look, config) if maps else None
+    numbers = "npy" in config.formats and members is None  # of members they are written in every format
+    return known.scores() if clip.followed else None, _write_spread(maps, look, numbers) if maps else None
 
 
 def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":
@@ -297,22 +419,22 @@ def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":
     return SpreadMaps(folder, horizon)
 
 
-def _write_spread(maps: "SpreadMaps", look: Look, config: PredictConfig) -> SpreadRecord:
-    """Writes the pictures of an ensemble's spread, and its numbers where arrays are asked for."""
-    scale = maps.write(look.spread, keep="npy" in config.formats)
+def _write_spread(maps: "SpreadMaps", look: Look, numbers: bool) -> SpreadRecord:
+    """Writes the pictures of an ensemble's spread, and its `numbers` where these are wanted."""
+    scale = maps.write(look.spread, keep=numbers)
     return SpreadRecord(scale, maps.colour_map, tuple(maps.by_lead_time))
 
 
 def _record(
     forecast: Forecast,
-    members: Members,
+    networks: Networks,
     tilings: list[Tiling] | None,
     config: PredictConfig,
     origin: Origin,
     partial: Path,
 ) -> ForecastRecord:
     """The record of a forecast whose other files are all in the folder `partial`."""
-    folders = tuple(str(run.folder) for run in members.runs)
+    folders = tuple(str(run.folder) for run in networks.runs)
     return ForecastRecord(
         source=str(forecast.source),
         first_input_frame=forecast.first_input_frame,
@@ -328,8 +450,9 @@ def _record(
         spread=forecast.spread,
         guard=forecast.guard,
         values=forecast.values,
-        run=folders[0] if len(members) == 1 else None,
-        members=folders if len(members) > 1 else None,
+        run=folders[0] if len(networks) == 1 else None,
+        runs=folders if len(networks) > 1 else None,
+        members=forecast.members,
         tiles=None if tilings is None else tuple(TilesRecord(each.count, each.size) for each in tilings),
         settings=config,
         made_from=origin,
@@ -338,8 +461,11 @@ def _record(
 
 
 def check_runs(run: Run | Sequence[Run], config: PredictConfig) -> tuple[Run, ...]:
-    """The runs of a prediction. Raises UsageError for several that make no ensemble, or that need another size."""
-    runs = (run,) if isinstance(run, Run) else tuple(run)
+    """The runs of a prediction. Raises UsageError for several that make no ensemble, or that need another size.
+
+    Those of members are checked and chosen as `runs_of_members` does.
+    """
+    runs = runs_of_members((run,) if isinstance(run, Run) else tuple(run), config)
     if not isinstance(run, Run):
         check_members(runs, native_size=config.native_size)
     check_works_at(runs, config)

@@ -63,6 +63,33 @@ def test_the_shipped_weights_forecast_colour() -> None:
     assert forecast(colour, horizon=1).shape == (1, 24, 40, 3)
 
 
+@pytest.fixture(scope="module")
+def noisy(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A run whose network reads noise, otherwise as `run`."""
+    return lively(make_run(tmp_path_factory.mktemp("noisy") / "run", noise=True))
+
+
+def test_members_are_those_that_predict_writes_along_a_first_axis(noisy: Run, tmp_path: Path) -> None:
+    frames = rain()
+    found = forecast(frames, noisy, members=3, seed=2)
+    written(noisy, frames, tmp_path, members=3, seed=2)
+    assert (found.shape, found.dtype) == ((3, 3, 24, 40), frames.dtype)
+    np.testing.assert_array_equal(found, np.load(tmp_path / "out" / "frames" / "members.npy"))
+    masked = forecast(np.ma.masked_less(frames, 1), noisy, members=2)
+    assert isinstance(masked, np.ma.MaskedArray)
+    assert torch.equal(forecast(torch.from_numpy(frames), noisy, members=3, seed=2), torch.from_numpy(found))
+
+
+def test_members_of_a_data_array_have_a_dimension_and_a_number(noisy: Run) -> None:
+    found = forecast(labelled(), noisy, members=2)
+    assert found.dims == ("member", "time", "lat", "lon")
+    assert found.member.values.tolist() == [1, 2]
+    assert found.isel(member=1, drop=True).dims == forecast(labelled(), noisy).dims
+    assert found.std("member").mean() > 0
+    taken = forecast(labelled().expand_dims({"member": [7]}), noisy, members=2)
+    assert taken.dims == ("realization", "member", "time", "lat", "lon")
+
+
 def test_masked_arrays_come_back_masked(run: Run) -> None:
     frames = np.ma.masked_less(rain("int16"), 1)
     frames[:, 5:9] = np.ma.masked

@@ -84,7 +84,7 @@ def predict(
                 console.show(views.forecast_line(outcome))
     kept = sum(forecast.kept for forecast in forecasts)
     if json:
-        used = {"members": [str(each.folder) for each in runs]} if ensemble else {"run": str(runs[0].folder)}
+        used = {"runs": [str(each.folder) for each in runs]} if ensemble else {"run": str(runs[0].folder)}
         result = {"forecasts": [forecast.to_dict() for forecast in forecasts], "failures": failures}
         console.show_json({**used, "shard": str(share), **result, "kept": kept})
     if kept:

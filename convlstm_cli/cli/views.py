@@ -60,6 +60,9 @@ def forecast_line(forecast: "Forecast") -> str:
     line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.guard is not None:
         line += f"\n  {_mixed(forecast.guard, forecast.frames)}"
+    if forecast.members is not None:
+        seed = "" if forecast.members.seed is None else f", seed {forecast.members.seed}"
+        line += f"\n  the mean of {forecast.members.count} members{seed}; not mixed with simple forecasts"
     if forecast.scores is None:
         return line
     known = forecast.scores.lead_times
@@ -67,7 +70,10 @@ def forecast_line(forecast: "Forecast") -> str:
     line = f"{line}\n  of the {known} that are known, at {which} size: {_verdicts(forecast.scores.systems)[0]}"
     if forecast.scores.spread_skill is not None:
         ratio = number(forecast.scores.spread_skill.mean, 2, "∞")
-        line += f"\n  spread-skill ratio {ratio} (1: the runs differ by as much as they are wrong)"
+        line += f"\n  spread-skill ratio {ratio} (1: members differ by as much as they are wrong)"
+    if forecast.scores.crps is not None:
+        crps, mae = (number(each, 4) for each in (forecast.scores.crps.mean, forecast.scores.persistence.mean["mae"]))
+        line += f"\n  CRPS of the members {crps} (copying the last frame: {mae})"
     return line
 
 

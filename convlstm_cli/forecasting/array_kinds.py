@@ -19,7 +19,7 @@ from convlstm_cli.video.readers.arrays.layout import Layout, named_layout
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
 from convlstm_cli.video.readers.base import VideoReader, check_pixels
-from convlstm_cli.video.source import SourceFacts
+from convlstm_cli.video.source import SourceFacts, member_dim
 from convlstm_cli.video.values import to_type
 
 SOURCE = Path("frames")
@@ -41,6 +41,9 @@ class Given(Protocol):
 
         `step` is in seconds, None where times are unknown; `chosen` are the channels that were read, None for all.
         """
+
+    def together(self, members: Sequence[Any]) -> Any:
+        """Arrays that `alike` gave, along a first axis more."""
 
 
 def video_of(frames: object) -> Given:
@@ -88,6 +91,11 @@ class NumpyFrames:
         gone = np.isnan(values) if values.dtype.kind == "f" else np.zeros(values.shape, bool)
         return np.ma.MaskedArray(_typed(np.where(gone, 0, values), self.dtype), gone)
 
+    def together(self, members: Sequence[NDArray[Any]]) -> NDArray[Any]:
+        """The members of a forecast along a first axis."""
+        stacked: NDArray[Any] = np.ma.stack(members) if self.masked else np.stack(members)
+        return stacked
+
 
 @dataclass(frozen=True)
 class TorchFrames:
@@ -116,6 +124,10 @@ class TorchFrames:
         values = self.numbers.alike(forecast, step, chosen)
         moved = values if values.ndim == 3 else values.transpose(0, 3, 1, 2)
         return torch.from_numpy(np.ascontiguousarray(moved)).to(self.device, self.dtype)
+
+    def together(self, members: Sequence[Tensor]) -> Tensor:
+        """The members of a forecast along a first axis."""
+        return torch.stack(tuple(members))
 
 
 @dataclass(frozen=True)
@@ -170,6 +182,20 @@ class LabelledFrames:
             _typed(values, array.dtype), coords=coordinates, dims=array.dims, name=array.name, attrs=array.attrs
         )
         result.encoding = {name: value for name, value in array.encoding.items() if name in PACKING}
+        return result
+
+    def together(self, members: Sequence[Any]) -> Any:
+        """The members of a forecast along a first dimension, with their numbers from 1 as its coordinate."""
+        first = members[0]
+        dim = member_dim([str(name) for name in (*first.dims, *first.coords)])
+        result = type(first)(
+            np.stack([each.values for each in members]),
+            coords={dim: np.arange(1, len(members) + 1), **first.coords},
+            dims=(dim, *first.dims),
+            name=first.name,
+            attrs=first.attrs,
+        )
+        result.encoding = dict(first.encoding)
         return result
 
     def _times(self, coordinate: Any, frames: int, step: float | None) -> NDArray[Any] | None:

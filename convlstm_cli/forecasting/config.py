@@ -1,10 +1,21 @@
 """The settings of a prediction: what is forecast and how it is written. Imports no torch and no OpenCV."""
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import DEVICE_HELP, PRECISION_HELP, Precision, check_choice, option, parse_names, parse_size
+from convlstm_cli.settings import (
+    DEVICE_HELP,
+    MAX_COUNT,
+    PRECISION_HELP,
+    Precision,
+    check_choice,
+    check_most,
+    option,
+    parse_names,
+    parse_size,
+)
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 from convlstm_cli.video.config import check_channels, check_max_gap, check_missing, parse_channels, parse_range
 from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
@@ -13,6 +24,8 @@ Names = Literal["number", "time"]
 
 MIN_TILE = 16
 """Smallest side of a tile in pixels."""
+MOST_MEMBERS = 1000
+"""Members above any use."""
 
 
 def _format_help() -> str:
@@ -31,6 +44,14 @@ def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
         return int(text)
     except ValueError:
         raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
+
+
+def parse_numbers(flag: str, text: str) -> tuple[float, ...]:
+    """`0.1,0.5` as (0.1, 0.5). Raises UsageError that names `flag`."""
+    try:
+        return tuple(float(each) for each in parse_names(flag, text))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give numbers with commas between them, such as 0.1,0.5.") from None
 
 
 @dataclass(frozen=True)
@@ -76,7 +97,27 @@ class PredictConfig:
     guard: bool = option(
         True,
         "Check the forecast on the last input frames, which it forecasts from those before, and mix it with copying, "
-        "the linear trend and optical flow by how well each of them does there.",
+        "the linear trend and optical flow by how well each of them does there. Members, and what is made of them "
+        "(--members, --quantiles, --exceed), are never mixed.",
+    )
+    members: int | None = option(
+        None,
+        "Possible futures to forecast: writes each of them, their mean, which is the forecast, and their spread. For "
+        "networks that read noise, as the shipped weights for members do; else as many as there are runs.",
+    )
+    seed: int = option(0, "Seed of the members; the same one gives the same members.")
+    quantiles: tuple[float, ...] = option(
+        (),
+        "Quantiles of the members to write, such as 0.1,0.5,0.9.",
+        parse=parse_numbers,
+        metavar="Q,Q,...",
+    )
+    exceed: tuple[float, ...] = option(
+        (),
+        "Values, such as 1.0,5, for each of which to write the share of the members that reach it. In the unit of the "
+        "source, and between 0 and 1 for 8-bit pictures.",
+        parse=parse_numbers,
+        metavar="VALUE,VALUE,...",
     )
     fps: float | None = option(
         None,
@@ -144,6 +185,29 @@ class PredictConfig:
             raise UsageError(f"--tile-overlap is {self.tile_overlap}; it must not be negative.")
         if self.fps is not None and not 0 < self.fps <= 1000:
             raise UsageError(f"--fps is {self.fps}; give frames per second above 0 and up to 1000.")
+        self._check_members()
+
+    def _check_members(self) -> None:
+        if self.members is not None:
+            if self.members < 2:
+                raise UsageError(f"--members is {self.members}; give at least 2, or leave it out for one forecast.")
+            check_most("--members", self.members, MOST_MEMBERS)
+        if self.seed < 0:
+            raise UsageError(f"--seed is {self.seed}; it must not be negative.")
+        check_most("--seed", self.seed, MAX_COUNT)
+        for flag, name in (("--quantiles", "quantiles"), ("--exceed", "exceed")):
+            values = tuple(dict.fromkeys(map(float, getattr(self, name))))  # a tuple, where JSON has lists
+            object.__setattr__(self, name, values)
+            if not all(map(math.isfinite, values)):
+                raise UsageError(f"{flag} has {','.join(map(str, values))}; give finite numbers.")
+        for value in self.quantiles:
+            if not 0 < value < 1:
+                raise UsageError(f"--quantiles has {value:g}; give some above 0 and below 1, such as 0.1,0.5,0.9.")
+
+    @property
+    def asks_for_members(self) -> bool:
+        """Whether members are written, or something is made of them beside their mean and spread."""
+        return self.members is not None or bool(self.quantiles or self.exceed)
 
     @property
     def working_size(self) -> tuple[int, int] | None:

@@ -21,14 +21,14 @@ LONGEST_NAME = 100
 
 
 @dataclass(frozen=True)
-class Members:
-    """The runs that make one forecast together, each with its network; a single run is the only member."""
+class Networks:
+    """The networks that make one forecast together, each with its run; there may be only one."""
 
     runs: tuple[Run, ...]
     models: tuple[EncoderForecaster, ...]
 
     @classmethod
-    def load(cls, runs: Sequence[Run], device: torch.device) -> "Members":
+    def load(cls, runs: Sequence[Run], device: torch.device) -> "Networks":
         """Loads the networks of runs that agree (`check_members`). Raises RunError for a run without usable weights."""
         return cls(tuple(runs), tuple(run.load_model(device) for run in runs))
 
@@ -57,34 +57,34 @@ class Members:
 
 
 @dataclass(frozen=True)
-class MembersByColour:
-    """The members for grey sources and those for sources in colour.
+class NetworksByColour:
+    """The networks for grey sources and those for sources in colour.
 
     They are the same where runs have one network; the shipped weights have one for each.
     """
 
-    grey: Members
-    colour: Members
+    grey: Networks
+    colour: Networks
 
     @classmethod
-    def load(cls, runs: Sequence[Run], device: torch.device) -> "MembersByColour":
+    def load(cls, runs: Sequence[Run], device: torch.device) -> "NetworksByColour":
         """Loads the networks of runs that agree (`check_members`). Raises RunError for a run without usable weights."""
         grey, colour = [run.for_channels(1) for run in runs], [run.for_channels(3) for run in runs]
-        members = Members.load(grey, device)
+        networks = Networks.load(grey, device)
         same = all(one is other for one, other in zip(grey, colour, strict=True))
-        return cls(members, members if same else Members.load(colour, device))
+        return cls(networks, networks if same else Networks.load(colour, device))
 
-    def of(self, *, grey: bool) -> Members:
-        """The members for a source."""
+    def of(self, *, grey: bool) -> Networks:
+        """The networks for a source."""
         return self.grey if grey else self.colour
 
     def digests(self) -> list[str]:
-        """Digests of all that a forecast depends on in the members, in their order."""
+        """Digests of all that a forecast depends on in the networks, in their order."""
         every = (self.grey,) if self.grey is self.colour else (self.grey, self.colour)
         return [
             network_digest(run, model)
-            for members in every
-            for run, model in zip(members.runs, members.models, strict=True)
+            for networks in every
+            for run, model in zip(networks.runs, networks.models, strict=True)
         ]
 
 

@@ -32,7 +32,7 @@ def network_digest(run: Run, model: EncoderForecaster) -> str:
 
 
 def origin_of(source: Path, networks: Sequence[str], config: PredictConfig) -> Origin:
-    """What the forecast of a source depends on; `networks` are the digests of the members, in order.
+    """What the forecast of a source depends on; `networks` are the digests of the networks, in order.
 
     The device is left out, since it may differ between the shards of one job. Raises InputError for a source that does
     not exist.

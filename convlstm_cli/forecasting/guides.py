@@ -9,7 +9,7 @@ from torch import Tensor
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.ensemble import Members
+from convlstm_cli.forecasting.ensemble import Networks
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.units import missing_in
 from convlstm_cli.video.colour import Frame
@@ -24,7 +24,7 @@ def with_guides(
     frames: Tensor,
     clip: InputClip,
     look: Look,
-    members: Members,
+    networks: Networks,
     config: PredictConfig,
     pace: Pace,
     horizon: int,
@@ -37,11 +37,11 @@ def with_guides(
     Raises InputError for an input without such a channel, or that ends too early for what is to be known.
     """
     inputs, ahead = [frames], []
-    for guide in members.runs[0].guides:
+    for guide in networks.runs[0].guides:
         with open_video(source) as video:
-            video.select((guide.channel,), flag=f"{members.name}, trained with {guide.flag},")
-            missing = missing_in(video, members.runs[0], config)
-            found = read_clip(video, members.input_frames, config.at, pace)
+            video.select((guide.channel,), flag=f"{networks.name}, trained with {guide.flag},")
+            missing = missing_in(video, networks.runs[0], config)
+            found = read_clip(video, networks.input_frames, config.at, pace)
             if (found.first, found.last, len(found.inputs)) != (clip.first, clip.last, len(clip.inputs)):
                 raise InputError(f"{source}: {guide.title} has other times than what is forecast; save both alike.")
             inputs.append(_tensor(found.inputs, guide, look, missing))

@@ -1,7 +1,7 @@
 """From source frames to the network's frames, and from those to the frames that are written."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -49,6 +49,9 @@ class Look:
     colormap: str = DEFAULT_COLORMAP
     """The colours of previews, as --colormap takes them."""
 
+    bounded: bool = False
+    """Whether written values stay in the range, which those of enlarged frames may exceed near edges."""
+
     @property
     def painter(self) -> Painter:
         """What draws previews."""
@@ -61,6 +64,21 @@ class Look:
             return self.geometry.height, self.geometry.width
         height, width = self.last.shape[:2]
         return height, width
+
+    @property
+    def of_shares(self) -> "Look":
+        """The look of maps of numbers in [0, 1] beside such frames."""
+        return self._beside(1.0)
+
+    @property
+    def of_spread(self) -> "Look":
+        """The look of maps of the standard deviation of values beside such frames."""
+        return self._beside(max(band.span for band in self.values.bands or (self.values,)))
+
+    def _beside(self, most: float) -> "Look":
+        """The look of maps of floats from 0 to `most`, with NaN where nothing is forecast."""
+        nothing = np.full(self.last.shape, np.nan, np.float32)
+        return replace(self, last=nothing, values=ValueRange(0.0, most), missing=None, bounded=True)
 
     def clip(self, frames: Frame) -> Tensor:
         """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
@@ -101,6 +119,8 @@ class Look:
     def forecast(self, frame: Frame) -> Frame:
         """A frame at the network's size as it is written, without values where the input has none."""
         restored = self._restored(self.coloured(frame), self.last)
+        if self.bounded:
+            restored = restored.clip(self.values.low, self.values.high)
         return restored if self.unknowable is None else clear(restored, self.unknowable, self.missing)
 
     def spread(self, level: Frame) -> tuple[Frame, npt.NDArray[np.bool_]]:

@@ -1,13 +1,17 @@
 """Writes the frames of a forecast in every format that is asked for, in a thread of its own."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from convlstm_cli.compute.background import in_background
+from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.look import Look
+from convlstm_cli.forecasting.placement import of_shares, of_spread
+from convlstm_cli.forecasting.statistics import LeadTime
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.source import Placement
@@ -16,6 +20,8 @@ from convlstm_cli.video.writers.base import FrameWriter
 
 WAITING = 8
 """Frames that may wait to be written: few for memory, enough that computing and writing overlap."""
+MEMBERS = "members"
+"""Stem of the files of members, and the folder of those that are files of their own."""
 SCORED = Path("scored", "truth-and-forecast")
 """Stem of what a scored forecast adds; in a folder of its own, so that the frames beside it stay an image sequence."""
 
@@ -27,32 +33,104 @@ def writing_forecast(
     formats: Sequence[str],
     fps: float,
     placement: Placement,
+    config: PredictConfig,
     *,
     scored: bool,
     names: Sequence[str] | None = None,
-) -> Iterator[Callable[[Frame, Frame | None], None]]:
-    """Yields a function that takes each frame of the forecast, and the true frame where that is known.
+) -> Iterator[Callable[[Frame, Frame | None, LeadTime | None], None]]:
+    """Yields a function that takes each frame of the forecast, the true frame where that is known, and of members what
+    they say together there, if `config` asks for any.
 
     It hands them to a thread, which writes the forecast in each format and, where `scored`, also the truth beside the
     forecast, in the formats of one file that say nothing of where and when their frames are. `placement` is what the
     others say; `names` are those of the forecast's images, and None numbers them. All files are complete when the block
-    ends well.
+    ends well. There is one thread for all of them, since the libraries of some formats bear no more.
 
     Raises OutputError where a file cannot be written.
     """
     with contextlib.ExitStack() as stack:
-        alone = _open(stack, folder / "forecast", formats, fps, names, placement)
+        alone = _open(stack, folder / "forecast", folder, formats, fps, names, placement)
         files = [name for name in formats if not (OUTPUT_FORMATS[name].is_folder or OUTPUT_FORMATS[name].placed)]
-        both = _open(stack, folder / SCORED, files, fps) if scored else []
+        both = _open(stack, folder / SCORED, folder / SCORED.parent, files, fps) if scored else []
 
-        def write(frame: Frame, true: Frame | None) -> None:
+        statistics = None
+        if config.asks_for_members:
+            statistics = _open_statistics(stack, folder, look, formats, fps, placement, config, names)
+
+        def write(frame: Frame, true: Frame | None, found: LeadTime | None) -> None:
             frame = look.forecast(frame)
             _write(alone, frame, look)
             if both and true is not None:
                 _write(both, np.hstack((look.coloured(true), frame)), look)
+            if statistics is not None and found is not None:
+                statistics(found)
 
         # Entered last, so that the thread has ended before a writer is closed.
         yield stack.enter_context(in_background(write, ahead=WAITING))
+
+
+def write_members(
+    folder: Path,
+    look: Look,
+    formats: Sequence[str],
+    fps: float,
+    placement: Placement,
+    members: Sequence[Iterable[Frame]],
+    names: Sequence[str] | None = None,
+) -> None:
+    """Writes the members of a forecast, one after another, so that only one of them has open files.
+
+    Formats that can hold all of them in one file, along an axis of their own, do: members.nc. Others have a file or a
+    folder for each: members/member_01.webm. `members` gives the frames of each; else as `writing_forecast`.
+    """
+    stacked = [name for name in formats if OUTPUT_FORMATS[name].stacks_members]
+    single = [name for name in formats if not OUTPUT_FORMATS[name].stacks_members]
+    digits = max(2, len(str(len(members))))
+    stem = folder / MEMBERS
+    with contextlib.ExitStack() as stack:
+        together = _open(stack, stem, stem, stacked, fps, None, replace(placement, members=len(members)))
+        for number, frames in enumerate(members, start=1):
+            alone = stem / f"member_{number:0{digits}d}"
+            with contextlib.ExitStack() as inner:
+                writers = [*together, *_open(inner, alone, alone, single, fps, names, placement)]
+                for frame in frames:
+                    _write(writers, look.forecast(frame), look)
+
+
+def _open_statistics(
+    stack: contextlib.ExitStack,
+    folder: Path,
+    look: Look,
+    formats: Sequence[str],
+    fps: float,
+    placement: Placement,
+    config: PredictConfig,
+    names: Sequence[str] | None,
+) -> Callable[[LeadTime], None]:
+    """A function that writes the statistics of members at each lead time, as far as `config` asks for them.
+
+    Each of the quantiles has files as a forecast has, quantile_0.5.nc; so has the share of members that reach each
+    value, exceed_1.0.nc, as floats in [0, 1]; and so has their standard deviation, spread.nc, in formats that hold
+    floats, in the unit of the source. Images of each stand in a folder of that name.
+    """
+    shares, deviation = look.of_shares, look.of_spread
+    floats = [name for name in formats if "float32" in OUTPUT_FORMATS[name].load_writer().types]
+
+    def opened(name: str, formats: Sequence[str], placement: Placement) -> list[FrameWriter]:
+        return _open(stack, folder / name, folder / name, formats, fps, names, placement)
+
+    spread = opened("spread", floats, of_spread(placement))
+    quantiles = [opened(f"quantile_{each}", formats, placement) for each in config.quantiles]
+    exceedance = [opened(f"exceed_{each}", formats, of_shares(placement, each)) for each in config.exceed]
+
+    def write(found: LeadTime) -> None:
+        _write(spread, deviation.forecast(found.deviation.permute(1, 2, 0).float().numpy()), deviation)
+        for writers, pixels in zip(quantiles, found.quantiles, strict=True):
+            _write(writers, look.forecast(look.valued(pixels)), look)
+        for writers, pixels in zip(exceedance, found.exceedance, strict=True):
+            _write(writers, shares.forecast(shares.valued(pixels)), shares)
+
+    return write
 
 
 def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
@@ -70,16 +148,18 @@ def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
 def _open(
     stack: contextlib.ExitStack,
     stem: Path,
+    images: Path,
     formats: Sequence[str],
     fps: float,
     names: Sequence[str] | None = None,
     placement: Placement | None = None,
 ) -> list[FrameWriter]:
-    """A writer for each format: to `stem` with the format's suffix, or of images into the folder of `stem`."""
+    """A writer for each format: to `stem` with the format's suffix, or of images into the folder `images`."""
     writers = []
     for name in formats:
         output_format = OUTPUT_FORMATS[name]
-        images = output_format.layout == "images"
-        path = stem.parent / output_format.folder if images else stem.with_suffix(output_format.suffix)
+        # Not with_suffix, which would take the last digits off a name such as quantile_0.5.
+        file = stem.with_name(f"{stem.name}{output_format.suffix}")
+        path = images / output_format.folder if output_format.layout == "images" else file
         writers.append(stack.enter_context(open_writer(path, name, fps, names=names, placement=placement)))
     return writers

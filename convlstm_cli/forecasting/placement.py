@@ -1,7 +1,7 @@
 """What a forecast takes on from its source: the format of its own kind, its coordinates, its times, its unit."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convlstm_cli.errors import DependencyError
@@ -10,8 +10,11 @@ from convlstm_cli.forecasting.look import Look
 from convlstm_cli.forecasting.times import Schedule
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
+from convlstm_cli.video.packing import Packing
 from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.tiff_tags import GDAL_METADATA
 from convlstm_cli.video.source import Placement, SourceFacts
+from convlstm_cli.video.writers.arrangement import REFERENCES
 
 OF_VIDEOS = "webm"
 """The format for the forecast of a video, whose own codec may have no encoder here."""
@@ -50,6 +53,38 @@ class Writing:
     formats: tuple[str, ...]
     placement: Placement
     """What the formats say of the frames."""
+
+
+def of_shares(placement: Placement, value: float) -> Placement:
+    """The placement of maps of the share of members that reach a value, beside frames of this one."""
+    reached = f"is at least {value:g} {placement.unit}".rstrip()
+    return _beside(placement, "exceedance", f"share of members in which {_name(placement)} {reached}", "1")
+
+
+def of_spread(placement: Placement) -> Placement:
+    """The placement of maps of the standard deviation over members, beside frames of this one."""
+    title = f"standard deviation of {_name(placement)} over the members"
+    return _beside(placement, "spread", title, placement.unit)
+
+
+def _name(placement: Placement) -> str:
+    return placement.source.name.rpartition("/")[2] or "the value"
+
+
+def _beside(placement: Placement, name: str, title: str, unit: str) -> Placement:
+    """The placement of floats of another meaning at the places and times of frames of this one."""
+    source = placement.source
+    group = source.name.rpartition("/")[0]
+    references = {key: each for key, each in source.attributes.items() if key in REFERENCES}
+    others = replace(
+        source,
+        name=f"{group}/{name}" if group else name,
+        dtype="",
+        packing=Packing(),
+        attributes=references | {"long_name": title} | ({"units": unit} if unit else {}),
+        tags=tuple(tag for tag in source.tags if tag.code != GDAL_METADATA),
+    )
+    return replace(placement, source=others, unit=unit, missing=None)
 
 
 def plan_writing(

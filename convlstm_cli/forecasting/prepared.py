@@ -8,7 +8,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.ensemble import Members, MembersByColour
+from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour
 from convlstm_cli.forecasting.guides import with_guides
 from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.streams import plan_tilings
@@ -29,7 +29,7 @@ class Prepared:
     """All that a forecast of one input is computed from."""
 
     clip: InputClip
-    members: Members
+    networks: Networks
     look: Look
     frames: Tensor
     """The input frames with the channels that are read beside them, (1, T, C + inputs, H, W) of `with_guides`."""
@@ -44,7 +44,7 @@ class Prepared:
 
 
 def prepare(
-    video: VideoReader, by_colour: MembersByColour, config: PredictConfig, compute: Compute, progress: Progress
+    video: VideoReader, by_colour: NetworksByColour, config: PredictConfig, compute: Compute, progress: Progress
 ) -> Prepared:
     """Reads the input frames of a video, and chooses the networks, the size, the values and the tiles.
 
@@ -57,39 +57,39 @@ def prepare(
     facts = video.facts()  # while the source is open: the last frame may close it
     pace = _pace(by_colour.grey, config)
     clip = read_clip(video, by_colour.grey.input_frames, config.at, pace)
-    members = by_colour.of(grey=clip.grey)
-    geometry = working_geometry(members.runs[0], config, *clip.inputs[-1].shape[:2])
-    _note_limits(video, clip, members, config, progress)
+    networks = by_colour.of(grey=clip.grey)
+    geometry = working_geometry(networks.runs[0], config, *clip.inputs[-1].shape[:2])
+    _note_limits(video, clip, networks, config, progress)
     found = clip.inputs[-1].shape[2]
     if found in (1, 3):
-        found = 1 if clip.grey or members.channels == 1 else 3
-    elif found != members.channels:
+        found = 1 if clip.grey or networks.channels == 1 else 3
+    elif found != networks.channels:
         raise InputError(
-            f"{video.path}: has {found} channels, and {members.name} forecasts {members.channels}; choose some with "
+            f"{video.path}: has {found} channels, and {networks.name} forecasts {networks.channels}; choose some with "
             "--channels, such as --channels 0."
         )
-    look = _look(video, clip, members, geometry, found, config)
+    look = _look(video, clip, networks, geometry, found, config)
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
-    frames = look.clip(fitted(clip.inputs, geometry, members.channels, look.missing))
-    horizon = config.frames or members.horizon
-    frames, future = with_guides(video.path, frames, clip, look, members, config, pace, horizon)
+    frames = look.clip(fitted(clip.inputs, geometry, networks.channels, look.missing))
+    horizon = config.frames or networks.horizon
+    frames, future = with_guides(video.path, frames, clip, look, networks, config, pace, horizon)
     tilings = None
     if geometry is None:
-        tilings = plan_tilings(video.path, members.models, frames, config, compute, progress)
-    return Prepared(clip, members, look, frames, future, tilings, horizon, facts)
+        tilings = plan_tilings(video.path, networks.models, frames, config, compute, progress)
+    return Prepared(clip, networks, look, frames, future, tilings, horizon, facts)
 
 
 def _look(
     video: VideoReader,
     clip: InputClip,
-    members: Members,
+    networks: Networks,
     geometry: FrameGeometry | None,
     channels: int,
     config: PredictConfig,
 ) -> Look:
     """How the frames of a forecast are written, in so many channels."""
-    run = members.runs[0]
+    run = networks.runs[0]
     missing = missing_in(video, run, config)
     inputs = fitted(clip.inputs, None, channels, missing)
     written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
@@ -104,32 +104,32 @@ def _look(
     )
 
 
-def _pace(members: Members, config: PredictConfig) -> Pace:
-    """The step at which input frames are read, as in the training of the members, and what is a gap between them."""
-    trained = members.runs[0].pace
+def _pace(networks: Networks, config: PredictConfig) -> Pace:
+    """The step at which input frames are read, as in the training of the networks, and what is a gap between them."""
+    trained = networks.runs[0].pace
     return trained if config.max_gap is None else replace(trained, max_gap=config.max_gap)
 
 
 def _note_limits(
-    video: VideoReader, clip: InputClip, members: Members, config: PredictConfig, progress: Progress
+    video: VideoReader, clip: InputClip, networks: Networks, config: PredictConfig, progress: Progress
 ) -> None:
     """Notes what keeps the forecast from being as good or as colourful as it could be."""
-    if len(clip.inputs) < members.input_frames:
+    if len(clip.inputs) < networks.input_frames:
         progress.note(
             f"{video.path}: gives the model {len(clip.inputs)} frames and it was trained on "
-            f"{members.input_frames}; expect less of the forecast."
+            f"{networks.input_frames}; expect less of the forecast."
         )
     if config.at is None and (warning := cut_off(clip.last, video.declared_frames, clip.time, video.fps)) is not None:
         progress.note(f"{video.path}: {warning}")
     for note in clip.notes:
         progress.note(f"{video.path}: {note}.")
-    trained = next((run.step for run in members.runs if run.step is not None), None)
+    trained = next((run.step for run in networks.runs if run.step is not None), None)
     if trained is not None and clip.step is not None and not same_rate(trained, clip.step):
         progress.note(
-            f"{video.path}: has {rate_in_words(clip.step)} and {members.name} was trained at "
+            f"{video.path}: has {rate_in_words(clip.step)} and {networks.name} was trained at "
             f"{rate_in_words(trained)}; expect less of the forecast."
         )
-    if members.channels == 1 and not clip.grey:
+    if networks.channels == 1 and not clip.grey:
         progress.note(
-            f"{video.path}: is in colour and {members.name} was trained on grey frames; the forecast is grey."
+            f"{video.path}: is in colour and {networks.name} was trained on grey frames; the forecast is grey."
         )

@@ -14,7 +14,7 @@ RECORD = "forecast.json"
 """Name of the file."""
 ZARR = (".zarray", ".zattrs", ".zgroup", ".zmetadata")
 """Files that are hidden by their names and yet part of a forecast."""
-LEFT_OUT = ("run", "members", "tiles")
+LEFT_OUT = ("run", "runs", "members", "tiles")
 """Entries that the file lacks where they do not apply."""
 
 
@@ -33,7 +33,7 @@ class Origin:
 
     input: SourceState
     networks: tuple[str, ...]
-    """Digests of the members, in order."""
+    """Digests of the networks, in order."""
     settings: dict[str, Any]
     """The options of `PredictConfig` that change a forecast, as JSON holds them."""
     versions: dict[str, str]
@@ -65,6 +65,23 @@ class TilesRecord:
     count: int
     size: tuple[int, ...]
     """Height and width of a tile in pixels."""
+
+
+@dataclass(frozen=True)
+class MembersRecord:
+    """The members that a forecast is the mean of."""
+
+    count: int
+    seed: int | None
+    """None where each run makes one member, without noise."""
+    written: bool
+    """Whether each of them is written, and not only what is made of them."""
+    quantiles: tuple[float, ...]
+    """Those that are written."""
+    exceed: tuple[float, ...]
+    """Values, in the unit of the source, for which the share of members that reach them is written."""
+    guarded: bool = False
+    """Never: neither members nor their mean are mixed with the baselines."""
 
 
 @dataclass(frozen=True)
@@ -122,9 +139,11 @@ class ForecastRecord:
     values: ValueRange
     """The range of values that was [0, 1] for the network."""
     run: str | None = None
-    """Folder of the run; None for an ensemble."""
-    members: tuple[str, ...] | None = None
+    """Folder of the run; None for an ensemble of runs."""
+    runs: tuple[str, ...] | None = None
     """Folders of an ensemble's runs."""
+    members: MembersRecord | None = None
+    """None where no members were asked for."""
     tiles: tuple[TilesRecord, ...] | None = None
     """Tiles of each network; None where frames are brought to the trained size."""
     settings: PredictConfig

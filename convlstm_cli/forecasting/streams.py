@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
@@ -12,8 +13,10 @@ from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import MIN_TILE, PredictConfig
 from convlstm_cli.forecasting.inference import forecast_chunks
+from convlstm_cli.forecasting.members import PIXELS, TOGETHER, Batch, MembersFile
 from convlstm_cli.forecasting.tiling import plan
 from convlstm_cli.forecasting.tiling.forecast import forecast_tiles
+from convlstm_cli.forecasting.tiling.memory import members_that_fit
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
@@ -76,17 +79,82 @@ def open_streams(
     `frames` are (1, T, C, H, W) of `clip_tensor`; each network reads the last ones. `future` are the inputs that are
     known for the frames to forecast, (1, horizon, known, H, W) of `clip_tensor`. Tiles may need a file in `folder`.
     """
-    streams = []
-    for index, model in enumerate(models):
-        seen = frames[:, -model.config.input_frames :]
-        if tilings is None:
-            ahead = None if future is None else to_float(future, compute.device)
-            read = to_read(seen, compute.device)
-            streams.append(forecast_chunks(model, read, horizon, CHUNK, compute, future=ahead))
-        else:
-            spool = folder / f".tiles-{index}"
-            streams.append(forecast_tiles(model, seen, horizon, CHUNK, compute, tilings[index], spool, future))
-    return streams
+    return [
+        _stream(
+            model,
+            frames,
+            horizon,
+            compute,
+            None if tilings is None else tilings[index],
+            folder / f".tiles-{index}",
+            future,
+        )
+        for index, model in enumerate(models)
+    ]
+
+
+def compute_members(
+    file: MembersFile,
+    batches: Sequence[Batch],
+    models: Sequence[EncoderForecaster],
+    frames: Tensor,
+    compute: Compute,
+    tilings: Sequence[Tiling] | None,
+    folder: Path,
+    future: Tensor | None = None,
+) -> None:
+    """Computes all members of a forecast into their file, one batch after another; arguments as for `open_streams`."""
+    for batch in batches:
+        tiling = None if tilings is None else tilings[batch.model]
+        if tiling is not None and tiling.count > 1 and batch.seeds:
+            # In step, every tile would hold the noise of the whole frame for each member.
+            tiling = replace(tiling, one_by_one=True)
+        model, spool, first = models[batch.model], folder / ".tiles", 0
+        for piece in _stream(model, frames, file.horizon, compute, tiling, spool, future, batch.seeds):
+            file.put(batch.members, first, piece)
+            first += piece.shape[1]
+
+
+def members_together(
+    models: Sequence[EncoderForecaster], frames: Tensor, compute: Compute, tilings: Sequence[Tiling] | None
+) -> list[int]:
+    """How many members of a forecast of `frames` (1, T, C, H, W) each network computes together, so that they fit."""
+    frame = frames.shape[-2], frames.shape[-1]
+    sizes = [frame] * len(models) if tilings is None else [each.size for each in tilings]
+    most = [max(1, min(TOGETHER, PIXELS // (height * width))) for height, width in sizes]
+    free = device.free_memory(compute.device)
+    if free is None:
+        return most
+    return [
+        members_that_fit(
+            model.config,
+            size,
+            frame,
+            min(frames.shape[1], model.config.input_frames),
+            CHUNK,
+            most=count,
+            memory=int(plan.SHARE * free),
+        )
+        for model, size, count in zip(models, sizes, most, strict=True)
+    ]
+
+
+def _stream(
+    model: EncoderForecaster,
+    frames: Tensor,
+    horizon: int,
+    compute: Compute,
+    tiling: Tiling | None,
+    spool: Path,
+    future: Tensor | None,
+    seeds: Sequence[int] = (),
+) -> Iterator[Tensor]:
+    """The forecast of one network, or with seeds that of its members, (M, n, C, H, W)."""
+    seen = frames[:, -model.config.input_frames :]
+    if tiling is not None:
+        return forecast_tiles(model, seen, horizon, CHUNK, compute, tiling, spool, future, seeds)
+    ahead = None if future is None else to_float(future, compute.device)
+    return forecast_chunks(model, to_read(seen, compute.device), horizon, CHUNK, compute, future=ahead, seeds=seeds)
 
 
 @contextlib.contextmanager

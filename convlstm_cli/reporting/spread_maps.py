@@ -1,5 +1,6 @@
 """Pictures of the spread of an ensemble, one for each lead time on one scale, and its numbers on request."""
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -33,12 +34,14 @@ SATURATED = 0.001
 BINS = 1000
 """Bins of the histogram, over [0, 1], that the scale is chosen by."""
 
+ToWritten = Callable[[Frame], tuple[Frame, npt.NDArray[np.bool_]]]
+
 
 class SpreadMaps:
     """Collects the spread of a forecast while it is computed, then writes its pictures.
 
     The pictures share one scale, which is known only when the whole forecast has been computed. Until then the numbers
-    are in a file: spread.npy, float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixel values in
+    are in a hidden file: spread.npy, float16 of the shape (T, H, W) or (T, H, W, 3), standard deviations of pixels in
     [0, 1] at the network's size. A fixed scale would be black for good forecasts or saturated for bad ones, because
     their spreads differ by a factor of a hundred.
     """
@@ -48,7 +51,8 @@ class SpreadMaps:
 
     def __init__(self, folder: Path, frames: int) -> None:
         """Prepares for a forecast of `frames` frames in `folder`; the first `add` writes the first file."""
-        self._path = folder / NUMBERS
+        self._kept = folder / NUMBERS
+        self._path = self._kept.with_name(f".{NUMBERS}")  # until all of them are there
         self._pictures = folder / FOLDER
         self._frames = frames
         self._counts = np.zeros(BINS, np.int64)
@@ -67,12 +71,11 @@ class SpreadMaps:
             self._counts += np.histogram(_over_channels(frame), BINS, (0.0, 1.0))[0]
             self.by_lead_time.append(float(np.sqrt(np.square(frame, dtype=np.float64).mean())))
 
-    def write(self, to_written: Callable[[Frame], tuple[Frame, npt.NDArray[np.bool_]]], *, keep: bool) -> float:
+    def write(self, to_written: ToWritten, *, keep: bool) -> float:
         """Writes the pictures and their legend, and removes the numbers unless `keep`.
 
         Args:
-            to_written: maps a grey frame of the network's size (H, W, 1) to the written one, and to the mask (H, W) of
-                its pixels that are forecast.
+            to_written: as for `picture`.
             keep: whether spread.npy stays.
 
         Returns the spread that the brightest colour stands for.
@@ -81,19 +84,29 @@ class SpreadMaps:
         beyond = self._counts[::-1].cumsum()[::-1]  # pixels in each bin or above it
         highest = np.count_nonzero(beyond > SATURATED * self._counts.sum()) / BINS
         scale = next((step for step in SCALES if step >= highest), SCALES[-1])
-        colours = _colours()
         with open_writer(self._pictures, "png", 1.0) as writer:
             for frame in numbers:
-                share = _over_channels(frame.astype(np.float32).reshape(*frame.shape[:2], -1)) / scale
-                level, forecast = to_written(np.rint(255 * share.clip(0.0, 1.0)).astype(np.uint8)[:, :, None])
-                picture = colours[level[:, :, 0]]
-                picture[~forecast] = NOT_FORECAST
-                writer.write(picture)
+                writer.write(picture(frame.astype(np.float32).reshape(*frame.shape[:2], -1), scale, to_written))
         _write_legend(self._pictures / LEGEND, scale)
-        if not keep:
-            del numbers, frame  # Windows cannot remove a mapped file
+        del numbers, frame  # Windows can neither rename nor remove a mapped file
+        if keep:
+            self._path.replace(self._kept)
+        else:
             self._path.unlink()
         return scale
+
+
+def picture(spread: npt.NDArray[np.float32], scale: float, to_written: ToWritten) -> Frame:
+    """The picture (H, W, 3) of the spread of a frame (h, w, C) of the network's size.
+
+    The brightest colour stands for `scale`. `to_written` maps a grey frame of the network's size (h, w, 1) to the
+    written one, and to the mask (H, W) of its pixels that are forecast.
+    """
+    share = _over_channels(spread) / scale
+    level, forecast = to_written(np.rint(255 * share.clip(0.0, 1.0)).astype(np.uint8)[:, :, None])
+    drawn = _colours()[level[:, :, 0]]
+    drawn[~forecast] = NOT_FORECAST
+    return drawn
 
 
 def _over_channels(spread: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -101,6 +114,7 @@ def _over_channels(spread: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.asarray(np.sqrt(np.square(spread).mean(axis=2)), np.float32)
 
 
+@functools.cache
 def _colours() -> npt.NDArray[np.uint8]:
     """The colour of each level, (256, 3) RGB."""
     return np.asarray(matplotlib.colormaps[COLOUR_MAP](np.arange(256), bytes=True)[:, :3], np.uint8)
@@ -111,7 +125,8 @@ def _write_legend(path: Path, scale: float) -> None:
     bar = figure.colorbar(
         ScalarMappable(Normalize(0.0, scale), COLOUR_MAP), cax=figure.add_subplot(), orientation="horizontal"
     )
-    bar.set_label("standard deviation over the runs, of pixels from 0 to 1", color=INK)
+    bar.set_label("standard deviation over the members, of pixels from 0 to 1", color=INK)
     bar.ax.tick_params(colors=INK)
-    with replacing(path) as partial:
-        figure.savefig(partial, format="svg", transparent=True)
+    # Without a date and with identifiers that are not drawn at random, so that equal legends are equal byte for byte.
+    with replacing(path) as partial, matplotlib.rc_context({"svg.hashsalt": "convlstm"}):
+        figure.savefig(partial, format="svg", transparent=True, metadata={"Date": None})

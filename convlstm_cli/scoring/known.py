@@ -1,6 +1,7 @@
 """Scores of a forecast whose truth is known, beside those of copying the last frame."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -9,6 +10,7 @@ from torch import Tensor
 from convlstm_cli.runs.record import build
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.scoring.members.fair_crps import fair_crps
 from convlstm_cli.scoring.metrics import finite, known_mean, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Values, score
 from convlstm_cli.scoring.systems import MODEL
@@ -29,6 +31,15 @@ class SpreadSkill:
 
 
 @dataclass(frozen=True)
+class MembersCrps:
+    """The fair continuous ranked probability score of members, in the unit of the values; None where it has none."""
+
+    by_lead_time: Values
+    mean: float | None
+    """Over all lead times."""
+
+
+@dataclass(frozen=True)
 class KnownScores:
     """Scores of one forecast at the size that the network works at; of an ensemble, scores of its mean."""
 
@@ -38,6 +49,8 @@ class KnownScores:
     persistence: PooledScores
     spread_skill: SpreadSkill | None = None
     """For an ensemble only."""
+    crps: MembersCrps | None = None
+    """For members only; that of a single forecast is its MAE."""
 
     @classmethod
     def from_dict(cls, content: Mapping[str, Any]) -> "KnownScores":
@@ -55,16 +68,17 @@ class KnownScores:
         return len(self.model.mse)
 
     def to_dict(self) -> dict[str, Any]:
-        """As JSON holds them; `spread_skill` only for an ensemble."""
+        """As JSON holds them; `spread_skill` and `crps` only for an ensemble and for members."""
         content = {"skill": self.skill, **{name: scores.to_dict() for name, scores in self.systems.items()}}
-        return content if self.spread_skill is None else {**content, "spread_skill": asdict(self.spread_skill)}
+        beside = {"spread_skill": self.spread_skill, "crps": self.crps}
+        return content | {name: asdict(each) for name, each in beside.items() if each is not None}
 
 
 class KnownFuture:
     """Scores a forecast as it is computed, against the frames that are known to have followed."""
 
     def __init__(self, last: Tensor, members: int, values: ValueRange = BYTES) -> None:
-        """`last` is the last input frame, (1, 1, C, H, W) of `clip_tensor`; `members` is the number of networks.
+        """`last` is the last input frame, (1, 1, C, H, W) of `clip_tensor`; `members` is that of an ensemble.
 
         `values` is the range that is [0, 1] for them, in whose unit the scores are.
         """
@@ -72,6 +86,7 @@ class KnownFuture:
         self._members, self._values = members, values
         self._variance: list[float] = []  # mean over the pixels of each lead time, in [0, 1]
         self._error: list[float] = []  # that of the squared error, in [0, 1]
+        self._crps: list[float] = []  # that of the score of members, in the unit
         self._evaluation = Evaluation(Scores(values=values), {PERSISTENCE: Scores(values=values)})
 
     def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None, there: Tensor | None = None) -> None:
@@ -98,6 +113,23 @@ class KnownFuture:
                 shares = score(forecast[:, at], truth[:, at], counted) if self._values.log else found
                 self._error.append(shares.mean_mse / shares.values.scored_span**2)
 
+    def add_members(self, bands: Iterable[tuple[slice, Tensor]], truth: Tensor, there: Tensor | None = None) -> None:
+        """Scores the members at the next lead time.
+
+        Args:
+            bands: rows, and the members in these, (N, C, h, W) in [0, 1]; all rows of the frame in turn.
+            truth: (C, H, W) in [0, 1].
+            there: where there is a truth, bool like `truth`; None is everywhere.
+        """
+        total = count = 0.0
+        for rows, members in bands:
+            known = truth[:, rows].to(members.device)
+            score = fair_crps(self._values.linear(members), self._values.linear(known))
+            if there is not None:
+                score = score[there[:, rows].to(members.device)]
+            total, count = total + float(score.double().sum()), count + score.numel()
+        self._crps.append(self._values.scored_span * total / count if count else math.nan)
+
     def scores(self) -> KnownScores:
         """Scores of all lead times so far, one at least."""
         systems = self._evaluation.pooled()
@@ -106,6 +138,7 @@ class KnownFuture:
             systems[MODEL],
             systems[PERSISTENCE],
             self._spread_skill() if self._variance else None,
+            MembersCrps([finite(each) for each in self._crps], finite(known_mean(self._crps))) if self._crps else None,
         )
 
     def _spread_skill(self) -> SpreadSkill:

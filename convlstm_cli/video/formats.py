@@ -38,6 +38,8 @@ class OutputFormat:
     """Name of the folder of its images; empty where they stand in that of the forecast."""
     placed: bool = False
     """Whether it says where and when its frames are, so that frames that show two things beside each other are none."""
+    stacks_members: bool = False
+    """Whether one file of it holds all members of a forecast, along an axis of their own."""
 
     @property
     def is_folder(self) -> bool:
@@ -68,18 +70,20 @@ OUTPUT_FORMATS = Registry(
         OutputFormat("mp4", ".mp4", "H.264 video, which everything plays", f"{_WRITERS}.pyav_video:Mp4Writer"),
         OutputFormat("gif", ".gif", "exact in grey, 256 colours a frame in colour", f"{_WRITERS}.gif:GifWriter"),
         OutputFormat("lossless", ".mkv", "FFV1 video in Matroska, exact", f"{_WRITERS}.pyav_video:LosslessWriter"),
-        OutputFormat("npy", ".npy", "NumPy array of the source's type, exact", f"{_WRITERS}.npy:NpyWriter"),
-        OutputFormat("npz", ".npz", "NumPy array with times and unit, exact", f"{_WRITERS}.npz:NpzWriter", placed=True),
+        OutputFormat("npy", ".npy", "NumPy array of the source's type, exact", f"{_WRITERS}.npy:NpyWriter",
+                     stacks_members=True),
+        OutputFormat("npz", ".npz", "NumPy array with times and unit, exact", f"{_WRITERS}.npz:NpzWriter", placed=True,
+                     stacks_members=True),
         OutputFormat("tiff", ".tif", "stack with its axes for ImageJ or OME, exact", f"{_WRITERS}.tiff:TiffWriter",
                      library=_TIFF, placed=True),
         OutputFormat("geotiff", "", "an image for each frame at the source's place", f"{_WRITERS}.tiff:GeotiffWriter",
                      "images", library=_TIFF, folder="geotiff", placed=True),
         OutputFormat("netcdf", ".nc", "NetCDF-4 with the source's coordinates, CF", f"{_WRITERS}.netcdf:NetcdfWriter",
-                     library=("netCDF4", "netcdf"), placed=True),
+                     library=("netCDF4", "netcdf"), placed=True, stacks_members=True),
         OutputFormat("zarr", ".zarr", "as NetCDF, in a zarr store", f"{_WRITERS}.zarr_store:ZarrWriter",
-                     "store", library=("zarr", "zarr"), placed=True),
+                     "store", library=("zarr", "zarr"), placed=True, stacks_members=True),
         OutputFormat("hdf5", ".h5", "as NetCDF, in an HDF5 file", f"{_WRITERS}.hdf5:Hdf5Writer",
-                     library=("h5py", "hdf5"), placed=True),
+                     library=("h5py", "hdf5"), placed=True, stacks_members=True),
     ),
 )
 # fmt: on

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from convlstm_cli.video.packing import Packing
 from convlstm_cli.video.values import KEPT_AS, TYPES
 
+MEMBER_DIMS = ("member", "realization", "forecast_member")
+"""Names for the axis of the members of a forecast; the first that the source has no axis of."""
 DIMS = {"N": "sequence", "T": "time", "C": "channel", "H": "y", "W": "x", "_": "one"}
 """Names of the axes of a source that names none, by the letters of `readers/arrays/layout.py`."""
 STORABLE = TYPES | KEPT_AS.keys() - {"longdouble"}
@@ -179,6 +181,11 @@ class SourceFacts:
         return replace(self, channels=len(chosen), names=names, variables=variables)
 
 
+def member_dim(dims: Sequence[str]) -> str:
+    """A name for the axis of members beside axes of these names."""
+    return next(name for name in MEMBER_DIMS if name not in dims)
+
+
 def stored_as(dtype: np.dtype[Any]) -> str:
     """The name of a stored type, as `SourceFacts.dtype` has it."""
     return dtype.name if dtype.name in STORABLE else ""
@@ -214,6 +221,13 @@ class Placement:
     unit: str = ""
     missing: float | None = None
     """The value of integers that means no data; floats have NaN."""
+    members: int | None = None
+    """How many members of a forecast there will be, all `frames` of the first before those of the second; None where
+    the frames are of one forecast."""
+
+    def steps(self, written: int) -> int:
+        """Frames along the axis of time when so many have been written."""
+        return written if self.members is None or self.frames is None else min(written, self.frames)
 
     def fits(self, height: int, width: int) -> bool:
         """Whether the coordinates of the source hold for frames of this size."""

@@ -92,7 +92,7 @@ def test_an_ensemble_has_the_name_of_its_members(place: Path, compared: Result) 
     together = json.loads(called("predict", *arguments, cwd=place).stdout)
     comparison = "runs/compare-videos-1"
     seeds = [f"{comparison}/seed-{seed}/{arm}" for arm in ("none", "channel") for seed in (0, 1)]
-    assert together["members"] == ["runs/videos-1", *seeds]
+    assert together["runs"] == ["runs/videos-1", *seeds]
     assert together["forecasts"][0]["scores"]["spread_skill"]["mean"] > 0
     assert together["forecasts"][0]["folder"] == "forecasts/videos-1+compare-videos-1/square1"
     assert "needs an INPUT" in refused("predict", "runs/videos-1", "--ensemble", comparison, cwd=place)

@@ -162,7 +162,7 @@ def test_the_forecast_is_the_mean_and_its_spread_is_written(native: bool, video:
     assert not np.load(alone[0].folder / "spread.npy").any()
 
     record = json.loads((forecast.folder / "forecast.json").read_text())
-    assert record["members"] == [str(run.folder) for run in runs]
+    assert record["runs"] == [str(run.folder) for run in runs]
     assert "run" not in record
     truth = np.load(video)[15:18, :, :, 0] / 255
     mse = np.square(members.mean(axis=0) / 255 - truth).mean(axis=(1, 2))

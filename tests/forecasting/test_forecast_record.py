@@ -7,6 +7,7 @@ from convlstm_cli.forecasting.record import (
     Contents,
     ForecastRecord,
     GuardRecord,
+    MembersRecord,
     Origin,
     SourceState,
     SpreadRecord,
@@ -50,7 +51,8 @@ TOGETHER = ForecastRecord(
     native_size=True,
     spread=SpreadRecord(0.1, "magma", (0.01, 0.02)),
     guard=GuardRecord((2, 3), {"model": (0.75, 1.0, 0.5), "persistence": (0.25, 0.0, 0.5)}),
-    members=("runs/a", "runs/b"),
+    runs=("runs/a", "runs/b"),
+    members=MembersRecord(20, 3, True, (0.1, 0.9), (5.0,)),
     tiles=(TilesRecord(4, (32, 48)), TilesRecord(1, (64, 96))),
     values=BYTES,
     settings=PredictConfig(native_size=True, tile=32, tile_overlap=8),
@@ -75,7 +77,7 @@ def test_shares_are_means_over_lead_times_with_the_last_weights_going_on() -> No
 def test_entries_that_do_not_apply_are_left_out() -> None:
     alone, together = ALONE.to_dict(), TOGETHER.to_dict()
     assert alone["run"] == "runs/a"
-    assert not {"members", "tiles"} & alone.keys()
+    assert not {"runs", "members", "tiles"} & alone.keys()
     assert alone["scores"] is alone["spread"] is None
     assert "run" not in together
     assert list(together)[-3:] == ["settings", "made_from", "holds"]

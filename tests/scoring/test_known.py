@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
+from convlstm_cli.scoring.members.fair_crps import fair_crps
 from convlstm_cli.scoring.scores import score
+from convlstm_cli.video.values import ValueRange
 
 
 def frames(count: int, seed: int) -> torch.Tensor:
@@ -44,6 +46,22 @@ def test_an_ensemble_has_a_ratio_of_spread_to_error() -> None:
     expected = [(4 / 3 * 0.01 / error) ** 0.5 for error in mse if error]
     assert ratio.by_lead_time == pytest.approx(expected)
     assert ratio.mean == pytest.approx((4 / 3 * 0.01 / (sum(filter(None, mse)) / 4)) ** 0.5)
+
+
+@pytest.mark.parametrize("gaps", [False, True])
+def test_members_have_the_crps_of_the_pixels_that_are_known(gaps: bool) -> None:
+    members, truth = torch.rand(5, 1, 16, 12), frames(1, 2)[0, 0, :, :, :12]
+    there = torch.arange(12).expand(1, 16, 12) < 7 if gaps else None
+    future = KnownFuture((frames(1, 0) * 255).round().byte(), 5, ValueRange(0.0, 40.0, "mm/h"))
+    bands = [slice(0, 9), slice(9, 16)]
+    future.add(frames(1, 1), frames(1, 2), None)
+    future.add_members([(band, members[:, :, band]) for band in bands], truth, there)
+    found = future.scores()
+    pixels = 40 * fair_crps(members, truth)
+    assert found.crps is not None
+    assert found.crps.mean == pytest.approx(pixels[there].mean().item() if there is not None else pixels.mean().item())
+    assert found.crps.by_lead_time == [found.crps.mean]
+    assert KnownScores.from_dict(json.loads(json.dumps(found.to_dict()))) == found
 
 
 def test_scores_come_back_from_json() -> None:

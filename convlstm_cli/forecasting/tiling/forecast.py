@@ -1,7 +1,7 @@
 """Forecasts of frames in tiles: each tile is cut out, forecast and blended into the frame."""
 
 import math
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +16,7 @@ from convlstm_cli.forecasting.tiling.plan import Span, Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import FRAMES as MOTION_FRAMES
 from convlstm_cli.nn.motion import Advection
+from convlstm_cli.nn.noise import View
 from convlstm_cli.video.tensors import to_float, to_read
 
 
@@ -28,27 +29,30 @@ def forecast_tiles(
     tiling: Tiling,
     spool: Path,
     future: Tensor | None = None,
+    seeds: Sequence[int] = (),
 ) -> Generator[Tensor, None, None]:
     """Forecasts the frames after a clip, in pieces of up to `chunk` frames, as `inference.forecast_chunks` does.
+
+    The noise of members is that of the whole frame, of which each tile sees its window, so no seam shows.
 
     Args:
         clip: (B, T, C, H, W) of `clip_tensor`, of the size that `tiling` was made for.
         spool: a file that does not exist; written and removed where tiles are forecast one by one.
         future: the inputs that are known for the frames to forecast, (B, horizon, known, H, W) of `clip_tensor`.
+        seeds: of members, for one clip; none for the forecast without noise.
 
-    Yields (B, n, C, H, W) float32 in [0, 1]: on the device for a single tile, else on the CPU.
+    Yields (B, n, C, H, W), or with seeds (M, n, C, H, W), float32 in [0, 1]: on the device for a single tile, else on
+    the CPU.
 
     Raises OutputError where there is no room for the spool.
     """
+    streams = _streams(model, clip, horizon, chunk, compute, tiling, future, seeds)
     if tiling.count == 1:
-        [(rows, columns)] = tiling
         height, width = clip.shape[-2:]
-        window, ahead = _cut_out(clip, rows, columns, compute), _cut_ahead(future, rows, columns, compute)
-        for piece in forecast_chunks(model, window, horizon, chunk, compute, future=ahead):
+        for piece in next(streams):
             yield piece[..., :height, :width]
         return
-    streams = _streams(model, clip, horizon, chunk, compute, tiling, future)
-    shape = clip.shape[0], horizon, model.config.channels, *clip.shape[3:]
+    shape = len(seeds) or clip.shape[0], horizon, model.config.channels, *clip.shape[3:]
     if tiling.one_by_one:
         yield from _one_by_one(streams, shape, chunk, tiling, spool)
     else:
@@ -99,20 +103,26 @@ def _streams(
     compute: Compute,
     tiling: Tiling,
     future: Tensor | None,
+    seeds: Sequence[int],
 ) -> Iterator[Iterator[Tensor]]:
     """The forecast of each tile, in pieces (B, n, C, h, w)."""
     advection = None
-    if model.config.forecaster == "advected":
-        # Found and read on the whole frame: what moves into a tile comes from far beyond its edge.
+    if model.config.forecaster == "advected" and (tiling.count > 1 or seeds):
+        # Found and read on the whole frame: what moves into a tile comes from far beyond its edge. The noise of members
+        # is carried along by it, and is that of the frame without the rows and columns that extend it.
         with torch.inference_mode():
             advection = Advection.of(to_float(model.shown(clip[:, -MOTION_FRAMES:]), compute.device))
+    height, width = clip.shape[-2:]
     for rows, columns in tiling:
         window = None
         if advection is not None:
             size = rows.stop - rows.start, columns.stop - columns.start
             window = advection.window(rows.start, columns.start, *size)
         ahead = _cut_ahead(future, rows, columns, compute)
-        yield forecast_chunks(model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute, window, ahead)
+        view = View(height, width, rows.start, columns.start) if seeds else None
+        yield forecast_chunks(
+            model, _cut_out(clip, rows, columns, compute), horizon, chunk, compute, window, ahead, seeds, view
+        )
 
 
 def _cut_out(clip: Tensor, rows: Span, columns: Span, compute: Compute) -> Tensor:

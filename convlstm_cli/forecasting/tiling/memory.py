@@ -6,7 +6,7 @@ import math
 import torch
 
 from convlstm_cli.compute.meta import Allocated
-from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_CARRIED, NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
 GENEROUS = 20
@@ -42,3 +42,25 @@ def inference_memory(
             held = allocated.now
             next(pieces)
     return held, allocated.peak - held
+
+
+def members_that_fit(
+    config: ForecasterConfig,
+    size: tuple[int, int],
+    frame: tuple[int, int],
+    input_frames: int,
+    chunk: int,
+    *,
+    most: int,
+    memory: int,
+) -> int:
+    """How many members, from 1 to `most`, fit into `memory` bytes where a tile of `size` is forecast at a time.
+
+    Each takes the memory of a forecast of its own, but for the encoder, and its noise and moved frame, which are of the
+    whole `frame`. Both sizes are height and width in pixels, `size` in multiples of the patch size.
+    """
+    whole = 4 * math.prod(frame) * (config.channels + 4 + 2 * NOISE_CARRIED + NOISE_PIXELS)
+    if most == 1 or most * (whole + certain_memory(config, *size, input_frames, chunk)) <= memory:
+        return most  # without counting, which would take longer than most forecasts
+    held, working = inference_memory(config, *size, input_frames, chunk)
+    return max(1, min(most, memory // (whole + held + working)))

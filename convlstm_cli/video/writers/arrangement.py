@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.packing import Packing
-from convlstm_cli.video.source import DIMS, Placement, SourceFacts, Variable
+from convlstm_cli.video.source import DIMS, Placement, SourceFacts, Variable, member_dim
 
 NAME = "frames"
 """Name of the array of a source that has none."""
@@ -32,10 +32,10 @@ class Arrangement:
     """Group that it is in; empty for none."""
     name: str
     axes: str
-    """A letter for each axis, with one T."""
+    """A letter for each axis, with one T; M, the first, is that of members."""
     dims: tuple[str, ...]
     shape: tuple[int, ...]
-    """That of one frame: the axis of time has one entry."""
+    """That of one frame: the axes of time and of members have one entry."""
     dtype: np.dtype[Any]
     """Type in which values are stored."""
     packing: Packing
@@ -50,12 +50,27 @@ class Arrangement:
         """Position of the axis of time."""
         return self.axes.index("T")
 
+    def key(self, frame: int) -> tuple[slice, ...]:
+        """Where a frame belongs, by its number from 0 in the order of writing."""
+        member, step = divmod(frame, self.placement.frames or 1) if "M" in self.axes else (0, frame)
+        places = {"M": slice(member, member + 1), "T": slice(step, step + 1)}
+        return tuple(places.get(letter, slice(None)) for letter in self.axes)
+
     def stored(self, frame: Frame) -> NDArray[Any]:
         """A frame (H, W, C) as the array holds it: stored values of `shape`."""
         values = self.packing.to_stored(frame, self.dtype)
         order = [("HWC".index(letter)) for letter in self.axes if letter in "HWC"]
         rest = [axis for axis in range(3) if axis not in order]  # the channel of an array that has no axis for it
         return values.transpose(*order, *rest).reshape(self.shape)
+
+    @property
+    def members(self) -> Variable | None:
+        """The coordinate of the members; None where there are none."""
+        count = self.placement.members
+        if count is None:
+            return None
+        numbers = np.arange(1, count + 1, dtype=np.int32)
+        return Variable(self.dims[0], self.dims[:1], numbers, {"standard_name": "realization", "units": "1"})
 
     def times(self, frames: int) -> Variable | None:
         """The coordinate of the frames; None where it is not known."""
@@ -87,7 +102,9 @@ def arrange(placement: Placement, shape: tuple[int, ...], dtype: str, stand_ins:
         axes, names = ["T", *axes], [DIMS["T"], *names]
     if channels > 1 and "C" not in axes:
         axes, names = [*axes, "C"], [*names, DIMS["C"]]
-    sizes = {"T": 1, "H": height, "W": width, "C": channels, "_": 1}
+    if placement.members is not None:
+        axes, names = ["M", *axes], [member_dim([*names, *(each.name for each in source.variables)]), *names]
+    sizes = {"M": 1, "T": 1, "H": height, "W": width, "C": channels, "_": 1}
     by_name = {name: sizes[letter] for name, letter in zip(names, axes, strict=True)}
     variables = _fitting(placement, shape, by_name)
     stored, packing = storage(placement, dtype, stand_ins)

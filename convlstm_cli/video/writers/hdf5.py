@@ -35,12 +35,12 @@ class Hdf5Writer(LabelledWriter):
         self._disk.check()
 
     def _add_frames(self, arrangement: Arrangement) -> None:
-        at = arrangement.at
+        shape = self._shape(0)
         self._frames = self._group.create_dataset(
             arrangement.name,
-            tuple(0 if axis == at else size for axis, size in enumerate(arrangement.shape)),
+            shape,
             arrangement.dtype,
-            maxshape=tuple(None if axis == at else size for axis, size in enumerate(arrangement.shape)),
+            maxshape=tuple(None if axis == arrangement.at else size for axis, size in enumerate(shape)),
             chunks=arrangement.shape,
             compression="gzip",
             shuffle=True,
@@ -51,7 +51,7 @@ class Hdf5Writer(LabelledWriter):
         self._disk.check()
 
     def _put(self, key: tuple[Any, ...], stored: NDArray[Any]) -> None:
-        self._frames.resize(self.frames, self.arrangement.at)
+        self._frames.resize(self.steps, self.arrangement.at)
         self._frames[key] = stored
         self._file.flush()  # so that a full disk shows at the frame that does not fit
         self._disk.check()

@@ -28,6 +28,8 @@ class LabelledWriter(FrameWriter):
         self._open(self.arrangement, self.placement.source.file_attributes)
         for variable in self.arrangement.variables:
             self._add(self._cleaned(variable))
+        if (members := self.arrangement.members) is not None:
+            self._add(members)
         self._add_frames(self.arrangement)
 
     def _write(self, frame: Frame) -> None:
@@ -35,15 +37,24 @@ class LabelledWriter(FrameWriter):
             stored = self.arrangement.stored(frame)
         except ValueError as error:
             raise OutputError(f"{shown(self.path)}: cannot hold a frame ({error}); choose --format npz.") from error
-        key: list[Any] = [slice(None)] * stored.ndim
-        key[self.arrangement.at] = slice(self.frames - 1, self.frames)
-        self._put(tuple(key), stored)
+        self._put(self.arrangement.key(self.frames - 1), stored)
 
     def _finish(self) -> None:
-        times = self.arrangement.times(self.frames)
+        times = self.arrangement.times(self.steps)
         if times is not None:
             self._add(self._cleaned(times))
         self._close()
+
+    @property
+    def steps(self) -> int:
+        """Frames along the axis of time so far."""
+        return self.placement.steps(self.frames)
+
+    def _shape(self, steps: int) -> tuple[int, ...]:
+        """The shape of the array with so many frames along the axis of time."""
+        sizes = {"M": self.placement.members or 1, "T": steps}
+        pairs = zip(self.arrangement.axes, self.arrangement.shape, strict=True)
+        return tuple(sizes.get(letter, size) for letter, size in pairs)
 
     def _cleaned(self, variable: Variable) -> Variable:
         attributes = referring(variable.attributes, self.arrangement.variables)

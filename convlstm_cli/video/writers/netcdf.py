@@ -33,7 +33,8 @@ class NetcdfWriter(LabelledWriter):
             group: Any = self._file.createGroup(arrangement.group) if arrangement.group else self._file
             self._group = group
             group.setncatts({"Conventions": "CF-1.11"} | _texts(attributes))
-            for name, size, letter in zip(arrangement.dims, arrangement.shape, arrangement.axes, strict=True):
+            shape = self._shape(0)
+            for name, size, letter in zip(arrangement.dims, shape, arrangement.axes, strict=True):
                 group.createDimension(name, None if letter == "T" else size)
 
     def _add(self, variable: Variable) -> None:

@@ -42,7 +42,7 @@ class NpzWriter(FrameWriter):
         name = self.placement.source.name.replace("/", "_") or NAME
         with zipfile.ZipFile(self.partial, "w", zipfile.ZIP_STORED) as archive:
             with archive.open(zipfile.ZipInfo(f"{name}.npy", EPOCH), "w", force_zip64=True) as member:
-                member.write(header(self.frames, self.shape, self._stored))
+                member.write(header(self.frames, self.shape, self._stored, self.placement.members))
                 self._spool.seek(0)
                 shutil.copyfileobj(self._spool, member, 2**20)
             for beside, values in self._beside().items():
@@ -51,8 +51,9 @@ class NpzWriter(FrameWriter):
 
     def _beside(self) -> dict[str, NDArray[Any]]:
         placement, found = self.placement, {}
-        if placement.seconds is not None and len(placement.seconds) >= self.frames:
-            found["time"] = _times(placement.seconds[: self.frames], placement.start)
+        steps = placement.steps(self.frames)
+        if placement.seconds is not None and len(placement.seconds) >= steps:
+            found["time"] = _times(placement.seconds[:steps], placement.start)
         if placement.unit:
             found["unit"] = np.array(placement.unit)
         return found

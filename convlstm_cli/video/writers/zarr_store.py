@@ -46,20 +46,14 @@ class ZarrWriter(LabelledWriter):
         )
 
     def _put(self, key: tuple[Any, ...], stored: NDArray[Any]) -> None:
-        if self.frames > self._made:
-            self._made = self.frames
+        if self.steps > self._made:
+            self._made = self.steps
             self._frames.resize(self._shape(self._made))
         self._frames[key] = stored
 
-    def _shape(self, frames: int) -> tuple[int, ...]:
-        """The shape of the array with so many frames."""
-        shape = list(self.arrangement.shape)
-        shape[self.arrangement.at] = frames
-        return tuple(shape)
-
     def _close(self) -> None:
-        if self.frames < self._made:
-            self._frames.resize(self._shape(self.frames))
+        if self.steps < self._made:
+            self._frames.resize(self._shape(self.steps))
         with warnings.catch_warnings():  # that version 3 does not have it; xarray warns where it is not there
             warnings.simplefilter("ignore")
             self._library.consolidate_metadata(self._root.store, zarr_format=self._version)

@@ -1,6 +1,6 @@
 import pytest
 
-from convlstm_cli.forecasting.tiling.memory import certain_memory, inference_memory
+from convlstm_cli.forecasting.tiling.memory import certain_memory, inference_memory, members_that_fit
 from convlstm_cli.nn import ForecasterConfig
 
 # One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
@@ -31,3 +31,15 @@ def test_what_is_certain_is_never_less_than_what_is_counted(config: ForecasterCo
     size = config.height, config.width
     counted = sum(inference_memory(config, *size, config.input_frames, chunk))
     assert counted <= certain_memory(config, *size, config.input_frames, chunk) < 100 * counted
+
+
+def test_as_many_members_as_fit_and_one_at_least() -> None:
+    config = ForecasterConfig(16, 16, 1, hidden=(3,), patch_size=2, input_frames=2, horizon=2, noise=True)
+    each = sum(inference_memory(config, 64, 64, 2, 8))
+
+    def fitting(memory: int, frame: tuple[int, int] = (64, 64)) -> int:
+        return members_that_fit(config, (64, 64), frame, 2, 8, most=8, memory=memory)
+
+    assert [fitting(memory) for memory in (0, each, 2**40)] == [1, 1, 8]
+    assert 2 <= fitting(4 * each) < 4
+    assert fitting(4 * each, (640, 960)) == 1  # the noise is that of the whole frame

@@ -1,0 +1,72 @@
+"""The film of members: up to four of them, their mean and their spread, beside each other."""
+
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from convlstm_cli.forecasting.look import Look
+from convlstm_cli.forecasting.members import MembersFile
+from convlstm_cli.forecasting.statistics import Statistics
+from convlstm_cli.reporting.spread_maps import picture
+from convlstm_cli.video import colour_bar
+from convlstm_cli.video.colour import Frame, to_channels
+from convlstm_cli.video.geometry import resize
+from convlstm_cli.video.opencv import cv2
+from convlstm_cli.video.writers import open_writer
+
+SHOWN = 4
+"""Members that are shown at most."""
+ROWS = 2
+LEAST, MOST = 128, 320
+"""Longest side of a panel in pixels: smaller frames are enlarged by whole numbers, larger ones shrunk."""
+LINE, GAP, GROUND, INK = 16, 4, 24, 235
+"""Height of the line above a panel, pixels between panels, and the greys of the ground and of the letters."""
+
+
+def write_members_film(path: Path, members: MembersFile, look: Look, fps: float, full_scale: float) -> None:
+    """Writes a WebM film: members in columns of two, then a column of their mean and their spread.
+
+    Frames are drawn as in other films, the spread in the colours of its pictures, whose brightest stands for
+    `full_scale`. Raises OutputError where the file cannot be written.
+    """
+    statistics = Statistics(look.values)
+    shown = range(min(SHOWN, len(members)))
+    with open_writer(path, "webm", fps) as writer:
+        for lead in range(members.horizon):
+            found = statistics.at(members, lead)
+            panels = {f"member {each + 1}": _drawn(members.frame(each, lead), look) for each in shown}
+            panels |= {"": np.full_like(panels["member 1"], GROUND)} if len(shown) % ROWS else {}
+            spread = picture(found.spread.permute(1, 2, 0).numpy(), full_scale, look.spread)
+            panels |= {f"mean of {len(members)}": _drawn(found.mean, look), "spread": spread}
+            writer.write(_together(panels, look))
+
+
+def _drawn(pixels: Tensor, look: Look) -> Frame:
+    """A frame of the network (C, H, W) as people watch it, (H, W, 3)."""
+    return to_channels(look.painter.paint(look.forecast(look.valued(pixels)), look.missing), 3)
+
+
+def _together(panels: dict[str, Frame], look: Look) -> Frame:
+    """Panels in columns of `ROWS`, with their names above them, and a colour bar where they are in colours."""
+    named = [_named(name, _sized(frame)) for name, frame in panels.items()]
+    columns = [np.vstack(named[first : first + ROWS]) for first in range(0, len(named), ROWS)]
+    bar = [to_channels(colour_bar.beside(look.painter, columns[0].shape[0]), 3)] if look.has_colours else []
+    return np.hstack([*columns, *bar])
+
+
+def _sized(frame: Frame) -> Frame:
+    height, width = frame.shape[:2]
+    longest = max(height, width)
+    if longest > MOST:
+        return resize(frame, max(1, round(height * MOST / longest)), max(1, round(width * MOST / longest)))
+    times = -(-LEAST // longest)
+    return frame.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _named(name: str, frame: Frame) -> Frame:
+    """A panel below a line with its name, with a gap around it."""
+    panel = np.full((frame.shape[0] + LINE + GAP, frame.shape[1] + GAP, 3), GROUND, np.uint8)
+    panel[LINE : LINE + frame.shape[0], : frame.shape[1]] = frame
+    cv2.putText(panel, name, (2, LINE - 4), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (INK,) * 3, 1, cv2.LINE_AA)
+    return panel
