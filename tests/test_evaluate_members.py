@@ -46,7 +46,7 @@ SHAKEN = EnsembleBaseline("shaken", "shaken copies", "shaken copies", "shaken", 
 
 
 def without_members(content: dict[str, object]) -> dict[str, object]:
-    extra = ("crps", "spread_skill", "members", "members_mean", "definitions", "settings")
+    extra = ("crps", "spread_skill", "members", "members_mean", "spectra", "definitions", "settings")
     return {name: value for name, value in content.items() if name not in extra}
 
 
@@ -55,7 +55,7 @@ def test_members_are_scored_beside_a_forecast_that_stays_as_it_is(run: Run) -> N
     found = evaluate([run], config=config)
     content, plain = found.to_dict(), evaluate([run], config=replace(config, members=0)).to_dict()
     assert without_members(content) == without_members(plain)
-    assert plain["crps"] is plain["spread_skill"] is plain["members"] is None
+    assert plain["crps"] is plain["spread_skill"] is plain["members"] is plain["spectra"] is None
     assert len(content["crps"]) == len(content["spread_skill"]) == 2
     members = content["members"]
     assert members["count"] == 4
@@ -68,6 +68,10 @@ def test_members_are_scored_beside_a_forecast_that_stays_as_it_is(run: Run) -> N
         assert single["crps"] == pytest.approx(content[name]["by_lead_time"]["mae"], rel=1e-4)
     assert sum(members["ranks"]["frequencies"]) == pytest.approx(1.0)
     assert [each["threshold"] for each in members["exceedance"]] == [0.3]
+    spectra = content["spectra"]
+    assert spectra["wavelengths"][0] == 16.0
+    assert list(spectra["power"]) == ["members", *members["beside"], "truth"]
+    assert np.array(spectra["power"]["members"]["by_lead_time"]).shape == (2, 8)
 
 
 def test_the_members_are_those_of_the_seed_in_any_batches(run: Run) -> None:

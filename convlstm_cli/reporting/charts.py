@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import html
 import io
+import math
 import re
 import textwrap
 import warnings
@@ -120,6 +121,23 @@ def reliability_diagram(alt: str, lines: Sequence[Line], x_label: str, y_label: 
             _draw_line(axes, line, order)
         axes.set_xlim(-0.02, 1.02)
         axes.set_ylim(-0.02, 1.02)
+        return _svg(figure, alt)
+
+
+def spectrum_chart(alt: str, lines: Sequence[Line], x_label: str, y_label: str) -> str:
+    """Powers by wavelength or period, both axes logarithmic, the longest at the left; powers of 0 are left out."""
+    with _drawing():
+        figure, axes = _figure(2.45, x_label, y_label)
+        axes.set_xscale("log", base=2)
+        if any(value for line in lines for value in line.values):
+            axes.set_yscale("log", nonpositive="mask")
+        for order, line in enumerate(lines, start=3):
+            _draw_line(axes, line, order)
+        axes.invert_xaxis()
+        axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axes.xaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_minor_locator(NullLocator())
+        axes.yaxis.set_major_formatter(FuncFormatter(_power_of_ten))
         return _svg(figure, alt)
 
 
@@ -257,6 +275,15 @@ def _percent(share: float, _: int = 0) -> str:
 
 
 _PERCENT = FuncFormatter(_percent)
+
+
+def _power_of_ten(value: float, _: int = 0) -> str:
+    """10 with its exponent raised, as text, since formulas are off."""
+    exponent = f"{math.log10(value):.0f}" if value > 0 else ""
+    return f"10{exponent.translate(_RAISED)}" if exponent else f"{value:g}"
+
+
+_RAISED = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 def _draw_line(axes: Axes, line: Line, order: int) -> None:

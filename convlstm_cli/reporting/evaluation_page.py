@@ -21,6 +21,7 @@ from convlstm_cli.reporting.page import (
     unit_of,
     write_page,
 )
+from convlstm_cli.reporting.spectra_section import spectra_section
 from convlstm_cli.reporting.styles import system_headings, system_labels, system_styles
 from convlstm_cli.reporting.wording import evaluation_verdict, ranges, worse_leads
 from convlstm_cli.scoring import bootstrap
@@ -49,6 +50,7 @@ def write_evaluation_report(folder: Path, report: EvaluationReport) -> Path:
         resamples=bootstrap.RESAMPLES,
         verdict=evaluation_verdict(report),
         members=None if report.members is None else members_section(report.members),
+        spectra=None if report.spectra is None else spectra_section(report.spectra),
         legend=legend(labels, {name: styles[name] for name in systems}),
         leads=[lead_chart(systems, metric) for metric in METRICS.values() if metric.panel]
         + [_skill_chart(report.skills)],

@@ -7,12 +7,15 @@ from convlstm_cli.reporting.numbers import MOST_DIGITS, chance, digits_of, figur
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.members.baselines import ENSEMBLE_BASELINES
 from convlstm_cli.scoring.members.member_scores import PooledMembers, Ranks
+from convlstm_cli.scoring.members.spectra import RESOLVED, PooledSpectra
 from convlstm_cli.scoring.systems import MEMBERS, MODEL
 
 DIGITS = 5
 """Decimals of a CRPS below 10, more where it is small."""
 RELIABLE = (0.85, 1.15)
 """Spread over error between which members count as reliable here."""
+ALIKE = (0.8, 1.2)
+"""Power over the truth's between which members count as textured as the truth here."""
 
 
 def members_verdict(members: Mapping[str, PooledMembers]) -> list[str]:
@@ -26,6 +29,30 @@ def members_verdict(members: Mapping[str, PooledMembers]) -> list[str]:
     if own.ranks is not None and own.ranks.pixels:
         lines.append(_evenness(own.ranks))
     return lines
+
+
+def texture_verdict(spectra: PooledSpectra) -> list[str]:
+    """Whether the members are as textured as the truth and change as much, a sentence each."""
+    lines = []
+    least, most = spectra.ends(MEMBERS)
+    if math.isfinite(least):
+        span = f"{number(least, 2)} to {number(most, 2)} times the truth's"
+        at = f"at wavelengths above {RESOLVED:g} pixels and any lead time"
+        lines.append(f"The power of their details {at} is {span}: {_judged(least, most, 'blurred', 'grainy')}.")
+    least, most = spectra.temporal_ends(MEMBERS)
+    if math.isfinite(least):
+        span = f"{number(least, 2)} to {number(most, 2)} times the truth's by period"
+        lines.append(f"The power of their changes is {span}: {_judged(least, most, 'sluggish', 'flickering')}.")
+    return lines
+
+
+def _judged(least: float, most: float, less: str, more: str) -> str:
+    low, high = ALIKE
+    if least >= low and most <= high:
+        return "they are like the truth within 20 %"
+    if most <= high:
+        return f"they are {less}"
+    return f"they are {more}" if least >= low else f"some are {less}, others {more}"
 
 
 def score_digits(values: Iterable[float]) -> int:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
-from convlstm_cli.reporting.members_wording import members_verdict
+from convlstm_cli.reporting.members_wording import members_verdict, texture_verdict
 from convlstm_cli.reporting.numbers import MOST_DIGITS, digits_of, times
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.metrics import Metric
@@ -29,6 +29,7 @@ def evaluation_verdict(report: EvaluationReport) -> list[str]:
     lines += [sentence for _, (worse, sentence) in better if not worse]
     lines += _guarded(report)
     lines += [] if report.members is None else members_verdict(report.members)
+    lines += [] if report.spectra is None else texture_verdict(report.spectra)
     videos = len(report.videos)
     unsure = [BASELINES[name].phrase for name, skill in report.skills.items() if _holds_zero(skill.interval)]
     if unsure:

@@ -82,7 +82,7 @@ def optical_flow(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
         yield from persistence(frames, horizon, chunk)
         return
     last = frames[:, -1].cpu().double()  # (B, C, H, W); in float64 a place without motion is copied exactly
-    motion = torch.stack([_motion(clip) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
+    motion = torch.stack([pair_motions(clip).mean(dim=0) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
     like = frames.new_empty(0)  # its type and device
     del frames
     advection = Advection(last, motion, torch.zeros_like(motion))
@@ -111,8 +111,11 @@ def _pieces(horizon: int, chunk: int) -> Iterator[tuple[int, int]]:
         yield first, min(chunk, horizon - first)
 
 
-def _motion(clip: Tensor) -> Tensor:
-    """Motion of a clip (T, C, H, W), to the right and downwards, in pixels a frame: (2, H, W) float64."""
+def pair_motions(clip: Tensor) -> Tensor:
+    """Motion between successive frames of a clip (T, C, H, W) in [0, 1] on the CPU, by dense optical flow (DIS).
+
+    Gives (T-1, 2, H, W) float64, in pixels a frame: to the right, then downwards.
+    """
     pixels: Frame = (clip.float() * 255).round().byte().permute(0, 2, 3, 1).numpy()
     grey = luminance(pixels)[..., 0]  # (T, H, W)
     height, width = grey.shape[1:]
@@ -122,5 +125,4 @@ def _motion(clip: Tensor) -> Tensor:
     dis.setFinestScale(0)  # whole pixels: the preset's half loses small things
     # Flow from each frame back to the one before, since the motion is needed at the places where things are now.
     back = [torch.from_numpy(dis.calc(now, before, None)) for before, now in itertools.pairwise(grey)]
-    mean = torch.stack(back).double().mean(dim=0)  # (H, W, 2)
-    return -mean[:height, :width].permute(2, 0, 1)
+    return -torch.stack(back).double()[:, :height, :width].permute(0, 3, 1, 2)

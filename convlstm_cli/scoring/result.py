@@ -14,6 +14,7 @@ from convlstm_cli.scoring.bootstrap import Skill
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.members.member_scores import MEMBER_DEFINITIONS, PooledMembers, listed
+from convlstm_cli.scoring.members.spectra import SPECTRA_DEFINITIONS, PooledSpectra
 from convlstm_cli.scoring.metrics import definitions
 from convlstm_cli.scoring.systems import MEMBERS
 from convlstm_cli.video.library import Video
@@ -91,10 +92,16 @@ class EvaluationReport:
         ensemble = self.evaluation.ensemble
         return None if ensemble is None else ensemble.pooled([video for video, _ in self.clips])
 
+    @cached_property
+    def spectra(self) -> PooledSpectra | None:
+        """The spectra of all systems that have scores of members, and of the truth; None for a single forecast."""
+        ensemble = self.evaluation.ensemble
+        return None if ensemble is None else ensemble.spectra.pooled()
+
     @property
     def definitions(self) -> dict[str, str]:
         """What each score is, by its name in files."""
-        return definitions(self.values) | ({} if self.members is None else MEMBER_DEFINITIONS)
+        return definitions(self.values) | ({} if self.members is None else MEMBER_DEFINITIONS | SPECTRA_DEFINITIONS)
 
     def clips_of(self, video: Video) -> int:
         """Number of scored clips of a video."""
@@ -136,9 +143,9 @@ class EvaluationReport:
         }
 
     def _members_to_dict(self) -> dict[str, object]:
-        """CRPS and spread over error by lead time, and all scores of members; null for a single forecast."""
-        if self.members is None:
-            return dict.fromkeys(("crps", "spread_skill", "members"))
+        """CRPS and spread over error by lead time, all scores of members, and spectra; null for a single forecast."""
+        if self.members is None or self.spectra is None:
+            return dict.fromkeys(("crps", "spread_skill", "members", "spectra"))
         others = dict(self.members)
         own = others.pop(MEMBERS)
         assert own.spread_skill is not None  # there are at least two members
@@ -146,4 +153,5 @@ class EvaluationReport:
             "crps": listed(own.crps),
             "spread_skill": listed(own.spread_skill),
             "members": {**own.to_dict(), "beside": {name: scores.to_dict() for name, scores in others.items()}},
+            "spectra": self.spectra.to_dict(),
         }

@@ -15,6 +15,7 @@ from convlstm_cli.reporting.charts import (
     quantile_bars,
     rank_chart,
     reliability_diagram,
+    spectrum_chart,
     two_sided_bars,
 )
 from convlstm_cli.reporting.styles import arm_styles, system_styles
@@ -116,6 +117,20 @@ def test_a_heat_map_is_symmetric_about_white() -> None:
     assert min(middle) > 240
     assert low[2] > low[0]  # blue
     assert high[0] > high[2]  # red
+
+
+def test_a_spectrum_runs_from_long_to_short_wavelengths_on_logarithmic_axes() -> None:
+    wavelengths = [16.0, 8.0, 4.0, 2.0]
+    svg = spectrum_chart("", [Line([1.0, 1e-2, 0.0, 1e-6], STYLE, at=wavelengths)], "wavelength", "power")
+    places = {element.text: float(element.get("x") or 0) for element in ET.fromstring(svg).iter() if element.text}
+    assert places["16"] < places["8"] < places["4"] < places["2"]
+    assert places["8"] - places["16"] == pytest.approx(places["2"] - places["4"], rel=0.01)
+    assert {"10⁻⁶", "10⁰"} <= set(places)
+
+
+@pytest.mark.parametrize("values", [[0.0, 0.0], [None, None]])
+def test_a_spectrum_without_any_power_is_drawn(values: list[float | None]) -> None:
+    assert "<svg" in spectrum_chart("", [Line(values, STYLE, at=[4.0, 2.0])], "wavelength", "power")
 
 
 def test_ranks_are_bars_beside_lines_and_frequencies_lie_about_the_diagonal() -> None:

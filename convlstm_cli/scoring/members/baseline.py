@@ -44,4 +44,4 @@ class EnsembleBaseline:
     on_request: bool = False
     """Whether it is scored only where `--baseline` names it, because it needs an optional package or much time."""
     check: Callable[[], None] | None = None
-    """Raises UsageError, before anything is computed, where it cannot run here: a package is missing."""
+    """Raises DependencyError, before anything is computed, where its package is missing."""

@@ -11,6 +11,7 @@ from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.members.baseline import EnsembleBaseline
 from convlstm_cli.scoring.members.member_scores import MemberScores, PooledMembers
+from convlstm_cli.scoring.members.spectra import Spectra
 from convlstm_cli.scoring.systems import MEMBERS
 from convlstm_cli.video.values import ValueRange
 
@@ -47,7 +48,7 @@ class Sampling:
 
 
 class EnsembleScores:
-    """Scores of the members of several systems on the same clips, by the names of the systems in files.
+    """Scores and spectra of the members of several systems on the same clips, by the names of the systems in files.
 
     `MEMBERS` comes first. Single forecasts are ensembles of one member, whose CRPS is their mean absolute error.
     """
@@ -68,11 +69,13 @@ class EnsembleScores:
         """
         members = dict.fromkeys((MEMBERS, *ensembles), count) | dict.fromkeys(singles, 1)
         self.systems = {name: MemberScores(members[name], thresholds, values, seed) for name in members}
+        self.spectra = Spectra()
 
     def add(self, members: Mapping[str, Tensor], truth: Tensor, valid: Tensor | None = None) -> None:
         """Adds a batch: the members of every system, (N, B, T, C, H, W), and the rest as for `MemberScores.add`."""
         for name, scores in self.systems.items():
             scores.add(members[name], truth, valid)
+        self.spectra.add({name: members[name] for name in self.systems}, truth, valid)
 
     def pooled(self, videos: Sequence[str]) -> dict[str, PooledMembers]:
         """The scores of every system, given the name of each clip's video."""
