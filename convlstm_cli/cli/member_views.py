@@ -22,8 +22,8 @@ def member_tables(members: Mapping[str, PooledMembers], leads: Sequence[int]) ->
     for position, _ in enumerate(next(iter(members.values())).exceedance):
         yield _brier_table(members, position, leads)
         yield ""
-    yield "CRPS and energy score: the fair ones (Ferro 2014); of a single forecast its MAE, and the RMSE of its frames."
-    yield "Reliability index: how far ranks of the truth among members are from even, 0 at best (Delle Monache 2006)."
+    yield "CRPS and energy score are the fair ones (Ferro 2014): a single forecast's are MAE and RMSE of frames."
+    yield "Reliability index: distance of the truth's ranks among members from even (Delle Monache 2006)."
 
 
 def _crps_table(members: Mapping[str, PooledMembers], leads: Sequence[int]) -> Table:
