@@ -13,12 +13,13 @@ The rest of the public Python API is what the commands call. Names are imported 
     model = cl.ForecasterConfig(64, 64, data.channels)
     result = cl.train.train(data, model, cl.TrainConfig(epochs=10), Path("runs/mine"))
     for source, forecast in cl.predict.predict(["new.mp4"], result.run, Path("forecasts")): ...
+    for source, found in cl.watch.watch(["new.mp4"], result.run, Path("watched")): ...
     report = cl.evaluate.evaluate([result.run])
     cl.export.export(result.run, Path("exported"))
     arms = cl.compare.peephole_arms(["none", "channel"], model, cl.TrainConfig(epochs=10))
     summary = cl.compare.compare(data, arms, cl.CompareConfig(seeds=3), Path("runs/compared"))
 
-`train`, `predict`, `compare`, `evaluate` and `export` are modules; each starts with its public functions.
+`train`, `predict`, `watch`, `compare`, `evaluate` and `export` are modules; each starts with its public functions.
 """
 
 import importlib
@@ -38,12 +39,13 @@ _HOMES = {
     "Progress": "progress",
     "Run": "runs.run",
     "TrainConfig": "training.config",
+    "WatchConfig": "watching.config",
     "forecast": "arrays",
     "open_video": "video.readers",
     "prepare": "video.data",
     "restore": "video.data",
 }
-_MODULES = ("compare", "evaluate", "export", "predict", "train")
+_MODULES = ("compare", "evaluate", "export", "predict", "train", "watch")
 
 __all__ = ["__version__", *_HOMES, *_MODULES]
 

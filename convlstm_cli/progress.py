@@ -49,5 +49,8 @@ class Progress:
     def predicting(self, name: str, done: int, total: int) -> None:
         """`done` of `total` inputs are forecast, and `name` is next."""
 
+    def watching(self, name: str, done: int, total: int | None) -> None:
+        """`done` frames of a video are judged; it declares `total`, or None where it does not say."""
+
     def note(self, message: str) -> None:
         """A message for the user that is no error."""

@@ -174,3 +174,12 @@ def test_the_peephole_study_prints_tables_and_verdicts(tmp_path: Path, ran: Call
     assert f"{summary['differences']['full']['relative']:+.2%}" in rows[-1]
     assert all(sentence in printed for sentence in summary["verdict"])
     assert "--mnist, --radar" in ran("peephole_study.py", code=2)
+
+
+def test_watch_finds_planted_flashes(ran: Callable[..., str]) -> None:
+    found = json.loads(
+        ran("benchmark_watch.py", "--videos", 1, "--frames", 75, "--kinds", "flash", "--repeats", 1, "--json")
+    )
+    assert [list(score["kinds"]) for score in found["scores"]] == [["flash"]] * len(found["scores"])
+    assert all(0 <= figure <= 1 for score in found["scores"] for figure in score["mean"])
+    assert found["scores"][-1]["score"].startswith("watch")

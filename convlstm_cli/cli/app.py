@@ -20,7 +20,7 @@ from convlstm_cli import __version__
 from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, UsageError
 
 NAME = "convlstm"
-COMMANDS = ("train", "predict", "compare", "evaluate", "inspect", "explain", "export", "info")
+COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "explain", "export", "info")
 """Each is the function of this name in the module of this name; in the order of the help page."""
 
 

@@ -122,6 +122,10 @@ class ConsoleProgress(Progress):
     def predicting(self, name: str, done: int, total: int) -> None:
         self._show("forecasting", done / total, f"{done + 1}/{total} {name}")
 
+    def watching(self, name: str, done: int, total: int | None) -> None:
+        share = min(done / total, 1.0) if total else 0.0
+        self._show("watching", share, f"{done}{f'/{total}' if total else ''} frames of {name}")
+
     def finished(self) -> None:
         self._bars.stop()
         if self._task is not None:

@@ -99,20 +99,12 @@ def _runs(
     inputs: list[Path], model: Path | None, ensemble: Sequence[Path] | None, progress: "Progress"
 ) -> tuple[list[Path], "list[Run]", str]:
     """The inputs that are no runs, the runs that forecast them, and the name of the folder of their forecasts."""
+    from convlstm_cli.cli.chosen_run import chosen_run
     from convlstm_cli.forecasting.ensemble import name_of, open_members
-    from convlstm_cli.runs.run import RUNS, last_written
-    from convlstm_cli.weights import NAME
-    from convlstm_cli.weights.pretrained import Pretrained, means_run, open_run
+    from convlstm_cli.weights.pretrained import means_run
 
     if not ensemble:
-        newest = None if model is not None else last_written(trained=True)
-        run = Pretrained() if model is None and newest is None else open_run(model or newest or Path(NAME))
-        if newest is not None:
-            progress.note(f"using the newest run, {run.folder}")
-        elif model is None:
-            progress.note(f"no run under {RUNS}/, so the shipped weights forecast, as with -m {NAME}")
-        elif model == Path(NAME) and not isinstance(run, Pretrained):
-            progress.note(f"-m {NAME} is the run folder of that name here, not the shipped weights")
+        run = chosen_run(model, progress)
         return inputs, [run], run.name
     if model is not None:
         raise UsageError("-m and --ensemble exclude each other; name every run with --ensemble.")

@@ -18,11 +18,13 @@ sides of 256, 384 and 512 on a road at 768x432, and SSIM of 0.910, 0.926 and 0.9
 at 640x480, so the source's own size is best. The limit is for the time: 10 frames at it take seconds."""
 
 
-def working_geometry(run: Run, config: PredictConfig, height: int, width: int) -> FrameGeometry | None:
+def working_geometry(
+    run: Run, config: PredictConfig, height: int, width: int, longest: int = LONGEST
+) -> FrameGeometry | None:
     """How frames of a source of `height` x `width` pixels are brought to the network; None leaves them as they are.
 
     In this order: as `config` asks for, at the size of the run's training, or, for weights without a size of their own,
-    at the source's size with sides of at most `LONGEST` and at least `MIN_SIDE` pixels.
+    at the source's size with sides of at most `longest` and at least `MIN_SIDE` pixels.
     """
     if config.native_size:
         return None
@@ -30,7 +32,7 @@ def working_geometry(run: Run, config: PredictConfig, height: int, width: int) -
         return FrameGeometry(*config.working_size, run.geometry.fit)
     if run.has_own_size:
         return run.geometry
-    scale = min(1.0, LONGEST / max(height, width))
+    scale = min(1.0, longest / max(height, width))
     if scale == 1.0 and min(height, width) >= MIN_SIDE:
         return None
     patch = run.model_config.patch_size

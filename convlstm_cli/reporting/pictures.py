@@ -43,16 +43,16 @@ def strip(rows: Rows, painter: Painter, title: str = "") -> Image:
     picture = np.full((len(rows) * (header + height), label + columns * (width + gap), 3), 24, np.uint8)
     for index, (name, frames) in enumerate(rows.items()):
         top = index * (header + height) + header
-        _write_text(picture, name, 4, top + height // 2)
+        write_text(picture, name, 4, top + height // 2)
         for column, frame in enumerate(frames):
             left = label + column * (width + gap)
             number = column - len(frames) + 1 if name == "input" else column + 1
-            _write_text(picture, f"{number:+d}" if number else "0", left, top - 5, faint=True)
+            write_text(picture, f"{number:+d}" if number else "0", left, top - 5, faint=True)
             tile = cv2.resize(to_image(frame, painter), (width, height), interpolation=cv2.INTER_NEAREST)
             picture[top : top + height, left : left + width] = tile
     if title:
         line = np.full((32, picture.shape[1], 3), 24, np.uint8)
-        _write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV draws ASCII only
+        write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV draws ASCII only
         picture = np.vstack((line, picture))
     return picture
 
@@ -118,6 +118,7 @@ def data_uri(kind: str, encoded: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(encoded).decode()}"
 
 
-def _write_text(picture: Image, text: str, left: int, bottom: int, *, faint: bool = False) -> None:
+def write_text(picture: Image, text: str, left: int, bottom: int, *, faint: bool = False) -> None:
+    """Draws a line of ASCII text on a dark picture, from a pixel at its left and bottom end."""
     size, grey = (0.35, 150) if faint else (0.45, 235)
     cv2.putText(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, 1, cv2.LINE_AA)

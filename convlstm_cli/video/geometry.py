@@ -88,6 +88,14 @@ class FrameGeometry:
         restored[source.rows, source.columns] = content
         return restored
 
+    def to_source(self, row: float, column: float, source_height: int, source_width: int) -> tuple[float, float]:
+        """Row and column, in a source frame, of a place in the model's frame; outside of it for one in the padding."""
+        source, target = self._boxes(source_height, source_width)
+        return (
+            source.top + (row - target.top) * source.height / target.height,
+            source.left + (column - target.left) * source.width / target.width,
+        )
+
     def _boxes(self, source_height: int, source_width: int) -> tuple[_Box, _Box]:
         """The part of a source frame that is used, and the part of the model's frame that it fills."""
         used, filled = (source_height, source_width), (self.height, self.width)

@@ -21,9 +21,9 @@ from convlstm_cli.video.sequences.companions import is_beside
 from convlstm_cli.video.sequences.names import split_suffix
 from convlstm_cli.video.sequences.result import ImageSequence, LeftOut
 
-WRITTEN = ("forecast.json", "comparison.json", "evaluation.json", "metrics.jsonl", "resume.pt")
-"""A folder with one of these files is a forecast, a comparison, an evaluation or a run. Searching a working directory
-skips it: it holds frames of test videos, which would become training videos of the next run."""
+WRITTEN = ("forecast.json", "comparison.json", "evaluation.json", "watch.json", "metrics.jsonl", "resume.pt")
+"""A folder with one of these files is a forecast, a comparison, an evaluation, a watched video or a run. Searching a
+working directory skips it: it holds frames of test videos, which would become training videos of the next run."""
 
 LISTED = 4
 """Sequences of a folder that a note names."""

@@ -81,3 +81,16 @@ def test_the_first_signal_asks_and_the_second_ends(capsys: pytest.CaptureFixture
         ask_twice()
     assert signal.getsignal(signal.SIGTERM) is before
     assert "stopping" in capsys.readouterr().err
+
+
+def test_a_watched_video_shows_how_far_it_is(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convlstm_cli.cli.console.VERBOSE_SECONDS", 0.0)
+    progress = console.ConsoleProgress(verbose=True)
+    progress.watching("a.mp4", 30, 120)
+    progress.watching("a.mp4", 60, None)
+    assert capsys.readouterr().err.splitlines() == [
+        "watching 25% · 30/120 frames of a.mp4",
+        "watching 0% · 60 frames of a.mp4",
+    ]
