@@ -51,6 +51,7 @@ from convlstm_cli.forecasting.working_size import check_works_at
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
+from convlstm_cli.scoring.dressing import Dressing
 from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import Frame
@@ -231,8 +232,9 @@ def predict_video(
             naming_a_smaller_tile(source, networks.models, prepared.tilings, config, compute),
         ):
             mixing = mixing_of(prepared, compute) if config.guard and not config.asks_for_members else None
+            dressing = dressing_of(prepared, config, compute)
             if config.asks_for_members:
-                scores, spread = _write_members(partial, prepared, schedule, config, writing, compute)
+                scores, spread = _write_members(partial, prepared, dressing, schedule, config, writing, compute)
             else:
                 pieces = computed(prepared, mixing, compute, partial)
                 scores, spread = _write_frames(partial, prepared, pieces, schedule, config, writing)
@@ -250,7 +252,7 @@ def predict_video(
                 valid_times=schedule.valid_times,
                 native_size=prepared.look.geometry is None,
                 spread=spread,
-                members=_members_record(networks, config),
+                members=_members_record(networks, config, dressing),
                 guard=None if mixing is None else mixing.record(),
                 values=prepared.look.values,
             )
@@ -287,21 +289,42 @@ def computed(prepared: Prepared, mixing: GuardedPieces | None, compute: Compute,
 
 
 @contextlib.contextmanager
-def members_of(prepared: Prepared, config: PredictConfig, compute: Compute, folder: Path) -> Iterator[MembersFile]:
+def members_of(
+    prepared: Prepared, dressing: Dressing | None, config: PredictConfig, compute: Compute, folder: Path
+) -> Iterator[MembersFile]:
     """Computes the members of a forecast, and yields them in a file in `folder`, which is removed at the end."""
     models, frames, tilings = prepared.networks.models, prepared.frames, prepared.tilings
     batches = plan_batches(models, config, members_together(models, frames, compute, tilings))
     count = sum(len(batch.members) for batch in batches)
     height, width = frames.shape[-2:]
     shape = count, prepared.horizon, prepared.networks.channels, height, width
+
+    def finish(piece: Tensor, member: int, first: int) -> Tensor:
+        return piece if dressing is None else dressing.add(piece, member, config.seed, first)
+
     with members_file(folder / ".members", shape) as file:
-        compute_members(file, batches, models, frames, compute, tilings, folder, prepared.future)
+        compute_members(file, batches, models, frames, compute, tilings, folder, prepared.future, finish)
         yield file
+
+
+def dressing_of(prepared: Prepared, config: PredictConfig, compute: Compute) -> Dressing | None:
+    """The past errors that members are dressed with; None where there are none or the guard is off.
+
+    At the source's size the check is on smaller frames, as that of `mixing_of`.
+    """
+    models = prepared.networks.models
+    if not (config.guard and config.members and all(model.config.noise for model in models)):
+        return None
+    inputs = to_read(prepared.frames, torch.device("cpu"))
+    checked = shrunk(inputs, models) if prepared.look.geometry is None else inputs
+    found = Dressing.check(models, checked.to(compute.device), compute, config.seed)
+    return None if found is None else found.resized(*inputs.shape[-2:])
 
 
 def _write_members(
     folder: Path,
     prepared: Prepared,
+    dressing: Dressing | None,
     schedule: Schedule,
     config: PredictConfig,
     writing: Writing,
@@ -313,7 +336,7 @@ def _write_members(
     """
     look, formats, fps, placement = prepared.look, writing.formats, schedule.fps, writing.placement
     statistics = Statistics(look.values, config.quantiles, config.exceed)
-    with members_of(prepared, config, compute, folder) as members:
+    with members_of(prepared, dressing, config, compute, folder) as members:
         pieces = _summarised(members, statistics)
         scores, spread = _write_frames(folder, prepared, pieces, schedule, config, writing, members)
         if config.members is not None:
@@ -344,7 +367,7 @@ def _frames_of(members: MembersFile, number: int, look: Look) -> Iterator[Frame]
     return (look.valued(members.frame(number, lead)) for lead in range(members.horizon))
 
 
-def _members_record(networks: Networks, config: PredictConfig) -> MembersRecord | None:
+def _members_record(networks: Networks, config: PredictConfig, dressing: Dressing | None) -> MembersRecord | None:
     """The members that were asked for."""
     if not config.asks_for_members:
         return None
@@ -355,6 +378,7 @@ def _members_record(networks: Networks, config: PredictConfig) -> MembersRecord 
         written=config.members is not None,
         quantiles=config.quantiles,
         exceed=config.exceed,
+        past_errors=None if dressing is None else float(dressing.share[0]),
     )
 
 

@@ -150,8 +150,9 @@ def test_the_record_says_what_members_there_are(run: Run, video: Path, tmp_path:
         "written": True,
         "quantiles": [0.1, 0.9],
         "exceed": [5.0],
-        "guarded": False,
+        "past_errors": forecast.members.past_errors if forecast.members else None,
     }
+    assert 0 < record["members"]["past_errors"] <= 1
     assert record["guard"] is None
     assert record["run"] == str(run.folder)
     spread = np.load(forecast.folder / "spread.npy") / forecast.values.span
@@ -228,8 +229,9 @@ def test_quantiles_of_runs_need_no_number_of_members(plain: list[Run], video: Pa
 
 def test_runs_that_read_noise_share_the_members(run: Run, video: Path, tmp_path: Path) -> None:
     other = make_run(tmp_path / "other", size=16, noise=True)
-    forecast = one([run, other], video, tmp_path / "out", CONFIG)
-    alone = one(run, video, tmp_path / "alone", CONFIG)
+    config = dataclasses.replace(CONFIG, guard=False)  # the errors that they are dressed with are those of their mean
+    forecast = one([run, other], video, tmp_path / "out", config)
+    alone = one(run, video, tmp_path / "alone", config)
     np.testing.assert_allclose(members_in(forecast)[::2], members_in(alone)[::2], atol=1e-4)
     assert not np.allclose(members_in(forecast)[1], members_in(alone)[1], atol=0.1)
 

@@ -62,7 +62,9 @@ def forecast_line(forecast: "Forecast") -> str:
         line += f"\n  {_mixed(forecast.guard, forecast.frames)}"
     if forecast.members is not None:
         seed = "" if forecast.members.seed is None else f", seed {forecast.members.seed}"
-        line += f"\n  the mean of {forecast.members.count} members{seed}; not mixed with simple forecasts"
+        line += f"\n  the mean of {forecast.members.count} members{seed}"
+        if forecast.members.past_errors is not None:
+            line += f", each with {forecast.members.past_errors:.0%} of an error that they made on the input frames"
     if forecast.scores is None:
         return line
     known = forecast.scores.lead_times

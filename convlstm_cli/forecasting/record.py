@@ -80,8 +80,9 @@ class MembersRecord:
     """Those that are written."""
     exceed: tuple[float, ...]
     """Values, in the unit of the source, for which the share of members that reach them is written."""
-    guarded: bool = False
-    """Never: neither members nor their mean are mixed with the baselines."""
+    past_errors: float | None
+    """Share of the errors that they made on the input frames with which they are dressed (`scoring/dressing.py`); None
+    without that check. They are not mixed with the baselines as single forecasts are."""
 
 
 @dataclass(frozen=True)

@@ -55,12 +55,13 @@ class EvaluateConfig:
     guard: bool = option(
         True,
         "Score also the guarded forecast, which predict writes: mixed with the simple forecasts of the table by how "
-        "well each of them forecasts the last input frames from those before.",
+        "well each of them forecasts the last input frames from those before. Members are dressed with their "
+        "errors there.",
     )
     members: int = option(
         0,
         "Members to draw of each clip from a network that reads noise, and to score beside baselines: CRPS, spread "
-        "over error, ranks, and Brier scores at --thresholds. The guard does not apply to members. 0 draws none; the "
+        "over error, ranks, and Brier scores at --thresholds. 0 draws none; the "
         "forecasts of several runs are members too.",
     )
     seed: int = option(0, "Seed of the members.")

@@ -52,7 +52,7 @@ TOGETHER = ForecastRecord(
     spread=SpreadRecord(0.1, "magma", (0.01, 0.02)),
     guard=GuardRecord((2, 3), {"model": (0.75, 1.0, 0.5), "persistence": (0.25, 0.0, 0.5)}),
     runs=("runs/a", "runs/b"),
-    members=MembersRecord(20, 3, True, (0.1, 0.9), (5.0,)),
+    members=MembersRecord(20, 3, True, (0.1, 0.9), (5.0,), 0.6),
     tiles=(TilesRecord(4, (32, 48)), TilesRecord(1, (64, 96))),
     values=BYTES,
     settings=PredictConfig(native_size=True, tile=32, tile_overlap=8),

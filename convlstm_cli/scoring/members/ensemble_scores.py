@@ -9,6 +9,7 @@ from torch import Tensor
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.scoring.dressing import Dressing
 from convlstm_cli.scoring.members.baseline import EnsembleBaseline
 from convlstm_cli.scoring.members.member_scores import MemberScores, PooledMembers
 from convlstm_cli.scoring.members.spectra import Spectra
@@ -27,6 +28,8 @@ class Sampling:
     seed: int
     baselines: Mapping[str, EnsembleBaseline]
     """Draw as many members beside, by their names."""
+    dress: bool = True
+    """Whether members are dressed with past errors (`scoring/dressing.py`)."""
 
     def draw(self, frames: Tensor, horizon: int, compute: Compute, future: Tensor | None) -> Tensor:
         """The members, (N, B, horizon, C, H, W) in [0, 1]; arguments as for `forecast_members`."""
@@ -34,9 +37,14 @@ class Sampling:
         for clip in range(len(frames)):  # one after another, since its members take as much memory as so many clips
             at = slice(clip, clip + 1)
             known = None if future is None else future[at]
-            clips.append(
-                forecast_members(self.models, frames[at], horizon, compute, known, members=self.count, seed=self.seed)
+            members = forecast_members(
+                self.models, frames[at], horizon, compute, known, members=self.count, seed=self.seed
             )
+            dressing = Dressing.check(self.models, frames[at], compute, self.seed) if self.dress else None
+            if dressing is not None:
+                each = [dressing.add(piece, member, self.seed) for member, piece in enumerate(members)]
+                members = torch.stack(each)
+            clips.append(members)
         return torch.cat(clips, dim=1)
 
     def draw_baselines(self, frames: Tensor, horizon: int, values: ValueRange) -> dict[str, Tensor]:

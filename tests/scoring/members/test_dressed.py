@@ -43,7 +43,7 @@ def test_members_depend_on_their_clip_and_the_seed_alone() -> None:
 
 
 def test_errors_are_those_of_the_hindcasts_as_whole_fields(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convlstm_cli.scoring.members.dressed.SHIFT", 0.0)
+    monkeypatch.setattr("convlstm_cli.scoring.past_errors.SHIFT", 0.0)
     clip = blobs(1, 8)
     base = flow(clip, 2)
     added = members(clip, horizon=2, count=12) - base
