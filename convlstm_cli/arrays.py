@@ -15,7 +15,8 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import NetworksByColour
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.streams import naming_a_smaller_tile
-from convlstm_cli.predict import check_runs, computed, dressing_of, members_of, mixing_of, too_large
+from convlstm_cli.predict import check_runs, computed, mixing_of, too_large
+from convlstm_cli.predicting.members import guarded_members, members_of
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import Precision
@@ -58,7 +59,7 @@ def forecast(
         log: whether values are mapped by their logarithm, for the same weights.
         missing: the value of integers that stands for no data.
         guard: whether to check the forecast on the frames given and to mix it with simple forecasts
-            (`scoring/guard.py`), or to dress members with their past errors (`scoring/dressing.py`).
+            (`scoring/guard.py`), and to dress members with their past errors (`scoring/guarded_members.py`).
         members: possible futures to forecast, at least 2, with a network that reads noise, as the shipped weights have
             one. None is one forecast.
         seed: of the members; the same one gives the same members.
@@ -118,8 +119,8 @@ def _computed(prepared: Prepared, config: PredictConfig, compute: Compute, folde
     """The forecast (T, H, W, C) as it is written, or with members each of these."""
     look = prepared.look
     if config.asks_for_members:
-        dressing = dressing_of(prepared, config, compute)
-        with members_of(prepared, dressing, config, compute, folder) as members:
+        guarded = guarded_members(prepared, config, compute)
+        with members_of(prepared, guarded, config, compute, folder) as members:
             return [
                 np.stack([look.forecast(look.valued(members.frame(number, lead))) for lead in range(members.horizon)])
                 for number in range(len(members))

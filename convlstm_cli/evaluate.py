@@ -150,7 +150,7 @@ def _sampling(
         model if model.config.noise else run.for_members().load_model(compute.device)
         for run, model in zip(runs, models, strict=True)
     ]
-    return Sampling(drawing, config.members, config.seed, baselines, dress=config.guard)
+    return Sampling(drawing, config.members, config.seed, baselines, guard=config.guard)
 
 
 def _clips(

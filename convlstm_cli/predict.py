@@ -1,6 +1,5 @@
 """Prediction: the next frames of videos, on disk."""
 
-import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -21,7 +20,7 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour, check_members, lockstep
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
-from convlstm_cli.forecasting.members import MembersFile, members_file, plan_batches, runs_of_members
+from convlstm_cli.forecasting.members import MembersFile, runs_of_members
 from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
 from convlstm_cli.forecasting.prepared import Prepared, prepare
@@ -37,22 +36,17 @@ from convlstm_cli.forecasting.record import (
 )
 from convlstm_cli.forecasting.shards import Shard
 from convlstm_cli.forecasting.statistics import LeadTime, Statistics, unreachable
-from convlstm_cli.forecasting.streams import (
-    CHUNK,
-    compute_members,
-    members_together,
-    naming_a_smaller_tile,
-    open_streams,
-)
+from convlstm_cli.forecasting.streams import CHUNK, naming_a_smaller_tile, open_streams
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.times import Schedule, ValidTimes
 from convlstm_cli.forecasting.units import check_range
 from convlstm_cli.forecasting.working_size import check_works_at
+from convlstm_cli.predicting.members import guarded_members, members_of, members_record
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.dressing import Dressing
-from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, shrunk
+from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, record_of, shrunk
+from convlstm_cli.scoring.guarded_members import GuardedMembers
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import mark
@@ -232,9 +226,9 @@ def predict_video(
             naming_a_smaller_tile(source, networks.models, prepared.tilings, config, compute),
         ):
             mixing = mixing_of(prepared, compute) if config.guard and not config.asks_for_members else None
-            dressing = dressing_of(prepared, config, compute)
+            guarded = guarded_members(prepared, config, compute)
             if config.asks_for_members:
-                scores, spread = _write_members(partial, prepared, dressing, schedule, config, writing, compute)
+                scores, spread = _write_members(partial, prepared, guarded, schedule, config, writing, compute)
             else:
                 pieces = computed(prepared, mixing, compute, partial)
                 scores, spread = _write_frames(partial, prepared, pieces, schedule, config, writing)
@@ -252,8 +246,8 @@ def predict_video(
                 valid_times=schedule.valid_times,
                 native_size=prepared.look.geometry is None,
                 spread=spread,
-                members=_members_record(networks, config, dressing),
-                guard=None if mixing is None else mixing.record(),
+                members=members_record(networks, config, guarded),
+                guard=_guard_record(mixing, guarded),
                 values=prepared.look.values,
             )
             _record(forecast, networks, prepared.tilings, config, origin, partial).write(partial)
@@ -288,43 +282,10 @@ def computed(prepared: Prepared, mixing: GuardedPieces | None, compute: Compute,
         yield Piece(piece if mixing is None else mixing.mix(piece), spread)
 
 
-@contextlib.contextmanager
-def members_of(
-    prepared: Prepared, dressing: Dressing | None, config: PredictConfig, compute: Compute, folder: Path
-) -> Iterator[MembersFile]:
-    """Computes the members of a forecast, and yields them in a file in `folder`, which is removed at the end."""
-    models, frames, tilings = prepared.networks.models, prepared.frames, prepared.tilings
-    batches = plan_batches(models, config, members_together(models, frames, compute, tilings))
-    count = sum(len(batch.members) for batch in batches)
-    height, width = frames.shape[-2:]
-    shape = count, prepared.horizon, prepared.networks.channels, height, width
-
-    def finish(piece: Tensor, member: int, first: int) -> Tensor:
-        return piece if dressing is None else dressing.add(piece, member, config.seed, first)
-
-    with members_file(folder / ".members", shape) as file:
-        compute_members(file, batches, models, frames, compute, tilings, folder, prepared.future, finish)
-        yield file
-
-
-def dressing_of(prepared: Prepared, config: PredictConfig, compute: Compute) -> Dressing | None:
-    """The past errors that members are dressed with; None where there are none or the guard is off.
-
-    At the source's size the check is on smaller frames, as that of `mixing_of`.
-    """
-    models = prepared.networks.models
-    if not (config.guard and config.members and all(model.config.noise for model in models)):
-        return None
-    inputs = to_read(prepared.frames, torch.device("cpu"))
-    checked = shrunk(inputs, models) if prepared.look.geometry is None else inputs
-    found = Dressing.check(models, checked.to(compute.device), compute, config.seed)
-    return None if found is None else found.resized(*inputs.shape[-2:])
-
-
 def _write_members(
     folder: Path,
     prepared: Prepared,
-    dressing: Dressing | None,
+    guarded: GuardedMembers | None,
     schedule: Schedule,
     config: PredictConfig,
     writing: Writing,
@@ -336,7 +297,7 @@ def _write_members(
     """
     look, formats, fps, placement = prepared.look, writing.formats, schedule.fps, writing.placement
     statistics = Statistics(look.values, config.quantiles, config.exceed)
-    with members_of(prepared, dressing, config, compute, folder) as members:
+    with members_of(prepared, guarded, config, compute, folder) as members:
         pieces = _summarised(members, statistics)
         scores, spread = _write_frames(folder, prepared, pieces, schedule, config, writing, members)
         if config.members is not None:
@@ -367,19 +328,11 @@ def _frames_of(members: MembersFile, number: int, look: Look) -> Iterator[Frame]
     return (look.valued(members.frame(number, lead)) for lead in range(members.horizon))
 
 
-def _members_record(networks: Networks, config: PredictConfig, dressing: Dressing | None) -> MembersRecord | None:
-    """The members that were asked for."""
-    if not config.asks_for_members:
-        return None
-    drawn = config.members is not None and all(model.config.noise for model in networks.models)
-    return MembersRecord(
-        count=config.members or len(networks),
-        seed=config.seed if drawn else None,
-        written=config.members is not None,
-        quantiles=config.quantiles,
-        exceed=config.exceed,
-        past_errors=None if dressing is None else float(dressing.share[0]),
-    )
+def _guard_record(mixing: GuardedPieces | None, guarded: GuardedMembers | None) -> GuardRecord | None:
+    """What the guard mixed into a forecast, or into the mean of members."""
+    if guarded is not None:
+        return record_of(guarded.guard)
+    return None if mixing is None else mixing.record()
 
 
 def _write_frames(

@@ -153,7 +153,7 @@ def test_the_record_says_what_members_there_are(run: Run, video: Path, tmp_path:
         "past_errors": forecast.members.past_errors if forecast.members else None,
     }
     assert 0 < record["members"]["past_errors"] <= 1
-    assert record["guard"] is None
+    assert record["guard"]["origins"] == list(forecast.guard.origins if forecast.guard else ())
     assert record["run"] == str(run.folder)
     spread = np.load(forecast.folder / "spread.npy") / forecast.values.span
     assert record["spread"]["by_lead_time"] == pytest.approx(np.sqrt(np.square(spread).mean(axis=(1, 2))), rel=1e-4)

@@ -101,6 +101,10 @@ class MembersFile:
         for member, frames in zip(members, piece, strict=True):
             self._values[member, first : first + len(frames)] = frames.cpu().numpy()
 
+    def piece(self, member: int, first: int, steps: int) -> Tensor:
+        """A copy of a member at `steps` lead times from `first` on, (steps, C, H, W)."""
+        return torch.from_numpy(self._values[member, first : first + steps].copy())
+
     def frame(self, member: int, lead: int) -> Tensor:
         """A copy of a member at a lead time, (C, H, W)."""
         return torch.from_numpy(self._values[member, lead].copy())

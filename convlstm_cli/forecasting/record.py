@@ -81,8 +81,8 @@ class MembersRecord:
     exceed: tuple[float, ...]
     """Values, in the unit of the source, for which the share of members that reach them is written."""
     past_errors: float | None
-    """Share of the errors that they made on the input frames with which they are dressed (`scoring/dressing.py`); None
-    without that check. They are not mixed with the baselines as single forecasts are."""
+    """Share of the errors that they made on the input frames with which they are dressed
+    (`scoring/guarded_members.py`); None without that check."""
 
 
 @dataclass(frozen=True)

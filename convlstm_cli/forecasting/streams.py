@@ -1,11 +1,10 @@
 """The forecasts of one or several networks in pieces, at their own size or, in tiles, at the source's."""
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import torch
 from torch import Tensor
 
 from convlstm_cli.compute import device
@@ -103,13 +102,8 @@ def compute_members(
     tilings: Sequence[Tiling] | None,
     folder: Path,
     future: Tensor | None = None,
-    finish: Callable[[Tensor, int, int], Tensor] | None = None,
 ) -> None:
-    """Computes all members of a forecast into their file, one batch after another; arguments as for `open_streams`.
-
-    `finish` makes what is kept of a piece (1, n, C, H, W) of a member, given the number of the member and of the lead
-    time with which the piece begins, both from 0.
-    """
+    """Computes all members of a forecast into their file, one batch after another; arguments as for `open_streams`."""
     for batch in batches:
         tiling = None if tilings is None else tilings[batch.model]
         if tiling is not None and tiling.count > 1 and batch.seeds:
@@ -117,9 +111,6 @@ def compute_members(
             tiling = replace(tiling, one_by_one=True)
         model, spool, first = models[batch.model], folder / ".tiles", 0
         for piece in _stream(model, frames, file.horizon, compute, tiling, spool, future, batch.seeds):
-            if finish is not None:
-                pairs = zip(piece, batch.members, strict=True)
-                piece = torch.cat([finish(own[None], member, first) for own, member in pairs])
             file.put(batch.members, first, piece)
             first += piece.shape[1]
 

@@ -55,8 +55,8 @@ class EvaluateConfig:
     guard: bool = option(
         True,
         "Score also the guarded forecast, which predict writes: mixed with the simple forecasts of the table by how "
-        "well each of them forecasts the last input frames from those before. Members are dressed with their "
-        "errors there.",
+        "well each of them forecasts the last input frames from those before. Members are guarded "
+        "too, and get errors that they made there.",
     )
     members: int = option(
         0,

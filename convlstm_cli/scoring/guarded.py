@@ -1,7 +1,7 @@
 """Forecasts of networks under the guard: whole ones of many clips, and pieces of a single one."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -80,12 +80,21 @@ class GuardedPieces:
 
     def mix(self, piece: Tensor) -> Tensor:
         """The next piece of the forecast, (1, n, C, H, W) in [0, 1], mixed."""
-        others = {name: next(pieces).to(piece) for name, pieces in self._baselines.items()}
-        mixed = self._guard.mix({MODEL: piece, **others}, self._done)
-        self._done += piece.shape[1]
-        return mixed
+        return next(self.mix_each(iter([piece])))
+
+    def mix_each(self, members: Iterable[Tensor]) -> Iterator[Tensor]:
+        """The next pieces of several forecasts, (1, n, C, H, W) in [0, 1] each and one at a time, mixed."""
+        others, first = {name: next(pieces) for name, pieces in self._baselines.items()}, self._done
+        for piece in members:
+            self._done = first + piece.shape[1]
+            yield self._guard.mix({MODEL: piece, **{name: other.to(piece) for name, other in others.items()}}, first)
 
     def record(self) -> GuardRecord:
         """What is mixed, for forecast.json."""
-        by_candidate = self._guard.weights[0].T.tolist()
-        return GuardRecord(self._guard.origins, dict(zip(self._guard.names, map(tuple, by_candidate), strict=True)))
+        return record_of(self._guard)
+
+
+def record_of(guard: Guard) -> GuardRecord:
+    """What is mixed of the forecasts of one clip, for forecast.json."""
+    by_candidate = guard.weights[0].T.tolist()
+    return GuardRecord(guard.origins, dict(zip(guard.names, map(tuple, by_candidate), strict=True)))

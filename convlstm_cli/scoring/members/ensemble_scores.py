@@ -9,7 +9,7 @@ from torch import Tensor
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.scoring.dressing import Dressing
+from convlstm_cli.scoring.guarded_members import GuardedMembers
 from convlstm_cli.scoring.members.baseline import EnsembleBaseline
 from convlstm_cli.scoring.members.member_scores import MemberScores, PooledMembers
 from convlstm_cli.scoring.members.spectra import Spectra
@@ -28,8 +28,8 @@ class Sampling:
     seed: int
     baselines: Mapping[str, EnsembleBaseline]
     """Draw as many members beside, by their names."""
-    dress: bool = True
-    """Whether members are dressed with past errors (`scoring/dressing.py`)."""
+    guard: bool = True
+    """Whether members are mixed and dressed by the guard (`scoring/guarded_members.py`)."""
 
     def draw(self, frames: Tensor, horizon: int, compute: Compute, future: Tensor | None) -> Tensor:
         """The members, (N, B, horizon, C, H, W) in [0, 1]; arguments as for `forecast_members`."""
@@ -40,10 +40,9 @@ class Sampling:
             members = forecast_members(
                 self.models, frames[at], horizon, compute, known, members=self.count, seed=self.seed
             )
-            dressing = Dressing.check(self.models, frames[at], compute, self.seed) if self.dress else None
-            if dressing is not None:
-                each = [dressing.add(piece, member, self.seed) for member, piece in enumerate(members)]
-                members = torch.stack(each)
+            guarded = GuardedMembers.check(self.models, frames[at], compute, self.seed) if self.guard else None
+            if guarded is not None:
+                members = guarded.whole(members, self.models[0].shown(frames[at]), self.seed)
             clips.append(members)
         return torch.cat(clips, dim=1)
 

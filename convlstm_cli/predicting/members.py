@@ -1,0 +1,76 @@
+"""The members of one input's forecast: computed, mixed and dressed by the guard, and on record."""
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.ensemble import Networks
+from convlstm_cli.forecasting.members import MembersFile, members_file, plan_batches
+from convlstm_cli.forecasting.prepared import Prepared
+from convlstm_cli.forecasting.record import MembersRecord
+from convlstm_cli.forecasting.streams import CHUNK, compute_members, members_together
+from convlstm_cli.scoring.guarded import shrunk
+from convlstm_cli.scoring.guarded_members import GuardedMembers
+from convlstm_cli.video.tensors import to_read
+
+
+@contextlib.contextmanager
+def members_of(
+    prepared: Prepared, guarded: GuardedMembers | None, config: PredictConfig, compute: Compute, folder: Path
+) -> Iterator[MembersFile]:
+    """Computes the members of a forecast, and yields them in a file in `folder`, which is removed at the end."""
+    models, frames, tilings = prepared.networks.models, prepared.frames, prepared.tilings
+    batches = plan_batches(models, config, members_together(models, frames, compute, tilings))
+    count = sum(len(batch.members) for batch in batches)
+    height, width = frames.shape[-2:]
+    shape = count, prepared.horizon, prepared.networks.channels, height, width
+    with members_file(folder / ".members", shape) as file:
+        compute_members(file, batches, models, frames, compute, tilings, folder, prepared.future)
+        if guarded is not None:
+            _guard(file, guarded, prepared, config.seed, compute)
+        yield file
+
+
+def guarded_members(prepared: Prepared, config: PredictConfig, compute: Compute) -> GuardedMembers | None:
+    """What the guard asks of the members; None where there are none, the input is too short, or the guard is off.
+
+    At the source's size the check is on smaller frames, as the guard's own is.
+    """
+    models = prepared.networks.models
+    if not (config.guard and config.members and all(model.config.noise for model in models)):
+        return None
+    inputs = to_read(prepared.frames, torch.device("cpu"))
+    checked = shrunk(inputs, models) if prepared.look.geometry is None else inputs
+    found = GuardedMembers.check(models, checked.to(compute.device), compute, config.seed)
+    return None if found is None else found.resized(*inputs.shape[-2:])
+
+
+def _guard(file: MembersFile, guarded: GuardedMembers, prepared: Prepared, seed: int, compute: Compute) -> None:
+    """Mixes and dresses all members in their file, `CHUNK` lead times at a time and one member after another."""
+    native = prepared.look.geometry is None
+    inputs = to_read(prepared.frames, torch.device("cpu") if native else compute.device)
+    mixing = guarded.pieces(inputs[:, :, : prepared.networks.channels], file.horizon, CHUNK)
+    for first in range(0, file.horizon, CHUNK):
+        steps = min(CHUNK, file.horizon - first)
+        pieces = (file.piece(member, first, steps)[None] for member in range(len(file)))
+        for member, piece in enumerate(mixing.mix_each(pieces)):
+            file.put([member], first, guarded.dress(piece, member, seed, first))
+
+
+def members_record(networks: Networks, config: PredictConfig, guarded: GuardedMembers | None) -> MembersRecord | None:
+    """The members that were asked for."""
+    if not config.asks_for_members:
+        return None
+    drawn = config.members is not None and all(model.config.noise for model in networks.models)
+    return MembersRecord(
+        count=config.members or len(networks),
+        seed=config.seed if drawn else None,
+        written=config.members is not None,
+        quantiles=config.quantiles,
+        exceed=config.exceed,
+        past_errors=None if guarded is None else float(guarded.share[0]),
+    )
