@@ -18,6 +18,8 @@ sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 from pretraining import factory, settings, training
 from pretraining.augmentation import augment
 from pretraining.factory import CHUNK, Factory, Kind
+from pretraining.members_table import members_table
+from pretraining.members_table import text as members_text
 from pretraining.rings import Rings
 from pretraining.stepping import Stepper
 from pretraining.zero_shot import ZeroShot, text
@@ -185,6 +187,27 @@ def test_the_zero_shot_table_has_a_row_for_each_folder(tmp_path: Path) -> None:
     assert first[0].clips == 1
     assert first[0].mse > 0
     assert "| still | 1 |" in text(first)
+
+
+def test_the_table_of_members_has_a_row_for_each_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "drifting"
+    folder.mkdir()
+    np.save(folder / "a.npy", np.random.default_rng(0).integers(0, 256, (20, 16, 16, 1)).astype(np.uint8))
+    [row] = members_table(EncoderForecaster(ForecasterConfig(64, 64, 1, hidden=(2,), noise=True)), (folder,))
+    assert (row.folder, row.clips, len(row.spread_skill)) == ("drifting", 1, 10)
+    assert row.crps > 0
+    assert 0 <= row.reliability_index <= 2
+    assert "| drifting | 1 |" in members_text([row])
+
+
+def test_members_are_pretrained(clips: Path, tmp_path: Path) -> None:
+    options = chosen(clips, tmp_path / "out", "--members", "2", "--head", "steered")
+    stepper = training._stepper(options, options.variants[0], torch.device("cpu"))
+    weight = "forecaster.0.weight_ih"
+    before = stepper.network.state_dict()[weight].clone()
+    stepper.step(torch.rand(2, 6, 1, 16, 16), 3, 1.0, 0)
+    assert stepper.mean_loss() > 0
+    assert not torch.equal(stepper.network.state_dict()[weight][:, -NOISE_GRID:], before[:, -NOISE_GRID:])
 
 
 def test_options_that_make_no_sense_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ from convlstm_cli.runs.run import RUNS, Run
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.opencv import cv2
-from convlstm_cli.weights.pretrained import CHANNELS, card, digest_of
+from convlstm_cli.weights.pretrained import NAMES, card, digest_of
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def gather() -> Facts:
         video_backends=", ".join(backends),
         cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
         runs=str(RUNS.resolve()),
-        shipped_weights="; ".join(map(_weights, CHANNELS)),
+        shipped_weights="; ".join(map(_weights, NAMES)),
     )
 
 

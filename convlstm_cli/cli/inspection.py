@@ -32,7 +32,7 @@ from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.timeline import Timeline, timeline_of
 from convlstm_cli.video.values import ValueRange, known
 from convlstm_cli.weights import NAME
-from convlstm_cli.weights.pretrained import CHANNELS, card, model_of
+from convlstm_cli.weights.pretrained import NAMES, card, model_of
 
 
 @dataclass(frozen=True)
@@ -323,8 +323,8 @@ def inspect_run(run: Run) -> RunFacts:
 def inspect_weights() -> WeightsFacts:
     """The facts about the shipped weights."""
     return WeightsFacts(
-        cards={name: card(name) for name in CHANNELS},
-        parameters={name: parameter_count(model_of(name)) for name in CHANNELS},
+        cards={name: card(name) for name in NAMES},
+        parameters={name: parameter_count(model_of(name)) for name in NAMES},
     )
 
 

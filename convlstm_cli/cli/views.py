@@ -26,6 +26,7 @@ from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.values import in_unit
+from convlstm_cli.weights import MEMBERS
 
 if TYPE_CHECKING:
     from convlstm_cli.cli.inspection import DataFacts, RunFacts, TrainingPlan, VideoFacts, WeightsFacts
@@ -330,12 +331,13 @@ def weights_view(found: "WeightsFacts") -> View:
     lines: list[Any] = []
     for name, card in found.cards.items():
         training, progress = card["training"], card["progress"]
+        members = name.endswith(MEMBERS)
         facts: dict[str, object] = {
-            "weights": f"pretrained, for {name} frames of any size",
+            "weights": f"pretrained, for {name.removesuffix(MEMBERS)} frames of any size{', --members' * members}",
             "parameters": f"{found.parameters[name]:,}",
             "trained": f"{progress['clips']:,} clips of made-up motion (generator {card['generator']}, seed "
             f"{training['seed']}), {progress['steps']:,} steps, {progress['seconds'] / 3600:.1f} hours, loss "
-            f"{training['loss']}",
+            f"{'almost fair CRPS of members' if members else training['loss']}",
             "machine": card["machine"],
             "convlstm": card["versions"]["convlstm"],
             **card["model"],
@@ -348,6 +350,13 @@ def weights_view(found: "WeightsFacts") -> View:
             for row in rows:
                 ratios = (row["mse"], row["mae"], row["mse_copying"], *row["ssim"][:2])
                 table.add_row(escape(row["folder"]), str(row["clips"]), *(number(value, 3) for value in ratios))
+            lines += [table, ""]
+        if rows := card.get("members"):
+            table = plain_table("20 members of", "CRPS of flow's", "of copying's", "spread over error", "MSE of flow's")
+            for row in rows:
+                spread = f"{number(min(row['spread_skill']), 2)} to {number(max(row['spread_skill']), 2)}"
+                crps = (number(row["crps"], 3), number(row["crps_copying"], 3))
+                table.add_row(escape(row["folder"]), *crps, spread, number(row["mse"], 3))
             lines += [table, ""]
     return tuple(lines[:-1])
 

@@ -17,8 +17,8 @@ from convlstm_cli.runs.checkpoint import check_shapes
 from convlstm_cli.runs.run import Run, read_weights
 from convlstm_cli.settings import flag_of
 from convlstm_cli.training.config import AUTO_INIT, FRESH
-from convlstm_cli.weights import NAME
-from convlstm_cli.weights.pretrained import CHANNELS, MEMBERS, is_pretrained, model_of, weights_of
+from convlstm_cli.weights import MEMBERS, NAME
+from convlstm_cli.weights.pretrained import CHANNELS, is_pretrained, model_of, weights_of
 
 ALIKE = (
     "hidden",

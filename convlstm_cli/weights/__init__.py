@@ -5,3 +5,5 @@ May import runs, nn and the ground; nothing of training, scoring or the terminal
 
 NAME = "pretrained"
 """What the shipped weights are called where a RUN is taken. Here, so that `--help` can use it without torch."""
+MEMBERS = "-members"
+"""What is added to names of weights for those of networks that read noise, and so forecast members."""

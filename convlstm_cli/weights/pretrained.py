@@ -18,15 +18,15 @@ from convlstm_cli.runs.records import EpochRecord, ResultRecord
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.config import DataConfig, Fit
 from convlstm_cli.video.values import ValueRange
-from convlstm_cli.weights import NAME
+from convlstm_cli.weights import MEMBERS, NAME
 
 PACKAGE = "convlstm_cli.weights"
 SIZE = 64
 """Side in pixels of the frames that they work at unless another size is asked for."""
 CHANNELS = {"grey": 1, "colour": 3}
 """The weights that there are, and the channels of their frames."""
-MEMBERS = "-members"
-"""What is added to their names for those of networks that read noise, and so forecast members."""
+NAMES = (*CHANNELS, *(name + MEMBERS for name in CHANNELS))
+"""All of them."""
 
 
 class Pretrained(Run):

@@ -17,6 +17,8 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.training.initial import start
 from pretraining.augmentation import augment
+from pretraining.members_table import members_table
+from pretraining.members_table import text as members_text
 from pretraining.rings import Rings
 from pretraining.settings import LENGTHS, Settings, Variant
 from pretraining.stepping import Stepper
@@ -159,6 +161,10 @@ def _report(settings: Settings, steppers: list[Stepper], progress: Progress, zer
         print(f"{folder} after {progress.seconds / 60:.1f} minutes, {progress.steps} steps:", flush=True)
         print(text(rows), flush=True)
         card = _card(settings, stepper.variant, progress) | {"zero_shot": [asdict(row) for row in rows]}
+        if stepper.variant.members:
+            of_members = members_table(stepper.average, settings.evaluate)
+            print(members_text(of_members), flush=True)
+            card["members"] = [asdict(row) for row in of_members]
         _write(folder / "card.json", (json.dumps(card, indent=2) + "\n").encode())
 
 

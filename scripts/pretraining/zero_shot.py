@@ -43,7 +43,7 @@ class ZeroShot:
     """Folders of videos with the scores of the baselines, which are computed once."""
 
     def __init__(self, folders: tuple[Path, ...], channels: int) -> None:
-        self._sets = [_clips(folder, channels) for folder in folders]
+        self._sets = [clips_of(folder, channels) for folder in folders]
         self._names = [folder.name for folder in folders]
         self._known: list[dict[str, Scores]] = []
 
@@ -99,7 +99,8 @@ def _border_steps(frames: torch.Tensor, patch: int) -> float:
     return sum(ratios) / 2
 
 
-def _clips(folder: Path, channels: int) -> ClipDataset:
+def clips_of(folder: Path, channels: int) -> ClipDataset:
+    """All clips of the videos of a folder, `HORIZON` frames apart."""
     library = index([folder], FrameGeometry(SIDE, SIDE, "pad"), min_frames=INPUTS + HORIZON)
     segments = [Segment(video.name, 0, video.frames) for video in library.videos]
     clips = ClipDataset(library, segments, INPUTS + HORIZON, stride=HORIZON, channels=channels)
