@@ -12,6 +12,7 @@ from safetensors.torch import load_file
 
 from convlstm_cli import synthetic
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.config import NOISE_GRID
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
