@@ -82,6 +82,10 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
     for frame in moving_square(20, seed=9, channels=3):
         video.write(frame)
     video.release()
+    camera = cv2.VideoWriter("camera.webm", cv2.VideoWriter.fourcc(*"VP90"), 10.0, (32, 32))
+    for frame in moving_square(80, seed=3, channels=3):
+        camera.write(frame)
+    camera.release()
     make_radar(Path("radar"))
 
     found = list(commands(README))
@@ -103,6 +107,10 @@ def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsy
         assert forecast["time"][0] == 26
         assert forecast["rainfall_rate"][:, :3].mask.all()
     assert len(list(Path("forecasts/mine").glob("*/forecast.mp4"))) == 7
+    assert Path("forecasts/pretrained/new/members.webm").exists()
+    with netCDF4.Dataset("forecasts/pretrained/today/exceed_1.0.nc") as exceedance:
+        assert 0 <= exceedance["exceedance"][:].min() <= exceedance["exceedance"][:].max() <= 1
+    assert Path("runs/futures/calibration.json").exists()
     assert len(list(Path("runs").glob("compare-*/summary.json"))) == 4
 
     monkeypatch.setattr(sys, "argv", ["", "runs/mine", "new.webm", "--at", "12", "--output", "made/picture.gif"])
