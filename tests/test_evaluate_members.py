@@ -94,7 +94,7 @@ def test_the_command_shows_members_beside_a_baseline_that_is_added(
     done = CliRunner().invoke(app, [*command, "-o", str(tmp_path / "shown")])
     assert done.exit_code == 0, done.output
     words = " ".join(done.stdout.split())
-    for shown in ("CRPS", "shaken", "energy score", "reliability index", "Brier score", "The 3 members have a CRPS of"):
+    for shown in ("CRPS", "shaken", "energy score", "reliability index", "Brier", "The 3 members have a CRPS of"):
         assert shown in words
     content = json.loads((tmp_path / "shown" / "evaluation.json").read_text())
     shaken = content["members"]["beside"]["shaken"]

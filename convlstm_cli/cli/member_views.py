@@ -59,7 +59,7 @@ def _brier_table(members: Mapping[str, PooledMembers], position: int, leads: Seq
     scores = {name: each.exceedance[position] for name, each in members.items()}
     first = next(iter(members.values()))
     reached = f"at least\n{first.exceedance[position].threshold:g} {first.unit}".rstrip()
-    table = plain_table(reached, *(f"Brier score\n{name}" for name in _headings(members)))
+    table = plain_table(reached, *(f"Brier\n{name}" for name in _headings(members)))
     for lead in leads:
         table.add_row(str(lead + 1), *(number(each.brier[lead], 4) for each in scores.values()))
     table.add_row("all", *(number(each.mean, 4) for each in scores.values()), style="bold")

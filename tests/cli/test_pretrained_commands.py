@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from convlstm_cli.cli.app import app
-from convlstm_cli.weights.pretrained import weights_of
+from convlstm_cli.weights.pretrained import NAMES, weights_of
 
 CPU = ["--device", "cpu"]
 
@@ -65,7 +65,7 @@ def test_evaluate_scores_them_at_a_size_and_in_the_videos_colour(here: Path) -> 
 
 def test_inspect_explain_and_info_describe_them(here: Path) -> None:  # noqa: ARG001
     found = json.loads(run("inspect", "pretrained", "--json").stdout)
-    assert {"grey", "colour"} == found["weights"].keys()
+    assert set(NAMES) == found["weights"].keys()
     assert found["weights"]["grey"]["parameters"] == sum(value.numel() for value in weights_of("grey").values())
     assert "made-up motion" in run("inspect", "pretrained").stdout
     assert run("explain", "-m", "pretrained").stdout
