@@ -12,6 +12,7 @@ from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.forecasting.ensemble import check_members
 from convlstm_cli.forecasting.inference import forecast_members
+from convlstm_cli.forecasting.members import makes_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import thumbnail
@@ -144,8 +145,13 @@ def _sampling(
     baselines: Mapping[str, EnsembleBaseline],
     config: EvaluateConfig,
     compute: Compute,
-) -> Sampling:
-    """How members are drawn: by the networks of the runs that read noise, which may be those of the forecast itself."""
+) -> Sampling | None:
+    """How members are drawn: by the networks of the runs that read noise, which may be those of the forecast itself.
+
+    None where each of several runs makes one. Raises UsageError and RunError as `runs_of_members` does.
+    """
+    if not makes_members(runs, config.members):
+        return None
     drawing = [
         model if model.config.noise else run.for_members().load_model(compute.device)
         for run, model in zip(runs, models, strict=True)

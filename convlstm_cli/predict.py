@@ -147,8 +147,8 @@ def predict(
     The shipped weights are chosen for each input, grey or colour, and work at its size (`working_size.py`).
 
     Unless `config.guard` is off, each forecast is checked on the input's own past and mixed with the baselines as far
-    as that check asks for (`scoring/guard.py`); the spread of an ensemble is that of its networks alone. Where members
-    are asked for, nothing is mixed.
+    as that check asks for (`scoring/guard.py`); the spread of an ensemble is that of its networks alone. Members that
+    networks draw from noise are mixed too, and dressed with past errors (`scoring/guarded_members.py`).
 
     Several runs are an ensemble: the forecast is their mean, and pictures of their spread are written beside it. Each
     run reads as many of the last frames as it was trained on. Unless `config.frames` is given, as many frames are

@@ -260,7 +260,7 @@ class Watcher:
         if not findings.judged:
             raise InputError(
                 f"{source}: has {findings.frames} frames, and none is left to judge: each takes {reach} frames before "
-                f"it without a gap, and {known.source} counts as normal; give a longer video."
+                f"it that have values, without a gap, and normal is {known.source}; give a longer video."
             )
 
     def _record(

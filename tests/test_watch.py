@@ -80,7 +80,7 @@ def test_a_square_that_lights_up_is_the_most_surprising_event(copying: Run, odd:
     assert abs(event.row - 11.5) <= 4
     assert abs(event.column - 23.5) <= 4
     record = found.record
-    assert (record.frames, record.scored, record.judged) == (120, 116, 116 - 32)
+    assert (record.frames, record.scored, record.judged) == (120, 116, 116 - 30)
     assert record.calibration.source == "the first part of the video itself"
 
 
@@ -93,7 +93,7 @@ def test_what_is_written_says_the_same(copying: Run, odd: Path) -> None:
     assert sum(row["alarm"] == "1" for row in rows) == found.record.alarms
     assert [row["frame"] for row in rows if not row["score"]] == ["1", "2", "3", "4"]
     judged = [row for row in rows if row["p"]]
-    assert [int(row["frame"]) for row in judged] == list(range(37, 121))
+    assert [int(row["frame"]) for row in judged] == list(range(35, 121))
     record = json.loads((found.folder / "watch.json").read_text())
     limit = record["calibration"]["threshold"]["score"]
     assert all((float(row["score"]) > limit) == (row["alarm"] == "1") for row in judged)

@@ -97,8 +97,8 @@ class PredictConfig:
     guard: bool = option(
         True,
         "Check the forecast on the last input frames, which it forecasts from those before, and mix it with copying, "
-        "the linear trend and optical flow by how well each of them does there. Members are mixed too, and get "
-        "errors that they made there, as far as they lie too close together.",
+        "the linear trend and optical flow by how well each of them does there. Members that "
+        "networks draw from noise are mixed too, and get a share of the errors that they made there.",
     )
     members: int | None = option(
         None,

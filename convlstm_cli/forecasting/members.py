@@ -48,17 +48,25 @@ def runs_of_members(runs: Sequence[Run], config: PredictConfig) -> tuple[Run, ..
             flag = "--quantiles" if config.quantiles else "--exceed"
             raise UsageError(f"{flag} is about members and there is one forecast; add --members 20, or name more runs.")
         return tuple(runs)
+    return tuple(run.for_members() for run in runs) if makes_members(runs, config.members) else tuple(runs)
+
+
+def makes_members(runs: Sequence[Run], members: int) -> bool:
+    """Whether so many members are drawn by networks that read noise, rather than one made by each of several runs.
+
+    Raises UsageError for fewer members than runs, and for a number that runs without noise do not have.
+    """
     if len(runs) == 1 or all(run.forecasts_members for run in runs):
-        if config.members < len(runs):
-            raise UsageError(f"--members is {config.members} and there are {len(runs)} runs; give at least as many.")
-        return tuple(run.for_members() for run in runs)
-    if config.members != len(runs):
+        if members < len(runs):
+            raise UsageError(f"--members is {members} and there are {len(runs)} runs; give at least as many.")
+        return True
+    if members != len(runs):
         single = next(run for run in runs if not run.forecasts_members)
         raise UsageError(
-            f"--members is {config.members} and {single.folder} forecasts one future, as it was trained without "
+            f"--members is {members} and {single.folder} forecasts one future, as it was trained without "
             f"--members; give {len(runs)}, one for each run, or leave it out."
         )
-    return tuple(runs)
+    return False
 
 
 def plan_batches(models: Sequence[EncoderForecaster], config: PredictConfig, together: Sequence[int]) -> list[Batch]:

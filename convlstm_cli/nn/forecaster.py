@@ -14,7 +14,7 @@ from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.nn.motion import Advection, blur
 from convlstm_cli.nn.noise import Fields, Noise, View
-from convlstm_cli.nn.progress import Factors, Progress
+from convlstm_cli.nn.progress import Factors, Progress, repeated
 from convlstm_cli.nn.recurrence import State, autocast
 
 BLUR = 1.0
@@ -126,7 +126,7 @@ class EncoderForecaster(nn.Module):
         if noise is None:
             return self._forecast(progress, horizon, future, truth, fed)[0]
         progress = progress.repeated(noise, self.config.patch_size)
-        each = [None if given is None else _members(given, noise.members) for given in (future, truth, fed)]
+        each = [None if given is None else repeated(given, noise.members) for given in (future, truth, fed)]
         forecast, _ = self._forecast(progress, horizon, *each)
         return forecast.view(noise.members, len(frames), *forecast.shape[1:])
 
@@ -185,7 +185,7 @@ class EncoderForecaster(nn.Module):
         progress = progress._replace(last=last)
         if noise is not None:
             progress = progress.repeated(noise, self.config.patch_size)
-            future = None if future is None else _members(future, noise.members)
+            future = None if future is None else repeated(future, noise.members)
         del frames, states, advection
         for first in range(0, horizon, chunk):
             ahead = None if future is None else future[:, first : first + chunk]
@@ -217,6 +217,11 @@ class EncoderForecaster(nn.Module):
         """The next frame (B, C, H, W), and the state after it."""
         forecast, progress = self._forecast(self._unflat(state), 1)
         return forecast[:, 0], progress.flat()
+
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether the amplitude of its noise was fitted, so that its members are spread right where they were."""
+        return self.config.noise and not bool((self.noise_scale == 1.0).all())
 
     @property
     def state_names(self) -> tuple[str, ...]:
@@ -338,11 +343,6 @@ class EncoderForecaster(nn.Module):
     def to_patches(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) as (..., C*p*p, H/p, W/p)."""
         return F.pixel_unshuffle(frames, self.config.patch_size)
-
-
-def _members(given: Tensor, count: int) -> Tensor:
-    """What belongs to clips (B, ...) for the rows of all members, (M B, ...)."""
-    return given.repeat(count, *(1,) * (given.ndim - 1))
 
 
 def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:

@@ -38,13 +38,13 @@ class Progress(NamedTuple):
         carried = noise.begin(self.last, patch)
         advection = self.advection
         if advection is not None:
-            frame, motion, source = (_times(each, count) for each in advection[:3])
+            frame, motion, source = (repeated(each, count) for each in advection[:3])
             advection = Advection(torch.cat((frame, carried), dim=1), motion, source, advection.corner)
         return Progress(
-            [(_times(h, count), _times(c, count)) for h, c in self.states],
-            _times(self.last, count),
+            [(repeated(h, count), repeated(c, count)) for h, c in self.states],
+            repeated(self.last, count),
             advection,
-            [_times(each, count) for each in self.factors],
+            [repeated(each, count) for each in self.factors],
             noise,
             carried if self.advection is not None else noise.seen(carried),
         )
@@ -56,6 +56,6 @@ class Progress(NamedTuple):
         return (*states, self.last[:, 0], *moving)
 
 
-def _times(tensor: Tensor, count: int) -> Tensor:
-    """A tensor (B, ...) `count` times after itself, (count B, ...)."""
+def repeated(tensor: Tensor, count: int) -> Tensor:
+    """What belongs to clips (B, ...) for the rows of so many members, (count B, ...)."""
     return tensor.repeat(count, *(1,) * (tensor.ndim - 1))

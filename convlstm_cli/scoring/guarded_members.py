@@ -8,12 +8,13 @@ origins of the input frames, N members forecast the input frames that follow.
 2. The variance of the mixed members explains a share of the squared error of their mean. The rest is what past errors
    make up for:
 
-    share² = 1 - mean over lead times of  (N + 1) / N variance / squared error of the mean,   share at least LEAST_SHARE
+    share² = 1 - mean over lead times of  (N + 1) / N variance / squared error of the mean                         >= 0
     mixed member_i + (-1)^i share e_i             e_i: past errors of the mean (`past_errors.py`), one for two members
 
-The signs leave the mean as it is. Errors drawn from the past are the ensemble dressing of Roulston and Smith (2003,
-Tellus 55A, 16-30), and the share is that with which spread and error agree (Wang and Bishop 2005, Q. J. R. Meteorol.
-Soc. 131, 965-986).
+Where the noise is not calibrated, as in the shipped networks, the share is at least `LEAST_SHARE`. The signs leave the
+mean as it is, but for values beyond 0 and 1 and the last of an odd number. Errors drawn from the past are the ensemble
+dressing of Roulston and Smith (2003, Tellus 55A, 16-30), and the share is that with which spread and error agree (Wang
+and Bishop 2005, Q. J. R. Meteorol. Soc. 131, 965-986).
 """
 
 from collections.abc import Sequence
@@ -50,7 +51,7 @@ class GuardedMembers:
     errors: PastErrors
     """Of the mean of the mixed members."""
     share: Tensor
-    """Of the errors, (B,), `LEAST_SHARE` to 1."""
+    """Of the errors, (B,), 0 to 1."""
 
     @classmethod
     def check(
@@ -88,7 +89,8 @@ class GuardedMembers:
             variance = mixed.var(dim=0, correction=1) * counts[:, origin:]
             fields.append(error)
             moments.append(torch.stack((variance, error.square())).mean(dim=(3, 4, 5)).cpu().double())
-        return cls(guard, PastErrors.of(fields), _share(moments, count))
+        least = 0.0 if all(model.is_calibrated for model in models) else LEAST_SHARE
+        return cls(guard, PastErrors.of(fields), _share(moments, count, least))
 
     def pieces(self, frames: Tensor, horizon: int, chunk: int) -> GuardedPieces:
         """What mixes members piece by piece; arguments as for `GuardedPieces`, of one clip."""
@@ -128,7 +130,7 @@ def _mixed(guard: Guard, members: Tensor, seen: Tensor) -> Tensor:
     return torch.stack([guard.mix({MODEL: member, **others}) for member in members])
 
 
-def _share(moments: list[Tensor], count: int) -> Tensor:
+def _share(moments: list[Tensor], count: int, least: float) -> Tensor:
     """The share, (B,), from variance and squared error by lead time of each origin, (2, B, l)."""
     longest = max(each.shape[2] for each in moments)
     sums = torch.zeros(2, moments[0].shape[1], longest, dtype=torch.float64)
@@ -136,4 +138,4 @@ def _share(moments: list[Tensor], count: int) -> Tensor:
         sums[:, :, : each.shape[2]] += each
     variance, error = sums
     explained = torch.where(error > 0, (count + 1) / count * variance / error, 1.0)
-    return (1.0 - explained.mean(dim=1)).clamp(LEAST_SHARE**2, 1.0).sqrt()
+    return (1.0 - explained.mean(dim=1)).clamp(least**2, 1.0).sqrt()

@@ -80,6 +80,7 @@ def calibrate(
         if attempt < ROUNDS:
             leads = min(len(ratio), len(scale))
             change = ratio[:leads].clamp(min=0.1, max=10.0) ** -DAMPING
+            change[~(error[:leads] > 0) | ~variance[:leads].isfinite()] = 1.0  # nothing to go by
             scale[:leads] = (scale[:leads] * change.to(scale)).clamp(LEAST, MOST)
             scale[leads:] = scale[leads - 1]
     leads = min(len(ratios[0]), len(scale))

@@ -52,11 +52,11 @@ def members_loss(members: Tensor, truth: Tensor, last: Tensor, there: Tensor | N
         last: the last input frame, (B, 1, C, H, W).
         there: where there is a truth, bool like it; other pixels count for nothing. None is everywhere.
     """
-    share: Tensor | float = 1.0
-    if there is not None:
-        share = there.float().mean().clamp(min=1 / there.numel())
-        members, truth, last = members * there, truth * there, last * there[:, :1]
-    copied = (truth - last).abs().mean(dim=(1, 2, 3, 4))[:, None] / share + QUIET
+    change, share = (truth - last).abs(), truth.new_ones(len(truth), 1)
+    if there is not None:  # all of each clip is over the pixels that have a truth
+        members, truth, change = members * there, truth * there, change * there
+        share = there.float().mean(dim=(1, 2, 3, 4), keepdim=True).flatten(1).clamp(min=1 / there[0].numel())
+    copied = change.mean(dim=(1, 2, 3, 4))[:, None] / share + QUIET
     total = _both(members, truth, copied)
     for axis in (-1, -2):
         if truth.shape[axis] > 1:
@@ -64,11 +64,11 @@ def members_loss(members: Tensor, truth: Tensor, last: Tensor, there: Tensor | N
     for side, weight in BLOCKS.items():
         if min(truth.shape[-2:]) >= side:
             total = total + weight * _both(_blocks(members, side), _blocks(truth, side), copied)
-    loss = (total / copied.sqrt()).mean()
+    loss = (total / share / copied.sqrt()).mean()
     if truth.shape[1] > 1:
         steps = almost_fair_crps(members.diff(dim=2), truth.diff(dim=1))
-        loss = loss + TEMPORAL * (steps / copied.sqrt()).mean()
-    return loss / share
+        loss = loss + TEMPORAL * (steps / share / copied.sqrt()).mean()
+    return loss
 
 
 def _both(members: Tensor, truth: Tensor, copied: Tensor) -> Tensor:

@@ -120,7 +120,10 @@ def adapted(
         fitting.pop("noise_scale", None)
     elif not source.noise:
         fitting["noise_scale"] = torch.ones(NOISE_LEADS)
-    if (first := "forecaster.0.weight_ih") not in weights and (model.known or model.noise):  # it read nothing
+    if fitting.get(first := "forecaster.0.weight_ih", torch.ones(1, 1)).shape[1] == 0:  # it read noise alone
+        for name in (first, "forecaster.0.norm_ih.weight", "forecaster.0.norm_ih.bias"):
+            fitting.pop(name, None)
+    if first not in weights and (model.known or model.noise):  # it read nothing
         side, channels = model.kernel_size, model.known * model.patch_size**2
         fitting[first] = _noisy(
             torch.zeros(weights["forecaster.0.weight_hh"].shape[0], channels, side, side), NOISE_GRID * model.noise

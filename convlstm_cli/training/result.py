@@ -1,12 +1,13 @@
 """What a training gives, and the files that are written when it ends."""
 
+import contextlib
 import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.compute.stopping import Stopped
+from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.errors import ConvLSTMError
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -71,13 +72,17 @@ def _calibrate(session: Session) -> None:
     """Calibrates the spread of the best weights' members on the validation videos."""
     run, network = session.run, session.run.load_model(session.compute.device)
 
+    alone = session.ranks.world == 1  # of several processes none leaves alone, since the others wait for it
+
     def done(batches: int, total: int) -> None:
         session.progress.validating(batches, total)
-        if session.should_stop():
+        if alone and session.should_stop():
             raise Stopped
 
     clips = session.data.clips("validation")
-    found = calibrate(network, clips, session.compute, session.config.batch_size, done)
+    batch = math.ceil(session.config.batch_size / (2 * session.ranks.world))  # each clip has several members
+    with at_once(session.should_stop) if alone else contextlib.nullcontext():
+        found = calibrate(network, clips, session.compute, batch, done)
     run.save_weights(network.state_dict())
     run.write_json("calibration.json", found.to_dict())
 

@@ -40,6 +40,17 @@ class Seen:
         """The same in less memory."""
         return replace(self, pictures=None)
 
+    def singles(self) -> Iterator["Seen"]:
+        """The same, one frame after another, so that nothing depends on how many are forecast together."""
+        for moment in self.moments:
+            at = slice(0, 0) if moment.row is None else slice(moment.row, moment.row + 1)
+            pictures = self.pictures
+            yield Seen(
+                (replace(moment, row=None if moment.row is None else 0),),
+                Surprise(self.surprise.error[at], self.surprise.spread[at]),
+                None if pictures is None else Pictures(pictures.frames[at], pictures.forecasts[at]),
+            )
+
 
 class Forecaster:
     """One network of a run."""
@@ -52,10 +63,10 @@ class Forecaster:
         """Frames before each that it is forecast from: as long, a surprising frame disturbs later forecasts."""
 
     def seen(self, steps: Iterable[Step], sight: Sight) -> Iterator[Seen]:
-        """The frames of a video, in batches; each is read, forecast and measured when it is asked for."""
+        """The frames of a video, one after another; batches of them are read, forecast and measured when asked for."""
         content = sight.content().to(self._compute.device)
         for batch in batches(steps, sight, self.reach, self._config.batch_size):
-            yield self._seen(batch, content)
+            yield from self._seen(batch, content).singles()
 
     def _seen(self, batch: Batch, content: Tensor) -> Seen:
         where = self._compute.device

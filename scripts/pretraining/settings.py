@@ -83,7 +83,7 @@ def parse(arguments: list[str] | None = None) -> tuple[Settings, int]:
     add("--patch-size", type=int, default=4)
     add("--kernel-size", type=int, default=3)
     add("--head", default="mix")
-    add("--loss", default="root-relative")
+    add("--loss", default="root-relative", help="of the forecast without noise, which --members do not train")
     add(
         "--variant",
         action="append",

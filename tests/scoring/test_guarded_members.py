@@ -66,7 +66,19 @@ def test_the_share_is_the_error_that_the_spread_leaves_open() -> None:
     variance = 8 / 9 * error * torch.tensor([0.0, 0.25, 0.9, 1.0]).view(4, 1)
     origins = [torch.stack((variance, error)), torch.stack((variance, error))[:, :, :1]]
     expected = torch.tensor([1.0, 0.75**0.5, LEAST_SHARE, LEAST_SHARE], dtype=torch.float64)
-    torch.testing.assert_close(_share(origins, 8), expected)
+    torch.testing.assert_close(_share(origins, 8, LEAST_SHARE), expected)
+    assert _share(origins, 8, 0.0)[2] == pytest.approx(0.1**0.5)
+
+
+def test_a_calibrated_network_needs_no_least_share() -> None:
+    made, still = network(), torch.full((1, 8, 1, 32, 32), 0.25)
+    shares = []
+    for amplitude in (1.0, 1.5):
+        made.noise_scale.fill_(amplitude)
+        guarded = GuardedMembers.check([made], still, COMPUTE)
+        assert guarded is not None
+        shares.append(float(guarded.share))
+    assert shares == [pytest.approx(LEAST_SHARE), 0.0]
 
 
 def test_a_clip_whose_future_is_known_exactly_stays_exact() -> None:

@@ -58,6 +58,29 @@ def test_missing_pixels_count_for_nothing() -> None:
     assert 0.5 * everywhere < found < 2 * everywhere
 
 
+def test_clips_count_by_their_own_known_pixels() -> None:
+    """The loss of a batch is the mean of those of its clips, however many of their pixels are missing."""
+    torch.manual_seed(0)
+    members, truth = torch.rand(2, 2, 3, 1, 16, 16), torch.rand(2, 3, 1, 16, 16)
+    last, there = (
+        torch.rand(2, 1, 1, 16, 16),
+        torch.rand(2, 3, 1, 16, 16) < torch.tensor([0.9, 0.3]).view(2, 1, 1, 1, 1),
+    )
+    together = members_loss(members, truth, last, there)
+    single = [members_loss(members[:, [at]], truth[[at]], last[[at]], there[[at]]) for at in (0, 1)]
+    torch.testing.assert_close(together, sum(single) / 2)
+
+
+def test_the_error_of_copying_is_that_of_known_pixels() -> None:
+    """A still scene has none, also where other pixels are missing at other lead times."""
+    truth = torch.rand(1, 1, 1, 16, 16).expand(-1, 3, -1, -1, -1)
+    there = torch.ones(1, 3, 1, 16, 16, dtype=torch.bool)
+    there[:, 1:, ..., :8] = False
+    members = torch.stack((truth + 0.1, truth + 0.1))
+    partly, whole = (members_loss(members, truth, truth[:, :1], known) for known in (there, torch.ones_like(there)))
+    assert float(partly) == pytest.approx(float(whole), rel=0.2)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 1, 1, 1), (2, 1, 3, 5, 7), (1, 3, 1, 8, 2)])
 def test_it_takes_frames_of_any_size_and_clips_of_any_length(shape: tuple[int, ...]) -> None:
     members = torch.rand(2, *shape).requires_grad_()

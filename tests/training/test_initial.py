@@ -10,10 +10,10 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from convlstm_cli.errors import RunError, UsageError
-from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_GRID, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.run import Run
-from convlstm_cli.training.initial import adapted, start
+from convlstm_cli.training.initial import NOISE_WEIGHT, adapted, start
 from convlstm_cli.weights.pretrained import weights_of
 
 SMALL = ForecasterConfig(16, 24, 1, hidden=(4, 6), kernel_size=3, input_frames=4, horizon=3)
@@ -182,3 +182,22 @@ def test_without_peepholes_all_arms_of_a_comparison_can_start_alike() -> None:
         assert weights is not None
         assert not [name for name in weights if "peephole" in name]
         assert torch.equal(weights["encoder.0.weight_hh"], weights_of("grey")["encoder.0.weight_hh"])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_that_reads_noise_starts_where_one_without_is_and_the_reverse(kind: dict[str, Any]) -> None:
+    plain = replace(SMALL, **kind)
+    noisy = replace(plain, noise=True)
+    frames = torch.rand(2, 4, 1, 16, 24, generator=torch.Generator().manual_seed(1))
+    one = network(plain)
+    made = of(noisy, adapted(one.state_dict(), plain, noisy))
+    other = network(noisy)
+    back = of(plain, adapted(other.state_dict(), noisy, plain))
+    with torch.inference_mode():
+        torch.testing.assert_close(made(frames, 3), one(frames, 3), rtol=0, atol=2e-5)
+        torch.testing.assert_close(back(frames, 3), other(frames, 3), rtol=0, atol=2e-5)
+    weights = made.get_parameter("forecaster.0.weight_ih")[:, -NOISE_GRID:]
+    assert 0.5 * NOISE_WEIGHT < float(weights.detach().std()) < 2 * NOISE_WEIGHT < 0.1
+    assert (made.noise_scale == 1.0).all()
+    same = adapted(other.state_dict(), noisy, noisy)
+    assert all(torch.equal(same[name], value) for name, value in other.state_dict().items())
