@@ -65,7 +65,12 @@ def test_what_is_made_of_members_follows_from_them(run: Run, video: Path, tmp_pa
         "exceed_30.0": (members >= 30.0).mean(axis=0),
     }
     for name, values in expected.items():
-        np.testing.assert_allclose(np.load(folder / f"{name}.npy"), values, atol=2e-5, err_msg=name)
+        found = np.load(folder / f"{name}.npy")
+        if name.startswith("exceed"):  # but where a member is the value itself, to rounding
+            apart = (np.abs(members - float(name.removeprefix("exceed_"))) > 1e-4).all(axis=0)
+            assert apart.mean() > 0.95
+            found, values = found[apart], values[apart]
+        np.testing.assert_allclose(found, values, atol=2e-5, err_msg=name)
     assert sorted(path.name for path in folder.iterdir()) == sorted(
         ["forecast.json", "members.npy", "members.webm", "spread", *(f"{name}.npy" for name in expected)]
     )

@@ -63,4 +63,4 @@ def test_a_calm_video_has_a_line_and_many_events_a_note(here: Path) -> None:
     assert note == "and 3 events of lower scores, in watch.json"
     vars(found.record)["events"] = ()
     [line] = watched_view(found)
-    assert "no events in 84 of 120 frames" in str(line)
+    assert "no events in 86 of 120 frames" in str(line)
