@@ -6,7 +6,6 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import torch
 from torch import Tensor
 
 from convlstm_cli.compute import device
@@ -41,17 +40,18 @@ from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.times import Schedule, ValidTimes
 from convlstm_cli.forecasting.units import check_range
 from convlstm_cli.forecasting.working_size import check_works_at
+from convlstm_cli.predicting.inputs import checked_inputs, guard_inputs
 from convlstm_cli.predicting.members import guarded_members, members_of, members_record
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.truth_strip import TruthStrip
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, record_of, shrunk
+from convlstm_cli.scoring.guarded import GuardedPieces, check_networks, record_of
 from convlstm_cli.scoring.guarded_members import GuardedMembers
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import mark
 from convlstm_cli.video.readers import READERS, open_video
-from convlstm_cli.video.tensors import to_float, to_read, valid
+from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ class Piece(NamedTuple):
     frames: Tensor
     """(1, n, C, H, W) in [0, 1]."""
     spread: Tensor | None = None
-    """Of an ensemble: the standard deviation of its members, like `frames`."""
+    """Standard deviation of the members of an ensemble, like `frames`."""
     found: LeadTime | None = None
     """What members that were asked for say together, at a single lead time."""
 
@@ -255,15 +255,9 @@ def predict_video(
 
 
 def mixing_of(prepared: Prepared, compute: Compute) -> GuardedPieces | None:
-    """What mixes the pieces of a forecast; None where the input is too short for the guard's check.
-
-    At the source's size the check is on smaller frames, because it asks for a few numbers only, and the baselines are
-    computed on the CPU, where whole frames fit if tiles are needed.
-    """
-    native, models = prepared.look.geometry is None, prepared.networks.models
-    inputs = to_read(prepared.frames, torch.device("cpu") if native else compute.device)
-    checked = shrunk(inputs, models).to(compute.device) if native else inputs
-    guard = check_networks(models, checked, compute)
+    """What mixes the pieces of a forecast; None where the input is too short for the guard's check."""
+    inputs = guard_inputs(prepared, compute)
+    guard = check_networks(prepared.networks.models, checked_inputs(inputs, prepared, compute), compute)
     if guard is None:
         return None
     return GuardedPieces(guard, inputs[:, :, : prepared.networks.channels], prepared.horizon, CHUNK)

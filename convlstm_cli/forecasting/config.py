@@ -24,8 +24,15 @@ Names = Literal["number", "time"]
 
 MIN_TILE = 16
 """Smallest side of a tile in pixels."""
+CHANNELS_HELP = (
+    "Channels of the source to use, by their positions from 0 or their names; those of the training if not given."
+)
+MISSING_HELP = "Value that means no data, if neither the source declares it nor --missing of the training named it."
+LOG_HELP = "Map values to the network by their logarithm, where the training does not say how they are mapped."
+"""Help of the options by which every command reads a source for a network that is trained already."""
+
 MOST_MEMBERS = 1000
-"""Members above any use."""
+"""Most members of a forecast: more are a mistake."""
 
 
 def _format_help() -> str:
@@ -131,13 +138,11 @@ class PredictConfig:
     )
     channels: tuple[int | str, ...] | None = option(
         None,
-        "Channels of the source to use, by their positions from 0 or their names; those of the training if not given.",
+        CHANNELS_HELP,
         parse=parse_channels,
         metavar="NAME,NAME,...",
     )
-    missing: float | None = option(
-        None, "Value that means no data, if neither the source declares it nor --missing of the training named it."
-    )
+    missing: float | None = option(None, MISSING_HELP)
     value_range: str | None = option(
         None,
         "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; others "
@@ -146,9 +151,7 @@ class PredictConfig:
         flag="--range",
         metavar="LOW,HIGH",
     )
-    log: bool = option(
-        False, "Map values to the network by their logarithm, where the training does not say how they are mapped."
-    )
+    log: bool = option(False, LOG_HELP)
     colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     device: str = option("auto", DEVICE_HELP)
     precision: Precision = option("auto", PRECISION_HELP)

@@ -34,8 +34,9 @@ class View(NamedTuple):
     """A window of a frame."""
 
     height: int
-    """Of the whole frame, in pixels."""
+    """Height of the whole frame in pixels."""
     width: int
+    """Width of the whole frame in pixels."""
     top: int = 0
     """Row of the frame where the window begins."""
     left: int = 0

@@ -4,8 +4,6 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-import torch
-
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks
@@ -13,9 +11,8 @@ from convlstm_cli.forecasting.members import MembersFile, members_file, plan_bat
 from convlstm_cli.forecasting.prepared import Prepared
 from convlstm_cli.forecasting.record import MembersRecord
 from convlstm_cli.forecasting.streams import CHUNK, compute_members, members_together
-from convlstm_cli.scoring.guarded import shrunk
+from convlstm_cli.predicting.inputs import checked_inputs, guard_inputs
 from convlstm_cli.scoring.guarded_members import GuardedMembers
-from convlstm_cli.video.tensors import to_read
 
 
 @contextlib.contextmanager
@@ -36,23 +33,18 @@ def members_of(
 
 
 def guarded_members(prepared: Prepared, config: PredictConfig, compute: Compute) -> GuardedMembers | None:
-    """What the guard asks of the members; None where there are none, the input is too short, or the guard is off.
-
-    At the source's size the check is on smaller frames, as the guard's own is.
-    """
+    """What the guard asks of the members; None where there are none, the input is too short, or the guard is off."""
     models = prepared.networks.models
     if not (config.guard and config.members and all(model.config.noise for model in models)):
         return None
-    inputs = to_read(prepared.frames, torch.device("cpu"))
-    checked = shrunk(inputs, models) if prepared.look.geometry is None else inputs
-    found = GuardedMembers.check(models, checked.to(compute.device), compute, config.seed)
+    inputs = guard_inputs(prepared, compute)
+    found = GuardedMembers.check(models, checked_inputs(inputs, prepared, compute), compute, config.seed)
     return None if found is None else found.resized(*inputs.shape[-2:])
 
 
 def _guard(file: MembersFile, guarded: GuardedMembers, prepared: Prepared, seed: int, compute: Compute) -> None:
     """Mixes and dresses all members in their file, `CHUNK` lead times at a time and one member after another."""
-    native = prepared.look.geometry is None
-    inputs = to_read(prepared.frames, torch.device("cpu") if native else compute.device)
+    inputs = guard_inputs(prepared, compute)
     mixing = guarded.pieces(inputs[:, :, : prepared.networks.channels], file.horizon, CHUNK)
     for first in range(0, file.horizon, CHUNK):
         steps = min(CHUNK, file.horizon - first)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.forecasting.config import MOST_MEMBERS
 from convlstm_cli.settings import (
     DEVICE_HELP,
     MAX_COUNT,
@@ -20,9 +21,6 @@ from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAUL
 
 if TYPE_CHECKING:
     from convlstm_cli.video.values import ValueRange  # which imports numpy, and --help does not
-
-MOST_MEMBERS = 1000
-"""More are a mistake: all members of a batch are in memory together."""
 
 
 def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:

@@ -49,9 +49,9 @@ class GuardedMembers:
     guard: Guard
     """How they are mixed."""
     errors: PastErrors
-    """Of the mean of the mixed members."""
+    """Past errors of the mean of the mixed members."""
     share: Tensor
-    """Of the errors, (B,), 0 to 1."""
+    """Share of the errors that each member gets, (B,), 0 to 1."""
 
     @classmethod
     def check(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.config import CHANNELS_HELP, LOG_HELP, MISSING_HELP, MOST_MEMBERS, PredictConfig
 from convlstm_cli.settings import (
     DEVICE_HELP,
     MAX_COUNT,
@@ -26,7 +26,6 @@ LONGEST = 128
 """Longest side in pixels at which the shipped weights watch, unless another size is asked for: a camera needs speed."""
 MEMBERS = 10
 """Members that are forecast by a network that reads noise, unless another number is asked for."""
-MOST_MEMBERS = 1000
 
 
 @dataclass(frozen=True)
@@ -58,13 +57,11 @@ class WatchConfig:
     )
     channels: tuple[int | str, ...] | None = option(
         None,
-        "Channels of the source to use, by their positions from 0 or their names; those of the training if not given.",
+        CHANNELS_HELP,
         parse=parse_channels,
         metavar="NAME,NAME,...",
     )
-    missing: float | None = option(
-        None, "Value that means no data, if neither the source declares it nor --missing of the training named it."
-    )
+    missing: float | None = option(None, MISSING_HELP)
     value_range: str | None = option(
         None,
         "Values LOW,HIGH of the source, such as 0,80, that become the least and the largest for the network; as for "
@@ -72,9 +69,7 @@ class WatchConfig:
         flag="--range",
         metavar="LOW,HIGH",
     )
-    log: bool = option(
-        False, "Map values to the network by their logarithm, where the training does not say how they are mapped."
-    )
+    log: bool = option(False, LOG_HELP)
     colormap: str = option(DEFAULT_COLORMAP, COLORMAP_HELP, choices=COLORMAP_CHOICES)
     batch_size: int = option(16, "Frames that are forecast together; the scores do not depend on it.")
     device: str = option("auto", DEVICE_HELP)

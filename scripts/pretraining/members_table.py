@@ -27,7 +27,7 @@ class MembersRow:
     spread_skill: tuple[float, ...]
     """Spread over error by lead time."""
     reliability_index: float
-    """Of the rank histogram."""
+    """Reliability index of the rank histogram."""
     mse: float
     """MSE of the members' mean over that of optical flow."""
 

@@ -32,7 +32,7 @@ from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.values import ValueRange
 
 ORDER = 2
-"""Of the autoregression, which takes one more frame; fewer frames have a lower one."""
+"""Order of the autoregression, which takes one more frame; from fewer frames it is lower."""
 LEVELS = 6
 """Levels of detail, as pysteps recommends."""
 LEAST_SIDE = 8
