@@ -54,5 +54,8 @@ def short_motion(monkeypatch: pytest.MonkeyPatch) -> None:
 
     Two levels and two steps show that both are repeated; a Gaussian of three pixels is the same sum as a wider one.
     """
-    for name, value in {"LEVELS": 2, "ITERATIONS": 2, "WINDOW": 0.5, "MOTION_SMOOTHING": 0.5}.items():
-        monkeypatch.setattr(f"convlstm_cli.nn.motion.{name}", value)
+    from convlstm_cli.nn import motion
+
+    monkeypatch.setattr(motion, "LEVELS", 2)
+    for name in motion.SEARCHES:
+        monkeypatch.setitem(motion.SEARCHES, name, motion.Search(frames=4, iterations=2, window=0.5, smoothing=0.5))

@@ -5,7 +5,7 @@ so this module is imported only where that is installed.
 """
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import onnx
@@ -14,7 +14,7 @@ from onnx import TensorProto, compose, helper
 from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
 from convlstm_cli.nn import motion
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.exportable import Piece
+from convlstm_cli.nn.exportable import Piece, searched
 
 
 def assemble(
@@ -29,7 +29,7 @@ def assemble(
         opset: version of the operators.
     """
     assembly = _Assembly(_pieces(graph, counts))
-    assembly.run()
+    assembly.run(searched(config))
     size = config.height, config.width
     read, said = (config.read_channels, *size), (config.channels, *size)
     inputs = [
@@ -52,10 +52,9 @@ class _Assembly:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def run(self) -> None:
+    def run(self, motions: Sequence[str]) -> None:
         """Appends all pieces, and the loops around those that are repeated."""
-        begin = [FRAMES, self._motion()] if "pyramid" in self.pieces else [FRAMES]
-        state = self._inline("start", begin)
+        state = self._inline("start", [FRAMES, *map(self._motion, motions)])
         read, step = self.pieces["read"], self.pieces["step"]
         read.input.append(read.input.pop(0))  # both loops have the frame behind the state
         step.output.append(step.output.pop(0))
@@ -65,16 +64,17 @@ class _Assembly:
         self._append("Loop", [HORIZON, "", *seen], [*last, "by_lead_time"], body=_loop_body(step))
         self._append("Transpose", ["by_lead_time"], [FORECAST], perm=[1, 0, 2, 3, 4])
 
-    def _motion(self) -> str:
-        """Appends the search for motion, level by level, and returns the name of the motion."""
-        *levels, flow = self._inline("pyramid", [FRAMES])
-        self.weights.append(helper.make_tensor("iterations", TensorProto.INT64, [], [motion.ITERATIONS]))
+    def _motion(self, name: str) -> str:
+        """Appends the search for a motion, level by level, and returns the name of its value."""
+        *levels, flow = self._inline(f"{name}_pyramid", [FRAMES])
+        iterations = f"{name}_iterations"
+        self.weights.append(helper.make_tensor(iterations, TensorProto.INT64, [], [motion.SEARCHES[name].iterations]))
         for index, level in enumerate(levels):
             if index:
-                [flow] = self._inline(f"enlarge_{index}", [flow])
-            improved = [f"flow_{index}", f"level_{index}"]
-            body = _loop_body(self.pieces[f"improve_{index}"])
-            self._append("Loop", ["iterations", "", flow, level], improved, body=body)
+                [flow] = self._inline(f"{name}_enlarge_{index}", [flow])
+            improved = [f"{name}_flow_{index}", f"{name}_level_{index}"]
+            body = _loop_body(self.pieces[f"{name}_improve_{index}"])
+            self._append("Loop", [iterations, "", flow, level], improved, body=body)
             flow = improved[0]
         return flow
 

@@ -219,8 +219,17 @@ class ForecasterConfig:
 
     @property
     def known_frames(self) -> tuple[str, ...]:
-        """Frames that the head may mix: the last one and, where the forecaster moves it on, that sharp and blurred."""
-        return ("moved", "blurred", "last") if FORECASTERS[self.forecaster].moves else ("last",)
+        """Frames that the head may mix.
+
+        Where the forecaster moves the last one on, that along each motion, the first one blurred, and the last one.
+        """
+        moved = tuple(f"moved {motion}" for motion in self.motions)
+        return (*moved, "blurred", "last") if moved else ("last",)
+
+    @property
+    def motions(self) -> tuple[str, ...]:
+        """Names of the motions along which the last frame is moved on; none where it is not."""
+        return HEADS[self.head].motions if FORECASTERS[self.forecaster].moves else ()
 
     @property
     def head_channels(self) -> int:

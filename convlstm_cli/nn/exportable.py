@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 
 from convlstm_cli.nn import motion
+from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.kinds import FORECASTERS
 
 
 class Start(nn.Module):
@@ -28,8 +28,8 @@ class Start(nn.Module):
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
 
-    def forward(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
-        return self.network.start(frames, motion)
+    def forward(self, frames: Tensor, *motions: Tensor) -> tuple[Tensor, ...]:
+        return self.network.start(frames, torch.cat(motions, dim=1) if motions else None)
 
 
 class Read(nn.Module):
@@ -56,17 +56,18 @@ class Step(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """The levels on which motion is estimated, the smallest first, and the initial motion on the smallest.
+    """The levels on which a motion is estimated, the smallest first, and the initial motion on the smallest.
 
     The mask of frames that have one is left out.
     """
 
-    def __init__(self, network: EncoderForecaster) -> None:
+    def __init__(self, network: EncoderForecaster, search: motion.Search) -> None:
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
+        self.search = search
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        levels = motion.pyramid(self.network.shown(frames))
+        levels = motion.pyramid(self.network.shown(frames), self.search)
         return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
 
 
@@ -84,8 +85,12 @@ class Enlarge(nn.Module):
 class Improve(nn.Module):
     """Motion after one more step, and the level that it belongs to."""
 
+    def __init__(self, search: motion.Search) -> None:
+        super().__init__()
+        self.search = search
+
     def forward(self, flow: Tensor, level: Tensor) -> tuple[Tensor, ...]:
-        return motion.improve(flow, level), level
+        return motion.improve(flow, level, self.search), level
 
 
 class Together(nn.Module):
@@ -124,25 +129,27 @@ def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
 def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[str, Piece]]:
     """`start`, `read`, `step` and the estimation of motion in one program: all inputs and all outputs, in order.
 
-    Motion has several pieces, because its steps are most of all operations: `pyramid` of the frames gives the levels
-    and an initial motion. On each level, `enlarge_1`, `enlarge_2` and so on resize the motion, and `motion.ITERATIONS`
-    steps of `improve_0`, `improve_1` and so on improve it. The last motion goes into `start` beside the frames.
+    A motion has several pieces, because its steps are most of all operations. That of the name `fine`, for one: of the
+    frames `fine_pyramid` gives the levels and an initial motion. On each level, `fine_enlarge_1`, `fine_enlarge_2` and
+    so on resize the motion, and the search's number of steps of `fine_improve_0`, `fine_improve_1` and so on improve
+    it. The last motions go into `start` beside the frames.
     """
     frames = _frames(network)
     pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
     with torch.no_grad():
         given: tuple[Tensor, ...] = (frames,)
-        if FORECASTERS[network.config.forecaster].moves and network.config.input_frames > 1:
-            pyramid = Pyramid(network)
-            pieces["pyramid"] = pyramid, (frames,)
+        for name in searched(network.config):
+            search = motion.SEARCHES[name]
+            pyramid = Pyramid(network, search)
+            pieces[f"{name}_pyramid"] = pyramid, (frames,)
             *levels, flow = pyramid(frames)
             for index, level in enumerate(levels):
                 if index:
                     enlarge = Enlarge((level.shape[-2], level.shape[-1]))
-                    pieces[f"enlarge_{index}"] = enlarge, (flow,)
+                    pieces[f"{name}_enlarge_{index}"] = enlarge, (flow,)
                     [flow] = enlarge(flow)
-                pieces[f"improve_{index}"] = Improve(), (flow, level)
-            given = frames, flow
+                pieces[f"{name}_improve_{index}"] = Improve(search), (flow, level)
+            given = *given, flow
         state = network.start(frames)
         pieces["start"] = Start(network), given
         pieces["read"] = Read(network), (frames[:, 0], *state)
@@ -152,6 +159,11 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
     inputs = tuple(tuple(tensor.clone() for tensor in inputs) for _, inputs in pieces.values())
     batches = tuple(({0: Dim(f"{name}_batch")},) * count.inputs for name, count in counts.items())
     return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
+
+
+def searched(config: ForecasterConfig) -> tuple[str, ...]:
+    """The motions that `record_together` has pieces for; a single frame has none."""
+    return config.motions if config.input_frames > 1 else ()
 
 
 def run_parts(parts: Mapping[str, nn.Module], frames: Tensor, horizon: int) -> Tensor:

@@ -195,7 +195,7 @@ class EncoderForecaster(nn.Module):
     def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
         """The state before the first of the frames of `forward` is read: tensors as in `state_names`, h and c zero.
 
-        `motion` is that of the last frame, (B, 2, H, W), where the caller knows it already.
+        `motion` holds those of the last frame, (B, 2 K, H, W), where the caller knows them already.
 
         `start`, `read` for each frame and `step` for each lead time together compute what `forward` does, one time step
         a call, with nothing but tensors in between.
@@ -228,7 +228,7 @@ class EncoderForecaster(nn.Module):
         """Names of the tensors of a state.
 
         h and c of each layer, (B, hidden, H/p, W/p); the last frame, (B, C, H, W); and where the forecaster moves that
-        on, its motion in pixels a step and the displacement at which it is read now, (B, 2, H, W) each.
+        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each.
         """
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
         return (*layers, "last", *(("motion", "source") if FORECASTERS[self.config.forecaster].moves else ()))
@@ -300,7 +300,7 @@ class EncoderForecaster(nn.Module):
         if not FORECASTERS[self.config.forecaster].moves:
             return Progress(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
-            return Progress(states, frames[:, -1:], Advection.of(frames))
+            return Progress(states, frames[:, -1:], Advection.of(frames, self.config.motions))
 
     def _forecast(
         self,
@@ -369,16 +369,18 @@ def _advected(
     last, advection = progress.last, progress.advection
     assert advection is not None
     with autocast(last.device, None):
-        moved, advection = advection.advance(steps)  # (B, steps, C, H, W)
-        moved, carried = moved[:, :, : last.shape[2]], moved[:, :, last.shape[2] :]
-        noise = network.noise_fields(progress, moved, carried)
-        known = [moved]
+        seen, advection = advection.advance(steps)  # (B, steps, K, C, H, W)
+        channels = last.shape[2]
+        # Cubic convolution goes beyond the values of a frame at its edges.
+        known = list(seen[:, :, :, :channels].clamp(0.0, 1.0).unbind(dim=2))
+        moved = known[0]
+        noise = network.noise_fields(progress, moved, seen[:, :, 0, channels:])
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
     patches = _beside(network.to_patches(_with(moved, future)), noise)
     hidden, states = network.unroll(patches, progress.states, None, progress.factors)
-    seen = None if noise is None else noise.pixels
-    return network.head(hidden, known, seen), progress._replace(states=states, advection=advection)
+    pixels = None if noise is None else noise.pixels
+    return network.head(hidden, known, pixels), progress._replace(states=states, advection=advection)
 
 
 def _unconditioned(

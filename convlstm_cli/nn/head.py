@@ -8,7 +8,14 @@ from convlstm_cli.nn.config import NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.kinds import HEADS
 from convlstm_cli.nn.refinement import Refinement
 
-START = {"moved": 7.0, "blurred": 4.0, "last": 5.0}
+START = {
+    "moved medium": 7.0,
+    "moved coarse": 7.0,
+    "moved fine": 6.0,
+    "moved latest": 6.0,
+    "blurred": 4.0,
+    "last": 5.0,
+}
 """Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
 the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
 where much does, more of the last one."""
@@ -24,6 +31,7 @@ class Head(nn.Module):
         mix         frame = w_1 known_1 + w_2 known_2 + ... + w σ(new); the weights w are a softmax
         refined     a mix, whose weights and new frame come from a thin stage at full resolution (`refinement.py`)
         steered     the same, and the moved frame is shifted by a learned displacement
+        motions     the same, and the last frame is moved on along several motions; the first of these is shifted
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`

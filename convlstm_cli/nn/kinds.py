@@ -99,6 +99,27 @@ FORECASTERS = registry(
     },
 )
 
+# Motions of the last frame
+
+
+@dataclass(frozen=True)
+class MotionKind:
+    """What a motion is good for; how it is searched for stands in `motion.SEARCHES`."""
+
+    text: str
+
+
+Motion = Literal["medium", "coarse", "fine", "latest"]
+MOTIONS = registry(
+    Motion,
+    {
+        "medium": MotionKind("of four frames and a window in between"),
+        "coarse": MotionKind("of eight frames, wide and smooth: what moves steadily, such as rain"),
+        "fine": MotionKind("of four frames in a narrow window: small things that pass each other"),
+        "latest": MotionKind("of two frames: what has just changed its way"),
+    },
+)
+
 # Heads
 
 
@@ -114,9 +135,11 @@ class HeadKind:
     """Whether the weights of the mix come from a stage at full resolution (`refinement.py`)."""
     steers: bool = False
     """Whether that stage also shifts the frame that was moved on."""
+    motions: tuple[Motion, ...] = ("medium",)
+    """The motions along which the last frame is moved on; the second stack reads what the first gives."""
 
 
-Head = Literal["mix", "refined", "steered", "residual", "sigmoid"]
+Head = Literal["mix", "refined", "steered", "motions", "residual", "sigmoid"]
 HEADS = registry(
     Head,
     {
@@ -124,6 +147,13 @@ HEADS = registry(
         "refined": HeadKind("the same, weighed at full resolution", mixes=True, refines=True),
         "steered": HeadKind(
             "the same, with a learned shift of the frame moved on", mixes=True, refines=True, steers=True
+        ),
+        "motions": HeadKind(
+            "the same, with the last frame moved on along three motions",
+            mixes=True,
+            refines=True,
+            steers=True,
+            motions=("coarse", "fine", "latest"),
         ),
         "residual": HeadKind("a change to add to the last frame (moved on, where that is the input)"),
         "sigmoid": HeadKind("the frame through σ (the paper)"),

@@ -39,7 +39,7 @@ class Progress(NamedTuple):
         advection = self.advection
         if advection is not None:
             frame, motion, source = (repeated(each, count) for each in advection[:3])
-            advection = Advection(torch.cat((frame, carried), dim=1), motion, source, advection.corner)
+            advection = advection._replace(frame=torch.cat((frame, carried), dim=1), motion=motion, source=source)
         return Progress(
             [(repeated(h, count), repeated(c, count)) for h, c in self.states],
             repeated(self.last, count),

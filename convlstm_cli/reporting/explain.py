@@ -83,6 +83,8 @@ MAKES = {
     "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax with known frames: {known}",
     "refined": "frame = Σ w_k known_k + w σ(new), as a mix, with w and new from two 3x3 convolutions at full "
     "resolution that see the known frames too: {known}",
+    "motions": "frame = Σ w_k known_k + w σ(new), as steered, with the last frame moved on along three motions: "
+    "{known}",
     "steered": "frame = Σ w_k known_k + w σ(new), as refined, with the moved frame shifted by a learned displacement: "
     "{known}",
     "residual": "frame = {first} + new",
@@ -182,7 +184,8 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
             notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
     notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
     last = "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
-    words = {"moved": "the moved frame", "blurred": "the same blurred", "last": last}
+    words = {"blurred": "the first one blurred", "last": last}
+    words |= {f"moved {motion}": f"the frame moved on along the {motion} motion" for motion in config.motions}
     known = [words[name] for name in config.known_frames]
     notes.append(f"The head: {MAKES[config.head].format(known=', '.join(known), first=known[0])}.")
     return tuple(notes)
@@ -245,7 +248,7 @@ def _head(config: ForecasterConfig) -> Layer:
     if HEADS[config.head].refines:
         known = len(config.known_frames)
         seen, said = channels // config.patch_size**2 + known * config.channels, config.channels + known
-        said += 2 * (config.head == "steered")
+        said += 2 * HEADS[config.head].steers
         weights += [
             _weight("head.refinement.see.weight", "3x3 convolution", (REFINED_WIDTH, seen, 3, 3), gates=""),
             _weight("head.refinement.see.bias", "its bias", (REFINED_WIDTH,), gates=""),

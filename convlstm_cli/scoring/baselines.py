@@ -85,12 +85,12 @@ def optical_flow(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
     motion = torch.stack([pair_motions(clip).mean(dim=0) for clip in frames[:, -PAIRS - 1 :].cpu()])  # (B, 2, H, W)
     like = frames.new_empty(0)  # its type and device
     del frames
-    advection = Advection(last, motion, torch.zeros_like(motion))
+    advection = Advection(last, motion, torch.zeros_like(motion), is_cubic=False)
     for _, steps in _pieces(horizon, chunk):
         seen = []
         for _ in range(steps):  # one at a time, since float64 takes twice the memory of the forecast
             moved, advection = advection.advance(1)
-            seen.append(moved.clamp_(0.0, 1.0).to(like))
+            seen.append(moved[:, :, 0].clamp_(0.0, 1.0).to(like))
         yield torch.cat(seen, dim=1)
 
 

@@ -18,7 +18,7 @@ from convlstm_cli.synthetic.scenes import SCENES
 
 __all__ = ["VERSION", "clip", "kinds"]
 
-VERSION = 2
+VERSION = 3
 """Goes up when a seed gives another clip than before."""
 
 SMALLEST = 8

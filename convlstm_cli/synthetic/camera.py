@@ -12,6 +12,9 @@ Pixels = NDArray[np.uint8]
 BLOCK = 8
 """Side in pixels of the blocks that a codec keeps or renews."""
 
+LETTERBOXES = 0.12
+"""Probability of black borders; more would make a network take any slow edge before black for one."""
+
 
 def finish(random: Random, clip: Clip, height: int, width: int) -> Pixels:
     """A rendered clip as a file of this size would hold it: averaged over pixels, with noise or compressed, 8 bits."""
@@ -24,7 +27,7 @@ def finish(random: Random, clip: Clip, height: int, width: int) -> Pixels:
         gain, offset = random.uniform(0.15, 1.0), random.uniform(0, 1)
         clip = clip * np.float32(gain) + np.float32(offset * (1 - gain))
     small = np.stack([resized(frame, height, width) for frame in clip])
-    if random.random() < 0.3:
+    if random.random() < LETTERBOXES:
         _letterbox(random, small)
     fate = random.random()
     if fate < 0.25:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.motion import Advection, estimate_motion, sample
+from convlstm_cli.nn.motion import SEARCHES, Advection, cubic_by_linear, estimate_motion, estimate_motions, sample
 
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
@@ -26,10 +26,10 @@ def clip(right: float, down: float, steps: int = 5, height: int = 48, width: int
     return torch.stack([waves(columns - right * t, rows - down * t) for t in range(steps)])[None, :, None]
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(st.floats(-1.8, 1.8), st.floats(-1.8, 1.8))
-def test_a_constant_motion_is_found(right: float, down: float) -> None:
-    flow = estimate_motion(clip(right, down))
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.floats(-1.8, 1.8), st.floats(-1.8, 1.8), st.sampled_from(sorted(SEARCHES)))
+def test_a_constant_motion_is_found(right: float, down: float, search: str) -> None:
+    flow = estimate_motion(clip(right, down), SEARCHES[search])
     inside = flow[0, :, 12:-12, 12:-12]
     assert inside[0].mean().item() == pytest.approx(right, abs=0.2)
     assert inside[1].mean().item() == pytest.approx(down, abs=0.2)
@@ -73,13 +73,13 @@ def test_frames_are_moved_on_along_a_constant_motion() -> None:
     frames = clip(1.5, -0.5, steps=9)
     flow = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
     moved, _ = moving(frames[:, 4], flow).advance(4)
-    torch.testing.assert_close(moved[..., 12:-12, 12:-12], frames[:, 5:, :, 12:-12, 12:-12], atol=0.02, rtol=0.0)
+    torch.testing.assert_close(moved[:, :, 0, :, 12:-12, 12:-12], frames[:, 5:, :, 12:-12, 12:-12], atol=0.02, rtol=0.0)
 
 
 def test_what_was_seen_goes_on() -> None:
     frames = clip(1.5, -0.5, steps=9)
     forecast, _ = Advection.of(frames[:, :5]).advance(4)
-    error = (forecast - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
+    error = (forecast[:, :, 0] - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
     copied = (frames[:, 4:5] - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
     assert error < 0.1 * copied
 
@@ -113,13 +113,56 @@ def test_a_window_shows_its_part_of_the_whole(top: int, left: int, height: int, 
     start = moving(torch.rand(1, 2, 24, 24, generator=generator), 3.0 * torch.randn(1, 2, 24, 24, generator=generator))
     whole, _ = start.advance(6)
     part, _ = start.window(top, left, height, width).advance(6)
-    assert part.shape == (1, 6, 2, height, width)
+    assert part.shape == (1, 6, 1, 2, height, width)
     inside = whole[..., top : top + height, left : left + width]
     torch.testing.assert_close(part[..., : inside.shape[-2], : inside.shape[-1]], inside)
 
 
-def test_a_sample_at_no_distance_is_the_image_itself_and_beyond_the_edge_is_the_edge() -> None:
+def test_each_motion_carries_the_frame_on_its_own() -> None:
+    frames = clip(1.5, -0.5)
+    names = ("coarse", "latest")
+    both, after = Advection.of(frames, names).advance(3)
+    for number, name in enumerate(names):
+        alone, later = Advection.of(frames, (name,)).advance(3)
+        torch.testing.assert_close(both[:, :, number], alone[:, :, 0])
+        torch.testing.assert_close(after.source[:, 2 * number : 2 * number + 2], later.source)
+
+
+def test_the_latest_motion_turns_at_once_and_the_coarse_one_stays() -> None:
+    there, back = clip(1.0, 0.0, steps=9), clip(-1.0, 0.0, steps=2)
+    frames = torch.cat((there, back[:, 1:]), dim=1)
+    frames[:, -1] = there[:, -2]  # the way back of the last step
+    coarse, latest = estimate_motions(frames, ("coarse", "latest"))[0, :, 12:-12, 12:-12].mean(dim=(1, 2))[::2]
+    assert latest.item() == pytest.approx(-1.0, abs=0.15)
+    assert coarse.item() > -0.5
+
+
+@pytest.mark.parametrize("is_cubic", [False, True])
+def test_a_sample_at_no_distance_is_the_image_itself_and_beyond_the_edge_is_the_edge(is_cubic: bool) -> None:
     image = torch.rand(1, 2, 7, 5, generator=torch.Generator().manual_seed(0))
-    torch.testing.assert_close(sample(image, torch.zeros(1, 2, 7, 5)), image, atol=1e-6, rtol=0.0)
-    far = torch.full((1, 2, 7, 5), 100.0)
-    torch.testing.assert_close(sample(image, far), image[..., -1:, -1:].expand_as(image), atol=1e-6, rtol=0.0)
+    here = sample(image, torch.zeros(1, 2, 7, 5), is_cubic=is_cubic)
+    torch.testing.assert_close(here, image, atol=1e-5, rtol=0.0)
+    there = sample(image, torch.full((1, 2, 7, 5), 100.0), is_cubic=is_cubic)
+    torch.testing.assert_close(there, image[..., -1:, -1:].expand_as(image), atol=1e-5, rtol=0.0)
+
+
+def test_a_cubic_sample_is_sharper() -> None:
+    """Half a pixel beside a fine wave: what linear interpolation loses of it, cubic convolution keeps in part."""
+    wave = torch.cos(torch.arange(24.0) * 2 * math.pi / 4).expand(1, 1, 8, 24)
+    half = torch.zeros(1, 2, 8, 24)
+    half[:, 0] = 0.5
+    truth = torch.cos((torch.arange(24.0) + 0.5) * 2 * math.pi / 4)[4:-4]
+    linear, cubic = (sample(wave, half, is_cubic=kind)[0, 0, 4, 4:-4] for kind in (False, True))
+    assert (cubic - truth).abs().mean() < 0.7 * (linear - truth).abs().mean()
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 1000))
+def test_nine_bilinear_readings_are_a_cubic_one(height: int, width: int, seed: int) -> None:
+    """MPS has no cubic reading of its own."""
+    random = torch.Generator().manual_seed(seed)
+    image = torch.rand(2, 3, height, width, generator=random, dtype=torch.float64)
+    away = 3.0 * torch.randn(2, 2, 6, 5, generator=random, dtype=torch.float64)
+    x = (torch.arange(5) + away[:, 0]).clamp(0.0, width - 1.0)
+    y = (torch.arange(6)[:, None] + away[:, 1]).clamp(0.0, height - 1.0)
+    torch.testing.assert_close(cubic_by_linear(image, x, y), sample(image, away, is_cubic=True))

@@ -113,8 +113,8 @@ def test_carried_noise_moves_with_the_frame() -> None:
     assert progress.carried is not None
     moving = progress.advection._replace(motion=torch.ones(1, 2, 16, 24))
     moved, _ = moving.advance(2)
-    torch.testing.assert_close(moved[:, 0, 1:, 1:, 1:], progress.carried[:, :, :-1, :-1])
-    assert moved.shape[2] == 1 + NOISE_CARRIED
+    torch.testing.assert_close(moved[:, 0, 0, 1:, 1:, 1:], progress.carried[:, :, :-1, :-1])
+    assert moved.shape[3] == 1 + NOISE_CARRIED
 
 
 def test_a_network_without_noise_has_no_members() -> None:

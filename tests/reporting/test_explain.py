@@ -118,6 +118,10 @@ def test_what_the_forecaster_reads_and_the_head_makes_is_said(forecaster: Foreca
         return " ".join(explain(replace(CONFIG, forecaster=forecaster, head=head)).notes)
 
     assert READS[forecaster] in notes("mix")
-    assert ("the moved frame, the same blurred, the last input frame" in notes("mix")) == (forecaster == "advected")
-    assert ("frame = the moved frame + new" in notes("residual")) == (forecaster == "advected")
+    assert ("moved on along the medium motion, the first one blurred, the last input frame" in notes("mix")) == (
+        forecaster == "advected"
+    )
+    assert ("frame = the frame moved on along the medium motion + new" in notes("residual")) == (
+        forecaster == "advected"
+    )
     assert "frame = σ(new), as in the paper" in notes("sigmoid")

@@ -14,8 +14,7 @@ from convlstm_cli.forecasting.inference import forecast_chunks
 from convlstm_cli.forecasting.tiling.blend import add_tile
 from convlstm_cli.forecasting.tiling.plan import Span, Tiling
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.motion import FRAMES as MOTION_FRAMES
-from convlstm_cli.nn.motion import Advection
+from convlstm_cli.nn.motion import SEARCHES, Advection
 from convlstm_cli.nn.noise import View
 from convlstm_cli.video.tensors import to_float, to_read
 
@@ -107,11 +106,13 @@ def _streams(
 ) -> Iterator[Iterator[Tensor]]:
     """The forecast of each tile, in pieces (B, n, C, h, w)."""
     advection = None
-    if model.config.forecaster == "advected" and (tiling.count > 1 or seeds):
+    motions = model.config.motions
+    if motions and (tiling.count > 1 or seeds):
         # Found and read on the whole frame: what moves into a tile comes from far beyond its edge. The noise of members
         # is carried along by it, and is that of the frame without the rows and columns that extend it.
         with torch.inference_mode():
-            advection = Advection.of(to_float(model.shown(clip[:, -MOTION_FRAMES:]), compute.device))
+            last = clip[:, -max(SEARCHES[motion].frames for motion in motions) :]
+            advection = Advection.of(to_float(model.shown(last), compute.device), motions)
     height, width = clip.shape[-2:]
     for rows, columns in tiling:
         window = None

@@ -14,6 +14,9 @@ from convlstm_cli.video.opencv import cv2
 
 MARGIN = 0.3
 """Width of the field beyond each edge, in shares of the frame's shorter side; beyond it the field is mirrored."""
+RIMS = 0.06
+"""Probability that the rim of a radar's range is seen. Were it frequent, a network would learn that the slow edge of a
+field of rain stands still as a rim does."""
 
 
 def render(random: Random, canvas: Canvas) -> Clip:
@@ -31,7 +34,7 @@ def render(random: Random, canvas: Canvas) -> Clip:
     gain *= random.uniform(0.25, 1.0)
     floor = random.uniform(0, 0.25) * (random.random() < 0.5)  # what is above the threshold begins with a step
     power = float(np.exp(random.uniform(-0.7, 0.5)))
-    seen = _range(random, canvas) if random.random() < 0.3 else None
+    seen = _range(random, canvas) if random.random() < RIMS else None
     levels = int(random.integers(6, 120)) if random.random() < 0.4 else 0
     clip = canvas.empty()
     for index, away in enumerate(displacements(flow, canvas.frames)):
@@ -104,7 +107,7 @@ def _evolving(random: Random, canvas: Canvas, height: int, width: int) -> Clip:
     smallest = canvas.scale * float(np.exp(random.uniform(np.log(0.6), np.log(3.0))))
     scales = [smallest * 2.2**octave for octave in range(5) if smallest * 2.2**octave < canvas.side]
     fall = random.uniform(0.0, 0.9)
-    change = float(np.exp(random.uniform(np.log(0.003), np.log(0.15))))  # of the finest scale, radians a step
+    change = float(np.exp(random.uniform(np.log(0.002), np.log(0.1))))  # of the finest scale, radians a step
     parts, amounts = [], []
     for scale in scales:
         parts += [noise(random, height, width, scale) for _ in range(2)]
