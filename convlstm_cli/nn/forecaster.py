@@ -7,16 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
+from convlstm_cli.nn.config import LOOKBACKS, NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import Advection, blur
+from convlstm_cli.nn.motion import Advection, blur, past_errors
 from convlstm_cli.nn.noise import Fields, Noise, View
 from convlstm_cli.nn.progress import Factors, Progress, repeated
 from convlstm_cli.nn.recurrence import State, autocast
 
+LEAST_ERROR = 4e-3
+"""Added to errors of the past, about one step of 8 bits: smaller ones say nothing."""
 BLUR = 1.0
 """σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
 
@@ -205,8 +207,9 @@ class EncoderForecaster(nn.Module):
         states = [(h, h.clone()) for h in zeros]
         if motion is None:
             return self._begin(frames, states).flat()
-        last = self.shown(frames[:, -1:])
-        return Progress(states, last, Advection(last[:, 0], motion, torch.zeros_like(motion))).flat()
+        shown = self.shown(frames)
+        advection = Advection(shown[:, -1], motion, torch.zeros_like(motion), is_cubic=self._is_cubic)
+        return Progress(states, shown[:, -1:], self._judged(advection, shown)).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The state after the encoder has read one more frame, (B, C, H, W) or with the mask (B, C + 1, H, W)."""
@@ -228,16 +231,21 @@ class EncoderForecaster(nn.Module):
         """Names of the tensors of a state.
 
         h and c of each layer, (B, hidden, H/p, W/p); the last frame, (B, C, H, W); and where the forecaster moves that
-        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each.
+        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each, and what
+        is known of how right they were before, (B, config.past_channels, H, W).
         """
+        moving = ("motion", "source", "past")[: 2 + (self.config.past_channels > 0)] if self.config.motions else ()
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
-        return (*layers, "last", *(("motion", "source") if FORECASTERS[self.config.forecaster].moves else ()))
+        return (*layers, "last", *moving)
 
     def _unflat(self, state: tuple[Tensor, ...]) -> Progress:
         count = 2 * len(self.config.hidden)
         states = list(zip(state[:count:2], state[1:count:2], strict=True))
         last, moving = state[count], state[count + 1 :]
-        return Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
+        if not moving:
+            return Progress(states, last[:, None])
+        past = moving[2] if len(moving) > 2 else None
+        return Progress(states, last[:, None], Advection(last, moving[0], moving[1], past, is_cubic=self._is_cubic))
 
     def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None, noise: Noise | None = None) -> int:
         """The horizon. Raises UsageError for one below 1, and for frames, a future or noise that do not fit."""
@@ -300,7 +308,26 @@ class EncoderForecaster(nn.Module):
         if not FORECASTERS[self.config.forecaster].moves:
             return Progress(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
-            return Progress(states, frames[:, -1:], Advection.of(frames, self.config.motions))
+            return Progress(states, frames[:, -1:], self.advection(frames))
+
+    def advection(self, frames: Tensor) -> Advection:
+        """How the last of the frames (B, T, C, H, W) is moved on, with what is known of how right that was before."""
+        return self._judged(Advection.of(frames, self.config.motions, is_cubic=self._is_cubic), frames)
+
+    @property
+    def _is_cubic(self) -> bool:
+        return HEADS[self.config.head].judges
+
+    def _judged(self, advection: Advection, frames: Tensor) -> Advection:
+        """An advection that carries the errors of the past of each known frame, where the head asks for them.
+
+        They are logarithms: a weight that falls with a power of the error is linear in them before the softmax.
+        """
+        if not self.config.past_channels:
+            return advection
+        lookbacks = [min(lookback, frames.shape[1] - 1) for lookback in LOOKBACKS]
+        errors = [past_errors(frames, advection.motion, lookback, BLUR) for lookback in lookbacks]
+        return advection.carrying(torch.cat(errors, dim=1).add(LEAST_ERROR).log())
 
     def _forecast(
         self,
@@ -369,18 +396,19 @@ def _advected(
     last, advection = progress.last, progress.advection
     assert advection is not None
     with autocast(last.device, None):
-        seen, advection = advection.advance(steps)  # (B, steps, K, C, H, W)
-        channels = last.shape[2]
-        # Cubic convolution goes beyond the values of a frame at its edges.
-        known = list(seen[:, :, :, :channels].clamp(0.0, 1.0).unbind(dim=2))
-        moved = known[0]
-        noise = network.noise_fields(progress, moved, seen[:, :, 0, channels:])
+        seen, beside, advection = advection.advance(steps)
+        known = list(seen.clamp(0.0, 1.0).unbind(dim=2))  # cubic convolution goes beyond the values of a frame
+        moved, count = known[0], network.config.past_channels
+        past, carried = (None, None) if beside is None else (beside[:, :, :count], beside[:, :, count:])
+        noise = network.noise_fields(progress, moved, carried)
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
     patches = _beside(network.to_patches(_with(moved, future)), noise)
     hidden, states = network.unroll(patches, progress.states, None, progress.factors)
     pixels = None if noise is None else noise.pixels
-    return network.head(hidden, known, pixels), progress._replace(states=states, advection=advection)
+    return network.head(hidden, known, pixels, past if count else None), progress._replace(
+        states=states, advection=advection
+    )
 
 
 def _unconditioned(
