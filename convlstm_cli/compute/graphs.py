@@ -6,6 +6,7 @@ and wherever a function cannot be captured, its operations are launched one by o
 """
 
 import contextlib
+import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Hashable, Iterator, Sequence
@@ -16,6 +17,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import first_line
 
+LOG = logging.getLogger(__name__)
 SWITCH = "CONVLSTM_GRAPHS"
 """Environment variable that switches graphs off."""
 WARM_UPS = 3
@@ -113,11 +115,11 @@ class Captured:
         device: torch.device,
         *,
         unable: str | None = None,
-        note: Callable[[str], None] = lambda _message: None,
+        note: Callable[[str], None] = LOG.warning,
     ) -> None:
         """`unable` says in a few words why this function cannot be captured; None where it can.
 
-        `note` receives a message if it cannot, or if a capture fails.
+        `note` receives a message if it cannot, or if a capture fails; by default the log of Python does.
         """
         self.why_not = why_not(device)
         """Why the operations are launched one by one; None while they are captured."""
@@ -147,6 +149,7 @@ class Captured:
     def forget(self) -> None:
         """Drops all graphs, because tensors that the function has otherwise are not where they were."""
         self._kept.clear()
+        self._calls.clear()  # it may have to make some of them first
         if self.why_not is None:
             self._recorder = RECORDERS[self._device.type](self._device)
 

@@ -44,15 +44,18 @@ class DeviceStep:
         self.captured = Captured(self._learn, self._device, unable=UNABLE if members else None, note=note)
         # torch would warn of eager steps, in which the kernels are chosen.
         optimizer._warned_capturable_if_run_uncaptured = True
-        self.restart()
+        self._move_rates()
 
     def restart(self) -> None:
         """Begins anew with the state that the optimiser has now; the old graphs know only the old one."""
+        self._move_rates()
+        self.captured.forget()
+
+    def _move_rates(self) -> None:
         for group in self._optimizer.param_groups:
             group["lr"] = torch.tensor(float(group["lr"]), device=self._device)
             if self._device.type == "cuda" and "capturable" in group:  # torch has it for GPUs only
                 group["capturable"] = True
-        self.captured.forget()
 
     def __call__(self, batch: Batch, noise: Noise | None) -> Tensor:
         """Learns from a batch on the device. Gives its loss and 1 if it was learned from, else 0, as (2,).

@@ -156,8 +156,11 @@ class Training:
         self._settle(ahead=0 if self.step.waits else AHEAD)
 
     def _settle(self, ahead: int = 0) -> None:
-        """Takes the outcomes of the steps under way into the state, but for the last `ahead` ones."""
-        while len(self._under_way) > ahead:
+        """Takes the outcomes of the steps under way into the state, but for the last `ahead` ones.
+
+        Those that follow too many skipped ones are left: training goes back to before them.
+        """
+        while len(self._under_way) > ahead and self.state.in_a_row < SKIPPED_IN_A_ROW:
             self._take(self._under_way.popleft())
 
     def _take(self, step: UnderWay) -> None:
@@ -259,7 +262,8 @@ class Training:
         return self.clock.seconds if self.budget.seconds is None else self.session.ranks.of_first(self.clock.seconds)
 
     def _save(self) -> None:
-        self._settle()
+        while self._under_way:  # all that the weights hold
+            self._take(self._under_way.popleft())
         self.state.seconds = self.last_save = self.clock.seconds
         if self.session.ranks.is_first and self.step.is_sound:  # else the last checkpoint is the better one
             self.session.run.save_resume(Checkpoint(self.state, self.step.state_dict()))
