@@ -17,6 +17,8 @@ class FakeRecorder:
     def __init__(self, device: torch.device) -> None:
         self.device = device
         self.recorded, self.replayed = 0, 0
+        self.shapes: set[tuple[int, ...]] = set()
+        """Of results."""
         self.error: Exception | None = None
         """Raised by the next recording."""
         self.inside = False
@@ -42,6 +44,7 @@ class FakeRecorder:
             self.replayed += 1
             computed = function()
             result.resize_(computed.shape).copy_(computed)
+            self.shapes.add(tuple(computed.shape))
 
         return Recording(replay, result)
 

@@ -6,6 +6,7 @@ and wherever a function cannot be captured, its operations are launched one by o
 """
 
 import contextlib
+import functools
 import logging
 import os
 from collections import Counter
@@ -161,8 +162,9 @@ class Captured:
         if self._calls[key] <= WARM_UPS or len(self._kept) >= MOST:
             return None
         buffers = [None if each is None else each.clone() for each in arguments]
+        call = functools.partial(self._function, *buffers, *constants)
         try:
-            recording = self._recorder.record(lambda: self._function(*buffers, *constants))
+            recording = self._recorder.record(call)
         except Exception as error:  # whatever capturing meets, the function can be computed without it
             self._give_up(first_line(error))
             return None

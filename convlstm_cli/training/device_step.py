@@ -5,6 +5,7 @@ the average are put back as they were.
 """
 
 import math
+import weakref
 from collections.abc import Callable
 
 import torch
@@ -41,7 +42,14 @@ class DeviceStep:
         self._averages: list[Tensor] = list(average.module.parameters())
         self._device = self._parameters[0].device
         self._noise: Noise | None = None
-        self.captured = Captured(self._learn, self._device, unable=UNABLE if members else None, note=note)
+        learn = weakref.WeakMethod(self._learn)  # else this and its graphs, which keep memory, would keep each other
+
+        def function(*batch: Tensor | None) -> Tensor:
+            alive = learn()
+            assert alive is not None
+            return alive(*batch)
+
+        self.captured = Captured(function, self._device, unable=UNABLE if members else None, note=note)
         # torch would warn of eager steps, in which the kernels are chosen.
         optimizer._warned_capturable_if_run_uncaptured = True
         self._move_rates()
@@ -78,7 +86,7 @@ class DeviceStep:
             nothing = loss.new_zeros(())  # what moments are that the first step makes
             for tensor in self._changing():
                 torch.where(learned, tensor, before.get(id(tensor), nothing), out=tensor)
-            share = torch.where(learned, share_on_device(self._average.n_averaged, self._decay), 0.0)
+            share = share_on_device(self._average.n_averaged, self._decay) * learned
             for averaged, parameter in zip(self._averages, self._parameters, strict=True):
                 averaged.lerp_(parameter, share)
             self._average.n_averaged += learned

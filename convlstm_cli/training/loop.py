@@ -201,7 +201,9 @@ class Training:
         """
         session, failed = self.session, self.state
         folder = session.run.folder
-        self._under_way.clear()  # they follow from what is given up
+        for step in self._under_way:  # they follow from what is given up, and must not go on while that is replaced
+            step.outcome()
+        self._under_way.clear()
         saved = session.run.load_resume()
         if saved is None:
             raise RunError(f"{folder}: its resume.pt is gone, so training cannot go back to it; start a new run.")

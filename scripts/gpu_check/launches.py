@@ -10,6 +10,7 @@ runs for a while, and the time of its captured step over the time between two of
 
 import argparse
 import json
+import logging
 import os
 import statistics
 import tempfile
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 
 from bench.plain import PlainCell, State
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.compute.graphs import SWITCH, WARM_UPS, Captured
+from convlstm_cli.compute.graphs import LOG, SWITCH, WARM_UPS, Captured
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn import ConvLSTM, EncoderForecaster, ForecasterConfig
 from convlstm_cli.train import train
@@ -43,6 +44,18 @@ BATCH, LARGER = 8, 32
 """Clips of a batch: the issue's, and what `--batch-size auto` takes on a GPU."""
 Systems = Mapping[str, Call]
 """One call for each of `plain`, `launched` and `captured`."""
+
+
+class Log(logging.Handler):
+    """Collects what forecasts log that could not be captured."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.notes: list[str] = []
+        LOG.addHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.notes.append(record.getMessage())
 
 
 class OurLayer(ConvLSTM):
@@ -168,19 +181,20 @@ def rows(compute: Compute, *, quick: bool, rounds: int) -> Iterator[dict[str, An
         own = tiny(shape) if quick else replace(shape, batch=BATCH)
         x = own.batch, own.steps, own.channels, own.size, own.size
         cases.append((f"({own.name}), batch {own.batch}", x, partial(of_layers, own, compute)))
+    log = Log()
     for name, size, make in cases:
         torch.manual_seed(0)
         inputs = [torch.rand(size, device=compute.device) for _ in range(3)]
-        notes: list[str] = []
-        for mode, systems in make(notes).items():
+        log.notes.clear()
+        for mode, systems in make(log.notes).items():
             ms = measure(systems, inputs, rounds)
-            yield {"shape": name, "precision": compute.precision, "mode": mode, "ms": ms, "notes": notes[:1]}
+            yield {"shape": name, "precision": compute.precision, "mode": mode, "ms": ms, "notes": log.notes[:1]}
 
 
 def busy(compute: Compute, *, quick: bool) -> dict[str, Any]:
     """How much of the time between two steps of a training on `sample_data` its captured step takes."""
     os.environ[SWITCH] = "on"
-    side, steps, batch = (32, 6, 2) if quick else (64, 300, LARGER)
+    side, steps, batch = (32, 6, 2) if quick else (64, 150, LARGER)
     data = prepare(DataConfig((str(ROOT / "sample_data"),), height=side, width=side), 10, 10)
     model = ForecasterConfig(side, side, data.channels, hidden=(4,) if quick else ForecasterConfig.hidden)
     config = TrainConfig(

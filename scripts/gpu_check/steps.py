@@ -17,9 +17,9 @@ class Step(NamedTuple):
 
 STEPS = {
     "machine": Step(commands.machine, 60),
-    "tests": Step(suite.tests, 150),
+    "tests": Step(suite.tests, 160),
     "train": Step(commands.train, 80),
-    "launches": Step(speed.launches, 70),
+    "launches": Step(speed.launches, 90),
     "speed": Step(speed.measure, 90),
     "native-size": Step(commands.native_size, 30),
     "tiled": Step(commands.tiled, 30),

@@ -13,14 +13,14 @@ from pathlib import Path
 from gpu_check.run import ROOT, Context, Failed, Process, Skipped
 
 FIRST = (
-    "tests/compute/test_graphs",
-    "tests/training/test_device_step",
-    "tests/forecasting/test_inference",
-    "tests/nn/",
     "tests/test_train",
     "tests/test_predict",
+    "tests/training/test_device_step",
+    "tests/forecasting/test_inference",
+    "tests/compute/test_graphs",
+    "tests/nn/",
 )
-"""Files that compute on the GPU; they must all come to their end."""
+"""Files that compute on the GPU, those that take longest first; they must all come to their end."""
 LEFT_OUT = ("tests/test_gpu_check.py",)
 """Files that would start this again."""
 SLOW = (

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import gc
 import math
+import weakref
 from typing import Any
 
 import pytest
@@ -200,6 +202,21 @@ def test_members_and_fp16_are_launched_and_a_note_says_why(made: list[FakeRecord
     assert made[-1].recorded == 0
     TrainStep(MODEL, CONFIG, choose("cpu", "fp16"), None, note=notes.append)(clips(0))
     assert notes == ["optimiser steps are launched one by one: fp16, and several processes, have no CUDA graphs"]
+
+
+def test_the_memory_of_graphs_goes_with_the_step(made: list[FakeRecorder]) -> None:
+    """At once, and not when Python happens to look for cycles: the next training needs it."""
+    assert not made
+    gc.disable()
+    try:
+        step = TrainStep(MODEL, CONFIG, choose("cpu"), None)
+        losses(step)
+        assert step._on_device is not None
+        graphs = weakref.ref(step._on_device.captured)
+        del step
+        assert graphs() is None
+    finally:
+        gc.enable()
 
 
 def test_a_capture_that_fails_changes_nothing_but_the_time(monkeypatch: pytest.MonkeyPatch) -> None:
