@@ -37,6 +37,8 @@ class Stepper:
         self._known: list[Tensor] = []
         """The known frames that the head mixed in the last forward pass, (N, C, H, W) each."""
         if variant.loss == OVER_KNOWN:
+            if network.head.refinement is None:
+                raise SystemExit(f"--loss {OVER_KNOWN}: --head {variant.head} has no known frames at full resolution")
             network.head.refinement.register_forward_pre_hook(self._note_known)
         groups = parameter_groups(network, variant.kernel_rate, variant.other_rate)
         self.optimizer = Muon(groups, lr_as_tensor=self._device.type == "cuda")
