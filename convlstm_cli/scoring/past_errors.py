@@ -11,7 +11,7 @@ hindcast), and the differences from these are the errors. Who draws them
   mean squared error over the origins, extrapolated as the guard does.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -43,10 +43,13 @@ class PastErrors:
     """The errors of the hindcasts of some clips."""
 
     fields: tuple[Tensor, ...]
-    """(B, l, C, H, W) for each origin, with l the lead times of its hindcast."""
+    """(B, l, C, h, w) for each origin, with l the lead times of its hindcast."""
     scale: Tensor
     """Root mean squared error over the hindcasts by lead time, (B, L) float64 on the CPU, extrapolated; at later lead
     times it stays as it is."""
+    size: tuple[int, int]
+    """Height and width, H and W, of the frames that errors are drawn for. Fields of another size are brought to it by
+    linear interpolation when they are asked for, so that no more of them is held than what was found."""
 
     @classmethod
     def of(cls, fields: list[Tensor]) -> "PastErrors":
@@ -55,12 +58,17 @@ class PastErrors:
         squares = [field.square().mean(dim=(2, 3, 4)).cpu().double() for field in fields]
         pooled = [torch.stack([each[:, lead] for each in squares if each.shape[1] > lead]) for lead in range(longest)]
         mse = torch.stack([each.mean(dim=0) for each in pooled], dim=1)  # (B, longest)
-        return cls(tuple(fields), extrapolated(mse[..., None, None])[..., 0, 0].sqrt())
+        height, width = fields[0].shape[-2:]
+        return cls(tuple(fields), extrapolated(mse[..., None, None])[..., 0, 0].sqrt(), (height, width))
+
+    def resized(self, height: int, width: int) -> "PastErrors":
+        """The same for frames of another size."""
+        return replace(self, size=(height, width))
 
     @property
     def reach(self) -> int:
         """The largest shift in pixels."""
-        height, width = self.fields[0].shape[-2:]
+        height, width = self.size
         return min(round(MOST * SHIFT * min(height, width)), min(height, width) - 1)
 
     def draw(self, *numbers: int) -> Draw:
@@ -79,9 +87,17 @@ class PastErrors:
         scale = self.scale[:, leads.clamp(max=self.scale.shape[1] - 1)]
         beside = self.scale[:, last, None]
         growth = torch.where((leads > last) & (beside > 0), scale / beside, 1.0).to(field)  # (B, steps)
-        grown = field[:, leads.clamp(max=last).to(field.device)] * growth[..., None, None, None]
-        height, width = field.shape[-2:]
-        reach = self.reach
+        seen = leads.clamp(max=last)
+        near = self._enlarged(field[:, seen[0] : seen[-1] + 1])
+        grown = near[:, (seen - seen[0]).to(field.device)] * growth[..., None, None, None]
+        (height, width), reach = self.size, self.reach
         padded = F.pad(grown.flatten(0, 1), (reach, reach, reach, reach), mode="reflect")
         top, left = reach - draw.down, reach - draw.right
         return padded[..., top : top + height, left : left + width].unflatten(0, grown.shape[:2])  # type: ignore[no-untyped-call,no-any-return]
+
+    def _enlarged(self, field: Tensor) -> Tensor:
+        """A field (B, n, C, h, w) at the size of the frames, (B, n, C, H, W)."""
+        if field.shape[-2:] == self.size:
+            return field
+        sized = F.interpolate(field.flatten(0, 1), size=self.size, mode="bilinear", align_corners=False)
+        return sized.unflatten(0, field.shape[:2])  # type: ignore[no-untyped-call,no-any-return]
