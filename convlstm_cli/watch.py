@@ -107,8 +107,8 @@ def check_run(run: Run, config: WatchConfig) -> None:
     check_works_at([run], config.reading)
     if run.guides:
         raise UsageError(
-            f"{run.folder}: reads channels beside the frames (--input-only or --known-future), which watch does not "
-            "give it; train a run without them."
+            f"{run.folder}: was trained with {run.guides[0].flag}, and watch gives a network no such channels; train a "
+            "run without it, or use -m pretrained."
         )
 
 
