@@ -19,7 +19,7 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour, check_members, lockstep
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
-from convlstm_cli.forecasting.members import MembersFile, runs_of_members
+from convlstm_cli.forecasting.members import MembersFile, draws_members, note_uncalibrated, runs_of_members
 from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
 from convlstm_cli.forecasting.prepared import Prepared, prepare
@@ -170,6 +170,8 @@ def predict(
     sources = _share(sources, shard, progress)
     sweep(output)
     networks = NetworksByColour.load(runs, compute.device)
+    if draws_members(networks.grey.models, config):
+        note_uncalibrated(networks.grey.runs, networks.grey.models, progress)
     digests = networks.digests()
     for done, source in enumerate(sources):
         if isinstance(source, tuple):

@@ -12,6 +12,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.files import replacing_folder, sweep
 from convlstm_cli.forecasting.inputs import find_inputs, output_names
+from convlstm_cli.forecasting.members import note_uncalibrated
 from convlstm_cli.forecasting.times import DEFAULT_FPS
 from convlstm_cli.forecasting.units import check_range
 from convlstm_cli.forecasting.working_size import check_works_at
@@ -165,7 +166,10 @@ class Watcher:
     def _forecaster(self, run: Run) -> Forecaster:
         channels = run.model_config.channels
         if channels not in self._forecasters:
-            self._forecasters[channels] = Forecaster(run, self._config, self._compute, self.members)
+            forecaster = Forecaster(run, self._config, self._compute, self.members)
+            if self.members:
+                note_uncalibrated([run], [forecaster.model], self._progress)
+            self._forecasters[channels] = forecaster
         return self._forecasters[channels]
 
     def _normal(self, source: Path, sight: Sight, forecaster: Forecaster) -> Normal | None:

@@ -21,6 +21,7 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.members.fair_crps import fair_crps
+from convlstm_cli.weights.pretrained import Pretrained
 
 CONFIG = PredictConfig(members=5, formats=("npy",))
 
@@ -283,6 +284,25 @@ def test_a_value_that_nothing_reaches_is_noted(run: Run, video: Path, tmp_path: 
     assert any("rain.npy: its values are 0" in note and "--exceed -5,1000" in note for note in notes.notes)
     assert (np.load(forecast.folder / "exceed_-5.0.npy") == 1).all()
     assert (np.load(forecast.folder / "exceed_1000.0.npy") == 0).all()
+
+
+def test_members_before_the_calibration_are_noted_once_for_each_run(run: Run, video: Path, tmp_path: Path) -> None:
+    def notes_of(runs: Run | list[Run], config: PredictConfig) -> list[str]:
+        notes = Notes()
+        dict(predict([video, video.parent], runs, tmp_path / "out", config, notes))
+        return [note for note in notes.notes if "not calibrated" in note]
+
+    config = dataclasses.replace(CONFIG, frames=1, members=2)
+    [note] = notes_of(run, config)
+    assert f"{run.folder}: the spread of its members" in note
+    assert f"`convlstm train -o {run.folder} --resume`" in note
+    assert not notes_of(run, dataclasses.replace(config, members=None))
+    calibrated = make_run(tmp_path / "calibrated", size=16, noise=True)
+    network = calibrated.load_model(torch.device("cpu"))
+    calibrated.save_weights(network.state_dict() | {"noise_scale": 1.5 * network.noise_scale})
+    assert not notes_of(calibrated, config)
+    assert notes_of([calibrated, run], config) == [note]
+    assert not notes_of(Pretrained(), config)
 
 
 def test_values_of_pictures_are_between_0_and_1(run: Run, tmp_path: Path) -> None:

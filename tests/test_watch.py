@@ -208,7 +208,9 @@ def test_members_judge_where_the_network_reads_noise(odd: Path, tmp_path: Path) 
         ({"members": 0}, 0),
     ]
     for options, members in asked:
-        found = one(run, odd, WatchConfig(**options))
+        notes = Notes()
+        found = one(run, odd, WatchConfig(**options), progress=notes)
+        assert sum("not calibrated" in note for note in notes.notes) == bool(members)
         assert (found.record.members, found.record.scored) == (members, 116)
         scores.append(tuple(row["score"] for row in rows_of(found)))
     assert len(set(scores)) == 4
