@@ -18,6 +18,8 @@ from convlstm_cli.cli.app import app
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.forecasting import members as members_module
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.members import MembersFile
+from convlstm_cli.forecasting.statistics import LeadTime, Statistics
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.members.fair_crps import fair_crps
@@ -105,6 +107,21 @@ def test_maps_are_numbers_that_can_be_at_every_pixel_that_is_forecast(tmp_path: 
         assert shown[:, :, [8, 9, 11, 31]].all()
         assert values[shown].min() >= 0
         assert 0 < values[shown].max() <= most
+
+
+def test_the_statistics_of_a_lead_time_are_computed_once(
+    run: Run, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    at = Statistics.at
+
+    def counted(self: Statistics, members: MembersFile, lead: int) -> LeadTime:
+        asked.append(lead)
+        return at(self, members, lead)
+
+    monkeypatch.setattr(Statistics, "at", counted)
+    one(run, video, tmp_path, CONFIG)
+    assert asked == [0, 1, 2]
 
 
 def test_a_seed_gives_its_members_and_another_gives_others(run: Run, video: Path, tmp_path: Path) -> None:
