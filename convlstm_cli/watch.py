@@ -22,7 +22,7 @@ from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.watching import normal as normal_frames
 from convlstm_cli.watching.calibration import HOUR, Reference
-from convlstm_cli.watching.config import MEMBERS, WatchConfig
+from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.events import Event
 from convlstm_cli.watching.forecaster import Forecaster, Seen
 from convlstm_cli.watching.judging import Normal, judge
@@ -83,7 +83,8 @@ def watch(
     config, progress = config or WatchConfig(), progress or Progress()
     check_run(run, config)
     compute = device.choose(config.device, config.precision)
-    watcher = Watcher(_with_members(run, config), config, compute, progress, normal_frames.named(normal, progress))
+    run = run.for_members() if config.members else run
+    watcher = Watcher(run, config, compute, progress, normal_frames.named(normal, progress))
     sources = find_inputs(inputs, progress)
     names = output_names([source for source in sources if isinstance(source, Path)])
     sweep(output)
@@ -113,12 +114,6 @@ def check_run(run: Run, config: WatchConfig) -> None:
         )
 
 
-def _with_members(run: Run, config: WatchConfig) -> Run:
-    """The run whose network is asked for: one that reads noise, where members are compared. Raises RunError."""
-    wanted = config.members if config.members is not None else run.forecasts_members
-    return run.for_members() if wanted else run
-
-
 class Watcher:
     """Watches videos with one run; what normal videos show is found once for all videos that are seen alike."""
 
@@ -128,9 +123,6 @@ class Watcher:
         """`normal` are the videos that are named as normal; none where the run's own, or the first part, count."""
         self._run, self._config, self._compute, self._progress = run, config, compute, progress
         self._named = normal
-        noisy = run.model_config.noise
-        self.members = (MEMBERS if config.members is None else config.members) if noisy else 0
-        """Members that are forecast; 0 for the forecast of a network."""
         self._forecasters: dict[int, Forecaster] = {}
         self._references: dict[object, Normal] = {}
 
@@ -166,8 +158,8 @@ class Watcher:
     def _forecaster(self, run: Run) -> Forecaster:
         channels = run.model_config.channels
         if channels not in self._forecasters:
-            forecaster = Forecaster(run, self._config, self._compute, self.members)
-            if self.members:
+            forecaster = Forecaster(run, self._config, self._compute)
+            if self._config.members:
                 note_uncalibrated([run], [forecaster.model], self._progress)
             self._forecasters[channels] = forecaster
         return self._forecasters[channels]
@@ -279,7 +271,7 @@ class Watcher:
         return WatchRecord(
             source=str(source),
             run=str(self._run.folder),
-            members=self.members,
+            members=self._config.members,
             size=sight.size,
             values=sight.values,
             frames=findings.frames,
