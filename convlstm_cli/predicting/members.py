@@ -33,7 +33,10 @@ def members_of(
 
 
 def guarded_members(prepared: Prepared, config: PredictConfig, compute: Compute) -> GuardedMembers | None:
-    """What the guard asks of the members; None where there are none, the input is too short, or the guard is off."""
+    """How the guard mixes and dresses the members.
+
+    None where no members are drawn, the input is too short for a check, or the guard is off.
+    """
     models = prepared.networks.models
     if not (config.guard and draws_members(models, config)):
         return None

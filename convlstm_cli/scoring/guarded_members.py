@@ -62,7 +62,7 @@ class _Hindcast:
 
 @dataclass(frozen=True)
 class GuardedMembers:
-    """What a check on the input of some clips asks of their members."""
+    """How the members of some clips are mixed and dressed, by a check on the clips' input."""
 
     guard: Guard
     """How they are mixed."""
@@ -108,7 +108,7 @@ class GuardedMembers:
         return cls(guard, PastErrors.of(fields), _share(moments, count, least))
 
     def pieces(self, frames: Tensor, horizon: int, chunk: int) -> GuardedPieces:
-        """What mixes members piece by piece; arguments as for `GuardedPieces`, of one clip."""
+        """Mixes members piece by piece; arguments as for `GuardedPieces`, of one clip."""
         return GuardedPieces(self.guard, frames, horizon, chunk)
 
     def resized(self, height: int, width: int) -> "GuardedMembers":

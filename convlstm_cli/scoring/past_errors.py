@@ -1,14 +1,15 @@
 """Errors that a forecast has made on a clip's own past, as fields that may be drawn to be added to its future.
 
 From each of a few origins of the input frames (`guard.origins_of`), the input frames that follow are forecast (a
-hindcast), and the differences from these are the errors. Who draws them
+hindcast), and the differences from these are the errors. What is drawn is
 
-- draws one origin, and takes its errors as whole fields in their order, so that they depend on each other in space and
-  time as errors do;
-- moves these fields by a few pixels, since a handful of origins gives no more than as many members, and since an error
-  is known to lie near a place and not at it;
-- goes on from the last field, of lead time l, by the growth of the errors: s_m / s_l at lead time m, with s the root
-  mean squared error over the origins, extrapolated as the guard does.
+- one origin, whose errors are taken as whole fields in their order, so that they depend on each other in space and time
+  as errors do;
+- a shift of these fields by a few pixels, since a handful of origins gives no more than as many members, and since an
+  error is known to lie near a place and not at it.
+
+Beyond the last field, of lead time l, the errors grow by s_m / s_l up to lead time m, with s the root mean squared
+error over the origins, extrapolated as the guard does.
 """
 
 from dataclasses import dataclass, replace
@@ -53,7 +54,7 @@ class PastErrors:
 
     @classmethod
     def of(cls, fields: list[Tensor]) -> "PastErrors":
-        """Those of hindcasts from several origins."""
+        """The errors of hindcasts from several origins; `fields` as the attribute has them."""
         longest = max(field.shape[1] for field in fields)
         squares = [field.square().mean(dim=(2, 3, 4)).cpu().double() for field in fields]
         pooled = [torch.stack([each[:, lead] for each in squares if each.shape[1] > lead]) for lead in range(longest)]
@@ -72,7 +73,7 @@ class PastErrors:
         return min(round(MOST * SHIFT * min(height, width)), min(height, width) - 1)
 
     def draw(self, *numbers: int) -> Draw:
-        """What follows from some numbers, such as a seed and the number of a member."""
+        """What is drawn for a member: it depends on some numbers alone, such as a seed and the number of the member."""
         random = np.random.default_rng(numbers)
         hindcast = int(random.integers(len(self.fields)))
         reach = self.reach
@@ -80,7 +81,7 @@ class PastErrors:
         return Draw(hindcast, down, right)
 
     def at(self, draw: Draw, first: int, steps: int) -> Tensor:
-        """The errors that a draw means at `steps` lead times from `first` on, from 0: (B, steps, C, H, W)."""
+        """The errors of a draw at `steps` lead times from `first` on, from 0: (B, steps, C, H, W)."""
         field = self.fields[draw.hindcast]
         last = field.shape[1] - 1
         leads = torch.arange(first, first + steps)
