@@ -1,4 +1,4 @@
-"""How far an encoder-forecaster has come: what its next forecast is computed from."""
+"""The state of a forecast: what the next frames are computed from, after the input or after some lead times."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -14,8 +14,8 @@ Factors = Sequence[Tensor]
 dropped."""
 
 
-class Progress(NamedTuple):
-    """What the next forecast is computed from."""
+class ForecastState(NamedTuple):
+    """What the next frames of a forecast are computed from, after the input or after some lead times."""
 
     states: list[State]
     """(h, c) of each layer of the second stack."""
@@ -31,7 +31,7 @@ class Progress(NamedTuple):
     """Fields of noise that are moved on with the last frame, (B, NOISE_CARRIED, H, W); they lie beside it in its
     advection where there is one."""
 
-    def repeated(self, noise: Noise, patch: int) -> "Progress":
+    def repeated(self, noise: Noise, patch: int) -> "ForecastState":
         """The same for each member of `noise`, whose forecast begins here."""
         count = noise.members
         carried = noise.begin(self.last, patch)
@@ -43,7 +43,7 @@ class Progress(NamedTuple):
                 source=repeated(advection.source, count),
                 beside=None if advection.beside is None else repeated(advection.beside, count),
             ).carrying(carried)
-        return Progress(
+        return ForecastState(
             [(repeated(h, count), repeated(c, count)) for h, c in self.states],
             repeated(self.last, count),
             advection,
@@ -53,7 +53,7 @@ class Progress(NamedTuple):
         )
 
     def flat(self) -> tuple[Tensor, ...]:
-        """The tensors of the progress of a forecast without noise, as `EncoderForecaster.state_names` names them."""
+        """The tensors of the state of a forecast without noise, as `EncoderForecaster.state_names` names them."""
         states = [part for state in self.states for part in state]
         if self.advection is None:
             return (*states, self.last[:, 0])
