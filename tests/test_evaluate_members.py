@@ -30,6 +30,9 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(16, 16, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=2, noise=True)
 
 
+pytestmark = pytest.mark.usefixtures("short_motion")
+
+
 @pytest.fixture
 def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
     """A run that forecasts members, trained on videos of 14 frames: four of 6 are its test."""

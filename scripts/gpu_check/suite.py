@@ -33,7 +33,7 @@ SLOW = (
 """Started next, so that the last file does not run alone."""
 SPLIT = ("tests/nn/test_triton_gates.py",)
 """Files whose functions get a process each, because compiling their kernels one after another takes too long."""
-QUICK = ("tests/nn/test_config.py", "tests/compute/test_device.py")
+QUICK = ("tests/test_registry.py", "tests/test_lock.py")
 COUNTS = ("passed", "failed", "error", "errors", "skipped")
 
 

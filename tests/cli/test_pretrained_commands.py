@@ -72,7 +72,7 @@ def test_inspect_explain_and_info_describe_them(here: Path) -> None:  # noqa: AR
     assert "generator" in json.loads(run("info", "--json").stdout)["shipped_weights"]
 
 
-@pytest.mark.usefixtures("short_motion")
+@pytest.mark.usefixtures("without_motion")
 def test_export_writes_them(here: Path) -> None:
     run("export", "pretrained", "--format", "torch", "--size", "16", "--colour", "rgb")
     manifest = json.loads((here / "exports" / "pretrained-1" / "manifest.json").read_text())
