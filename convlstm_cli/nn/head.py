@@ -12,8 +12,9 @@ START = {"moved medium": 7.0, "blurred": 4.0, "last": 5.0}
 """Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
 the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
 where much does, more of the last one."""
-JUDGED = 7.0
-"""Initial logit of every known frame whose weight follows from its errors in the past, which tell them apart."""
+JUDGED = {"moved coarse": 7.0, "moved fine": 6.5, "moved latest": 6.5, "blurred": 6.5, "last": 6.8}
+"""The same where the weights also follow from errors of the past, which tell most of one known frame from another.
+Fitted to made-up clips together with `refinement.JUDGEMENT`."""
 
 
 class Head(nn.Module):
@@ -42,7 +43,7 @@ class Head(nn.Module):
         self.refinement: Refinement | None = None
         kind = HEADS[config.head]
         if kind.refines:
-            logits = [JUDGED if kind.judges else START[name] for name in config.known_frames]
+            logits = [(JUDGED if kind.judges else START)[name] for name in config.known_frames]
             self.refinement = Refinement(
                 config.channels,
                 logits,

@@ -15,6 +15,9 @@ from convlstm_cli.nn.motion import sample
 FARTHEST = 4.0
 """Pixels by which the moved frame is shifted at most where the motion is steered."""
 
+JUDGEMENT = (1.4, 1.1)
+"""Powers of past errors, for each of `LOOKBACKS`, with which the weights of known frames fall at first."""
+
 
 class Refinement(nn.Module):
     """From features and known frames, at each pixel, to a new frame and the logits of the known ones.
@@ -41,8 +44,8 @@ class Refinement(nn.Module):
         self.judge: nn.Conv2d | None = None
         if past:
             self.judge = nn.Conv2d(past, known, 1, bias=False)
-            with torch.no_grad():  # begins with weights that fall with the product of the frame's own errors
-                self.judge.weight[:, :, 0, 0] = -torch.eye(known).repeat(1, past // known)
+            with torch.no_grad():
+                self.judge.weight[:, :, 0, 0] = torch.cat([-power * torch.eye(known) for power in JUDGEMENT], dim=1)
 
     def forward(
         self, features: Tensor, known: list[Tensor], noise: Tensor | None = None, past: Tensor | None = None
