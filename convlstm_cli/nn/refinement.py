@@ -58,13 +58,14 @@ class Refinement(nn.Module):
             noise: its fields, (N, noise, H, W), where the stage reads any.
             past: logarithms of errors, (N, past, H, W), for each lookback those of the known frames in their order.
         """
-        parts = [part for part in (features, *known, past, noise) if part is not None]
+        errors = None if past is None else past / 4.0 + 1.0  # of the size of the other parts
+        parts = [part for part in (features, *known, errors, noise) if part is not None]
         seen = F.relu(self.see(torch.cat(parts, dim=1)))
         said = self.say(seen)
         if self.judge is not None and past is not None:
             # What all known frames share says nothing about one against another, and the new frame has no past.
-            each = past.reshape(len(past), -1, len(known), *past.shape[-2:])
-            judged = self.judge((each - each.mean(dim=2, keepdim=True)).reshape(past.shape))
+            each = past.reshape(-1, past.shape[1] // len(known), len(known), *past.shape[-2:])
+            judged = self.judge((each - each.mean(dim=2, keepdim=True)).flatten(1, 2))
             said = said + F.pad(judged, (0, 0, 0, 0, self.channels, said.shape[1] - self.channels - len(known)))
         if not self.steered:
             return said, known
