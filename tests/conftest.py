@@ -21,11 +21,13 @@ from helpers import moving_square
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or fills the user's cache.
 
-    All workers of pytest-xdist share one, so that C kernels, which take seconds each, are compiled once.
+    All workers of pytest-xdist share one, so that C kernels, which take seconds each, are compiled once; and so do the
+    processes of scripts/gpu-check, which names one in CONVLSTM_TEST_CACHE.
     """
     base = tmp_path_factory.getbasetemp()
+    own = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLSTM_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
+        patch.setenv("CONVLSTM_CACHE", os.environ.get("CONVLSTM_TEST_CACHE", own))
         yield
 
 

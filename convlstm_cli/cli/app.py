@@ -17,6 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
 from convlstm_cli import __version__
+from convlstm_cli.cli.conversion import convert_quickly
 from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, UsageError
 
 NAME = "convlstm"
@@ -41,7 +42,11 @@ def command_of(name: str) -> Any:
 
 
 class Command(TyperCommand):
-    """A command whose help page `cli/help.py` prints."""
+    """A command whose help page `cli/help.py` prints, and whose values `cli/conversion.py` converts."""
+
+    def get_params(self, ctx: Any) -> list[Any]:
+        """The options and arguments."""
+        return convert_quickly(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Prints the help page; `formatter` stays empty."""
@@ -66,15 +71,8 @@ class Commands(TyperGroup):
         return command_of(cmd_name) if cmd_name in COMMANDS else None
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The options before the command's name; a flag that is not given is False.
-
-        Typer has None there, and imports pydantic to find that it is no bool.
-        """
-        parameters: list[Any] = super().get_params(ctx)
-        for parameter in parameters:
-            if getattr(parameter, "is_flag", False) and parameter.default is None:
-                parameter.default = False
-        return parameters
+        """The options before the command's name."""
+        return convert_quickly(super().get_params(ctx))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Prints the help page; `formatter` stays empty."""

@@ -246,8 +246,8 @@ class ConvLSTM(nn.Module):
 
     def reset_parameters(self) -> None:
         """Draws initial values: those of Keras' ConvLSTM2D, with `forget_bias` and `peephole_init`."""
-        if self.weight_hh.is_meta:
-            return  # there are no values to draw, and trying makes torch load sympy, which takes half a second
+        if self.weight_hh.is_meta:  # has no values, and torch imports sympy to draw them
+            return
         if self.weight_ih is not None:
             nn.init.xavier_uniform_(self.weight_ih)
         # In float32 at least, because torch has no QR decomposition of shorter types.

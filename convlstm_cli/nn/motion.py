@@ -36,6 +36,8 @@ SMOOTHING = 0.3
 """σ in pixels of the blur before derivatives are taken."""
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""
+PAST_WINDOW = 1.5
+"""σ in pixels of the Gaussian over which errors of the past are averaged."""
 CUBIC = -0.75
 """Slope of the kernel of cubic convolution at a distance of 1, as `torch.nn.functional.grid_sample` has it."""
 LONGEST_PRODUCT = 1024
@@ -124,39 +126,78 @@ class Advection(NamedTuple):
     """(B, 2 K, H, W): of the whole frame, in pixels a step."""
     source: Tensor
     """(B, 2 K, h, w): how far away in the frame lies what is to be seen in the window now."""
+    beside: Tensor | None = None
+    """(B, N, H, W): what else is carried along the first of the motions, and is read bilinearly."""
     corner: tuple[int, int] = (0, 0)
     """Row and column of the frame where the window begins; it may reach beyond the frame, whose edge is repeated."""
     is_cubic: bool = True
     """Whether the frame is read by cubic convolution, which may go beyond the frame's values; else bilinearly."""
 
     @classmethod
-    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",)) -> "Advection":
+    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",), *, is_cubic: bool = True) -> "Advection":
         """The last of the frames (B, T, C, H, W), not moved yet, as a whole, with the motions of these names."""
         # Nothing is learned of the motion: one that followed a loss could stop being one.
         motion = estimate_motions(frames.detach(), motions)
         # A copy, since a view would keep all frames.
-        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion))
+        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion), is_cubic=is_cubic)
 
     def window(self, top: int, left: int, height: int, width: int) -> "Advection":
         """The same, not moved yet, seen through a window of the frame."""
         shape = self.motion.shape[0], self.motion.shape[1], height, width
         return self._replace(source=self.motion.new_zeros(shape), corner=(top, left))
 
-    def advance(self, steps: int) -> tuple[Tensor, "Advection"]:
+    def carrying(self, fields: Tensor) -> "Advection":
+        """The same with further fields (B, n, H, W) beside the frame."""
+        return self._replace(beside=fields if self.beside is None else torch.cat((self.beside, fields), dim=1))
+
+    def advance(self, steps: int) -> tuple[Tensor, Tensor | None, "Advection"]:
         """What the window shows after each of the next steps, and what goes on from there.
 
-        The frames are (B, steps, K, C, h, w), one for each motion.
+        The frames are (B, steps, K, C, h, w), one for each motion, and what is beside them (B, steps, N, h, w).
         """
         count = self.motion.shape[1] // 2
         motion, source = (each.reshape(-1, 2, *each.shape[-2:]) for each in (self.motion, self.source))  # (B K, ...)
         frame = self.frame.repeat_interleave(count, dim=0) if count > 1 else self.frame
-        seen = []
+        seen, beside = [], []
         for _ in range(steps):
-            halfway = source - sample(motion, source, self.corner) / 2.0
-            source = source - sample(motion, halfway, self.corner)
+            source = _traced(motion, source, self.corner)
             moved = sample(frame, source, self.corner, is_cubic=self.is_cubic)
             seen.append(moved.reshape(-1, count, *moved.shape[1:]))
-        return torch.stack(seen, dim=1), self._replace(source=source.reshape_as(self.source))
+            if self.beside is not None:
+                beside.append(sample(self.beside, source[::count], self.corner))
+        after = self._replace(source=source.reshape_as(self.source))
+        return torch.stack(seen, dim=1), torch.stack(beside, dim=1) if beside else None, after
+
+
+def _traced(motion: Tensor, source: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """Where what is seen one step later comes from, (B, 2, h, w), by the midpoint rule."""
+    halfway = source - sample(motion, source, corner) / 2.0
+    return source - sample(motion, halfway, corner)
+
+
+def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> Tensor:
+    """By how much each known frame would have missed the last frame, had it been forecast so many steps before.
+
+    Args:
+        frames: (B, T, C, H, W) in [0, 1], T > steps.
+        motion: that of the last frame, (B, 2 K, H, W).
+        steps: lead time of the hindcast.
+        blurred: σ in pixels of the blur of the frame that is moved along the first motion.
+
+    Returns:
+        (B, K + 2, H, W): the mean |difference| of the channels around each place, of the frame before moved along each
+        motion, of the first of these blurred, and of the frame before as it is.
+    """
+    count = motion.shape[1] // 2
+    flat = motion.reshape(-1, 2, *motion.shape[-2:])
+    source = torch.zeros_like(flat)
+    for _ in range(steps):
+        source = _traced(flat, source)
+    before, last = frames[:, -1 - steps], frames[:, -1:]
+    moved = sample(before.repeat_interleave(count, dim=0), source, is_cubic=True).clamp(0.0, 1.0)
+    moved = moved.reshape(-1, count, *before.shape[1:])
+    known = torch.cat((moved, blur(moved[:, 0], blurred)[:, None], before[:, None]), dim=1)
+    return blur((known - last).abs().mean(dim=2), PAST_WINDOW)
 
 
 def sample(image: Tensor, displacement: Tensor, corner: tuple[int, int] = (0, 0), *, is_cubic: bool = False) -> Tensor:

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from convlstm_cli.runs.record import build
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.evaluation import Evaluation
 from convlstm_cli.scoring.members.fair_crps import fair_crps
-from convlstm_cli.scoring.metrics import finite, known_mean, spread_skill
+from convlstm_cli.scoring.metrics import finite, known_mean, skill, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Values, score
 from convlstm_cli.scoring.systems import MODEL
 from convlstm_cli.video.tensors import to_float
@@ -87,7 +86,7 @@ class KnownFuture:
         self._variance: list[float] = []  # mean over the pixels of each lead time, in [0, 1]
         self._error: list[float] = []  # that of the squared error, in [0, 1]
         self._crps: list[float] = []  # that of the score of members, in the unit
-        self._evaluation = Evaluation(Scores(values=values), {PERSISTENCE: Scores(values=values)})
+        self._model, self._persistence = Scores(values=values), Scores(values=values)
 
     def add(self, forecast: Tensor, truth: Tensor, spread: Tensor | None, there: Tensor | None = None) -> None:
         """Scores the lead times that follow.
@@ -104,8 +103,8 @@ class KnownFuture:
             at = slice(lead, lead + 1)
             counted = None if there is None else there[:, at]
             found = score(forecast[:, at], truth[:, at], counted, self._values)
-            self._evaluation.model.extend(found)
-            self._evaluation.persistence.extend(score(copied, truth[:, at], counted, self._values))
+            self._model.extend(found)
+            self._persistence.extend(score(copied, truth[:, at], counted, self._values))
             if spread is not None:
                 squares = spread[:, at].square()
                 self._variance.append(float(squares.mean() if counted is None else squares[counted].mean()))
@@ -132,11 +131,10 @@ class KnownFuture:
 
     def scores(self) -> KnownScores:
         """Scores of all lead times so far, one at least."""
-        systems = self._evaluation.pooled()
         return KnownScores(
-            finite(self._evaluation.skill),
-            systems[MODEL],
-            systems[PERSISTENCE],
+            finite(skill(self._model.mean_mse, self._persistence.mean_mse)),
+            self._model.pooled(),
+            self._persistence.pooled(),
             self._spread_skill() if self._variance else None,
             MembersCrps([finite(each) for each in self._crps], finite(known_mean(self._crps))) if self._crps else None,
         )

@@ -151,8 +151,9 @@ def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: Forecast
     if name == "head.refinement.see.weight":
         value, noise = _split(value, NOISE_PIXELS * source.noise)
         if of != to:
-            features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
-            value = torch.cat((features, _reads(known, of, to, 1)), dim=1)
+            shown = REFINED_FEATURES + of * len(source.known_frames)
+            features, known, past = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:shown], value[:, shown:]
+            value = torch.cat((features, _reads(known, of, to, 1), past), dim=1)
         return _noisy(value, NOISE_PIXELS * model.noise, noise)
     if of == to:
         return value

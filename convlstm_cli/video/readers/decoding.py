@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import ExifTags, Image
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
@@ -100,6 +99,8 @@ def _turned(image: NDArray[np.generic], content: NDArray[np.uint8]) -> NDArray[n
     """An image turned as its EXIF data asks, which OpenCV does for images without alpha only."""
     if b"eXIf" not in (data := content.tobytes()) and b"EXIF" not in data:
         return image
+    from PIL import ExifTags, Image  # here, because few images need it and it takes 30 ms to import
+
     with Image.open(io.BytesIO(data)) as described:
         orientation = described.getexif().get(ExifTags.Base.Orientation, 1)
     if orientation in (5, 6, 7, 8):
