@@ -45,6 +45,8 @@ class Refinement(nn.Module):
         if past:
             self.judge = nn.Conv2d(past, known, 1, bias=False)
             with torch.no_grad():
+                first = REFINED_FEATURES + known * channels
+                self.see.weight[:, first : first + past] = 0.0  # at first the past acts through the judgement alone
                 self.judge.weight[:, :, 0, 0] = torch.cat([-power * torch.eye(known) for power in JUDGEMENT], dim=1)
 
     def forward(

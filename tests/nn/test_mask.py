@@ -64,7 +64,7 @@ def test_programs_are_recorded_with_the_mask() -> None:
     with torch.no_grad():
         torch.testing.assert_close(run_parts(parts, frames(3), 2), model(frames(3), 2), rtol=0, atol=2e-6)
     _, counts = record_together(model)
-    assert "medium_pyramid" in counts
+    assert "fine_pyramid" in counts
 
 
 def test_a_network_without_a_mask_takes_none() -> None:
