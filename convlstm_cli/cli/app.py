@@ -23,6 +23,8 @@ from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, Usag
 NAME = "convlstm"
 COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "explain", "export", "info")
 """Each is the function of this name in the module of this name; in the order of the help page."""
+FORECASTING, LEARNING = frozenset({"predict", "watch", "evaluate"}), frozenset({"train", "compare"})
+"""Those that run a network, so that they need compiled kernels: of float32, and of every type."""
 
 
 def function_of(name: str) -> Callable[..., None]:
@@ -47,6 +49,14 @@ class Command(TyperCommand):
     def get_params(self, ctx: Any) -> list[Any]:
         """The options and arguments."""
         return convert_quickly(super().get_params(ctx))
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs the command."""
+        if self.name in FORECASTING | LEARNING:
+            from convlstm_cli.nn import c_kernels, kernels
+
+            c_kernels.compile_ahead(kernels.ALL if self.name in LEARNING else kernels.FLOAT32)
+        return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         """Prints the help page; `formatter` stays empty."""

@@ -11,18 +11,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import FrameType
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.console import Console, RenderableType
 from rich.markup import escape
-from rich.progress import BarColumn, TaskID, TextColumn
-from rich.progress import Progress as Bars
 
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.files import printable
 from convlstm_cli.progress import Progress, StepReport
 from convlstm_cli.reporting.numbers import figure
 from convlstm_cli.video.values import unit_power
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+    from rich.progress import TaskID
 
 VERBOSE_SECONDS = 5.0
 """Least time between the lines of --verbose."""
@@ -70,16 +72,7 @@ class ConsoleProgress(Progress):
         self._quiet = quiet
         self._verbose = verbose
         self._last_line = time.monotonic()
-        self._animated = err.is_terminal and not quiet
-        self._bars = Bars(
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=24),
-            TextColumn("{task.percentage:>3.0f}%"),
-            TextColumn("{task.fields[detail]}"),
-            console=err,
-            transient=True,
-            disable=not self._animated,  # Rich would print a last bar line off a terminal
-        )
+        self._bars = _bars() if err.is_terminal and not quiet else None
         self._task: TaskID | None = None
         self._skill = ""
         self._speed = 0.0
@@ -127,6 +120,8 @@ class ConsoleProgress(Progress):
         self._show("watching", share, f"{done}{f'/{total}' if total else ''} frames of {name}")
 
     def finished(self) -> None:
+        if self._bars is None:
+            return
         self._bars.stop()
         if self._task is not None:
             self._bars.remove_task(self._task)
@@ -146,13 +141,28 @@ class ConsoleProgress(Progress):
         if self._verbose and time.monotonic() - self._last_line > VERBOSE_SECONDS:
             self._last_line = time.monotonic()
             self.note(f"{description} {share:.0%} · {detail}")
-        if not self._animated:
+        if self._bars is None:
             return
         detail = escape(printable(detail))
         if self._task is None:
             self._task = self._bars.add_task(description, total=1.0, detail=detail)
             self._bars.start()
         self._bars.update(self._task, description=description, completed=share, detail=detail)
+
+
+def _bars() -> "Bars":
+    """Bars of progress on the terminal."""
+    from rich.progress import BarColumn, TextColumn  # here, because files and pipes have no bars
+    from rich.progress import Progress as Bars
+
+    return Bars(
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        TextColumn("{task.percentage:>3.0f}%"),
+        TextColumn("{task.fields[detail]}"),
+        console=err,
+        transient=True,
+    )
 
 
 @contextlib.contextmanager

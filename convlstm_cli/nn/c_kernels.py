@@ -1,9 +1,10 @@
-"""Compiles C kernels at their first use, keeps them in the cache folder, and loads them.
+"""Compiles C kernels at their first use, or ahead of it, keeps them in the cache folder, and loads them.
 
 No kernel is needed: an installation without a C compiler computes the same with torch operations, more slowly
 (`scripts/benchmark_speed.py` measures by how much). The environment variable CONVLSTM_KERNEL=off switches them off.
 """
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -12,7 +13,8 @@ import platform
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -43,27 +45,20 @@ class NotAvailable(Exception):
 @functools.cache
 def load(source: Source) -> ctypes.CDLL:
     """The compiled kernel. Raises NotAvailable."""
-    if os.environ.get("CONVLSTM_KERNEL") == "off":
-        raise NotAvailable("switched off by CONVLSTM_KERNEL")
-    if platform.system() != "Linux":
-        raise NotAvailable(f"only on Linux so far, not {platform.system()}")
+    command = _command(source)
     # The kernel is linked with no OpenMP library and uses the one that torch has loaded, with torch's own threads. A
     # second library would compete with them for the cores.
     if not hasattr(ctypes.CDLL(None), "GOMP_parallel"):
         raise NotAvailable("this build of torch does not use GNU OpenMP")
-    compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("gcc") or shutil.which("cc")
-    if compiler is None:
-        raise NotAvailable("no C compiler found (gcc)")
-    command = [compiler, *FLAGS, *source.flags, "-c", str(source.file)]
     try:
-        file = f"{source.name}-{_key(command)}.so"
         try:
-            kernel = ctypes.CDLL(str(_build(command, cache_folder() / "kernels" / file)))
+            with _building(source):
+                kernel = ctypes.CDLL(str(_build(command, _library(source, command))))
         except OSError:  # the cache cannot be written, or nothing may be run from it
             with tempfile.TemporaryDirectory(prefix="convlstm-") as folder:
-                kernel = ctypes.CDLL(str(_build(command, Path(folder) / file)))
+                kernel = ctypes.CDLL(str(_build(command, Path(folder) / "kernel.so")))
     except subprocess.TimeoutExpired:
-        raise NotAvailable(f"{compiler} took too long") from None
+        raise NotAvailable(f"{command[0]} took too long") from None
     except OSError as error:
         raise NotAvailable(str(error)) from error
     for function, arguments in source.functions.items():
@@ -72,17 +67,62 @@ def load(source: Source) -> ctypes.CDLL:
     return kernel
 
 
-def _key(command: list[str]) -> str:
-    """A hash of all that the compiled code depends on; machines with different processors may share a home folder."""
-    compiler, source = command[0], Path(command[-1])
-    version = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=60, check=False).stdout
-    processor = [
-        line
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        if line.startswith(("flags", "Features", "model name"))
-    ][:2]
-    parts = (source.read_text(encoding="utf-8"), *command[:-1], version, *processor)
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+def compile_ahead(sources: Iterable[Source]) -> None:
+    """Begins to compile what the cache lacks, in threads, and returns; `load` waits for them.
+
+    A command calls it before it imports torch, which takes about as long. An error is that of `load`.
+    """
+    for source in sources:
+        with contextlib.suppress(NotAvailable, OSError):
+            command = _command(source)
+            library = _library(source, command)
+            if not library.exists():
+                work = threading.Thread(target=_compile, args=(_building(source), command, library), daemon=True)
+                work.start()
+
+
+def _compile(building: threading.Lock, command: list[str], library: Path) -> None:
+    with building, contextlib.suppress(NotAvailable, OSError, subprocess.TimeoutExpired):
+        _build(command, library)
+
+
+@functools.cache
+def _building(_source: Source) -> threading.Lock:
+    """Held by the thread that compiles."""
+    return threading.Lock()
+
+
+def _command(source: Source) -> list[str]:
+    """What compiles a source, without its output. Raises NotAvailable."""
+    if os.environ.get("CONVLSTM_KERNEL") == "off":
+        raise NotAvailable("switched off by CONVLSTM_KERNEL")
+    if platform.system() != "Linux":
+        raise NotAvailable(f"only on Linux so far, not {platform.system()}")
+    compiler = shutil.which(os.environ.get("CC", "gcc")) or shutil.which("gcc") or shutil.which("cc")
+    if compiler is None:
+        raise NotAvailable("no C compiler found (gcc)")
+    return [compiler, *FLAGS, *source.flags, "-c", str(source.file)]
+
+
+def _library(source: Source, command: list[str]) -> Path:
+    """The compiled kernel in the cache, whose name has a hash of all that the compiled code depends on.
+
+    The compiler is known by its file, since starting it to ask for its version takes longer. Machines with different
+    processors may share a home folder.
+    """
+    compiler = Path(command[0]).resolve()
+    facts = compiler.stat()
+    version = f"{compiler} {facts.st_size} {facts.st_mtime_ns}"
+    parts = (source.file.read_text(encoding="utf-8"), *command[:-1], version, *_processor())
+    key = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+    return cache_folder() / "kernels" / f"{source.name}-{key}.so"
+
+
+@functools.cache
+def _processor() -> tuple[str, ...]:
+    """What the system says of the first processor."""
+    facts = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in facts if line.startswith(("flags", "Features", "model name")))[:2]
 
 
 def _build(command: list[str], library: Path) -> Path:

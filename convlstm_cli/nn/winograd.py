@@ -10,13 +10,13 @@ float64 than with direct convolutions; gradients may be twice as far from it wit
 import ctypes
 import functools
 import math
-from pathlib import Path
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.nn import c_kernels
+from convlstm_cli.nn.kernels import WINOGRAD, Shape
 
 # G for the B^T and A^T of winograd.c: row i has the powers of interpolation point i, times the factor left out of B^T.
 _G3 = ((1, 0, 0), (0.5, 0.5, 0.5), (0.5, -0.5, 0.5), (0, 0, 1))
@@ -25,31 +25,11 @@ _POINTS5 = (0.0, 0.75, -0.75, 1.5, -1.5)
 _G5 = (*(tuple(s * p**j for j in range(5)) for s, p in zip(_SCALES5, _POINTS5, strict=True)), (0, 0, 0, 0, 1))
 
 
-class Shape(ctypes.Structure):
-    """`Shape` of winograd.c."""
-
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("items", "height", "width", "in_", "out", "n", "threads"))
-
-
-_POINTER = ctypes.c_void_p
-SOURCE = c_kernels.Source(
-    "winograd",
-    Path(__file__).with_name("winograd.c"),
-    {
-        "winograd_panel": (),
-        "winograd_scratch": (ctypes.POINTER(Shape),),
-        "winograd_forward": (ctypes.POINTER(Shape), *(_POINTER,) * 3, ctypes.c_int64, *(_POINTER,) * 2),
-        "winograd_weight_gradient": (ctypes.POINTER(Shape), *(_POINTER,) * 4),
-    },
-    results={"winograd_panel": ctypes.c_int64, "winograd_scratch": ctypes.c_int64},
-)
-
-
 class WinogradWeights:
     """Weights (out, in, k, k), transformed for channels-last frames (N, in, H, W)."""
 
     def __init__(self, weight: Tensor) -> None:
-        self._kernel = c_kernels.load(SOURCE)
+        self._kernel = c_kernels.load(WINOGRAD)
         self._out, self._in, self._side, _ = weight.shape
         self._weight = weight
         self._shape: Shape | None = None
@@ -120,7 +100,7 @@ def fits(weight: Tensor, padding: tuple[int, int]) -> bool:
     """
     out, fan_in, height, width = weight.shape
     same = padding == (height // 2, width // 2)
-    panel = c_kernels.load(SOURCE).winograd_panel()
+    panel = c_kernels.load(WINOGRAD).winograd_panel()
     return height == width and height in (3, 5) and same and out % panel == 0 and fan_in % panel == 0
 
 
@@ -128,7 +108,7 @@ def fits(weight: Tensor, padding: tuple[int, int]) -> bool:
 def why_not() -> str | None:
     """None if the kernel is available and computes what torch does; else why not, in a few words."""
     try:
-        c_kernels.load(SOURCE)
+        c_kernels.load(WINOGRAD)
     except c_kernels.NotAvailable as reason:
         return str(reason)
     order = torch.channels_last

@@ -3,11 +3,10 @@
 from collections.abc import Iterable
 from typing import Protocol
 
-from natsort import natsorted
-
 from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.config import Pace
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.timeline import in_words, same_rate
 
 MOST_NAMED = 3

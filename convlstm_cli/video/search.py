@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from natsort import natsorted
-
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.files import printable, unique
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.readers import contents_of, source_files, store_reader, video_suffixes
 from convlstm_cli.video.readers.base import reading
 from convlstm_cli.video.readers.folders import ImageFolder, is_folder, is_pattern

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.nn import c_kernels, winograd
+from convlstm_cli.nn.kernels import WINOGRAD
 
 SIZES = [(5, 7), (8, 8), (9, 12), (1, 3), (16, 31)]
 
@@ -15,7 +16,7 @@ SIZES = [(5, 7), (8, 8), (9, 12), (1, 3), (16, 31)]
 @pytest.fixture
 def needs_kernels() -> None:
     try:
-        c_kernels.load(winograd.SOURCE)
+        c_kernels.load(WINOGRAD)
     except c_kernels.NotAvailable as reason:
         pytest.skip(f"no compiled kernels here: {reason}")
 

@@ -1,8 +1,6 @@
 """The gate arithmetic on a CPU: `NativeGates`, which calls the compiled kernel `gates.c`."""
 
 import ctypes
-from pathlib import Path
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -10,41 +8,9 @@ from torch import Tensor
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.cell import CellRules, Peepholes
 from convlstm_cli.nn.gates.protocol import KERNEL_PEEPHOLES, Sums, in_memory_order, kernel_peephole, kernel_slope
+from convlstm_cli.nn.kernels import GATES, GATES_BFLOAT16, PeepholePointers, Step, SumPointers
 
-
-class Step(ctypes.Structure):
-    """`Step` of gates.c."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in ("batch", "hidden", "positions", "channels_last")),
-        *((name, ctypes.c_int64) for name in ("peephole", "hard", "detach", "keep", "threads")),
-        ("slope", ctypes.c_double),
-        ("clip", ctypes.c_double),
-    )
-
-
-class PeepholePointers(ctypes.Structure):
-    """`Peepholes` of gates.c."""
-
-    _fields_ = tuple((name, ctypes.c_void_p) for name in "ifo")
-
-
-class SumPointers(ctypes.Structure):
-    """`Sums` of gates.c."""
-
-    _fields_ = (("bias", ctypes.c_void_p), *((name, ctypes.c_void_p) for name in "ifo"))
-
-
-_POINTER = ctypes.c_void_p
-_FUNCTIONS: dict[str, tuple[Any, ...]] = {
-    "convlstm_forward": (ctypes.POINTER(Step), *(_POINTER,) * 4, PeepholePointers),
-    "convlstm_backward": (ctypes.POINTER(Step), *(_POINTER,) * 7, PeepholePointers, SumPointers),
-}
-_FILE = Path(__file__).with_name("gates.c")
-SOURCES = {
-    torch.float32: c_kernels.Source("gates", _FILE, _FUNCTIONS),
-    torch.bfloat16: c_kernels.Source("gates-bfloat16", _FILE, _FUNCTIONS, flags=("-DBFLOAT16",)),
-}
+SOURCES = {torch.float32: GATES, torch.bfloat16: GATES_BFLOAT16}
 """The kernel for each type of gates in memory."""
 
 

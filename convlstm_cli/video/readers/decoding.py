@@ -99,7 +99,7 @@ def _turned(image: NDArray[np.generic], content: NDArray[np.uint8]) -> NDArray[n
     """An image turned as its EXIF data asks, which OpenCV does for images without alpha only."""
     if b"eXIf" not in (data := content.tobytes()) and b"EXIF" not in data:
         return image
-    from PIL import ExifTags, Image  # here, because few images need it and it takes 30 ms to import
+    from PIL import ExifTags, Image  # here, because it takes 30 ms to import, and few images need it
 
     with Image.open(io.BytesIO(data)) as described:
         orientation = described.getexif().get(ExifTags.Base.Orientation, 1)

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from PIL import Image
-
 from convlstm_cli.errors import InputError
 from convlstm_cli.files import printable
 from convlstm_cli.video.readers.arrays.registered import SUFFIXES, is_still
@@ -112,6 +110,8 @@ def is_folder(entry: os.DirEntry[str]) -> bool:
 
 def header(path: Path | BinaryIO) -> Header | None:
     """What the header of an image says; None where Pillow cannot read it."""
+    from PIL import Image  # here, because it takes 30 ms to import, and videos need none
+
     try:
         with Image.open(path) as image:
             return Header(*image.size, image.mode not in ("1", "L", "P", "I", "F", "LA") and image.mode[:2] != "I;")

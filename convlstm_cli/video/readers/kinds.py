@@ -5,8 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from natsort import natsorted
-
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.readers.arrays.registered import SUFFIXES
 from convlstm_cli.video.readers.folders import IMAGES
 from convlstm_cli.video.sequences.names import split_suffix

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import GREY_TOLERANCE
@@ -115,6 +114,8 @@ def _read_animation(path: Path, times: Sequence[float] | None, *, holes: bool) -
 
 def _composed(path: Path, *, transparent: bool = False) -> Generator[NDArray[np.uint8], None, None]:
     """The frames of an animation, (H, W, 4) with alpha; with `transparent` none where it has no alpha channel."""
+    from PIL import Image  # here, because it takes 30 ms to import, and videos need none
+
     with reading(path):
         try:
             with Image.open(path) as image:

@@ -1,5 +1,6 @@
 """Dates and times of day in file names."""
 
+import functools
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, timedelta
@@ -17,6 +18,20 @@ Kind = Literal["number", "day", "moment", "clock"]
 
 MICROSECONDS = 1_000_000
 """Microseconds in a second: the unit in which dates are kept, since it is exact in integers."""
+
+
+class Form(NamedTuple):
+    """A pattern that is compiled at its first use: to compile all takes 20 ms, and most names hold no date."""
+
+    pattern: str
+    flags: int = 0
+
+    def match(self, text: str, start: int) -> re.Match[str] | None:
+        """As `re.Pattern.match`."""
+        return _compiled(*self).match(text, start)
+
+
+_compiled = functools.lru_cache(maxsize=None)(re.compile)
 
 
 class Stamp(NamedTuple):
@@ -49,7 +64,7 @@ ZONE = re.compile(r"(?:[+](?:0\d|1[0-4]):?|-(?:0\d|1[0-2]):)(?:00|15|30|45)(?!\d
 """How far the clock of a time zone is ahead of UTC, behind a time."""
 
 _MONTHS = tuple(
-    re.compile(pattern)
+    Form(pattern)
     for pattern in (
         f"{_DATE}{_JOIN}(?P<hour>[0-2]?\\d)h(?P<minute>[0-5]\\d)m(?P<second>[0-5]\\d)s?(?P<fraction>\\d{{3}})?(?!\\d)",
         f"{_DATE}{_JOIN}{_CLOCK}{_HALF}?{_END}",
@@ -64,7 +79,7 @@ _MONTHS = tuple(
     )
 )
 _NAMED = tuple(
-    re.compile(pattern + f"(?:{_JOIN}{_CLOCK}{_HALF}?{_END}|(?!\\d))", re.IGNORECASE)
+    Form(pattern + f"(?:{_JOIN}{_CLOCK}{_HALF}?{_END}|(?!\\d))", re.IGNORECASE)
     for pattern in (
         rf"(?P<year>(?:19|20)\d\d){_MARK}{_MONTH}{_MARK}(?P<day>[0-3]?\d)(?!\d)",
         rf"(?P<day>[0-3]?\d){_MARK}{_MONTH}{_MARK}(?P<year>(?:19|20)\d\d)",
@@ -78,7 +93,7 @@ _YEAR_LAST_FORMS: dict[Calendar, tuple[str, str]] = {
     "month first": (r"(?P<month>[01]?\d)", r"(?P<day>[0-3]?\d)"),
 }
 _YEAR_LAST = {
-    calendar: re.compile(
+    calendar: Form(
         rf"{first}(?P<mark>[-._]){second}(?P=mark)(?P<year>(?:19|20)\d\d)(?:{_JOIN}{_CLOCK}{_HALF}?{_END}|(?!\d))"
     )
     for calendar, (first, second) in _YEAR_LAST_FORMS.items()
@@ -91,24 +106,24 @@ _SHORT_FORMS: dict[Calendar, str] = {
     "md": r"(?P<month>[01]\d)(?P<day>[0-3]\d)(?=\d{4})",
 }
 _SHORT = {
-    calendar: re.compile(rf"{form}(?:[-_ tT]?(?P<hour>[0-2]\d)(?P<minute>[0-5]\d)(?P<second>[0-5]\d)?)?(?!\d)")
+    calendar: Form(rf"{form}(?:[-_ tT]?(?P<hour>[0-2]\d)(?P<minute>[0-5]\d)(?P<second>[0-5]\d)?)?(?!\d)")
     for calendar, form in _SHORT_FORMS.items()
 }
-_CLOCKS = re.compile(r"(?P<hour>[0-2]\d)(?P<point>[-.:]?)(?P<minute>[0-5]\d)(?:(?P=point)(?P<second>[0-5]\d))?(?!\d)")
-_DAYS = re.compile(
+_CLOCKS = Form(r"(?P<hour>[0-2]\d)(?P<point>[-.:]?)(?P<minute>[0-5]\d)(?:(?P=point)(?P<second>[0-5]\d))?(?!\d)")
+_DAYS = Form(
     r"(?P<year>(?:19|20)\d\d)[-._]?(?P<ordinal>[0-3]\d\d)"
     r"(?:[-._tT]?(?P<hour>[0-2]\d)(?P<minute>[0-5]\d)(?:(?P<second>[0-6]\d)(?P<tenth>\d)?)?)?" + _END
 )
-_EPOCH = re.compile(r"(?P<digits>1(?:\d{18}|\d{15}|\d{12}|\d{9}(?:[.,](?P<fraction>\d{1,9}))?))(?!\d)")
+_EPOCH = Form(r"(?P<digits>1(?:\d{18}|\d{15}|\d{12}|\d{9}(?:[.,](?P<fraction>\d{1,9}))?))(?!\d)")
 """Seconds (with or without a fraction), milli-, micro- or nanoseconds since 1970, of the years 2001 to 2033."""
-_FRACTIONS = re.compile(
+_FRACTIONS = Form(
     _DATE + _JOIN + r"(?P<hour>\d\d)(?P<point>[-._:h]?)(?P<minute>[0-5]\d)(?P=point)(?P<second>[0-5]\d)"
     r"[-_](?P<fraction>\d{6}|\d{3})(?!\d)"
 )
 _TIMES_OF_DAY = (
-    re.compile(r"(?:(?P<hour>\d{1,2})h[ _-]?)?(?P<minute>\d{1,3})m[ _-]?(?P<second>[0-5]?\d)s(?![^\W_])"),
-    re.compile(rf"(?P<hour>\d\d?)(?:[-._:h]?(?P<minute>[0-5]\d)(?:[-._:](?P<second>[0-5]\d))?)?{_HALF}"),
-    re.compile(
+    Form(r"(?:(?P<hour>\d{1,2})h[ _-]?)?(?P<minute>\d{1,3})m[ _-]?(?P<second>[0-5]?\d)s(?![^\W_])"),
+    Form(rf"(?P<hour>\d\d?)(?:[-._:h]?(?P<minute>[0-5]\d)(?:[-._:](?P<second>[0-5]\d))?)?{_HALF}"),
+    Form(
         r"(?P<hour>\d\d)(?:(?P<point>[-:.])(?P<minute>[0-5]\d)(?P=point)|h(?P<minutes>[0-5]\d)m)(?P<second>[0-5]\d)s?"
         r"(?:[-.,]?(?P<fraction>\d{6}|\d{3}))?(?![-:.]?\d)"
     ),

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from natsort import natsorted
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.packing import Packing, cf_packing, checked_scale, numbers, text
 from convlstm_cli.video.readers.arrays.clock import Clock, clock_of, unit_seconds
 from convlstm_cli.video.readers.arrays.layout import NAMES

@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from natsort import natsorted
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader

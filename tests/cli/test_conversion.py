@@ -1,0 +1,57 @@
+"""Values of options that are converted without typer."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from convlstm_cli.cli import app
+
+GIVEN: list[tuple[str, dict[str, Any]]] = [
+    ("a b.mp4 ü.avi", {"inputs": [Path("a"), Path("b.mp4"), Path("ü.avi")], "model": None, "ensemble": ()}),
+    ("v -m runs/one -o out", {"model": Path("runs/one"), "output": Path("out")}),
+    ("v --ensemble r1 --ensemble r2", {"ensemble": [Path("r1"), Path("r2")]}),
+    ("v --frames 12 --names time", {"frames": 12, "names": "time"}),
+    ("v --seed -3", {"seed": -3}),  # typer's own from here
+    ("v --max-gap 2.5", {"max_gap": 2.5}),
+]
+
+
+@pytest.mark.parametrize(("line", "expected"), GIVEN)
+def test_values_are_those_of_typer(line: str, expected: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = values(line)
+    assert {name: ours[name] for name in expected} == expected
+    monkeypatch.setattr(app, "convert_quickly", lambda parameters: parameters)
+    theirs = values(line)
+    assert ours == theirs
+    assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
+
+
+def values(line: str) -> dict[str, Any]:
+    """What the options and arguments of `convlstm predict` are, with parameters of their own."""
+    found: dict[str, Any] = app.command_of.__wrapped__("predict").make_context("predict", line.split()).params
+    return found
+
+
+@pytest.mark.parametrize(
+    ("option", "value"), [("--frames", "many"), ("--frames", "1.5"), ("--names", "size"), ("--max-gap", "x")]
+)
+def test_a_value_that_does_not_fit_is_typers_to_report(option: str, value: str) -> None:
+    with pytest.raises(Exception, match=value) as raised:
+        app.command_of("predict").make_context("predict", ["v", option, value])
+    assert type(raised.value).__name__ == "BadParameter"
+
+
+def test_common_options_import_no_pydantic(tmp_path: Path) -> None:
+    code = (
+        "import json, sys\nfrom convlstm_cli.cli.app import main\ntry: main()\n"
+        "except SystemExit: print(json.dumps(list(sys.modules)))"
+    )
+    command = [sys.executable, "-c", code, "predict", str(tmp_path / "none.mp4"), "-m", "pretrained", "--frames", "3"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
+    assert "none.mp4" in done.stderr
+    unwanted = {"pydantic", "sympy", "natsort", "PIL", "matplotlib", "torchmetrics", "torch._dynamo", "rich.progress"}
+    assert not unwanted & set(json.loads(done.stdout.splitlines()[-1]))
