@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlstm_cli.training.losses import CHARBONNIER_SHARE, DISSIMILARITY_SHARE, charbonnier, dissimilarity
 
-OVER_KNOWN = "over-known"
+OVER_BEST = "over-best"
 """Its name for `--loss`."""
 LEAST = 8e-6
 """Added to the squared error of the best known frame, of which less is mostly the rounding to 8 bits and noise."""
@@ -18,7 +18,7 @@ SHARE = 0.04
 """Its weight beside the shares of Charbonnier's penalty and of 1 - SSIM that `losses.sharp` has."""
 
 
-def over_known(forecast: Tensor, truth: Tensor, last: Tensor, known: list[Tensor]) -> Tensor:
+def over_best(forecast: Tensor, truth: Tensor, last: Tensor, known: list[Tensor]) -> Tensor:
     """The squared error of each clip over that of the best of its known frames, with the other parts of `sharp`.
 
     Args:

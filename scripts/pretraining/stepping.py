@@ -14,7 +14,7 @@ from convlstm_cli.nn.noise import Noise
 from convlstm_cli.training.crps import members_loss
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.muon import Muon, parameter_groups
-from pretraining.objective import OVER_KNOWN, over_known
+from pretraining.objective import OVER_BEST, over_best
 from pretraining.settings import Settings, Variant
 
 Shape = tuple[int, int, tuple[int, ...]]
@@ -36,9 +36,9 @@ class Stepper:
         self._device = next(network.parameters()).device
         self._known: list[Tensor] = []
         """The known frames that the head mixed in the last forward pass, (N, C, H, W) each."""
-        if variant.loss == OVER_KNOWN:
+        if variant.loss == OVER_BEST:
             if network.head.refinement is None:
-                raise SystemExit(f"--loss {OVER_KNOWN}: --head {variant.head} has no known frames at full resolution")
+                raise SystemExit(f"--loss {OVER_BEST}: --head {variant.head} has no known frames at full resolution")
             network.head.refinement.register_forward_pre_hook(self._note_known)
         groups = parameter_groups(network, variant.kernel_rate, variant.other_rate)
         self.optimizer = Muon(groups, lr_as_tensor=self._device.type == "cuda")
@@ -114,8 +114,8 @@ class Stepper:
             forecast = self.network(frames, truth.shape[1], noise=noise)
         if noise:
             loss = members_loss(forecast.float(), truth, frames[:, -1:])
-        elif self.variant.loss == OVER_KNOWN:
-            loss = over_known(forecast.float(), truth, frames[:, -1:], self._known)
+        elif self.variant.loss == OVER_BEST:
+            loss = over_best(forecast.float(), truth, frames[:, -1:], self._known)
         else:
             loss = LOSSES[self.variant.loss].measure(forecast.float(), truth, frames[:, -1:])
         loss.backward()  # type: ignore[no-untyped-call]
