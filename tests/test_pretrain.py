@@ -16,7 +16,7 @@ from convlstm_cli.nn.config import NOISE_GRID
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
-from pretraining import factory, settings, training
+from pretraining import factory, objective, settings, training
 from pretraining.augmentation import augment
 from pretraining.factory import CHUNK, Factory, Kind
 from pretraining.members_table import members_table
@@ -157,6 +157,31 @@ def test_variants_learn_from_the_same_batches(clips: Path, tmp_path: Path, monke
     for name, value in alone.items():
         assert torch.equal(value, both[name]), name
     assert json.loads((tmp_path / "both/two/card.json").read_text())["training"]["loss"] == "sharp"
+
+
+def test_the_loss_over_the_best_known_frame_asks_every_clip_for_the_same(clips: Path, tmp_path: Path) -> None:
+    """A forecast that has half of the best frame's squared error in each clip has one loss, however large it is."""
+    random = torch.Generator().manual_seed(0)
+    truth = 0.5 + 0.1 * torch.randn(2, 3, 1, 16, 16, generator=random)
+    error = 0.2 * torch.tensor([1.0, 0.05]).view(2, 1, 1, 1, 1) * torch.randn(truth.shape, generator=random)
+    known = [(truth + error).flatten(0, 1), (truth + 2 * error).flatten(0, 1)]
+
+    def over(clip: int, share: float) -> float:
+        parts = [(frame.view_as(truth)[clip : clip + 1] - truth[clip : clip + 1]).square().mean() for frame in known]
+        best = min(parts) + objective.LEAST
+        forecast = truth[clip : clip + 1] + share * error[clip : clip + 1]
+        return float((forecast - truth[clip : clip + 1]).square().mean() / best)
+
+    assert over(0, 0.7) == pytest.approx(over(1, 0.7), rel=0.1)
+    whole = objective.over_best(truth + 0.7 * error, truth, truth[:, :1], known)
+    exact = objective.over_best(truth, truth, truth[:, :1], known)
+    assert float(whole - exact) > objective.SHARE * 0.4
+    options = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--minutes", "0.02")
+    training.pretrain(options)
+    assert json.loads((tmp_path / "card.json").read_text())["training"]["loss"] == objective.OVER_BEST
+    mixing = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--head", "mix")
+    with pytest.raises(SystemExit, match="has no known frames"):
+        training._stepper(mixing, mixing.variants[0], torch.device("cpu"))
 
 
 def test_a_step_on_values_that_are_not_finite_leaves_finite_weights(clips: Path, tmp_path: Path) -> None:

@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.motion import SEARCHES, Advection, cubic_by_linear, estimate_motion, estimate_motions, sample
+from convlstm_cli.nn.motion import (
+    SEARCHES,
+    Advection,
+    cubic_by_linear,
+    estimate_motion,
+    estimate_motions,
+    past_errors,
+    sample,
+)
 
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
@@ -166,3 +174,17 @@ def test_nine_bilinear_readings_are_a_cubic_one(height: int, width: int, seed: i
     x = (torch.arange(5) + away[:, 0]).clamp(0.0, width - 1.0)
     y = (torch.arange(6)[:, None] + away[:, 1]).clamp(0.0, height - 1.0)
     torch.testing.assert_close(cubic_by_linear(image, x, y), sample(image, away, is_cubic=True))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_errors_of_the_past_tell_the_right_motion_from_others(steps: int) -> None:
+    """Of the true motion, of none, and of one that is wrong; where nothing moves, copying is as right as any."""
+    frames = clip(1.5, -0.5, steps=6)
+    true = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
+    errors = past_errors(frames, torch.cat((true, torch.zeros_like(true), -true), dim=1), steps, 1.0)
+    right, none, wrong, blurred, copied = errors[0, :, 12:-12, 12:-12].mean(dim=(1, 2)).tolist()
+    assert right < 0.05 * none < wrong
+    assert right < blurred < none
+    assert none == pytest.approx(copied, rel=1e-4)
+    still = frames[:, :1].expand(-1, 5, -1, -1, -1)
+    assert past_errors(still, torch.zeros_like(true), steps, 1.0)[:, [0, 2]].abs().max() < 1e-6
