@@ -17,6 +17,7 @@ by the midpoint rule (Germann and Zawadzki 2002), and read by cubic convolution 
 Displacements are in pixels, (B, 2, H, W) with x before y, and (B, 2 K, H, W) those of K motions, one after the other.
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -42,6 +43,8 @@ CUBIC = -0.75
 """Slope of the kernel of cubic convolution at a distance of 1, as `torch.nn.functional.grid_sample` has it."""
 LONGEST_PRODUCT = 1024
 """Longest side in pixels that is blurred by a product of matrices, whose time per pixel grows with the side."""
+LONGEST_KEPT = 256
+"""Longest side in pixels whose matrices are kept, on a CPU; they are a quarter of the time of a search at 64x64."""
 
 
 @dataclass(frozen=True)
@@ -274,8 +277,9 @@ def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
     difference = frames[:, -1:] - moved
     # By the number of steps too: over a longer way the equations are steeper, but a constant motion explains less.
     weight = UNEXPLAINED / (difference.square() + UNEXPLAINED**2).sqrt() / steps
-    products = ((dx, dx), (dx, dy), (dy, dy), (dx, difference), (dy, difference))
-    terms = torch.stack([(weight * one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
+    by_x, by_y = weight * dx, weight * dy
+    products = ((by_x, dx), (by_x, dy), (by_y, dy), (by_x, difference), (by_y, difference))
+    terms = torch.stack([(one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
     xx, xy, yy, xt, yt = blur(terms, search.window).unbind(dim=1)
     xx, yy = xx + search.damping, yy + search.damping
     return torch.stack((xy * yt - yy * xt, xy * xt - xx * yt), dim=1) / (xx * yy - xy * xy)[:, None]
@@ -283,17 +287,33 @@ def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
 
 def blur(images: Tensor, sigma: float) -> Tensor:
     """(B, N, H, W) under a Gaussian of `sigma` pixels, edges repeated."""
-    radius = int(2.5 * sigma + 0.5)
-    kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
-    kernel = [weight / sum(kernel) for weight in kernel]
     if max(images.shape[-2:]) > LONGEST_PRODUCT:
+        kernel = _kernel(sigma)
         return _weighted_shifts(_weighted_shifts(images, kernel).mT, kernel).mT
     # As products of matrices, which take 1/20 of the time of depthwise convolutions forward and backward at 64x64.
-    down, across = (
-        _weighted_shifts(torch.eye(side, dtype=images.dtype, device=images.device)[None], kernel)[0]
-        for side in images.shape[-2:]
-    )
+    # Those of an export are tensors of another kind, which must not be kept for others.
+    is_kept = type(images) is Tensor and images.device.type == "cpu" and max(images.shape[-2:]) <= LONGEST_KEPT
+    matrix = _kept_matrix if is_kept else _matrix
+    down, across = (matrix(side, sigma, images.dtype, images.device) for side in images.shape[-2:])
     return down.T @ images @ across
+
+
+def _kernel(sigma: float) -> list[float]:
+    """The weights of a Gaussian at whole pixels; their sum is 1."""
+    radius = int(2.5 * sigma + 0.5)
+    kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
+    return [weight / sum(kernel) for weight in kernel]
+
+
+def _matrix(side: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix (side, side) by which a row of pixels is multiplied to be blurred."""
+    return _weighted_shifts(torch.eye(side, dtype=dtype, device=device)[None], _kernel(sigma))[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_matrix(side: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False), torch.no_grad():  # it may be needed for a gradient later
+        return _matrix(side, sigma, dtype, device)
 
 
 def _weighted_shifts(images: Tensor, kernel: list[float]) -> Tensor:

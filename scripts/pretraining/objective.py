@@ -12,9 +12,9 @@ from convlstm_cli.training.losses import CHARBONNIER_SHARE, DISSIMILARITY_SHARE,
 
 OVER_BEST = "over-best"
 """Its name for `--loss`."""
-LEAST = 8e-6
+LEAST = 2e-6
 """Added to the squared error of the best known frame, of which less is mostly the rounding to 8 bits and noise."""
-SHARE = 0.04
+SHARE = 0.08
 """Its weight beside the shares of Charbonnier's penalty and of 1 - SSIM that `losses.sharp` has."""
 
 
