@@ -90,6 +90,17 @@ def test_the_best_of_several_motions_is_believed() -> None:
     assert ours_error < 0.7 * plain_error
 
 
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_few_frames_have_a_short_past(steps: int) -> None:
+    """A single frame has none: it is copied, as nothing is known of its motion."""
+    clip = torch.rand(2, steps, 1, 16, 24, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        forecast = network("motions")(clip, 3)
+    assert forecast.isfinite().all()
+    if steps == 1:  # some of it is the same blurred
+        assert (forecast - clip[:, -1:]).abs().mean() < 0.5 * (clip[:, -1] - clip[:, -1].roll(1, dims=-1)).abs().mean()
+
+
 def test_the_weights_of_a_pixel_see_across_the_border_of_its_patch() -> None:
     """Those of a plain mix do not: what its hidden states say in one patch changes nothing in the next."""
 
