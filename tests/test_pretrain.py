@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from convlstm_cli import synthetic
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import NOISE_GRID
+from convlstm_cli.training import losses
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
@@ -163,19 +164,19 @@ def test_the_loss_over_the_best_known_frame_asks_every_clip_for_the_same(clips: 
     """A forecast that has half of the best frame's squared error in each clip has one loss, however large it is."""
     random = torch.Generator().manual_seed(0)
     truth = 0.5 + 0.1 * torch.randn(2, 3, 1, 16, 16, generator=random)
-    error = 0.2 * torch.tensor([1.0, 0.05]).view(2, 1, 1, 1, 1) * torch.randn(truth.shape, generator=random)
-    known = [(truth + error).flatten(0, 1), (truth + 2 * error).flatten(0, 1)]
+    error = 0.2 * torch.tensor([1.0, 0.2]).view(2, 1, 1, 1, 1) * torch.randn(truth.shape, generator=random)
 
     def over(clip: int, share: float) -> float:
-        parts = [(frame.view_as(truth)[clip : clip + 1] - truth[clip : clip + 1]).square().mean() for frame in known]
-        best = min(parts) + objective.LEAST
-        forecast = truth[clip : clip + 1] + share * error[clip : clip + 1]
-        return float((forecast - truth[clip : clip + 1]).square().mean() / best)
+        there, missed = truth[clip : clip + 1], error[clip : clip + 1]
+        known = [(there + times * missed).flatten(0, 1) for times in (1.0, 2.0)]
+        forecast, last = there + share * missed, there[:, :1]
+        others = losses.CHARBONNIER_SHARE * losses.charbonnier(forecast, there, last)
+        others += losses.DISSIMILARITY_SHARE * losses.dissimilarity(forecast, there, last)
+        return float(objective.over_best(forecast, there, last, known) - others) / objective.SHARE
 
-    assert over(0, 0.7) == pytest.approx(over(1, 0.7), rel=0.1)
-    whole = objective.over_best(truth + 0.7 * error, truth, truth[:, :1], known)
-    exact = objective.over_best(truth, truth, truth[:, :1], known)
-    assert float(whole - exact) > objective.SHARE * 0.4
+    for clip in (0, 1):
+        assert over(clip, 1.0) == pytest.approx(0.0, abs=1e-4)
+        assert over(clip, 0.5**0.5) == pytest.approx(np.log(0.5), abs=0.01)
     options = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--minutes", "0.02")
     training.pretrain(options)
     assert json.loads((tmp_path / "card.json").read_text())["training"]["loss"] == objective.OVER_BEST
