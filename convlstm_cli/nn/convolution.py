@@ -18,6 +18,8 @@ NARROW = 32
 """Below this kernel width times channels, a matrix product for each row of the kernel is too small to pay."""
 FEW = 32
 """Below this many channels, transforming tiles for the gradient to the weights costs more than it saves."""
+JOINED = 4
+"""Up to so many channels, x is transformed and multiplied with h, in the rest of a vector."""
 LEAST_SIDE = 8
 """Smaller frames are mostly border, where tiles multiply zeros and lose digits."""
 GROUP = 8
@@ -168,6 +170,47 @@ class Convolution:
     @functools.cached_property
     def _packed_turned(self) -> Tensor:
         return _reorder(self._turned, self._turned_padding)
+
+
+class Joined:
+    """The convolutions of h with many channels and of x with few, summed, by one product of Winograd's tiles.
+
+    To x alone they cost a pass over the gates, and a third of what those of h cost to transform and to multiply.
+    """
+
+    def __init__(self, weight_hh: Tensor, weight_ih: Tensor) -> None:
+        self._x = weight_ih.shape[1]
+        self._transformed = winograd.WinogradWeights(torch.cat((weight_hh, weight_ih), dim=1).detach(), self._x)
+        self._sums: Tensor | None = None
+
+    def output(self, h: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+        """Of h (N, hidden, H, W) and x (N, in, H, W), which `winograd.with_room` made: (N, out, H, W)."""
+        return self._transformed.output(h, bias, x)
+
+    def add_weight_gradient(self, gradient: Tensor, h: Tensor, x: Tensor) -> None:
+        """Adds the contribution of these frames, with the gradient to their output, to `weight_gradients`."""
+        if self._sums is None:
+            self._sums = self._transformed.new_sums()
+        self._transformed.add_weight_gradient(self._sums, h, gradient, x)
+
+    def weight_gradients(self) -> tuple[Tensor | None, Tensor | None]:
+        """The sums so far, (out, hidden, k, k) and (out, in, k, k); None if nothing was added."""
+        if self._sums is None:
+            return None, None
+        both = self._transformed.weight_gradient(self._sums)
+        return both[:, : -self._x], both[:, -self._x :]
+
+
+def joins(
+    weight_hh: Tensor, weight_ih: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]
+) -> bool:
+    """Whether `Joined` takes these weights: x has few channels, and the kernel and padding of h."""
+    return (
+        weight_ih.shape[2:] == weight_hh.shape[2:]
+        and weight_ih.shape[1] <= JOINED
+        and weight_hh.shape[1] >= FEW
+        and takes_winograd(weight_hh, padding, dtype, size)
+    )
 
 
 def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]) -> bool:

@@ -15,7 +15,9 @@ _POINTER = ctypes.c_void_p
 class Shape(ctypes.Structure):
     """`Shape` of winograd.c."""
 
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("items", "height", "width", "in_", "out", "n", "threads"))
+    _fields_ = tuple(
+        (name, ctypes.c_int64) for name in ("items", "height", "width", "in_", "out", "n", "threads", "beside")
+    )
 
 
 class Step(ctypes.Structure):
@@ -47,8 +49,8 @@ WINOGRAD = Source(
     {
         "winograd_panel": (),
         "winograd_scratch": (ctypes.POINTER(Shape),),
-        "winograd_forward": (ctypes.POINTER(Shape), *(_POINTER,) * 3, ctypes.c_int64, *(_POINTER,) * 2),
-        "winograd_weight_gradient": (ctypes.POINTER(Shape), *(_POINTER,) * 4),
+        "winograd_forward": (ctypes.POINTER(Shape), *(_POINTER,) * 4, ctypes.c_int64, *(_POINTER,) * 2),
+        "winograd_weight_gradient": (ctypes.POINTER(Shape), *(_POINTER,) * 5),
     },
     results={"winograd_panel": ctypes.c_int64, "winograd_scratch": ctypes.c_int64},
 )

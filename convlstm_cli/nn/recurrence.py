@@ -20,10 +20,11 @@ from torch import Tensor
 
 from convlstm_cli.nn import gates as arithmetic
 from convlstm_cli.nn.cell import CellRules, CellWeights, Peepholes
-from convlstm_cli.nn.convolution import Convolution, takes_winograd
+from convlstm_cli.nn.convolution import Convolution, Joined, joins, takes_winograd
 from convlstm_cli.nn.kinds import GATE_ACTIVATION_KINDS
 from convlstm_cli.nn.stepwise import NO_MASKS, SequenceMasks, step_by_step
 from convlstm_cli.nn.stepwise import State as State
+from convlstm_cli.nn.winograd import with_room
 
 BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 512 << 20, "meta": 8 << 20}
 """One input convolution, and one sum of weight gradients, covers as many steps as have gates of so many bytes.
@@ -274,13 +275,21 @@ class _Run:
         self.inputs, self.plan = inputs, plan
         same = weights.weight_hh.shape[2] // 2, weights.weight_hh.shape[3] // 2
         self.conv_h = Convolution(weights.weight_hh, same, plan.dtype, plan.shape[2:], channels_last=plan.channels_last)
-        self.conv_x = None
+        self.conv_x, self.joined = None, None
         if weights.weight_ih is not None and inputs.x is not None:
             kernel = weights.weight_ih.shape[2:]
             padding = (kernel[0] // 2, kernel[1] // 2) if rules.padding == "same" else (0, 0)
             size = inputs.x.shape[-2], inputs.x.shape[-1]
             self.conv_x = Convolution(weights.weight_ih, padding, plan.dtype, size, channels_last=plan.channels_last)
-            self.x = self.ordered(inputs.x.transpose(0, 1), plan.dtype)  # (T, B, in, H, W)
+            if (
+                plan.channels_last
+                and padding == same
+                and joins(weights.weight_hh, weights.weight_ih, same, plan.dtype, plan.shape[2:])
+            ):
+                self.joined = Joined(weights.weight_hh, weights.weight_ih)
+                self.x = with_room(inputs.x.detach().transpose(0, 1))
+            else:
+                self.x = self.ordered(inputs.x.transpose(0, 1), plan.dtype)  # (T, B, in, H, W)
         self.h_0 = None if inputs.h_0 is None else self.ordered(inputs.h_0, plan.dtype)
         if inputs.c_0 is not None:
             self.c_0 = self.ordered(inputs.c_0, plan.c_dtype)
@@ -326,13 +335,16 @@ class _Run:
         block: Tensor | None = None
         for t in range(first, last):
             h_before = h[t - 1] if t else self.h_0
-            if self.conv_x is None:
+            if self.joined is not None and h_before is not None:
+                gates = self.joined.output(h_before, self.x[t], self.bias)
+            elif self.conv_x is None:
                 assert h_before is not None
                 gates = self.conv_h.output(h_before, self.bias)
             else:
                 at = (t - first) % self.block
                 if at == 0:
-                    block = self.conv_x.output(self.x[t : min(t + self.block, last)].flatten(0, 1), self.bias)
+                    ahead = self.block if self.joined is None else 1
+                    block = self.conv_x.output(self.x[t : min(t + ahead, last)].flatten(0, 1), self.bias)
                 assert block is not None
                 gates = block[at * batch : (at + 1) * batch]  # (B, 4*hidden, H, W)
                 if h_before is not None:
@@ -390,17 +402,27 @@ class _Backward:
         stacked = grad_gates.flatten(0, 1)
         if run.conv_x is not None:
             x = run.x[t : t + n].flatten(0, 1)
-            if self._needs.weight_ih:
+            if self._needs.weight_ih and run.joined is None:
                 run.conv_x.add_weight_gradient(stacked, x)
             if self._needs.x:
                 self._grad_x.append(run.conv_x.input_gradient(stacked, x.shape).view(n, -1, *x.shape[1:]))
-        if self._needs.weight_hh:
+        if self._needs.weight_hh or (self._needs.weight_ih and run.joined is not None):
             if t == 0:
                 if run.h_0 is not None:
-                    run.conv_h.add_weight_gradient(grad_gates[0], run.h_0)
+                    self._collect_from_h(0, grad_gates[0], run.h_0, 1)
+                elif run.joined is not None and run.conv_x is not None:
+                    run.conv_x.add_weight_gradient(grad_gates[0], run.x[0])
                 grad_gates, t, n = grad_gates[1:], 1, n - 1
             if n:
-                run.conv_h.add_weight_gradient(grad_gates.flatten(0, 1), self._h[t - 1 : t - 1 + n].flatten(0, 1))
+                self._collect_from_h(t, grad_gates.flatten(0, 1), self._h[t - 1 : t - 1 + n].flatten(0, 1), n)
+
+    def _collect_from_h(self, t: int, grad_gates: Tensor, h: Tensor, n: int) -> None:
+        """Adds to the gradients of the weights for `n` steps from `t` on, with h before each; all (n * B, ...)."""
+        run = self._run
+        if run.joined is not None:
+            run.joined.add_weight_gradient(grad_gates, h, run.x[t : t + n].flatten(0, 1))
+        else:
+            run.conv_h.add_weight_gradient(grad_gates, h)
 
     def gradients(self) -> tuple[Tensor | None, ...]:
         """The gradient to each input, in its type; None where none is needed."""
@@ -409,6 +431,9 @@ class _Backward:
         x = torch.cat(self._grad_x[::-1]).transpose(0, 1) if needs.x else None
         ih = run.conv_x.weight_gradient() if run.conv_x is not None else None
         hh = run.conv_h.weight_gradient()
+        if run.joined is not None:
+            hh, more = run.joined.weight_gradients()
+            ih = more if ih is None else ih if more is None else ih + more
         if hh is None:  # a single step from zeros
             hh = torch.zeros_like(run.inputs.weight_hh)
         found = (x, self._grad_h, self._grad_c, ih, hh, sums.bias, *(sums.peepholes or (None,) * 3))

@@ -37,7 +37,12 @@ typedef struct {
   int64_t items, height, width, in, out;
   int64_t n;  // side of a tile
   int64_t threads;
+  int64_t beside;  // channels of further frames that are summed over as well, fewer than LANES; 0 for none
 } Shape;
+
+// Channels that are summed over, and values of V that one tile has room for at each of its n*n places.
+INLINE int64_t depth_of(const Shape *s) { return s->in + s->beside; }
+INLINE int64_t width_of(const Shape *s) { return s->in + (s->beside + LANES - 1) / LANES * LANES; }
 
 // B^T, A^T and A on values that lie `step` apart. Interpolation is at 0, 1, -1 and infinity, and for 5x5 at 0, 3/4, -3/4,
 // 3/2, -3/2 and infinity, of the points tried those with the smallest error. Pairs of opposite points share the sums of
@@ -89,8 +94,9 @@ INLINE Tiles tiles_of(const Shape *s) {
 }
 
 // V of one tile: value p goes to v[p * apart + channel]. Outside of the frame there are zeros.
-INLINE void transform_frames(const Shape *s, int n, Tiles tiles, int64_t tile, const float *frames, const float *zeros,
-                             float *v, int64_t apart) {
+// Loads are of whole vectors, so that it reads up to LANES - 1 values behind the last channel.
+INLINE void transform_some(const Shape *s, int n, Tiles tiles, int64_t tile, const float *frames, int64_t channels,
+                           const float *zeros, float *v, int64_t apart) {
   const float *at[MOST];
   int64_t item = tile / tiles.per_item, within = tile % tiles.per_item;
   int64_t top = within / tiles.across * 2 - (n - 2) / 2, left = within % tiles.across * 2 - (n - 2) / 2;
@@ -98,9 +104,9 @@ INLINE void transform_frames(const Shape *s, int n, Tiles tiles, int64_t tile, c
     for (int j = 0; j < n; j++) {
       int64_t y = top + i, x = left + j;
       int inside = y >= 0 && y < s->height && x >= 0 && x < s->width;
-      at[i * n + j] = inside ? frames + ((item * s->height + y) * s->width + x) * s->in : zeros;
+      at[i * n + j] = inside ? frames + ((item * s->height + y) * s->width + x) * channels : zeros;
     }
-  for (int64_t c = 0; c < s->in; c += LANES) {
+  for (int64_t c = 0; c < channels; c += LANES) {
     vec d[MOST], t[MOST];
 #pragma GCC unroll 36
     for (int k = 0; k < n * n; k++) d[k] = get(at[k] + c);
@@ -114,6 +120,13 @@ INLINE void transform_frames(const Shape *s, int n, Tiles tiles, int64_t tile, c
       for (int j = 0; j < n; j++) put(v + (i * n + j) * apart + c, row[j]);
     }
   }
+}
+
+// That of both frames, behind each other.
+INLINE void transform_frames(const Shape *s, int n, Tiles tiles, int64_t tile, const float *frames, const float *beside,
+                             const float *zeros, float *v, int64_t apart) {
+  transform_some(s, n, tiles, tile, frames, s->in, zeros, v, apart);
+  if (s->beside) transform_some(s, n, tiles, tile, beside, s->beside, zeros, v + s->in, apart);
 }
 
 // c (rows, PANEL) = or += a (rows, depth) b (depth, PANEL), b and what is written of c without gaps in a row.
@@ -197,40 +210,44 @@ INLINE void transform_gradient(const Shape *s, int n, Tiles tiles, int64_t tile,
 
 // Tiles that one thread takes at a time: as many as leave V in half of a usual second-level cache, in whole rows.
 static int64_t block_of(const Shape *s) {
-  int64_t fit = 65536 / (s->n * s->n * s->in) / ROWS * ROWS, least = 24 / ROWS * ROWS, most = 96 / ROWS * ROWS;
+  int64_t fit = 65536 / (s->n * s->n * width_of(s)) / ROWS * ROWS, least = 24 / ROWS * ROWS, most = 96 / ROWS * ROWS;
   return fit < least ? least : fit > most ? most : fit;
 }
 
 static int64_t forward_scratch(const Shape *s) {
-  return s->n * s->n * block_of(s) * (s->in + CHUNK) + ROWS * s->in;
+  return s->n * s->n * block_of(s) * (width_of(s) + CHUNK) + ROWS * width_of(s);
 }
 
 int64_t winograd_panel(void) { return PANEL; }
 
 // Floats of memory that the functions below need to work in.
-int64_t winograd_scratch(const Shape *s) { return s->threads * forward_scratch(s) + (s->in > CHUNK ? s->in : CHUNK); }
+int64_t winograd_scratch(const Shape *s) {
+  int64_t width = width_of(s);
+  return s->threads * forward_scratch(s) + (width > CHUNK ? width : CHUNK);
+}
 
-INLINE void forward(const Shape *s, int n, const float *frames, const float *weights, const float *bias, int add,
-                    float *output, float *scratch) {
+INLINE void forward(const Shape *s, int n, const float *frames, const float *beside, const float *weights,
+                    const float *bias, int add, float *output, float *scratch) {
   Tiles tiles = tiles_of(s);
+  int64_t depth = depth_of(s), width = width_of(s);
   int64_t block = block_of(s), blocks = (tiles.count + block - 1) / block;
   float *zeros = scratch;
-  memset(zeros, 0, s->in * sizeof(float));
+  memset(zeros, 0, width * sizeof(float));
 #pragma omp parallel num_threads(s->threads)
   {
-    float *v = scratch + s->in + omp_get_thread_num() * forward_scratch(s);
-    float *m = v + n * n * block * s->in + ROWS * s->in;
+    float *v = scratch + width + omp_get_thread_num() * forward_scratch(s);
+    float *m = v + n * n * block * width + ROWS * width;
 #pragma omp for schedule(dynamic)
     for (int64_t b = 0; b < blocks; b++) {
       int64_t first = b * block, count = tiles.count - first < block ? tiles.count - first : block;
       for (int64_t k = 0; k < count; k++)
-        transform_frames(s, n, tiles, first + k, frames, zeros, v + k * s->in, block * s->in);
+        transform_frames(s, n, tiles, first + k, frames, beside, zeros, v + k * width, block * width);
       for (int64_t o = 0; o < s->out; o += CHUNK) {
         int64_t channels = s->out - o < CHUNK ? s->out - o : CHUNK;
         for (int64_t p = 0; p < n * n; p++)
           for (int64_t c = 0; c < channels; c += PANEL)
             for (int64_t k = 0; k < count; k += ROWS)
-              multiply(v + (p * block + k) * s->in, s->in, 1, weights + (p * s->out + o + c) * s->in, s->in,
+              multiply(v + (p * block + k) * width, width, 1, weights + (p * s->out + o + c) * depth, depth,
                        m + (p * block + k) * CHUNK + c, CHUNK, 0, ROWS);
         for (int64_t k = 0; k < count; k++)
           transform_products(s, n, tiles, first + k, m + k * CHUNK, block * CHUNK, o, channels, bias, add, output);
@@ -239,50 +256,54 @@ INLINE void forward(const Shape *s, int n, const float *frames, const float *wei
   }
 }
 
-// output (items, height, width, out) = or += the convolution of frames (items, height, width, in) with weights
-// (n*n, out / PANEL, in, PANEL), plus bias (out) unless it is null.
-void winograd_forward(const Shape *s, const float *frames, const float *weights, const float *bias, int64_t add,
-                      float *output, float *scratch) {
+// output (items, height, width, out) = or += the convolution of frames (items, height, width, in), and of frames beside
+// them (items, height, width, beside), with weights (n*n, out / PANEL, in + beside, PANEL), plus bias (out) unless it is
+// null. LANES - 1 values behind the frames beside are read.
+void winograd_forward(const Shape *s, const float *frames, const float *beside, const float *weights, const float *bias,
+                      int64_t add, float *output, float *scratch) {
   if (s->n == 4)
-    forward(s, 4, frames, weights, bias, (int)add, output, scratch);
+    forward(s, 4, frames, beside, weights, bias, (int)add, output, scratch);
   else
-    forward(s, 6, frames, weights, bias, (int)add, output, scratch);
+    forward(s, 6, frames, beside, weights, bias, (int)add, output, scratch);
 }
 
-INLINE void weight_gradient(const Shape *s, int n, const float *frames, const float *gradient, float *sums,
-                            float *scratch) {
+INLINE void weight_gradient(const Shape *s, int n, const float *frames, const float *beside, const float *gradient,
+                            float *sums, float *scratch) {
   Tiles tiles = tiles_of(s);
-  int64_t block = block_of(s), wide = s->in > CHUNK ? s->in : CHUNK;
+  int64_t channels_in = depth_of(s), width = width_of(s);
+  int64_t block = block_of(s), wide = width > CHUNK ? width : CHUNK;
   float *zeros = scratch;
   memset(zeros, 0, wide * sizeof(float));
 #pragma omp parallel num_threads(s->threads)
   {
     int64_t thread = omp_get_thread_num(), threads = omp_get_num_threads();
     int64_t end = tiles.count * (thread + 1) / threads;
-    float *v = scratch + wide + thread * forward_scratch(s), *z = v + n * n * block * s->in + ROWS * s->in;
-    float *own = sums + thread * n * n * s->in * s->out;
+    float *v = scratch + wide + thread * forward_scratch(s), *z = v + n * n * block * width + ROWS * width;
+    float *own = sums + thread * n * n * channels_in * s->out;
     for (int64_t first = tiles.count * thread / threads; first < end; first += block) {
       int64_t depth = end - first < block ? end - first : block;
       for (int64_t k = 0; k < depth; k++)
-        transform_frames(s, n, tiles, first + k, frames, zeros, v + k * s->in, block * s->in);
+        transform_frames(s, n, tiles, first + k, frames, beside, zeros, v + k * width, block * width);
       for (int64_t o = 0; o < s->out; o += CHUNK) {
         int64_t channels = s->out - o < CHUNK ? s->out - o : CHUNK;
         for (int64_t k = 0; k < depth; k++)
           transform_gradient(s, n, tiles, first + k, gradient, zeros, o, channels, z + k * PANEL, block * CHUNK, depth);
         for (int64_t p = 0; p < n * n; p++)
-          for (int64_t c = 0; c < s->in; c += ROWS)
+          for (int64_t c = 0; c < channels_in; c += ROWS)
             for (int64_t q = 0; q < channels; q += PANEL)
-              multiply(v + p * block * s->in + c, 1, s->in, z + p * block * CHUNK + q * depth, depth,
-                       own + (p * s->in + c) * s->out + o + q, s->out, 1, s->in - c);
+              multiply(v + p * block * width + c, 1, width, z + p * block * CHUNK + q * depth, depth,
+                       own + (p * channels_in + c) * s->out + o + q, s->out, 1, channels_in - c);
       }
     }
   }
 }
 
-// sums (threads, n*n, in, out), of which each thread has its own, += V^T Z of frames (items, height, width, in) and the gradient to their output (..., out).
-void winograd_weight_gradient(const Shape *s, const float *frames, const float *gradient, float *sums, float *scratch) {
+// sums (threads, n*n, in + beside, out), of which each thread has its own, += V^T Z of frames (items, height, width, in),
+// and those beside them, and the gradient to their output (..., out). Reads behind the frames beside as above.
+void winograd_weight_gradient(const Shape *s, const float *frames, const float *beside, const float *gradient,
+                              float *sums, float *scratch) {
   if (s->n == 4)
-    weight_gradient(s, 4, frames, gradient, sums, scratch);
+    weight_gradient(s, 4, frames, beside, gradient, sums, scratch);
   else
-    weight_gradient(s, 6, frames, gradient, sums, scratch);
+    weight_gradient(s, 6, frames, beside, gradient, sums, scratch);
 }

@@ -25,32 +25,45 @@ _POINTS5 = (0.0, 0.75, -0.75, 1.5, -1.5)
 _G5 = (*(tuple(s * p**j for j in range(5)) for s, p in zip(_SCALES5, _POINTS5, strict=True)), (0, 0, 0, 0, 1))
 
 
-class WinogradWeights:
-    """Weights (out, in, k, k), transformed for channels-last frames (N, in, H, W)."""
+ROOM = 32
+"""Values behind frames beside others that the kernel may read, without using them; as many as its vectors have."""
 
-    def __init__(self, weight: Tensor) -> None:
+
+class WinogradWeights:
+    """Weights (out, in, k, k), transformed for channels-last frames (N, in, H, W).
+
+    The last `beside` channels may be those of other frames (N, beside, H, W), each made by `with_room`.
+    """
+
+    def __init__(self, weight: Tensor, beside: int = 0) -> None:
         self._kernel = c_kernels.load(WINOGRAD)
         self._out, self._in, self._side, _ = weight.shape
+        self._beside = beside
         self._weight = weight
         self._shape: Shape | None = None
         self._scratch = weight.new_empty(0)
 
-    def output(self, frames: Tensor, bias: Tensor | None) -> Tensor:
+    def output(self, frames: Tensor, bias: Tensor | None, beside: Tensor | None = None) -> Tensor:
         """The convolution, (N, out, H, W), channels last."""
         n, _, height, width = frames.shape
         output = frames.new_empty(n, height, width, self._out).permute(0, 3, 1, 2)
-        self._forward(frames, bias, output, add=False)
+        self._forward(frames, beside, bias, output, add=False)
         return output
 
     def add_output(self, total: Tensor, frames: Tensor) -> None:
         """Adds the convolution to `total`."""
-        self._forward(frames, None, total, add=True)
+        self._forward(frames, None, None, total, add=True)
 
-    def add_weight_gradient(self, sums: Tensor, frames: Tensor, gradient: Tensor) -> None:
+    def add_weight_gradient(self, sums: Tensor, frames: Tensor, gradient: Tensor, beside: Tensor | None = None) -> None:
         """Adds the transformed gradient to `sums`, (threads, n*n, in, out), for `weight_gradient`."""
         shape = self._shape_for(frames)
         self._kernel.winograd_weight_gradient(
-            ctypes.byref(shape), frames.data_ptr(), gradient.data_ptr(), sums.data_ptr(), self._scratch.data_ptr()
+            ctypes.byref(shape),
+            frames.data_ptr(),
+            None if beside is None else beside.data_ptr(),
+            gradient.data_ptr(),
+            sums.data_ptr(),
+            self._scratch.data_ptr(),
         )
 
     def new_sums(self) -> Tensor:
@@ -71,11 +84,14 @@ class WinogradWeights:
         transformed = both @ self._weight.reshape(-1, self._side**2).t()  # (n*n, out*in)
         return transformed.view(-1, self._out // panel, panel, self._in).transpose(2, 3).contiguous()
 
-    def _forward(self, frames: Tensor, bias: Tensor | None, output: Tensor, *, add: bool) -> None:
+    def _forward(
+        self, frames: Tensor, beside: Tensor | None, bias: Tensor | None, output: Tensor, *, add: bool
+    ) -> None:
         shape = self._shape_for(frames)
         self._kernel.winograd_forward(
             ctypes.byref(shape),
             frames.data_ptr(),
+            None if beside is None else beside.data_ptr(),
             self._weights.data_ptr(),
             None if bias is None else bias.data_ptr(),
             add,
@@ -86,11 +102,19 @@ class WinogradWeights:
     def _shape_for(self, frames: Tensor) -> Shape:
         n, _, height, width = frames.shape
         threads = torch.get_num_threads()
-        shape = Shape(n, height, width, self._in, self._out, self._side + 1, threads)
+        shape = Shape(n, height, width, self._in - self._beside, self._out, self._side + 1, threads, self._beside)
         if self._shape is None or bytes(self._shape) != bytes(shape):
             self._shape = shape
             self._scratch = frames.new_empty(self._kernel.winograd_scratch(ctypes.byref(shape)))
         return self._shape
+
+
+def with_room(frames: Tensor) -> Tensor:
+    """A copy of frames (..., channels, H, W) in float32, channels last, behind which the kernel may read."""
+    ordered = frames.movedim(-3, -1)
+    memory = frames.new_empty(ordered.numel() + ROOM, dtype=torch.float32)
+    memory[-ROOM:] = 0.0
+    return memory[:-ROOM].view(ordered.shape).copy_(ordered).movedim(-1, -3)
 
 
 def fits(weight: Tensor, padding: tuple[int, int]) -> bool:
@@ -113,19 +137,19 @@ def why_not() -> str | None:
         return str(reason)
     order = torch.channels_last
     for side in (3, 5):
-        frames = _values(2, 32, 5, 7).contiguous(memory_format=order)
-        weight = _values(64, 32, side, side)
+        frames = _values(2, 35, 5, 7)
+        weight = _values(64, 35, side, side)
         gradient = _values(2, 64, 5, 7).contiguous(memory_format=order)
-        ours = WinogradWeights(weight)
+        ours, first, beside = WinogradWeights(weight, 3), with_room(frames[:, :32]), with_room(frames[:, 32:])
         sums = ours.new_sums()
-        ours.add_weight_gradient(sums, frames, gradient)
+        ours.add_weight_gradient(sums, first, gradient, beside)
         padding = [side // 2] * 2
         # Called directly, because autograd does not record in inference mode.
         _, expected, _ = torch.ops.aten.convolution_backward(
             gradient, frames, weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1, [False, True, False]
         )
         if not (
-            torch.allclose(ours.output(frames, None), F.conv2d(frames, weight, padding=padding), atol=1e-3)
+            torch.allclose(ours.output(first, None, beside), F.conv2d(frames, weight, padding=padding), atol=1e-3)
             and torch.allclose(ours.weight_gradient(sums), expected, atol=1e-3)
         ):
             return "it does not compute what torch does"

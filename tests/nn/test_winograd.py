@@ -63,6 +63,29 @@ def test_the_gradient_to_the_weights_is_summed_over_calls(side: int, size: tuple
     close(ours.weight_gradient(sums), expected)
 
 
+@pytest.mark.usefixtures("needs_kernels", "two_threads")
+@pytest.mark.parametrize("channels", [1, 3, 4])
+@pytest.mark.parametrize("side", [3, 5])
+def test_frames_beside_others_are_further_channels(side: int, channels: int) -> None:
+    both, weight, bias = draw(3, 32 + channels, 9, 14), draw(64, 32 + channels, side, side), torch.randn(64)
+    frames, beside = both[:, :32].contiguous(memory_format=torch.channels_last), winograd.with_room(both[:, 32:])
+    ours = winograd.WinogradWeights(weight, channels)
+    leaf = weight.double().requires_grad_()
+    exact = F.conv2d(both.double(), leaf, bias.double(), padding=side // 2)
+    close(ours.output(frames, bias, beside), exact.detach())
+    sums, gradient = ours.new_sums(), draw(3, 64, 9, 14)
+    ours.add_weight_gradient(sums, frames, gradient, beside)
+    close(ours.weight_gradient(sums), torch.autograd.grad(exact, leaf, gradient.double())[0])
+
+
+def test_room_behind_frames_belongs_to_them() -> None:
+    frames = torch.randn(2, 3, 3, 4, 5)
+    ours = winograd.with_room(frames)
+    assert torch.equal(ours, frames)
+    assert ours[0].is_contiguous(memory_format=torch.channels_last)
+    assert ours.untyped_storage().nbytes() == 4 * (frames.numel() + winograd.ROOM)
+
+
 @pytest.mark.usefixtures("needs_kernels")
 def test_one_object_takes_frames_of_several_sizes() -> None:
     weight = draw(64, 32, 3, 3)
