@@ -43,7 +43,8 @@ class Head(nn.Module):
         self.refinement: Refinement | None = None
         kind = HEADS[config.head]
         if kind.refines:
-            logits = [(JUDGED if kind.judges else START)[name] for name in config.known_frames]
+            start = JUDGED if config.past_channels else START
+            logits = [start[name] for name in config.known_frames]
             self.refinement = Refinement(
                 config.channels,
                 logits,

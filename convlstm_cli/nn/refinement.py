@@ -47,7 +47,11 @@ class Refinement(nn.Module):
             with torch.no_grad():
                 first = REFINED_FEATURES + known * channels
                 self.see.weight[:, first : first + past] = 0.0  # at first the past acts through the judgement alone
-                self.judge.weight[:, :, 0, 0] = torch.cat([-power * torch.eye(known) for power in JUDGEMENT], dim=1)
+                # As a list, since torch loads sympy to make a matrix on the meta device.
+                own = [
+                    [-power * (one == other) for power in JUDGEMENT for other in range(known)] for one in range(known)
+                ]
+                self.judge.weight[:, :, 0, 0] = torch.tensor(own)
 
     def forward(
         self, features: Tensor, known: list[Tensor], noise: Tensor | None = None, past: Tensor | None = None
