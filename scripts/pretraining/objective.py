@@ -14,14 +14,12 @@ OVER_BEST = "over-best"
 """Its name for `--loss`."""
 LEAST = 8e-6
 """Added to the squared error of the best known frame, of which less is mostly the rounding to 8 bits and noise."""
-SHARE = 0.06
+SHARE = 0.04
 """Its weight beside the shares of Charbonnier's penalty and of 1 - SSIM that `losses.sharp` has."""
 
 
 def over_best(forecast: Tensor, truth: Tensor, last: Tensor, known: list[Tensor]) -> Tensor:
     """The squared error of each clip over that of the best of its known frames, with the other parts of `sharp`.
-
-    It is the logarithm of that ratio: a clip whose best known frame is nearly exact would else outweigh all others.
 
     Args:
         forecast: (B, T, C, H, W).
@@ -31,7 +29,7 @@ def over_best(forecast: Tensor, truth: Tensor, last: Tensor, known: list[Tensor]
     """
     errors = [(frame.view_as(truth) - truth).square().mean(dim=(1, 2, 3, 4)) for frame in known]
     best = torch.stack(errors).amin(dim=0) + LEAST
-    over = (((forecast - truth).square().mean(dim=(1, 2, 3, 4)) + LEAST) / best).log().mean()
+    over = ((forecast - truth).square().mean(dim=(1, 2, 3, 4)) / best).mean()
     return (
         SHARE * over
         + CHARBONNIER_SHARE * charbonnier(forecast, truth, last)
