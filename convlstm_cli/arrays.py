@@ -13,6 +13,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.array_kinds import video_of
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import NetworksByColour
+from convlstm_cli.forecasting.members import draws_members, note_uncalibrated
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.streams import naming_a_smaller_tile
 from convlstm_cli.predict import check_runs, computed, mixing_of, too_large
@@ -98,10 +99,12 @@ def forecast(
             f"{run.name}: was trained with {run.guides[0].flag}, and arrays have no such channels; "
             "save them to a file and forecast it with convlstm predict."
         )
-    compute = devices.choose(config.device, config.precision)
+    compute, progress = devices.choose(config.device, config.precision), progress or Progress()
     networks = NetworksByColour.load(check_runs(run, config), compute.device)
+    if draws_members(networks.grey.models, config):
+        note_uncalibrated(networks.grey.runs, networks.grey.models, progress)
     with given.open() as video, tempfile.TemporaryDirectory() as folder:  # for tiles that do not fit into memory
-        prepared = prepare(video, networks, config, compute, progress or Progress())
+        prepared = prepare(video, networks, config, compute, progress)
         models, kept = prepared.networks.models, video.kept_channels
         try:
             with naming_a_smaller_tile(video.path, models, prepared.tilings, config, compute):

@@ -12,7 +12,7 @@ from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.forecasting.ensemble import check_members
 from convlstm_cli.forecasting.inference import forecast_members
-from convlstm_cli.forecasting.members import makes_members
+from convlstm_cli.forecasting.members import makes_members, note_uncalibrated
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting.pictures import thumbnail
@@ -87,6 +87,8 @@ def evaluate(
     runs = [run.for_channels(held_out.library.channels) for run in runs]
     models = [run.load_model(compute.device) for run in runs]
     sampling = _sampling(runs, models, beside, config, compute) if config.members else None
+    if sampling is not None:
+        note_uncalibrated(runs, sampling.models, progress)
     clips = _clips(runs, held_out, clip_frames, config, models[0].config.channels, progress)
 
     evaluation = evaluate_clips(

@@ -19,7 +19,7 @@ from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour, check_members, lockstep
 from convlstm_cli.forecasting.inputs import Unusable, find_inputs, output_names, path_of
 from convlstm_cli.forecasting.look import Look, fitted
-from convlstm_cli.forecasting.members import MembersFile, runs_of_members
+from convlstm_cli.forecasting.members import MembersFile, draws_members, note_uncalibrated, runs_of_members
 from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
 from convlstm_cli.forecasting.prepared import Prepared, prepare
@@ -55,6 +55,7 @@ from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
+    from convlstm_cli.reporting.members_film import MembersFilm
     from convlstm_cli.reporting.spread_maps import SpreadMaps
 
 
@@ -170,6 +171,8 @@ def predict(
     sources = _share(sources, shard, progress)
     sweep(output)
     networks = NetworksByColour.load(runs, compute.device)
+    if draws_members(networks.grey.models, config):
+        note_uncalibrated(networks.grey.runs, networks.grey.models, progress)
     digests = networks.digests()
     for done, source in enumerate(sources):
         if isinstance(source, tuple):
@@ -292,28 +295,31 @@ def _write_members(
     look, formats, fps, placement = prepared.look, writing.formats, schedule.fps, writing.placement
     statistics = Statistics(look.values, config.quantiles, config.exceed)
     with members_of(prepared, guarded, config, compute, folder) as members:
-        pieces = _summarised(members, statistics)
+        film = None if config.members is None else _members_film(folder, members)
+        pieces = _summarised(members, statistics, film)
         scores, spread = _write_frames(folder, prepared, pieces, schedule, config, writing, members)
-        if config.members is not None:
+        if film is not None:
             each = [_frames_of(members, number, look) for number in range(len(members))]
             write_members(folder, look, formats, fps, placement, each, schedule.names)
             assert spread is not None
-            _write_film(folder, members, look, fps, spread)
+            film.write((folder / MEMBERS).with_suffix(".webm"), look, fps, spread.full_scale)
     return scores, spread
 
 
-def _write_film(folder: Path, members: MembersFile, look: Look, fps: float, spread: SpreadRecord) -> None:
-    """Writes the film of members, their mean and their spread."""
+def _members_film(folder: Path, members: MembersFile) -> "MembersFilm":
+    """What makes the film of members, their mean and their spread."""
     # It draws the spread with matplotlib, as `_spread_maps` does.
-    from convlstm_cli.reporting.members_film import write_members_film
+    from convlstm_cli.reporting.members_film import MembersFilm
 
-    write_members_film((folder / MEMBERS).with_suffix(".webm"), members, look, fps, spread.full_scale)
+    return MembersFilm(folder, members)
 
 
-def _summarised(members: MembersFile, statistics: Statistics) -> Iterator[Piece]:
-    """The mean of members, lead time by lead time, with all that is asked about them."""
+def _summarised(members: MembersFile, statistics: Statistics, film: "MembersFilm | None") -> Iterator[Piece]:
+    """The mean of members, lead time by lead time, with all that is asked about them; `film` collects it too."""
     for lead in range(members.horizon):
         found = statistics.at(members, lead)
+        if film is not None:
+            film.add(found)
         yield Piece(found.mean[None, None], found.spread[None, None], found)
 
 

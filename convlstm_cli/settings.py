@@ -109,6 +109,13 @@ def check_most(option: str, value: int, most: int) -> None:
         raise UsageError(f"{option} is {value}; it can be at most {most}.")
 
 
+def check_seed(seed: int) -> None:
+    """Raises UsageError for a --seed that cannot be."""
+    if seed < 0:
+        raise UsageError(f"--seed is {seed}; it must be at least 0.")
+    check_most("--seed", seed, MAX_COUNT)
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """`64` as (64, 64) and `48x64`, HEIGHTxWIDTH, as (48, 64). Raises UsageError that names --size."""
     match = re.fullmatch(r"(\d+)(?:[x×](\d+))?", text.strip().lower())
@@ -155,3 +162,11 @@ def write_duration(seconds: float) -> str:
 def parse_names(_flag: str, text: str) -> tuple[str, ...]:
     """`png,webm` as ("png", "webm")."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_numbers(flag: str, text: str) -> tuple[float, ...]:
+    """`0.1,0.5` as (0.1, 0.5). Raises UsageError that names `flag`."""
+    try:
+        return tuple(float(each) for each in parse_names(flag, text))
+    except ValueError:
+        raise UsageError(f"{flag} is {text!r}; give numbers with commas between them, such as 0.1,0.5.") from None

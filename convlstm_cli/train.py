@@ -101,7 +101,7 @@ def train(
             return run
 
         run = ranks.first(create, lambda: Run.open(folder))
-        step = TrainStep(model, config, compute, initial, ranks, data.values)
+        step = TrainStep(model, config, compute, initial, ranks, data.values, progress.note)
         scoring = device.choose(config.device, config.precision, ranks)
         session = Session(run, data, config, scoring, ranks, progress, should_stop)
         return Training(session, step, State()).fit()
@@ -132,6 +132,7 @@ def resume(
         OutputError: another process is training the run, or it cannot be written.
         MemoryShort, LostError, Interrupted: as `train` does.
     """
+    progress = progress or Progress()
     recorded = train_config(run)
     config = settings_to_go_on(run, training=differences(recorded, config or recorded), data=asdict(data.config))
     compute = device.choose(config.device, config.precision, ranks, learning=True)
@@ -146,7 +147,7 @@ def resume(
         saved = run.load_resume()  # before the network is made, since it is held to what this file holds
         if saved is None and initial is None:
             initial = start(config.init, run.model_config).weights
-        step = TrainStep(run.model_config, config, compute, initial, ranks, data.values)
+        step = TrainStep(run.model_config, config, compute, initial, ranks, data.values, progress.note)
         if saved is None and run.epochs():
             raise RunError(
                 f"{run.folder}: has no resume.pt, so it cannot go on; it still predicts. Start a new run with -o."
@@ -157,7 +158,7 @@ def resume(
             run.write_json("config.json", run.config)
             prints.write(run.folder, data.learned_prints())  # a kill at the beginning may have left none
         scoring = device.choose(config.device, config.precision, ranks)
-        session = Session(run, data, config, scoring, ranks, progress or Progress(), should_stop)
+        session = Session(run, data, config, scoring, ranks, progress, should_stop)
         return Training(session, step, state).fit()
 
 

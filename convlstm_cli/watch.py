@@ -12,6 +12,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.errors import ConvLSTMError, InputError, UsageError
 from convlstm_cli.files import replacing_folder, sweep
 from convlstm_cli.forecasting.inputs import find_inputs, output_names
+from convlstm_cli.forecasting.members import note_uncalibrated
 from convlstm_cli.forecasting.times import DEFAULT_FPS
 from convlstm_cli.forecasting.units import check_range
 from convlstm_cli.forecasting.working_size import check_works_at
@@ -21,7 +22,7 @@ from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.watching import normal as normal_frames
 from convlstm_cli.watching.calibration import HOUR, Reference
-from convlstm_cli.watching.config import MEMBERS, WatchConfig
+from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.events import Event
 from convlstm_cli.watching.forecaster import Forecaster, Seen
 from convlstm_cli.watching.judging import Normal, judge
@@ -82,7 +83,8 @@ def watch(
     config, progress = config or WatchConfig(), progress or Progress()
     check_run(run, config)
     compute = device.choose(config.device, config.precision)
-    watcher = Watcher(_with_members(run, config), config, compute, progress, normal_frames.named(normal, progress))
+    run = run.for_members() if config.members else run
+    watcher = Watcher(run, config, compute, progress, normal_frames.named(normal, progress))
     sources = find_inputs(inputs, progress)
     names = output_names([source for source in sources if isinstance(source, Path)])
     sweep(output)
@@ -107,15 +109,9 @@ def check_run(run: Run, config: WatchConfig) -> None:
     check_works_at([run], config.reading)
     if run.guides:
         raise UsageError(
-            f"{run.folder}: reads channels beside the frames (--input-only or --known-future), which watch does not "
-            "give it; train a run without them."
+            f"{run.folder}: was trained with {run.guides[0].flag}, and watch gives a network no such channels; train a "
+            "run without it, or use -m pretrained."
         )
-
-
-def _with_members(run: Run, config: WatchConfig) -> Run:
-    """The run whose network is asked for: one that reads noise, where members are compared. Raises RunError."""
-    wanted = config.members if config.members is not None else run.forecasts_members
-    return run.for_members() if wanted else run
 
 
 class Watcher:
@@ -127,9 +123,6 @@ class Watcher:
         """`normal` are the videos that are named as normal; none where the run's own, or the first part, count."""
         self._run, self._config, self._compute, self._progress = run, config, compute, progress
         self._named = normal
-        noisy = run.model_config.noise
-        self.members = (MEMBERS if config.members is None else config.members) if noisy else 0
-        """Members that are forecast; 0 for the forecast of a network."""
         self._forecasters: dict[int, Forecaster] = {}
         self._references: dict[object, Normal] = {}
 
@@ -165,7 +158,10 @@ class Watcher:
     def _forecaster(self, run: Run) -> Forecaster:
         channels = run.model_config.channels
         if channels not in self._forecasters:
-            self._forecasters[channels] = Forecaster(run, self._config, self._compute, self.members)
+            forecaster = Forecaster(run, self._config, self._compute)
+            if self._config.members:
+                note_uncalibrated([run], [forecaster.model], self._progress)
+            self._forecasters[channels] = forecaster
         return self._forecasters[channels]
 
     def _normal(self, source: Path, sight: Sight, forecaster: Forecaster) -> Normal | None:
@@ -275,7 +271,7 @@ class Watcher:
         return WatchRecord(
             source=str(source),
             run=str(self._run.folder),
-            members=self.members,
+            members=self._config.members,
             size=sight.size,
             values=sight.values,
             frames=findings.frames,

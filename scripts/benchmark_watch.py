@@ -254,7 +254,7 @@ def prepared(frames: Frames, run: Run, config: WatchConfig) -> tuple[Sight, Fore
     array = Array(frames)
     sight, run = sight_of(array, list(frames[:32]), run, config)  # type: ignore[arg-type]
     compute = device.choose(config.device, config.precision)
-    return sight, Forecaster(run, config, compute, config.members or 0)
+    return sight, Forecaster(run, config, compute)
 
 
 class Array:

@@ -1,5 +1,6 @@
 """What all tests share: one thread, a cache that is not the user's, and small folders of videos."""
 
+import dataclasses
 import os
 
 # Tensors here are so small that waiting for a second thread takes most of the time. Before torch is imported, and
@@ -20,11 +21,21 @@ from helpers import moving_square
 def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test reads or fills the user's cache.
 
-    All workers of pytest-xdist share one, so that C kernels, which take seconds each, are compiled once.
+    All workers of pytest-xdist share one, so that C kernels, which take seconds each, are compiled once; and so do the
+    processes of scripts/gpu-check, which names one in CONVLSTM_TEST_CACHE.
     """
     base = tmp_path_factory.getbasetemp()
+    own = str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("CONVLSTM_CACHE", str((base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"))
+        patch.setenv("CONVLSTM_CACHE", os.environ.get("CONVLSTM_TEST_CACHE", own))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_disks() -> Iterator[None]:
+    """Nothing waits until a disk has what was written, since no test cuts the power."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda _descriptor: None)
         yield
 
 
@@ -48,14 +59,34 @@ def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
 
 
-@pytest.fixture
-def short_motion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Motion is estimated by few operations, since recording each of them takes most of the time of an export.
-
-    Two levels and two steps show that both are repeated; a Gaussian of three pixels is the same sum as a wider one.
-    """
+def _few_operations(patch: pytest.MonkeyPatch) -> None:
+    """Two levels and two steps show that both are repeated; a Gaussian of three pixels is as good a sum as a wider."""
     from convlstm_cli.nn import motion
 
-    monkeypatch.setattr(motion, "LEVELS", 2)
+    patch.setattr(motion, "LEVELS", 2)
     for name in motion.SEARCHES:
-        monkeypatch.setitem(motion.SEARCHES, name, motion.Search(frames=4, iterations=2, window=0.5, smoothing=0.5))
+        patch.setitem(motion.SEARCHES, name, motion.Search(frames=4, iterations=2, window=0.5, smoothing=0.5))
+
+
+@pytest.fixture
+def short_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Motion is estimated by few operations, since each takes time in a small network and in its export."""
+    _few_operations(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def short_motion_throughout() -> Iterator[None]:
+    """As `short_motion`, in all tests of a file and in what they share."""
+    with pytest.MonkeyPatch.context() as patch:
+        _few_operations(patch)
+        yield
+
+
+@pytest.fixture
+def without_motion(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything stands still: no step looks for a motion."""
+    from convlstm_cli.nn import motion
+
+    monkeypatch.setattr(motion, "LEVELS", 1)
+    for name, search in motion.SEARCHES.items():
+        monkeypatch.setitem(motion.SEARCHES, name, dataclasses.replace(search, iterations=0))

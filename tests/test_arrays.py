@@ -71,7 +71,9 @@ def noisy(tmp_path_factory: pytest.TempPathFactory) -> Run:
 
 def test_members_are_those_that_predict_writes_along_a_first_axis(noisy: Run, tmp_path: Path) -> None:
     frames = rain()
-    found = forecast(frames, noisy, members=3, seed=2)
+    notes = Notes()
+    found = forecast(frames, noisy, members=3, seed=2, progress=notes)
+    assert any("not calibrated" in note for note in notes.notes)
     written(noisy, frames, tmp_path, members=3, seed=2)
     assert (found.shape, found.dtype) == ((3, 3, 24, 40), frames.dtype)
     np.testing.assert_array_equal(found, np.load(tmp_path / "out" / "frames" / "members.npy"))

@@ -132,7 +132,8 @@ def test_memory_is_reported_for_each_length(ran: Callable[..., str], monkeypatch
 def test_scale_says_whether_the_target_is_met() -> None:
     script = ROOT / "scripts/benchmark_scale.py"
     command = [sys.executable, str(script), "--scale", "tiny", "--only", "startup", "--json"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True)
+    environment = os.environ | {"CONVLSTM_KERNEL": "off"}  # which takes seconds to compile, in a cache of its own
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True, env=environment)
     [claim] = json.loads(done.stdout)
     assert claim["holds"] == (claim["value"] <= claim["limit"])
     assert all(seconds > 0 for seconds in claim["measured"].values())

@@ -51,6 +51,7 @@ def without_times(summary: ComparisonSummary) -> dict[str, Any]:
     return kept
 
 
+@pytest.mark.usefixtures("short_motion")
 def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
     summary = compared(data, folder, CompareConfig(seeds=2), MODEL)

@@ -25,6 +25,9 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
 
+pytestmark = pytest.mark.usefixtures("short_motion")
+
+
 @pytest.fixture
 def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
     """A run with forecasts of its own, trained on 8 videos of 24 frames: two are its test."""

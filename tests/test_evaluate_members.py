@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from prediction import Notes
 from torch import Tensor
 from typer.testing import CliRunner
 
@@ -14,6 +15,7 @@ from convlstm_cli.cli.app import app
 from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.evaluate import evaluate
 from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn.config import NOISE_LEADS
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.config import EvaluateConfig
@@ -28,11 +30,26 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(16, 16, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=2, noise=True)
 
 
+pytestmark = pytest.mark.usefixtures("short_motion")
+
+
 @pytest.fixture
 def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
     """A run that forecasts members, trained on videos of 14 frames: four of 6 are its test."""
     data = prepare(DataConfig((str(make_folder(6, frames=14)),), height=16, width=16, test=0.67), 4, 2)
     return train(data, MODEL, TrainConfig(max_steps=2, members=2, init="none", device="cpu"), tmp_path / "run").run
+
+
+def test_members_before_the_calibration_are_noted(run: Run) -> None:
+    def noted(members: int) -> int:
+        notes = Notes()
+        evaluate([run], config=EvaluateConfig(members=members, guard=False, device="cpu"), progress=notes)
+        return sum("not calibrated" in note for note in notes.notes)
+
+    assert noted(2) == 0  # its training has ended
+    run.save_weights(run.load_weights() | {"noise_scale": torch.ones(NOISE_LEADS)})
+    assert noted(2) == 1
+    assert noted(0) == 0
 
 
 def shaken(frames: Tensor, horizon: int, count: int, seed: int, *, values: ValueRange) -> Tensor:

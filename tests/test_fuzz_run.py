@@ -16,7 +16,9 @@ from helpers import small_videos
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
-from test_bad_input import BUDGET, CLIP, SMALL, call, pytestmark  # noqa: F401 - the mark holds for this file too
+from test_bad_input import BUDGET, CLIP, SMALL, call, needs_posix
+
+pytestmark = [needs_posix, pytest.mark.xdist_group("fuzz")]
 
 EXAMPLES = int(os.environ.get("CONVLSTM_FUZZ", "30"))
 """CONVLSTM_FUZZ=5000 looks for more, and draws anew each time."""

@@ -27,9 +27,9 @@ def results(output: Path) -> dict[str, str]:
 
 
 def test_steps_pass_and_what_they_saw_stands_in_the_table(tmp_path: Path) -> None:
-    done = check(tmp_path, "--only", "tests,train,tiled,speed")
+    done = check(tmp_path, "--only", "tests,train,tiled,launches,speed")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert results(tmp_path) == dict.fromkeys(("tests", "train", "tiled", "speed"), "pass")
+    assert results(tmp_path) == dict.fromkeys(("tests", "train", "tiled", "launches", "speed"), "pass")
     assert "killed, resumed, 8 steps" in done.stdout
     assert (tmp_path / "train.log").stat().st_size > 0
     rows = [json.loads(line) for line in (tmp_path / "speed" / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
@@ -37,6 +37,14 @@ def test_steps_pass_and_what_they_saw_stands_in_the_table(tmp_path: Path) -> Non
         ("float32", "train"), ("float32", "infer"), ("bfloat16", "train"), ("bfloat16", "infer")
     ]  # fmt: skip
     assert all(row["ms"].keys() == {"ours", "plain", "floor"} and min(row["ms"].values()) > 0.0 for row in rows)
+    small = [
+        json.loads(line) for line in (tmp_path / "launches" / "rows.jsonl").read_text(encoding="utf-8").splitlines()
+    ]
+    *timed, busy = small
+    assert {row["shape"] for row in timed} == {"default network, batch 2", *(f"({name}), batch 1" for name in "abc")}
+    assert all(row["ms"].keys() == {"plain", "launched", "captured"} and min(row["ms"].values()) > 0 for row in timed)
+    assert min(busy["alone_ms"], busy["between_ms"]) > 0
+    assert "as there are no graphs here, launched / plain loop" in done.stdout
 
 
 def test_a_step_that_runs_out_of_time_fails_and_the_others_go_on(tmp_path: Path) -> None:

@@ -18,9 +18,12 @@ from convlstm_cli.cli.app import app
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.forecasting import members as members_module
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.members import MembersFile
+from convlstm_cli.forecasting.statistics import LeadTime, Statistics
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.members.fair_crps import fair_crps
+from convlstm_cli.weights.pretrained import Pretrained
 
 CONFIG = PredictConfig(members=5, formats=("npy",))
 
@@ -104,6 +107,21 @@ def test_maps_are_numbers_that_can_be_at_every_pixel_that_is_forecast(tmp_path: 
         assert shown[:, :, [8, 9, 11, 31]].all()
         assert values[shown].min() >= 0
         assert 0 < values[shown].max() <= most
+
+
+def test_the_statistics_of_a_lead_time_are_computed_once(
+    run: Run, video: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+    at = Statistics.at
+
+    def counted(self: Statistics, members: MembersFile, lead: int) -> LeadTime:
+        asked.append(lead)
+        return at(self, members, lead)
+
+    monkeypatch.setattr(Statistics, "at", counted)
+    one(run, video, tmp_path, CONFIG)
+    assert asked == [0, 1, 2]
 
 
 def test_a_seed_gives_its_members_and_another_gives_others(run: Run, video: Path, tmp_path: Path) -> None:
@@ -283,6 +301,25 @@ def test_a_value_that_nothing_reaches_is_noted(run: Run, video: Path, tmp_path: 
     assert any("rain.npy: its values are 0" in note and "--exceed -5,1000" in note for note in notes.notes)
     assert (np.load(forecast.folder / "exceed_-5.0.npy") == 1).all()
     assert (np.load(forecast.folder / "exceed_1000.0.npy") == 0).all()
+
+
+def test_members_before_the_calibration_are_noted_once_for_each_run(run: Run, video: Path, tmp_path: Path) -> None:
+    def notes_of(runs: Run | list[Run], config: PredictConfig) -> list[str]:
+        notes = Notes()
+        dict(predict([video, video.parent], runs, tmp_path / "out", config, notes))
+        return [note for note in notes.notes if "not calibrated" in note]
+
+    config = dataclasses.replace(CONFIG, frames=1, members=2)
+    [note] = notes_of(run, config)
+    assert f"{run.folder}: the spread of its members" in note
+    assert f"`convlstm train -o {run.folder} --resume`" in note
+    assert not notes_of(run, dataclasses.replace(config, members=None))
+    calibrated = make_run(tmp_path / "calibrated", size=16, noise=True)
+    network = calibrated.load_model(torch.device("cpu"))
+    calibrated.save_weights(network.state_dict() | {"noise_scale": 1.5 * network.noise_scale})
+    assert not notes_of(calibrated, config)
+    assert notes_of([calibrated, run], config) == [note]
+    assert not notes_of(Pretrained(), config)
 
 
 def test_values_of_pictures_are_between_0_and_1(run: Run, tmp_path: Path) -> None:

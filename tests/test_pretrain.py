@@ -13,10 +13,11 @@ from safetensors.torch import load_file
 from convlstm_cli import synthetic
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import NOISE_GRID
+from convlstm_cli.training import losses
 
 sys.path.append(str(Path(__file__).parent.parent / "scripts"))
 
-from pretraining import factory, settings, training
+from pretraining import factory, objective, settings, training
 from pretraining.augmentation import augment
 from pretraining.factory import CHUNK, Factory, Kind
 from pretraining.members_table import members_table
@@ -157,6 +158,31 @@ def test_variants_learn_from_the_same_batches(clips: Path, tmp_path: Path, monke
     for name, value in alone.items():
         assert torch.equal(value, both[name]), name
     assert json.loads((tmp_path / "both/two/card.json").read_text())["training"]["loss"] == "sharp"
+
+
+def test_the_loss_over_the_best_known_frame_asks_every_clip_for_the_same(clips: Path, tmp_path: Path) -> None:
+    """A forecast that has half of the best frame's squared error in each clip has one loss, however large it is."""
+    random = torch.Generator().manual_seed(0)
+    truth = 0.5 + 0.1 * torch.randn(2, 3, 1, 16, 16, generator=random)
+    error = 0.2 * torch.tensor([1.0, 0.2]).view(2, 1, 1, 1, 1) * torch.randn(truth.shape, generator=random)
+
+    def over(clip: int, share: float) -> float:
+        there, missed = truth[clip : clip + 1], error[clip : clip + 1]
+        known = [(there + times * missed).flatten(0, 1) for times in (1.0, 2.0)]
+        forecast, last = there + share * missed, there[:, :1]
+        others = losses.CHARBONNIER_SHARE * losses.charbonnier(forecast, there, last)
+        others += losses.DISSIMILARITY_SHARE * losses.dissimilarity(forecast, there, last)
+        return float(objective.over_best(forecast, there, last, known) - others) / objective.SHARE
+
+    for clip in (0, 1):
+        assert over(clip, 1.0) == pytest.approx(0.0, abs=1e-4)
+        assert over(clip, 0.5**0.5) == pytest.approx(np.log(0.5), abs=0.01)
+    options = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--minutes", "0.02")
+    training.pretrain(options)
+    assert json.loads((tmp_path / "card.json").read_text())["training"]["loss"] == objective.OVER_BEST
+    mixing = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--head", "mix")
+    with pytest.raises(SystemExit, match="has no known frames"):
+        training._stepper(mixing, mixing.variants[0], torch.device("cpu"))
 
 
 def test_a_step_on_values_that_are_not_finite_leaves_finite_weights(clips: Path, tmp_path: Path) -> None:

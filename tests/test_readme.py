@@ -71,7 +71,7 @@ def quick(arguments: list[str]) -> list[str]:
     return [name, *rest, *(word for pair in pairs for word in pair)]
 
 
-@pytest.mark.usefixtures("without_charts")
+@pytest.mark.usefixtures("short_motion", "without_charts")
 def test_the_commands_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """All of them in turn, in one folder, as a reader calls them: the later ones use what the earlier ones wrote."""
     monkeypatch.chdir(tmp_path)

@@ -1,6 +1,7 @@
 """The imports of scripts/: no circles, no script imports another, and the package imports none of them."""
 
 import ast
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,25 +30,28 @@ def imported_files(path: Path) -> set[Path]:
     return found
 
 
-GRAPH = {path: imported_files(path) for path in FILES}
+@functools.cache
+def graph() -> dict[Path, set[Path]]:
+    """The files that each file imports."""
+    return {path: imported_files(path) for path in FILES}
 
 
 def reached(start: Path) -> set[Path]:
     """The files that a file imports, directly or through others."""
     seen: set[Path] = set()
-    waiting = list(GRAPH[start])
+    waiting = list(graph()[start])
     while waiting:
         path = waiting.pop()
         if path not in seen:
             seen.add(path)
-            waiting += GRAPH[path]
+            waiting += graph()[path]
     return seen
 
 
 def test_the_imports_are_found() -> None:
-    assert SCRIPTS / "speed" / "shapes.py" in GRAPH[SCRIPTS / "speed" / "floor.py"]
-    assert SCRIPTS / "speed" / "floor.py" in GRAPH[SCRIPTS / "speed" / "worker.py"]  # inside a function
-    assert SCRIPTS / "verify_peers" / "cases.py" in GRAPH[SCRIPTS / "verify_peers" / "keras3.py"]
+    assert SCRIPTS / "speed" / "shapes.py" in graph()[SCRIPTS / "speed" / "floor.py"]
+    assert SCRIPTS / "speed" / "floor.py" in graph()[SCRIPTS / "speed" / "worker.py"]  # inside a function
+    assert SCRIPTS / "verify_peers" / "cases.py" in graph()[SCRIPTS / "verify_peers" / "keras3.py"]
     assert SCRIPTS / "bench" / "terminal.py" in reached(SCRIPTS / "benchmark_moving_mnist.py")
 
 
@@ -57,7 +61,7 @@ def test_nothing_is_imported_in_a_circle() -> None:
 
 def test_folders_are_not_imported_in_a_circle() -> None:
     parts: dict[Path, set[Path]] = {}
-    for path, others in GRAPH.items():
+    for path, others in graph().items():
         parts.setdefault(path.parent, set()).update(other.parent for other in others if other.parent != path.parent)
     for folder, others in parts.items():
         assert not [other for other in others if folder in parts[other]], folder
@@ -66,7 +70,7 @@ def test_folders_are_not_imported_in_a_circle() -> None:
 def test_what_is_imported_is_in_a_folder() -> None:
     """A script at the top level is run, never imported by another."""
     tops = {path for path in FILES if path.parent == SCRIPTS}
-    assert not [(path.name, other.name) for path, others in GRAPH.items() for other in others & tops]
+    assert not [(path.name, other.name) for path, others in graph().items() for other in others & tops]
 
 
 def test_the_package_imports_no_script() -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.config import PredictConfig, parse_tile
-from convlstm_cli.scoring.config import EvaluateConfig, parse_thresholds
-from convlstm_cli.settings import parse_duration, parse_names, write_duration
+from convlstm_cli.scoring.config import EvaluateConfig
+from convlstm_cli.settings import parse_duration, parse_names, parse_numbers, write_duration
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 
@@ -123,11 +123,11 @@ def test_epochs_are_limited_only_where_nothing_else_is() -> None:
 
 
 def test_thresholds() -> None:
-    assert parse_thresholds("--thresholds", "0.2, 0.5") == (0.2, 0.5)
-    assert parse_thresholds("--thresholds", "") == ()
+    assert parse_numbers("--thresholds", "0.2, 0.5") == (0.2, 0.5)
+    assert parse_numbers("--thresholds", "") == ()
     assert EvaluateConfig(thresholds=(0.5, 0.2, 0.5)).thresholds == (0.5, 0.2)
     with pytest.raises(UsageError, match="--thresholds"):
-        parse_thresholds("--thresholds", "high")
+        parse_numbers("--thresholds", "high")
 
 
 @pytest.mark.parametrize(

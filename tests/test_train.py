@@ -45,7 +45,7 @@ PLAIN = dataclasses.replace(MODEL, forecaster="unconditioned")
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
 
 
-pytestmark = pytest.mark.usefixtures("without_charts")
+pytestmark = [pytest.mark.usefixtures("short_motion_throughout", "without_charts"), pytest.mark.xdist_group("train")]
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(tmp_path_factory: pytest.TempPathFactory, short_motion_throughout: None) -> Path:  # noqa: ARG001
     """A run of `CONFIG` on videos such as `data`, made once: 3 epochs, each of 3 steps and a validation."""
     folder = tmp_path_factory.mktemp("whole")
     with pytest.MonkeyPatch.context() as patch:

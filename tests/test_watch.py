@@ -17,6 +17,7 @@ from prediction import Notes, frames_of, lively, make_run
 from convlstm_cli.errors import ConvLSTMError, InputError, RunError, UsageError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.runs.run import Run
+from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.search import find_videos
 from convlstm_cli.watch import Watched, watch
 from convlstm_cli.watching.config import WatchConfig
@@ -193,7 +194,7 @@ def test_gaps_and_frames_without_values_raise_no_alarm(copying: Run, tmp_path: P
 
 
 @pytest.mark.usefixtures("without_pictures")
-def test_members_judge_where_the_network_reads_noise(odd: Path, tmp_path: Path) -> None:
+def test_members_judge_where_they_are_asked_for(odd: Path, tmp_path: Path) -> None:
     model: dict[str, Any] = {"height": 32, "width": 32, "channels": 1, "hidden": [4], "noise": True}
     model |= {"input_frames": 4, "horizon": 3}
     run = Run.create(tmp_path / "noisy", {"model": model, "training": {}, "data": data_record(32, 32)})
@@ -201,16 +202,17 @@ def test_members_judge_where_the_network_reads_noise(odd: Path, tmp_path: Path) 
     run.save_weights(EncoderForecaster(ForecasterConfig(**model)).state_dict())
     scores = []
     asked: list[tuple[dict[str, Any], int]] = [
-        ({}, 10),
+        ({}, 0),
         ({"members": 3}, 3),
         ({"members": 3, "seed": 1}, 3),
-        ({"members": 0}, 0),
     ]
     for options, members in asked:
-        found = one(run, odd, WatchConfig(**options))
+        notes = Notes()
+        found = one(run, odd, WatchConfig(**options), progress=notes)
+        assert sum("not calibrated" in note for note in notes.notes) == bool(members)
         assert (found.record.members, found.record.scored) == (members, 116)
         scores.append(tuple(row["score"] for row in rows_of(found)))
-    assert len(set(scores)) == 4
+    assert len(set(scores)) == 3
     with pytest.raises(RunError, match="without --members"):
         one(make_run(tmp_path / "single"), odd, WatchConfig(members=3))
 
@@ -228,12 +230,29 @@ def test_what_cannot_be_watched_is_said(copying: Run, odd: Path, tmp_path: Path)
     with pytest.raises(InputError, match="is not there"):
         one(copying, odd, normal=[tmp_path / "nowhere"])
     np.save(tmp_path / "bands.npy", np.zeros((40, 32, 32, 5), np.uint8))
-    with pytest.raises(InputError, match="has 5 channels"):
+    refusal = "bands.npy: has 5 channels, and run forecasts 1; choose some with --channels, such as --channels 0."
+    with pytest.raises(InputError, match=refusal):
         one(copying, tmp_path / "bands.npy")
+    with pytest.raises(InputError, match=refusal):
+        one(copying, odd, normal=[tmp_path / "bands.npy"])
+    bands = make_run(tmp_path / "of-bands", channels=5)
+    with pytest.raises(InputError, match=r"odd.npy: has 1 channel, and of-bands forecasts 5; give a source with 5."):
+        one(bands, tmp_path / "bands.npy", normal=[odd])
     assert not list((tmp_path / "watched").glob("*"))
     found = dict(watch([tmp_path / "short.npy", odd], copying, tmp_path / "watched"))
     assert isinstance(found[tmp_path / "short.npy"], InputError)
     assert isinstance(found[odd], Watched)
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_a_run_that_reads_channels_beside_the_frames_is_refused(known: bool, odd: Path, tmp_path: Path) -> None:
+    model: dict[str, Any] = {"inputs": 1, "known": int(known)}
+    run = make_run(tmp_path / "guided", **model)
+    run.config["data"]["guides"] = [Guide(1, known=known).to_dict()]
+    flag = "--known-future" if known else "--input-only"
+    with pytest.raises(UsageError, match=f"guided: was trained with {flag}, .*without it, or use -m pretrained"):
+        one(run, odd)
+    assert not (tmp_path / "watched").exists()
 
 
 @pytest.mark.parametrize(

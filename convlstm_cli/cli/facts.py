@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from convlstm_cli.compute import device
+from convlstm_cli.compute import device, graphs
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.nn import gates, winograd
@@ -32,6 +32,8 @@ class Facts:
     """Device and precision that `auto` stands for."""
     compiled_kernels: str
     """Which parts of the fast sequence (`nn/recurrence.py`) are compiled, and why the others are not."""
+    cuda_graphs: str
+    """Whether steps and forecasts are captured (`compute/graphs.py`), and if not, why."""
     video_backends: str
     """OpenCV's, best first."""
     cache: str
@@ -58,6 +60,7 @@ def gather() -> Facts:
         accelerators=", ".join(map(str, device.accelerators())) or "none",
         computes_on=f"{compute}, optimiser steps in {device.choose(learning=True).precision}",
         compiled_kernels=_kernels(compute.device),
+        cuda_graphs=_yes_or_no(graphs.why_not(compute.device)),
         video_backends=", ".join(backends),
         cache=f"{cache_folder()} ({cache_size() / 1e6:.0f} MB; safe to delete)",
         runs=str(RUNS.resolve()),
@@ -104,4 +107,8 @@ def _kernels(device: torch.device) -> str:
     found = {"gates": gates.why_no_kernel(torch.float32, device)}
     if device.type == "cpu":
         found["convolutions"] = winograd.why_not()
-    return ", ".join(f"{name}: {'yes' if why is None else f'no ({why})'}" for name, why in found.items())
+    return ", ".join(f"{name}: {_yes_or_no(why)}" for name, why in found.items())
+
+
+def _yes_or_no(why_not: str | None) -> str:
+    return "yes" if why_not is None else f"no ({why_not})"

@@ -108,13 +108,14 @@ def time_steps(
         initial = initial_weights(arms, arm, seed)
         steps.append((TrainStep(arm.model, arm.training, compute, initial, values=data.values), batch))
     times: list[list[float]] = [[] for _ in arms]
-    for turn in range(TIMED_STEPS + 1):
+    warm_ups = max(step.warm_ups for step, _ in steps)
+    for turn in range(warm_ups + TIMED_STEPS):
         for own, (step, batch) in zip(times, steps, strict=True):
             if should_stop():
                 raise Interrupted("interrupted; nothing was begun.")
             began = time.perf_counter()
             step(batch)  # which ends with the loss as a number, and so waits for a GPU
-            if turn:
+            if turn >= warm_ups:
                 own.append(time.perf_counter() - began)
     ratios = [[one / first for one, first in zip(own, times[0], strict=True)] for own in times]
     return [statistics.median(times[0]) * statistics.median(own) for own in ratios]

@@ -7,13 +7,14 @@ from typing import Literal
 from convlstm_cli.errors import UsageError
 from convlstm_cli.settings import (
     DEVICE_HELP,
-    MAX_COUNT,
     PRECISION_HELP,
     Precision,
     check_choice,
     check_most,
+    check_seed,
     option,
     parse_names,
+    parse_numbers,
     parse_size,
 )
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
@@ -53,12 +54,13 @@ def parse_tile(flag: str, text: str) -> int | Literal["auto"]:
         raise UsageError(f"{flag} is {text!r}; give auto, or the side of a tile in pixels such as 256.") from None
 
 
-def parse_numbers(flag: str, text: str) -> tuple[float, ...]:
-    """`0.1,0.5` as (0.1, 0.5). Raises UsageError that names `flag`."""
-    try:
-        return tuple(float(each) for each in parse_names(flag, text))
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; give numbers with commas between them, such as 0.1,0.5.") from None
+def check_member_count(members: int, without: str) -> None:
+    """Raises UsageError for a number of --members that cannot be; `without` says how to ask for none."""
+    if members < 2:
+        raise UsageError(
+            f"--members is {members}; give at least 2, since a spread needs them, or {without} for a single forecast."
+        )
+    check_most("--members", members, MOST_MEMBERS)
 
 
 @dataclass(frozen=True)
@@ -192,12 +194,8 @@ class PredictConfig:
 
     def _check_members(self) -> None:
         if self.members is not None:
-            if self.members < 2:
-                raise UsageError(f"--members is {self.members}; give at least 2, or leave it out for one forecast.")
-            check_most("--members", self.members, MOST_MEMBERS)
-        if self.seed < 0:
-            raise UsageError(f"--seed is {self.seed}; it must not be negative.")
-        check_most("--seed", self.seed, MAX_COUNT)
+            check_member_count(self.members, "leave it out")
+        check_seed(self.seed)
         for flag, name in (("--quantiles", "quantiles"), ("--exceed", "exceed")):
             values = tuple(dict.fromkeys(map(float, getattr(self, name))))  # a tuple, where JSON has lists
             object.__setattr__(self, name, values)

@@ -1,18 +1,30 @@
 """Inference: a network's forecast of clips, whole or in pieces, in evaluation mode and the chosen precision."""
 
 import contextlib
+import threading
+import weakref
 from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor
 
+from convlstm_cli.compute import graphs
 from convlstm_cli.compute.device import Compute
+from convlstm_cli.compute.graphs import Captured
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
 from convlstm_cli.nn.noise import View
 
 SEEDS = 1_000_003
 """Distance between the seeds of the members of one seed and those of the next."""
+SMALL = 1 << 22
+"""Most values of the frames that are read and forecast, and of the hidden states at a step, of a forecast that is
+captured: above, computing takes longer than launching, and a graph keeps its memory."""
+
+_captured: weakref.WeakKeyDictionary[EncoderForecaster, dict[Compute, Captured]] = weakref.WeakKeyDictionary()
+"""The captured forecasts of each network, while there is one."""
+_one_at_a_time = threading.Lock()
+"""Held while a captured forecast is made and copied: the next one overwrites it."""
 
 
 def member_seed(seed: int, member: int) -> int:
@@ -60,9 +72,15 @@ def forecast_clip(
 
     The model's mode is left as it was.
     """
+    read = frames[:, :, : model.config.read_channels]
     with _inferring(model, compute):
-        forecast: Tensor = model(frames[:, :, : model.config.read_channels], horizon, future=future)
-        return forecast.float()
+        if not _is_captured(model, read, horizon):
+            forecast: Tensor = model(read, horizon, future=future)
+            return forecast.float()
+        # Where the weights lie is part of what is captured: a network may be moved.
+        places = tuple(parameter.data_ptr() for parameter in model.parameters())
+        with _one_at_a_time:
+            return _captured_forecast(model, compute)([read, future], horizon, places).clone()
 
 
 def forecast_chunks(
@@ -78,9 +96,14 @@ def forecast_chunks(
 ) -> Iterator[Tensor]:
     """The forecast of `forecast_clip` in pieces of up to `chunk` frames, each computed when it is asked for.
 
+    On a GPU, a forecast that is small enough to be captured is computed as a whole.
+
     `advection` and `view` belong to frames that are a window of larger ones, `seeds` to members; see
     `EncoderForecaster.stream`.
     """
+    if advection is None and not seeds and _is_captured(model, frames, horizon):
+        yield from torch.split(forecast_clip(model, frames, horizon, compute, future), chunk, dim=1)
+        return
     pieces = model.stream(
         frames[:, :, : model.config.read_channels],
         horizon,
@@ -99,6 +122,32 @@ def forecast_chunks(
                 return
             piece = piece.float()
         yield piece
+
+
+def _is_captured(model: EncoderForecaster, frames: Tensor, horizon: int) -> bool:
+    """Whether the forecast of clips is one that a device may capture, where the same shape comes again."""
+    if graphs.why_not(frames.device) is not None:
+        return False
+    clips, steps, channels, height, width = frames.shape
+    pixels = clips * height * width
+    hidden = pixels * sum(model.config.hidden) // model.config.patch_size**2
+    return max(pixels * channels * (steps + horizon), hidden) <= SMALL
+
+
+def _captured_forecast(model: EncoderForecaster, compute: Compute) -> Captured:
+    """The forecast of a network in evaluation mode, as a function of frames and future, horizon and places."""
+    of_model = _captured.setdefault(model, {})
+    if compute not in of_model:
+        known = weakref.ref(model)  # else the network would be kept by what it is the key of
+
+        def forecast(frames: Tensor, future: Tensor | None, horizon: int, _places: tuple[int, ...]) -> Tensor:
+            network = known()
+            assert network is not None
+            found: Tensor = network(frames, horizon, future=future)
+            return found.float()
+
+        of_model[compute] = Captured(forecast, compute.device)
+    return of_model[compute]
 
 
 @contextlib.contextmanager

@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from convlstm_cli.errors import InputError
 from convlstm_cli.video import colour_bar
 from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 from convlstm_cli.video.colour import Frame, to_channels
@@ -15,6 +17,22 @@ from convlstm_cli.video.missing import Mask, clear, gone, mark
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.tensors import clip_tensor, to_values
 from convlstm_cli.video.values import ValueRange
+
+
+def check_channels(source: Path, found: int, network: str, channels: int) -> None:
+    """Raises InputError for a source with other channels than a network forecasts, unless one is grey and one RGB.
+
+    `found` and `channels` are their numbers; `network` is what messages call the network.
+    """
+    if found == channels or {found, channels} == {1, 3}:
+        return
+    chosen = ",".join(map(str, range(channels)))
+    instead = f"choose some with --channels, such as --channels {chosen}"
+    if found < channels:
+        instead = f"give a source with {channels}"
+    raise InputError(
+        f"{source}: has {found} channel{'s' * (found != 1)}, and {network} forecasts {channels}; {instead}."
+    )
 
 
 def fitted(

@@ -16,7 +16,9 @@ from convlstm_cli.files import reserve
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.inference import member_seed
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
+from convlstm_cli.weights.pretrained import Pretrained
 
 TOGETHER, PIXELS = 8, 2**18
 """Members that are computed together at most, and pixels of their frames. On a processor's core a member of a 64x64
@@ -69,14 +71,35 @@ def makes_members(runs: Sequence[Run], members: int) -> bool:
     return False
 
 
+def draws_members(models: Sequence[EncoderForecaster], config: PredictConfig) -> bool:
+    """Whether members are drawn from noise: a number of them is asked for, and all networks read noise.
+
+    Otherwise each network makes one.
+    """
+    return config.members is not None and all(model.config.noise for model in models)
+
+
+def note_uncalibrated(runs: Sequence[Run], models: Sequence[EncoderForecaster], progress: Progress) -> None:
+    """Notes each run, with its network, whose members are drawn before their spread is calibrated.
+
+    A training does that at its end. The shipped weights are not calibrated, as no video is theirs.
+    """
+    for run, model in zip(runs, models, strict=True):
+        if not (model.is_calibrated or isinstance(run, Pretrained)):
+            progress.note(
+                f"{run.folder}: the spread of its members is not calibrated, since its training has not ended, and may "
+                f"be too narrow or too wide; `convlstm train -o {run.folder} --resume` goes on and calibrates it"
+            )
+
+
 def plan_batches(models: Sequence[EncoderForecaster], config: PredictConfig, together: Sequence[int]) -> list[Batch]:
     """Which members each network computes at once, at most as many as `together` says for it.
 
-    Member i is of network i modulo their number. Networks are given noise if all of them read it and a number of
-    members is asked for; otherwise each makes one member.
+    Member i is of network i modulo their number. Where none are drawn from noise, each network makes one.
     """
-    if config.members is None or not all(model.config.noise for model in models):
+    if not draws_members(models, config):
         return [Batch(number, (number,), ()) for number in range(len(models))]
+    assert config.members is not None
     batches = []
     for number, most in zip(range(len(models)), together, strict=True):
         mine = range(number, config.members, len(models))

@@ -5,12 +5,11 @@ from dataclasses import dataclass, replace
 from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour
 from convlstm_cli.forecasting.guides import with_guides
-from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.look import Look, check_channels, fitted
 from convlstm_cli.forecasting.streams import plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.units import always_missing, misfit, missing_in, range_for
@@ -61,13 +60,9 @@ def prepare(
     geometry = working_geometry(networks.runs[0], config, *clip.inputs[-1].shape[:2])
     _note_limits(video, clip, networks, config, progress)
     found = clip.inputs[-1].shape[2]
+    check_channels(video.path, found, networks.name, networks.channels)
     if found in (1, 3):
         found = 1 if clip.grey or networks.channels == 1 else 3
-    elif found != networks.channels:
-        raise InputError(
-            f"{video.path}: has {found} channels, and {networks.name} forecasts {networks.channels}; choose some with "
-            "--channels, such as --channels 0."
-        )
     look = _look(video, clip, networks, geometry, found, config)
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")

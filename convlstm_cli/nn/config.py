@@ -25,6 +25,8 @@ REFINED_FEATURES = 8
 REFINED_WIDTH = 16
 """Channels between the two convolutions of that stage."""
 
+LOOKBACKS = (1, 4)
+"""Lead times of the hindcasts of the last frame by which the known frames are judged."""
 NOISE_CARRIED = 2
 """Fields of noise that are moved on with the last frame (`noise.py`)."""
 NOISE_GRID, NOISE_PIXELS = 8 + NOISE_CARRIED, 1 + NOISE_CARRIED
@@ -107,7 +109,7 @@ class ForecasterConfig:
         f"Input of the first forecaster layer. {describe(FORECASTERS)}",
     )
     head: Head = option(
-        "steered",
+        "motions",
         f"What the 1x1 head gives. {describe(HEADS)}",
     )
     input_frames: int = option(10, "Frames of each training clip that the encoder reads.")
@@ -225,6 +227,11 @@ class ForecasterConfig:
         """
         moved = tuple(f"moved {motion}" for motion in self.motions)
         return (*moved, "blurred", "last") if moved else ("last",)
+
+    @property
+    def past_channels(self) -> int:
+        """Channels that say how right each known frame was before, at each of `LOOKBACKS`; 0 where none is asked."""
+        return len(LOOKBACKS) * len(self.known_frames) if self.motions and HEADS[self.head].judges else 0
 
     @property
     def motions(self) -> tuple[str, ...]:

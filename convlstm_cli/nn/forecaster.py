@@ -7,16 +7,18 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
+from convlstm_cli.nn.config import LOOKBACKS, NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
+from convlstm_cli.nn.forecast_state import Factors, ForecastState, repeated
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import Advection, blur
+from convlstm_cli.nn.motion import Advection, blur, past_errors
 from convlstm_cli.nn.noise import Fields, Noise, View
-from convlstm_cli.nn.progress import Factors, Progress, repeated
 from convlstm_cli.nn.recurrence import State, autocast
 
+LEAST_ERROR = 4e-3
+"""Added to errors of the past, about one step of 8 bits: smaller ones say nothing."""
 BLUR = 1.0
 """σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
 
@@ -122,12 +124,12 @@ class EncoderForecaster(nn.Module):
         if dropout is None and self.training and self.config.dropout:
             dropout = draw_channels(self.config.dropout, frames.shape[0], self.config.between_layers)
         encoder, forecaster = self._factors(dropout, frames.device)
-        progress = self._begin(frames, self._encode(frames, factors=encoder))._replace(factors=forecaster)
+        current = self._begin(frames, self._encode(frames, factors=encoder))._replace(factors=forecaster)
         if noise is None:
-            return self._forecast(progress, horizon, future, truth, fed)[0]
-        progress = progress.repeated(noise, self.config.patch_size)
+            return self._forecast(current, horizon, future, truth, fed)[0]
+        current = current.repeated(noise, self.config.patch_size)
         each = [None if given is None else repeated(given, noise.members) for given in (future, truth, fed)]
-        forecast, _ = self._forecast(progress, horizon, *each)
+        forecast, _ = self._forecast(current, horizon, *each)
         return forecast.view(noise.members, len(frames), *forecast.shape[1:])
 
     def members(
@@ -181,15 +183,15 @@ class EncoderForecaster(nn.Module):
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
         last = self.shown(frames[:, -1:]).clone()  # a view would keep all frames
-        progress = self._begin(frames, states) if advection is None else Progress(states, last, advection)
-        progress = progress._replace(last=last)
+        current = self._begin(frames, states) if advection is None else ForecastState(states, last, advection)
+        current = current._replace(last=last)
         if noise is not None:
-            progress = progress.repeated(noise, self.config.patch_size)
+            current = current.repeated(noise, self.config.patch_size)
             future = None if future is None else repeated(future, noise.members)
         del frames, states, advection
         for first in range(0, horizon, chunk):
             ahead = None if future is None else future[:, first : first + chunk]
-            forecast, progress = self._forecast(progress, min(chunk, horizon - first), ahead)
+            forecast, current = self._forecast(current, min(chunk, horizon - first), ahead)
             yield forecast
 
     def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
@@ -205,18 +207,19 @@ class EncoderForecaster(nn.Module):
         states = [(h, h.clone()) for h in zeros]
         if motion is None:
             return self._begin(frames, states).flat()
-        last = self.shown(frames[:, -1:])
-        return Progress(states, last, Advection(last[:, 0], motion, torch.zeros_like(motion))).flat()
+        shown = self.shown(frames)
+        advection = Advection(shown[:, -1], motion, torch.zeros_like(motion), is_cubic=self._is_cubic)
+        return ForecastState(states, shown[:, -1:], self._judged(advection, shown)).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The state after the encoder has read one more frame, (B, C, H, W) or with the mask (B, C + 1, H, W)."""
-        progress = self._unflat(state)
-        return progress._replace(states=self._encode(frame[:, None], progress.states)).flat()
+        current = self._unflat(state)
+        return current._replace(states=self._encode(frame[:, None], current.states)).flat()
 
     def step(self, state: tuple[Tensor, ...]) -> tuple[Tensor, tuple[Tensor, ...]]:
         """The next frame (B, C, H, W), and the state after it."""
-        forecast, progress = self._forecast(self._unflat(state), 1)
-        return forecast[:, 0], progress.flat()
+        forecast, current = self._forecast(self._unflat(state), 1)
+        return forecast[:, 0], current.flat()
 
     @property
     def is_calibrated(self) -> bool:
@@ -228,16 +231,23 @@ class EncoderForecaster(nn.Module):
         """Names of the tensors of a state.
 
         h and c of each layer, (B, hidden, H/p, W/p); the last frame, (B, C, H, W); and where the forecaster moves that
-        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each.
+        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each, and what
+        is known of how right they were before, (B, config.past_channels, H, W).
         """
+        moving = ("motion", "source", "past")[: 2 + (self.config.past_channels > 0)] if self.config.motions else ()
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
-        return (*layers, "last", *(("motion", "source") if FORECASTERS[self.config.forecaster].moves else ()))
+        return (*layers, "last", *moving)
 
-    def _unflat(self, state: tuple[Tensor, ...]) -> Progress:
+    def _unflat(self, state: tuple[Tensor, ...]) -> ForecastState:
         count = 2 * len(self.config.hidden)
         states = list(zip(state[:count:2], state[1:count:2], strict=True))
         last, moving = state[count], state[count + 1 :]
-        return Progress(states, last[:, None], Advection(last, moving[0], moving[1]) if moving else None)
+        if not moving:
+            return ForecastState(states, last[:, None])
+        past = moving[2] if len(moving) > 2 else None
+        return ForecastState(
+            states, last[:, None], Advection(last, moving[0], moving[1], past, is_cubic=self._is_cubic)
+        )
 
     def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None, noise: Noise | None = None) -> int:
         """The horizon. Raises UsageError for one below 1, and for frames, a future or noise that do not fit."""
@@ -294,24 +304,43 @@ class EncoderForecaster(nn.Module):
             return frames
         return torch.cat((frames, torch.ones_like(frames[:, :, :1])), dim=2)
 
-    def _begin(self, frames: Tensor, states: list[State]) -> Progress:
+    def _begin(self, frames: Tensor, states: list[State]) -> ForecastState:
         """What the first forecast is computed from: the encoder's states, the last frame and, if used, its motion."""
         frames = self.shown(frames)
         if not FORECASTERS[self.config.forecaster].moves:
-            return Progress(states, frames[:, -1:])
+            return ForecastState(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
-            return Progress(states, frames[:, -1:], Advection.of(frames, self.config.motions))
+            return ForecastState(states, frames[:, -1:], self.advection(frames))
+
+    def advection(self, frames: Tensor) -> Advection:
+        """How the last of the frames (B, T, C, H, W) is moved on, with what is known of how right that was before."""
+        return self._judged(Advection.of(frames, self.config.motions, is_cubic=self._is_cubic), frames)
+
+    @property
+    def _is_cubic(self) -> bool:
+        return HEADS[self.config.head].judges
+
+    def _judged(self, advection: Advection, frames: Tensor) -> Advection:
+        """An advection that carries the errors of the past of each known frame, where the head asks for them.
+
+        They are logarithms: a weight that falls with a power of the error is linear in them before the softmax.
+        """
+        if not self.config.past_channels:
+            return advection
+        lookbacks = [min(lookback, frames.shape[1] - 1) for lookback in LOOKBACKS]
+        errors = [past_errors(frames, advection.motion, lookback, BLUR) for lookback in lookbacks]
+        return advection.carrying(torch.cat(errors, dim=1).add(LEAST_ERROR).log())
 
     def _forecast(
         self,
-        progress: Progress,
+        current: ForecastState,
         steps: int,
         future: Tensor | None = None,
         truth: Tensor | None = None,
         fed: Tensor | None = None,
-    ) -> tuple[Tensor, Progress]:
+    ) -> tuple[Tensor, ForecastState]:
         """The next frames (B, steps, C, H, W), and what those after them start from."""
-        return UNROLLINGS[self.config.forecaster](self, progress, steps, future, truth, fed)
+        return UNROLLINGS[self.config.forecaster](self, current, steps, future, truth, fed)
 
     def unroll(
         self, x: Tensor | None, states: list[State], steps: int | None, factors: Factors = ()
@@ -326,7 +355,7 @@ class EncoderForecaster(nn.Module):
             new_states.append(last)
         return torch.cat(hidden, dim=2), new_states
 
-    def noise_fields(self, progress: Progress, frames: Tensor, carried: Tensor | None = None) -> Fields | None:
+    def noise_fields(self, current: ForecastState, frames: Tensor, carried: Tensor | None = None) -> Fields | None:
         """The noise at the next lead times for a network that reads any, of zeros where none is given.
 
         `frames` are (B, T, C, H, W), one for each of these lead times; `carried` is what the carried fields have become
@@ -334,11 +363,11 @@ class EncoderForecaster(nn.Module):
         """
         if not self.config.noise:
             return None
-        if progress.noise is None or progress.carried is None:
+        if current.noise is None or current.carried is None:
             return Fields.none(frames, self.config.patch_size)
         if carried is None:
-            carried = progress.carried[:, None].expand(-1, frames.shape[1], -1, -1, -1)
-        return progress.noise.fields(carried, self.config.patch_size, None if self.training else self.noise_scale)
+            carried = current.carried[:, None].expand(-1, frames.shape[1], -1, -1, -1)
+        return current.noise.fields(carried, self.config.patch_size, None if self.training else self.noise_scale)
 
     def to_patches(self, frames: Tensor) -> Tensor:
         """Frames (..., C, H, W) as (..., C*p*p, H/p, W/p)."""
@@ -350,77 +379,78 @@ def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:
     return x * factors[layer].to(x.dtype) if factors and layer >= 0 else x
 
 
-# One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the progress after them.
+# One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the state after them.
 
 Unrolling = Callable[
-    [EncoderForecaster, Progress, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, Progress]
+    [EncoderForecaster, ForecastState, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, ForecastState]
 ]
 
 
 def _advected(
     network: EncoderForecaster,
-    progress: Progress,
+    current: ForecastState,
     steps: int,
     future: Tensor | None,
     _truth: Tensor | None,
     _fed: Tensor | None,
-) -> tuple[Tensor, Progress]:
+) -> tuple[Tensor, ForecastState]:
     """Reads the last frame, moved on to each lead time along its motion."""
-    last, advection = progress.last, progress.advection
+    last, advection = current.last, current.advection
     assert advection is not None
     with autocast(last.device, None):
-        seen, advection = advection.advance(steps)  # (B, steps, K, C, H, W)
-        channels = last.shape[2]
-        # Cubic convolution goes beyond the values of a frame at its edges.
-        known = list(seen[:, :, :, :channels].clamp(0.0, 1.0).unbind(dim=2))
-        moved = known[0]
-        noise = network.noise_fields(progress, moved, seen[:, :, 0, channels:])
+        seen, beside, advection = advection.advance(steps)
+        known = list(seen.clamp(0.0, 1.0).unbind(dim=2))  # cubic convolution goes beyond the values of a frame
+        moved, count = known[0], network.config.past_channels
+        past, carried = (None, None) if beside is None else (beside[:, :, :count], beside[:, :, count:])
+        noise = network.noise_fields(current, moved, carried)
         if HEADS[network.config.head].mixes:
             known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
     patches = _beside(network.to_patches(_with(moved, future)), noise)
-    hidden, states = network.unroll(patches, progress.states, None, progress.factors)
+    hidden, states = network.unroll(patches, current.states, None, current.factors)
     pixels = None if noise is None else noise.pixels
-    return network.head(hidden, known, pixels), progress._replace(states=states, advection=advection)
+    return network.head(hidden, known, pixels, past if count else None), current._replace(
+        states=states, advection=advection
+    )
 
 
 def _unconditioned(
     network: EncoderForecaster,
-    progress: Progress,
+    current: ForecastState,
     steps: int,
     future: Tensor | None,
     _truth: Tensor | None,
     _fed: Tensor | None,
-) -> tuple[Tensor, Progress]:
+) -> tuple[Tensor, ForecastState]:
     """Reads nothing, as in the paper, but what is known for the frames to forecast."""
-    noise = network.noise_fields(progress, progress.last.expand(-1, steps, -1, -1, -1))
+    noise = network.noise_fields(current, current.last.expand(-1, steps, -1, -1, -1))
     known = _beside(None if future is None else network.to_patches(future), noise)
-    hidden, states = network.unroll(known, progress.states, steps, progress.factors)
+    hidden, states = network.unroll(known, current.states, steps, current.factors)
     seen = None if noise is None else noise.pixels
-    return network.head(hidden, [progress.last], seen), progress._replace(states=states)
+    return network.head(hidden, [current.last], seen), current._replace(states=states)
 
 
 def _autoregressive(
     network: EncoderForecaster,
-    progress: Progress,
+    current: ForecastState,
     steps: int,
     future: Tensor | None,
     truth: Tensor | None,
     fed: Tensor | None,
-) -> tuple[Tensor, Progress]:
+) -> tuple[Tensor, ForecastState]:
     """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
-    states, last = progress.states, progress.last
+    states, last = current.states, current.last
     forecast = []
     for step in range(steps):
         ahead = None if future is None else future[:, step : step + 1]
-        noise = network.noise_fields(progress, last)
+        noise = network.noise_fields(current, last)
         patches = _beside(network.to_patches(_with(last, ahead)), noise)
-        hidden, states = network.unroll(patches, states, None, progress.factors)
+        hidden, states = network.unroll(patches, states, None, current.factors)
         last = network.head(hidden, [last], None if noise is None else noise.pixels)
         forecast.append(last)
         if truth is not None and fed is not None:
             last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
     # A copy, because a view would keep the whole piece in memory and would change with it.
-    return torch.cat(forecast, dim=1), progress._replace(states=states, last=last.clone())
+    return torch.cat(forecast, dim=1), current._replace(states=states, last=last.clone())
 
 
 def _with(frames: Tensor, future: Tensor | None) -> Tensor:

@@ -8,17 +8,13 @@ from convlstm_cli.nn.config import NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.kinds import HEADS
 from convlstm_cli.nn.refinement import Refinement
 
-START = {
-    "moved medium": 7.0,
-    "moved coarse": 7.0,
-    "moved fine": 6.0,
-    "moved latest": 6.0,
-    "blurred": 4.0,
-    "last": 5.0,
-}
+START = {"moved medium": 7.0, "blurred": 4.0, "last": 5.0}
 """Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
 the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
 where much does, more of the last one."""
+JUDGED = {"moved coarse": 7.0, "moved fine": 6.5, "moved latest": 6.5, "blurred": 6.5, "last": 6.8}
+"""The same where the weights also follow from errors of the past, which tell most of one known frame from another.
+Fitted to made-up clips together with `refinement.JUDGEMENT`."""
 
 
 class Head(nn.Module):
@@ -31,7 +27,8 @@ class Head(nn.Module):
         mix         frame = w_1 known_1 + w_2 known_2 + ... + w σ(new); the weights w are a softmax
         refined     a mix, whose weights and new frame come from a thin stage at full resolution (`refinement.py`)
         steered     the same, and the moved frame is shifted by a learned displacement
-        motions     the same, and the last frame is moved on along several motions; the first of these is shifted
+        motions     the same with the last frame moved on along several motions, of which the first is shifted; the
+                    logits of the weights fall with the logarithms of the errors that the known frames had in the past
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`
@@ -46,9 +43,14 @@ class Head(nn.Module):
         self.refinement: Refinement | None = None
         kind = HEADS[config.head]
         if kind.refines:
-            logits = [START[name] for name in config.known_frames]
+            start = JUDGED if config.past_channels else START
+            logits = [start[name] for name in config.known_frames]
             self.refinement = Refinement(
-                config.channels, logits, steered=kind.steers, noise=NOISE_PIXELS * config.noise
+                config.channels,
+                logits,
+                steered=kind.steers,
+                noise=NOISE_PIXELS * config.noise,
+                past=config.past_channels,
             )
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]
@@ -60,7 +62,9 @@ class Head(nn.Module):
                 logits = [value for name in config.known_frames for value in [START[name]] * config.patch_size**2]
                 self.conv.bias[config.patch_channels :] = torch.tensor(logits)  # type: ignore[index]
 
-    def forward(self, hidden: Tensor, known: list[Tensor], noise: Tensor | None = None) -> Tensor:
+    def forward(
+        self, hidden: Tensor, known: list[Tensor], noise: Tensor | None = None, past: Tensor | None = None
+    ) -> Tensor:
         """Frames (B, T, C, H, W).
 
         In [0, 1], but that a residual may lie outside in training mode, so that its gradient does not vanish there.
@@ -69,13 +73,15 @@ class Head(nn.Module):
             hidden: (B, T, sum of hidden channels, H/p, W/p).
             known: the configuration's `known_frames`, each (B, T or 1, C, H, W) in [0, 1].
             noise: fields of noise, (B, T, NOISE_PIXELS, H, W), where the configuration has noise.
+            past: logarithms of the errors of the known frames in the past, (B, T, past_channels, H, W), where the
+                configuration has them.
         """
         pixels = F.pixel_shuffle(self.conv(hidden.flatten(0, 1)), self.config.patch_size)
         if self.refinement is not None:
             shape = hidden.shape[:2]
             flat = [frame.expand(*shape, -1, -1, -1).flatten(0, 1) for frame in known]
-            seen = None if noise is None else noise.flatten(0, 1)
-            pixels, flat = self.refinement(pixels, flat, seen)
+            beside = [None if each is None else each.flatten(0, 1) for each in (noise, past)]
+            pixels, flat = self.refinement(pixels, flat, *beside)
             known = [frame.unflatten(0, shape) for frame in flat]
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
         new, logits = pixels[:, :, : self.config.channels], pixels[:, :, self.config.channels :]

@@ -137,6 +137,9 @@ class HeadKind:
     """Whether that stage also shifts the frame that was moved on."""
     motions: tuple[Motion, ...] = ("medium",)
     """The motions along which the last frame is moved on; the second stack reads what the first gives."""
+    judges: bool = False
+    """Whether the known frames are weighed by how they would have forecast the last frame; they are then read by
+    cubic convolution, else bilinearly."""
 
 
 Head = Literal["mix", "refined", "steered", "motions", "residual", "sigmoid"]
@@ -149,11 +152,12 @@ HEADS = registry(
             "the same, with a learned shift of the frame moved on", mixes=True, refines=True, steers=True
         ),
         "motions": HeadKind(
-            "the same, with the last frame moved on along three motions",
+            "the same, with the last frame moved on along three motions, weighed by how right they were before",
             mixes=True,
             refines=True,
             steers=True,
             motions=("coarse", "fine", "latest"),
+            judges=True,
         ),
         "residual": HeadKind("a change to add to the last frame (moved on, where that is the input)"),
         "sigmoid": HeadKind("the frame through σ (the paper)"),

@@ -17,6 +17,7 @@ by the midpoint rule (Germann and Zawadzki 2002), and read by cubic convolution 
 Displacements are in pixels, (B, 2, H, W) with x before y, and (B, 2 K, H, W) those of K motions, one after the other.
 """
 
+import functools
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -36,10 +37,14 @@ SMOOTHING = 0.3
 """σ in pixels of the blur before derivatives are taken."""
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""
+PAST_WINDOW = 1.5
+"""σ in pixels of the Gaussian over which errors of the past are averaged."""
 CUBIC = -0.75
 """Slope of the kernel of cubic convolution at a distance of 1, as `torch.nn.functional.grid_sample` has it."""
 LONGEST_PRODUCT = 1024
 """Longest side in pixels that is blurred by a product of matrices, whose time per pixel grows with the side."""
+LONGEST_KEPT = 256
+"""Longest side in pixels whose matrices are kept, on a CPU; they are a quarter of the time of a search at 64x64."""
 
 
 @dataclass(frozen=True)
@@ -124,39 +129,78 @@ class Advection(NamedTuple):
     """(B, 2 K, H, W): of the whole frame, in pixels a step."""
     source: Tensor
     """(B, 2 K, h, w): how far away in the frame lies what is to be seen in the window now."""
+    beside: Tensor | None = None
+    """(B, N, H, W): what else is carried along the first of the motions, and is read bilinearly."""
     corner: tuple[int, int] = (0, 0)
     """Row and column of the frame where the window begins; it may reach beyond the frame, whose edge is repeated."""
     is_cubic: bool = True
     """Whether the frame is read by cubic convolution, which may go beyond the frame's values; else bilinearly."""
 
     @classmethod
-    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",)) -> "Advection":
+    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",), *, is_cubic: bool = True) -> "Advection":
         """The last of the frames (B, T, C, H, W), not moved yet, as a whole, with the motions of these names."""
         # Nothing is learned of the motion: one that followed a loss could stop being one.
         motion = estimate_motions(frames.detach(), motions)
         # A copy, since a view would keep all frames.
-        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion))
+        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion), is_cubic=is_cubic)
 
     def window(self, top: int, left: int, height: int, width: int) -> "Advection":
         """The same, not moved yet, seen through a window of the frame."""
         shape = self.motion.shape[0], self.motion.shape[1], height, width
         return self._replace(source=self.motion.new_zeros(shape), corner=(top, left))
 
-    def advance(self, steps: int) -> tuple[Tensor, "Advection"]:
+    def carrying(self, fields: Tensor) -> "Advection":
+        """The same with further fields (B, n, H, W) beside the frame."""
+        return self._replace(beside=fields if self.beside is None else torch.cat((self.beside, fields), dim=1))
+
+    def advance(self, steps: int) -> tuple[Tensor, Tensor | None, "Advection"]:
         """What the window shows after each of the next steps, and what goes on from there.
 
-        The frames are (B, steps, K, C, h, w), one for each motion.
+        The frames are (B, steps, K, C, h, w), one for each motion, and what is beside them (B, steps, N, h, w).
         """
         count = self.motion.shape[1] // 2
         motion, source = (each.reshape(-1, 2, *each.shape[-2:]) for each in (self.motion, self.source))  # (B K, ...)
         frame = self.frame.repeat_interleave(count, dim=0) if count > 1 else self.frame
-        seen = []
+        seen, beside = [], []
         for _ in range(steps):
-            halfway = source - sample(motion, source, self.corner) / 2.0
-            source = source - sample(motion, halfway, self.corner)
+            source = _traced(motion, source, self.corner)
             moved = sample(frame, source, self.corner, is_cubic=self.is_cubic)
             seen.append(moved.reshape(-1, count, *moved.shape[1:]))
-        return torch.stack(seen, dim=1), self._replace(source=source.reshape_as(self.source))
+            if self.beside is not None:
+                beside.append(sample(self.beside, source[::count], self.corner))
+        after = self._replace(source=source.reshape_as(self.source))
+        return torch.stack(seen, dim=1), torch.stack(beside, dim=1) if beside else None, after
+
+
+def _traced(motion: Tensor, source: Tensor, corner: tuple[int, int] = (0, 0)) -> Tensor:
+    """Where what is seen one step later comes from, (B, 2, h, w), by the midpoint rule."""
+    halfway = source - sample(motion, source, corner) / 2.0
+    return source - sample(motion, halfway, corner)
+
+
+def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> Tensor:
+    """By how much each known frame would have missed the last frame, had it been forecast so many steps before.
+
+    Args:
+        frames: (B, T, C, H, W) in [0, 1], T > steps.
+        motion: that of the last frame, (B, 2 K, H, W).
+        steps: lead time of the hindcast.
+        blurred: σ in pixels of the blur of the frame that is moved along the first motion.
+
+    Returns:
+        (B, K + 2, H, W): the mean |difference| of the channels around each place, of the frame before moved along each
+        motion, of the first of these blurred, and of the frame before as it is.
+    """
+    count = motion.shape[1] // 2
+    flat = motion.reshape(-1, 2, *motion.shape[-2:])
+    source = torch.zeros_like(flat)
+    for _ in range(steps):
+        source = _traced(flat, source)
+    before, last = frames[:, -1 - steps], frames[:, -1:]
+    moved = sample(before.repeat_interleave(count, dim=0), source, is_cubic=True).clamp(0.0, 1.0)
+    moved = moved.reshape(-1, count, *before.shape[1:])
+    known = torch.cat((moved, blur(moved[:, 0], blurred)[:, None], before[:, None]), dim=1)
+    return blur((known - last).abs().mean(dim=2), PAST_WINDOW)
 
 
 def sample(image: Tensor, displacement: Tensor, corner: tuple[int, int] = (0, 0), *, is_cubic: bool = False) -> Tensor:
@@ -233,8 +277,9 @@ def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
     difference = frames[:, -1:] - moved
     # By the number of steps too: over a longer way the equations are steeper, but a constant motion explains less.
     weight = UNEXPLAINED / (difference.square() + UNEXPLAINED**2).sqrt() / steps
-    products = ((dx, dx), (dx, dy), (dy, dy), (dx, difference), (dy, difference))
-    terms = torch.stack([(weight * one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
+    by_x, by_y = weight * dx, weight * dy
+    products = ((by_x, dx), (by_x, dy), (by_y, dy), (by_x, difference), (by_y, difference))
+    terms = torch.stack([(one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
     xx, xy, yy, xt, yt = blur(terms, search.window).unbind(dim=1)
     xx, yy = xx + search.damping, yy + search.damping
     return torch.stack((xy * yt - yy * xt, xy * xt - xx * yt), dim=1) / (xx * yy - xy * xy)[:, None]
@@ -242,17 +287,33 @@ def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
 
 def blur(images: Tensor, sigma: float) -> Tensor:
     """(B, N, H, W) under a Gaussian of `sigma` pixels, edges repeated."""
-    radius = int(2.5 * sigma + 0.5)
-    kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
-    kernel = [weight / sum(kernel) for weight in kernel]
     if max(images.shape[-2:]) > LONGEST_PRODUCT:
+        kernel = _kernel(sigma)
         return _weighted_shifts(_weighted_shifts(images, kernel).mT, kernel).mT
     # As products of matrices, which take 1/20 of the time of depthwise convolutions forward and backward at 64x64.
-    down, across = (
-        _weighted_shifts(torch.eye(side, dtype=images.dtype, device=images.device)[None], kernel)[0]
-        for side in images.shape[-2:]
-    )
+    # Those of an export are tensors of another kind, which must not be kept for others.
+    is_kept = type(images) is Tensor and images.device.type == "cpu" and max(images.shape[-2:]) <= LONGEST_KEPT
+    matrix = _kept_matrix if is_kept else _matrix
+    down, across = (matrix(side, sigma, images.dtype, images.device) for side in images.shape[-2:])
     return down.T @ images @ across
+
+
+def _kernel(sigma: float) -> list[float]:
+    """The weights of a Gaussian at whole pixels; their sum is 1."""
+    radius = int(2.5 * sigma + 0.5)
+    kernel = [math.exp(-0.5 * (offset / sigma) ** 2) for offset in range(-radius, radius + 1)]
+    return [weight / sum(kernel) for weight in kernel]
+
+
+def _matrix(side: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    """The matrix (side, side) by which a row of pixels is multiplied to be blurred."""
+    return _weighted_shifts(torch.eye(side, dtype=dtype, device=device)[None], _kernel(sigma))[0]
+
+
+@functools.lru_cache(maxsize=64)
+def _kept_matrix(side: int, sigma: float, dtype: torch.dtype, device: torch.device) -> Tensor:
+    with torch.inference_mode(False), torch.no_grad():  # it may be needed for a gradient later
+        return _matrix(side, sigma, dtype, device)
 
 
 def _weighted_shifts(images: Tensor, kernel: list[float]) -> Tensor:

@@ -15,6 +15,9 @@ from convlstm_cli.nn.motion import sample
 FARTHEST = 4.0
 """Pixels by which the moved frame is shifted at most where the motion is steered."""
 
+JUDGEMENT = (1.4, 1.1)
+"""Powers of past errors, for each of `LOOKBACKS`, with which the weights of known frames fall at first."""
+
 
 class Refinement(nn.Module):
     """From features and known frames, at each pixel, to a new frame and the logits of the known ones.
@@ -24,22 +27,34 @@ class Refinement(nn.Module):
         logits: the initial logit of each known frame.
         steered: the first known frame is shifted by a learned displacement before it is mixed.
         noise: fields of noise that are seen beside the known frames.
+        past: fields that say how right the known frames were in the past: one for each of them and each lookback.
     """
 
-    def __init__(self, channels: int, logits: list[float], *, steered: bool, noise: int = 0) -> None:
+    def __init__(self, channels: int, logits: list[float], *, steered: bool, noise: int = 0, past: int = 0) -> None:
         super().__init__()
         self.channels, self.steered = channels, steered
         known = len(logits)
-        self.see = nn.Conv2d(REFINED_FEATURES + known * channels + noise, REFINED_WIDTH, 3, padding=1)
+        self.see = nn.Conv2d(REFINED_FEATURES + known * channels + past + noise, REFINED_WIDTH, 3, padding=1)
         self.say = nn.Conv2d(REFINED_WIDTH, channels + known + 2 * steered, 3, padding=1)
         with torch.no_grad():
             assert self.say.bias is not None
             self.say.weight[channels:] = 0.0  # begins as a plain mix does
             self.say.bias.zero_()
             self.say.bias[channels : channels + known] = torch.tensor(logits)
+        self.judge: nn.Conv2d | None = None
+        if past:
+            self.judge = nn.Conv2d(past, known, 1, bias=False)
+            with torch.no_grad():
+                first = REFINED_FEATURES + known * channels
+                self.see.weight[:, first : first + past] = 0.0  # at first the past acts through the judgement alone
+                # As a list, since torch loads sympy to make a matrix on the meta device.
+                own = [
+                    [-power * (one == other) for power in JUDGEMENT for other in range(known)] for one in range(known)
+                ]
+                self.judge.weight[:, :, 0, 0] = torch.tensor(own)
 
     def forward(
-        self, features: Tensor, known: list[Tensor], noise: Tensor | None = None
+        self, features: Tensor, known: list[Tensor], noise: Tensor | None = None, past: Tensor | None = None
     ) -> tuple[Tensor, list[Tensor]]:
         """A new frame before σ with the logits, (N, C + known, H, W), and the known frames to be mixed.
 
@@ -47,10 +62,17 @@ class Refinement(nn.Module):
             features: (N, REFINED_FEATURES, H, W).
             known: frames (N, C, H, W), the one that may be steered first.
             noise: its fields, (N, noise, H, W), where the stage reads any.
+            past: logarithms of errors, (N, past, H, W), for each lookback those of the known frames in their order.
         """
-        parts = (features, *known) if noise is None else (features, *known, noise)
+        errors = None if past is None else past / 4.0 + 1.0  # of the size of the other parts
+        parts = [part for part in (features, *known, errors, noise) if part is not None]
         seen = F.relu(self.see(torch.cat(parts, dim=1)))
         said = self.say(seen)
+        if self.judge is not None and past is not None:
+            # What all known frames share says nothing about one against another, and the new frame has no past.
+            each = past.reshape(-1, past.shape[1] // len(known), len(known), *past.shape[-2:])
+            judged = self.judge((each - each.mean(dim=2, keepdim=True)).flatten(1, 2))
+            said = said + F.pad(judged, (0, 0, 0, 0, self.channels, said.shape[1] - self.channels - len(known)))
         if not self.steered:
             return said, known
         said, steer = said[:, :-2], said[:, -2:]

@@ -7,7 +7,7 @@ from pathlib import Path
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks
-from convlstm_cli.forecasting.members import MembersFile, members_file, plan_batches
+from convlstm_cli.forecasting.members import MembersFile, draws_members, members_file, plan_batches
 from convlstm_cli.forecasting.prepared import Prepared
 from convlstm_cli.forecasting.record import MembersRecord
 from convlstm_cli.forecasting.streams import CHUNK, compute_members, members_together
@@ -33,9 +33,12 @@ def members_of(
 
 
 def guarded_members(prepared: Prepared, config: PredictConfig, compute: Compute) -> GuardedMembers | None:
-    """What the guard asks of the members; None where there are none, the input is too short, or the guard is off."""
+    """How the guard mixes and dresses the members.
+
+    None where no members are drawn, the input is too short for a check, or the guard is off.
+    """
     models = prepared.networks.models
-    if not (config.guard and config.members and all(model.config.noise for model in models)):
+    if not (config.guard and draws_members(models, config)):
         return None
     inputs = guard_inputs(prepared, compute)
     found = GuardedMembers.check(models, checked_inputs(inputs, prepared, compute), compute, config.seed)
@@ -57,10 +60,9 @@ def members_record(networks: Networks, config: PredictConfig, guarded: GuardedMe
     """The members that were asked for."""
     if not config.asks_for_members:
         return None
-    drawn = config.members is not None and all(model.config.noise for model in networks.models)
     return MembersRecord(
         count=config.members or len(networks),
-        seed=config.seed if drawn else None,
+        seed=config.seed if draws_members(networks.models, config) else None,
         written=config.members is not None,
         quantiles=config.quantiles,
         exceed=config.exceed,

@@ -83,8 +83,8 @@ MAKES = {
     "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax with known frames: {known}",
     "refined": "frame = Σ w_k known_k + w σ(new), as a mix, with w and new from two 3x3 convolutions at full "
     "resolution that see the known frames too: {known}",
-    "motions": "frame = Σ w_k known_k + w σ(new), as steered, with the last frame moved on along three motions: "
-    "{known}",
+    "motions": "frame = Σ w_k known_k + w σ(new), as steered, with weights that also follow from how right each known "
+    "frame would have been in the past: {known}",
     "steered": "frame = Σ w_k known_k + w σ(new), as refined, with the moved frame shifted by a learned displacement: "
     "{known}",
     "residual": "frame = {first} + new",
@@ -247,7 +247,8 @@ def _head(config: ForecasterConfig) -> Layer:
     ]
     if HEADS[config.head].refines:
         known = len(config.known_frames)
-        seen, said = channels // config.patch_size**2 + known * config.channels, config.channels + known
+        seen = channels // config.patch_size**2 + known * config.channels + config.past_channels
+        said = config.channels + known
         said += 2 * HEADS[config.head].steers
         weights += [
             _weight("head.refinement.see.weight", "3x3 convolution", (REFINED_WIDTH, seen, 3, 3), gates=""),
@@ -255,6 +256,9 @@ def _head(config: ForecasterConfig) -> Layer:
             _weight("head.refinement.say.weight", "3x3 convolution", (said, REFINED_WIDTH, 3, 3), gates=""),
             _weight("head.refinement.say.bias", "its bias", (said,), gates=""),
         ]
+        if config.past_channels:
+            shape = (known, config.past_channels, 1, 1)
+            weights.append(_weight("head.refinement.judge.weight", "of errors in the past", shape, gates=""))
     return _layer("head", 0, states, channels, weights, [])
 
 

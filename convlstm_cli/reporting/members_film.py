@@ -1,13 +1,15 @@
 """The film of members: up to four of them, their mean and their spread, beside each other."""
 
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from convlstm_cli.forecasting.look import Look
 from convlstm_cli.forecasting.members import MembersFile
-from convlstm_cli.forecasting.statistics import Statistics
+from convlstm_cli.forecasting.statistics import LeadTime
 from convlstm_cli.reporting.spread_maps import picture
 from convlstm_cli.video import colour_bar
 from convlstm_cli.video.colour import Frame, to_channels
@@ -24,22 +26,43 @@ LINE, GAP, GROUND, INK = 16, 4, 24, 235
 """Height of the line above a panel, pixels between panels, and the greys of the ground and of the letters."""
 
 
-def write_members_film(path: Path, members: MembersFile, look: Look, fps: float, full_scale: float) -> None:
-    """Writes a WebM film: members in columns of two, then a column of their mean and their spread.
+class MembersFilm:
+    """Collects mean and spread of members while their forecast is written, then draws the film.
 
-    Frames are drawn as in other films, the spread in the colours of its pictures, whose brightest stands for
-    `full_scale`. Raises OutputError where the file cannot be written.
+    The spread is drawn on one scale, which is known only when the whole forecast has been written. Until then mean and
+    spread are in a hidden file, float32 of the shape (T, 2, C, H, W) in [0, 1].
     """
-    statistics = Statistics(look.values)
-    shown = range(min(SHOWN, len(members)))
-    with open_writer(path, "webm", fps) as writer:
-        for lead in range(members.horizon):
-            found = statistics.at(members, lead)
-            panels = {f"member {each + 1}": _drawn(members.frame(each, lead), look) for each in shown}
-            panels |= {"": np.full_like(panels["member 1"], GROUND)} if len(shown) % ROWS else {}
-            spread = picture(found.spread.permute(1, 2, 0).numpy(), full_scale, look.spread)
-            panels |= {f"mean of {len(members)}": _drawn(found.mean, look), "spread": spread}
-            writer.write(_together(panels, look))
+
+    def __init__(self, folder: Path, members: MembersFile) -> None:
+        """Prepares for a forecast in `folder`; the first `add` makes the hidden file."""
+        self._path, self._members = folder / ".members-film", members
+
+    def add(self, found: LeadTime) -> None:
+        """Takes the next lead time."""
+        with self._path.open("ab") as file:
+            file.write(torch.stack((found.mean, found.spread)).numpy().tobytes())
+
+    def write(self, path: Path, look: Look, fps: float, full_scale: float) -> None:
+        """Writes a WebM film: members in columns of two, then a column of their mean and their spread.
+
+        Frames are drawn as in other films, the spread in the colours of its pictures, whose brightest stands for
+        `full_scale`. The hidden file is removed. Raises OutputError where the film cannot be written.
+        """
+        with self._path.open("rb") as file, open_writer(path, "webm", fps) as writer:
+            for lead in range(self._members.horizon):
+                writer.write(_together(self._panels(lead, file, look, full_scale), look))
+        self._path.unlink()
+
+    def _panels(self, lead: int, file: BinaryIO, look: Look, full_scale: float) -> dict[str, Frame]:
+        """The pictures of a lead time by their names; `file` is the hidden one, read up to this lead time."""
+        count = len(self._members)
+        members = [self._members.frame(each, lead) for each in range(min(SHOWN, count))]
+        panels = {f"member {number}": _drawn(each, look) for number, each in enumerate(members, start=1)}
+        panels |= {"": np.full_like(panels["member 1"], GROUND)} if len(members) % ROWS else {}
+        both = np.fromfile(file, np.float32, 2 * members[0].numel()).reshape(2, *members[0].shape)
+        mean, spread = torch.from_numpy(both)
+        drawn = picture(spread.permute(1, 2, 0).numpy(), full_scale, look.spread)
+        return {**panels, f"mean of {count}": _drawn(mean, look), "spread": drawn}
 
 
 def _drawn(pixels: Tensor, look: Look) -> Frame:

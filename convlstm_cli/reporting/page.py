@@ -1,5 +1,6 @@
 """What the pages share: the templates and their filters, legends, tables and charts of scores by lead time."""
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -80,14 +81,20 @@ class Scale:
 
 def write_page(folder: Path, template: str, **content: Any) -> Path:
     """Fills a template with `content` and writes report.html into a folder that exists. Returns the file's path."""
+    path = folder / REPORT
+    write_text(path, _templates().get_template(template).render(content))
+    return path
+
+
+@functools.cache
+def _templates() -> Environment:
+    """The templates of the pages, each of which is compiled once: that takes longer than to fill it."""
     environment = Environment(
         loader=PackageLoader("convlstm_cli.reporting"), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters |= FILTERS
     environment.globals |= {"frame_seconds": FRAME_SECONDS, "frame_side": SIDE}
-    path = folder / REPORT
-    write_text(path, environment.get_template(template).render(content))
-    return path
+    return environment
 
 
 def title(clip: Clip) -> str:

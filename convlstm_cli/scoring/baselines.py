@@ -89,7 +89,7 @@ def optical_flow(frames: Tensor, horizon: int, chunk: int) -> Iterator[Tensor]:
     for _, steps in _pieces(horizon, chunk):
         seen = []
         for _ in range(steps):  # one at a time, since float64 takes twice the memory of the forecast
-            moved, advection = advection.advance(1)
+            moved, _, advection = advection.advance(1)
             seen.append(moved[:, :, 0].clamp_(0.0, 1.0).to(like))
         yield torch.cat(seen, dim=1)
 

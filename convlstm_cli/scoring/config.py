@@ -5,30 +5,22 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.forecasting.config import MOST_MEMBERS
+from convlstm_cli.forecasting.config import check_member_count
 from convlstm_cli.settings import (
     DEVICE_HELP,
-    MAX_COUNT,
     PRECISION_HELP,
     Precision,
     check_choice,
-    check_most,
+    check_seed,
     option,
     parse_names,
+    parse_numbers,
     parse_size,
 )
 from convlstm_cli.video.colormaps import COLORMAP_CHOICES, COLORMAP_HELP, DEFAULT_COLORMAP, check_colormap
 
 if TYPE_CHECKING:
     from convlstm_cli.video.values import ValueRange  # which imports numpy, and --help does not
-
-
-def parse_thresholds(flag: str, text: str) -> tuple[float, ...]:
-    """Parses `0.2,0.5` as (0.2, 0.5). Raises UsageError that names `flag`."""
-    try:
-        return tuple(float(part) for part in text.split(",") if part.strip())
-    except ValueError:
-        raise UsageError(f"{flag} is {text!r}; give values with commas, such as 0.1,1,5.") from None
 
 
 @dataclass(frozen=True)
@@ -48,7 +40,7 @@ class EvaluateConfig:
         (),
         "Values with commas, such as 0.1,1,5, in the unit of the source; of 8-bit pictures without a unit in (0, 1], "
         "such as 0.2,0.5: adds CSI, POD and FAR of reaching each value, by which radar forecasts are scored.",
-        parse=parse_thresholds,
+        parse=parse_numbers,
     )
     guard: bool = option(
         True,
@@ -89,14 +81,9 @@ class EvaluateConfig:
 
     def _check_members(self) -> None:
         """Raises UsageError for members that cannot be drawn."""
-        if self.members < 0 or self.members == 1:
-            raise UsageError(
-                f"--members is {self.members}; give at least 2, since a spread needs them, or 0 for a single forecast."
-            )
-        if self.seed < 0:
-            raise UsageError(f"--seed is {self.seed}; it must be at least 0.")
-        check_most("--members", self.members, MOST_MEMBERS)
-        check_most("--seed", self.seed, MAX_COUNT)
+        if self.members:
+            check_member_count(self.members, "0")
+        check_seed(self.seed)
         if self.baseline and not self.members:
             raise UsageError("--baseline names baselines with members; give --members 20 as well, or leave it out.")
 

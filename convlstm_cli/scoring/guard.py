@@ -86,13 +86,33 @@ class Guard:
             there: share of each pixel that has a value, (B, T, 1, H, W) in [0, 1], of which pixels below 1 count for
                 nothing; None for 1.
         """
+        baselines = {name: _shown(baseline, channels) for name, baseline in BASELINES.items()}
+        return cls.of({MODEL: network, **baselines}, frames, channels, there)
+
+    @classmethod
+    def of(
+        cls,
+        candidates: Mapping[str, Forecast],
+        frames: Tensor,
+        channels: int | None = None,
+        there: Tensor | None = None,
+    ) -> "Guard | None":
+        """Checks candidates by name, `MODEL` first and then all baselines; the rest is as for `check`.
+
+        Each is asked for its forecast from each of the origins, with all channels.
+        """
         origins = origins_of(frames.shape[1])
         if not origins:
             return None
-        candidates = {MODEL: network, **{name: _shown(baseline, channels) for name, baseline in BASELINES.items()}}
         covariance = error_covariance(list(candidates.values()), frames, origins, channels, there)
         drifting = [name in BASELINES and BASELINES[name].drifts for name in candidates]
         return cls(origins, tuple(candidates), weights_by_lead(covariance, torch.tensor(drifting)))
+
+    @property
+    def used(self) -> tuple[str, ...]:
+        """Names of the candidates that have weight at some lead time of some clip."""
+        most = self.weights.amax(dim=(0, 1)).tolist()
+        return tuple(name for name, weight in zip(self.names, most, strict=True) if weight > 0)
 
     def at(self, first: int, steps: int) -> Tensor:
         """The weights at `steps` lead times from `first` on, which counts from 0: (B, steps, K)."""

@@ -72,9 +72,8 @@ class GuardedPieces:
     def __init__(self, guard: Guard, frames: Tensor, horizon: int, chunk: int) -> None:
         """`frames` are the input, (1, T, C, H, W) in [0, 1]; `chunk` is the number of frames of each piece."""
         self._guard = guard
-        used = dict(zip(guard.names, guard.weights.amax(dim=(0, 1)).tolist(), strict=True))
         self._baselines = {
-            name: baseline.stream(frames, horizon, chunk) for name, baseline in BASELINES.items() if used[name] > 0
+            name: baseline.stream(frames, horizon, chunk) for name, baseline in BASELINES.items() if name in guard.used
         }
         self._done = 0
 

@@ -18,17 +18,16 @@ and Bishop 2005, Q. J. R. Meteorol. Soc. 131, 965-986).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.guard import WHOLE, Guard, origins_of
+from convlstm_cli.scoring.guard import WHOLE, Forecast, Guard, origins_of
 from convlstm_cli.scoring.guarded import GuardedPieces
 from convlstm_cli.scoring.past_errors import PastErrors
 from convlstm_cli.scoring.systems import MODEL
@@ -43,8 +42,27 @@ members was mixed)."""
 
 
 @dataclass(frozen=True)
+class _Hindcast:
+    """Forecasts of the input frames that follow an origin."""
+
+    members: Tensor
+    """(N, B, l, C, H, W), with l the frames after the origin."""
+    baselines: dict[str, Tensor]
+    """All baselines by name, (B, l, C, H, W) each."""
+
+    def of(self, candidate: str) -> Tensor:
+        """The forecast of a candidate of the guard: of the network it is the mean of the members."""
+        return self.members.mean(dim=0) if candidate == MODEL else self.baselines[candidate]
+
+    def mixed(self, guard: Guard) -> Tensor:
+        """The members mixed, (N, B, l, C, H, W)."""
+        used = {name: forecast for name, forecast in self.baselines.items() if name in guard.used}
+        return torch.stack([guard.mix({MODEL: member, **used}) for member in self.members])
+
+
+@dataclass(frozen=True)
 class GuardedMembers:
-    """What a check on the input of some clips asks of their members."""
+    """How the members of some clips are mixed and dressed, by a check on the clips' input."""
 
     guard: Guard
     """How they are mixed."""
@@ -69,22 +87,19 @@ class GuardedMembers:
         if not origins:
             return None
         config, count = models[0].config, max(CHECKED, len(models))
-        known = models[0].known(frames)
-        hindcasts = {}
-        for origin in origins:
-            ahead = frames.shape[1] - origin
-            future = None if known is None else known[:, origin:]
-            hindcasts[origin] = forecast_members(
-                models, frames[:, :origin], ahead, compute, future, members=count, seed=seed
-            )
-        shown, mask = frames[:, :, : config.channels], frames[:, :, config.channels + config.inputs :]
+        shown, mask = models[0].shown(frames), frames[:, :, config.channels + config.inputs :]
+        hindcasts = {origin: _hindcast(models, frames, origin, compute, count, seed) for origin in origins}
+
+        def made(candidate: str) -> Forecast:
+            return lambda seen, _: hindcasts[seen.shape[1]].of(candidate)
+
         there = mask if mask.shape[2] else None
-        guard = Guard.check(lambda seen, _: hindcasts[seen.shape[1]].mean(dim=0), frames, config.channels, there)
+        guard = Guard.of({name: made(name) for name in (MODEL, *BASELINES)}, frames, config.channels, there)
         assert guard is not None
         counts = torch.ones_like(shown) if there is None else (there > WHOLE).expand_as(shown).to(shown)
         fields, moments = [], []
-        for origin, members in hindcasts.items():
-            mixed = _mixed(guard, members, shown[:, :origin])
+        for origin in origins:
+            mixed = hindcasts.pop(origin).mixed(guard)
             error = (shown[:, origin:] - mixed.mean(dim=0)) * counts[:, origin:]
             variance = mixed.var(dim=0, correction=1) * counts[:, origin:]
             fields.append(error)
@@ -93,21 +108,12 @@ class GuardedMembers:
         return cls(guard, PastErrors.of(fields), _share(moments, count, least))
 
     def pieces(self, frames: Tensor, horizon: int, chunk: int) -> GuardedPieces:
-        """What mixes members piece by piece; arguments as for `GuardedPieces`, of one clip."""
+        """Mixes members piece by piece; arguments as for `GuardedPieces`, of one clip."""
         return GuardedPieces(self.guard, frames, horizon, chunk)
 
     def resized(self, height: int, width: int) -> "GuardedMembers":
         """The same for frames of another size."""
-        if self.errors.fields[0].shape[-2:] == (height, width):
-            return self
-        size = height, width
-        fields = tuple(
-            F.interpolate(field.flatten(0, 1), size=size, mode="bilinear", align_corners=False).view(
-                *field.shape[:3], height, width
-            )
-            for field in self.errors.fields
-        )
-        return GuardedMembers(self.guard, PastErrors(fields, self.errors.scale), self.share)
+        return replace(self, errors=self.errors.resized(height, width))
 
     def dress(self, piece: Tensor, member: int, seed: int, first: int = 0) -> Tensor:
         """A mixed member's frames (B, n, C, H, W) from lead time `first`, from 0, on, with its errors, in [0, 1]."""
@@ -123,11 +129,15 @@ class GuardedMembers:
         return torch.stack([self.dress(each, member, seed) for member, each in enumerate(mixed)])
 
 
-def _mixed(guard: Guard, members: Tensor, seen: Tensor) -> Tensor:
-    """The members of a hindcast, (N, B, l, C, H, W), mixed; `seen` are the frames before it."""
-    ahead = members.shape[2]
-    others = {name: baseline.forecast(seen, ahead) for name, baseline in BASELINES.items()}
-    return torch.stack([guard.mix({MODEL: member, **others}) for member in members])
+def _hindcast(
+    models: Sequence[EncoderForecaster], frames: Tensor, origin: int, compute: Compute, count: int, seed: int
+) -> _Hindcast:
+    """So many members and all baselines from the frames before an origin; arguments as for `GuardedMembers.check`."""
+    seen, ahead, known = frames[:, :origin], frames.shape[1] - origin, models[0].known(frames)
+    future = None if known is None else known[:, origin:]
+    members = forecast_members(models, seen, ahead, compute, future, members=count, seed=seed)
+    shown = models[0].shown(seen)
+    return _Hindcast(members, {name: baseline.forecast(shown, ahead) for name, baseline in BASELINES.items()})
 
 
 def _share(moments: list[Tensor], count: int, least: float) -> Tensor:

@@ -24,9 +24,18 @@ SIDE = 256
 
 def noise(random: Random, height: int, width: int, scale: float) -> Grey:
     """A smooth Gaussian random field of zero mean and about unit variance, whose grains are `scale` pixels."""
+    return spread(grains_of(random, height, width, scale), height, width)
+
+
+def grains_of(random: Random, height: int, width: int, scale: float) -> Grey:
+    """The independent values from which a field of height x width pixels is interpolated, one for each grain."""
     rows, columns = max(2, int(height / scale) + 2), max(2, int(width / scale) + 2)
-    coarse = random.standard_normal((rows, columns), np.float32)
-    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+    return random.standard_normal((rows, columns), np.float32)
+
+
+def spread(grains: Grey, height: int, width: int) -> Grey:
+    """A field that is interpolated from its grains."""
+    return np.asarray(cv2.resize(grains, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
 
 
 def stretched(field: Grey) -> Grey:

@@ -9,7 +9,7 @@ from torch.utils.data import DataLoader
 
 from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.step import Part
+from convlstm_cli.training.draws import Part
 from convlstm_cli.video.clips import ClipDataset
 
 

@@ -151,8 +151,9 @@ def _adapted(name: str, value: Tensor, source: ForecasterConfig, model: Forecast
     if name == "head.refinement.see.weight":
         value, noise = _split(value, NOISE_PIXELS * source.noise)
         if of != to:
-            features, known = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:]
-            value = torch.cat((features, _reads(known, of, to, 1)), dim=1)
+            shown = REFINED_FEATURES + of * len(source.known_frames)
+            features, known, past = value[:, :REFINED_FEATURES], value[:, REFINED_FEATURES:shown], value[:, shown:]
+            value = torch.cat((features, _reads(known, of, to, 1), past), dim=1)
         return _noisy(value, NOISE_PIXELS * model.noise, noise)
     if of == to:
         return value
@@ -217,7 +218,9 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
     path = Path(init)
     if is_pretrained(path):
         name = next((name for name, channels in CHANNELS.items() if channels == model.channels), "grey")
-        name += MEMBERS * model.noise
+        # A network that reads noise may be made of one that does not, and better so than of one with another head.
+        if model.noise and model_of(name + MEMBERS).head == model.head:
+            name += MEMBERS
         return model_of(name), weights_of(name)
     if path.is_dir():
         run = Run.open(path)

@@ -3,13 +3,16 @@
 import contextlib
 import math
 import time
+from collections import deque
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from torch import Tensor
 
 from convlstm_cli.compute.distributed import is_lost
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
+from convlstm_cli.compute.transfer import send
 from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, RunError
 from convlstm_cli.progress import StepReport
 from convlstm_cli.runs.checkpoint import Checkpoint
@@ -22,9 +25,10 @@ from convlstm_cli.training.augmentation import augment
 from convlstm_cli.training.batches import batches, steps_per_epoch
 from convlstm_cli.training.budget import Budget, Clock
 from convlstm_cli.training.config import FRESH
+from convlstm_cli.training.draws import Part
 from convlstm_cli.training.result import TrainResult, finish, write_sample
 from convlstm_cli.training.session import Session
-from convlstm_cli.training.step import Part, TrainStep
+from convlstm_cli.training.step import Pending, TrainStep
 from convlstm_cli.video.tensors import to_float, valid
 
 SKIPPED_IN_A_ROW = 5
@@ -33,10 +37,26 @@ LOWER = 0.25
 """Factor on the learning rate after each return to a checkpoint."""
 GOES_BACK = 4
 """Returns to a checkpoint after which training gives up."""
+AHEAD = 4
+"""Steps that a GPU is given before the outcome of the first is waited for: enough to keep it busy while batches are
+loaded; more would only make Ctrl-C, the clock and what is done about skipped steps late."""
+
+
+class UnderWay(NamedTuple):
+    """A step whose outcome is not known yet."""
+
+    outcome: Pending
+    clips: int
+    """Of the whole batch."""
+    began: float
+    """By `time.perf_counter`."""
 
 
 class Training:
-    """A training under way. All processes hold the same state; only rank 0 writes files and prints."""
+    """A training under way. All processes hold the same state; only rank 0 writes files and prints.
+
+    `state` counts the steps whose outcome is known; those under way follow it.
+    """
 
     def __init__(self, session: Session, step: TrainStep, state: State) -> None:
         self.session, self.step, self.state = session, step, state
@@ -45,6 +65,9 @@ class Training:
         self.clock = Clock(state.seconds)
         self.last_save = self.clock.seconds
         self.step_seconds: list[float] = []
+        self._under_way: deque[UnderWay] = deque()
+        self._settled = 0.0
+        """When the last outcome was known, by `time.perf_counter`."""
         self.copied: Scores | None = None  # the scores of persistence, the same after every epoch
 
     def fit(self) -> TrainResult:
@@ -93,18 +116,24 @@ class Training:
         rest = batches(self.clips, session.config, self.state.epoch, self.state.position, session.ranks)
         for clips, part in rest:
             seconds = self._seconds()
-            if self.state.position and self.budget.spent(self.state.steps, seconds):
+            made = self.state.steps + len(self._under_way)
+            if (self.state.position or self._under_way) and self.budget.spent(made, seconds):
                 break
             self._step(clips, part, seconds)
-            if self.state.in_a_row == SKIPPED_IN_A_ROW:
+            if self.state.in_a_row >= SKIPPED_IN_A_ROW:
                 self._go_back(f"{SKIPPED_IN_A_ROW} steps in a row were skipped")
                 return False
             if session.should_stop():
                 raise Stopped
-            due = self.clock.seconds - self.last_save > session.config.save_every
-            # Not at the end of an epoch: what its validation refuses must not be all there is to go back to.
-            if due and not self.state.in_a_row and self.state.position < self.budget.batches_per_epoch:
-                self._save()
+            if self.clock.seconds - self.last_save > session.config.save_every:
+                self._settle()
+                # Not at the end of an epoch: what its validation refuses must not be all there is to go back to.
+                if not self.state.in_a_row and self.state.position < self.budget.batches_per_epoch:
+                    self._save()
+        self._settle()
+        if self.state.in_a_row >= SKIPPED_IN_A_ROW:
+            self._go_back(f"{SKIPPED_IN_A_ROW} steps in a row were skipped")
+            return False
         if self.state.position == self.state.skipped:
             self._go_back("all steps of the epoch were skipped")
             return False
@@ -112,35 +141,54 @@ class Training:
 
     def _step(self, clips: Tensor, part: Part, seconds: float) -> None:
         """One optimiser step on this process's clips (B, T, C, H, W) of a batch."""
-        state, config, session = self.state, self.session.config, self.session
+        config, session, device = self.session.config, self.session, self.session.compute.device
         began = time.perf_counter()
-        spent = state.steps, seconds
-        clips = augment(clips, config.augment, (config.seed, state.steps), part)
+        spent = self.state.steps + len(self._under_way), seconds
+        clips = augment(clips, config.augment, (config.seed, spent[0]), part)
+        there = valid(clips, clips.device)
         # Of several processes none leaves inside a step, since the others wait for its gradient.
         with at_once(session.should_stop) if session.ranks.world == 1 else contextlib.nullcontext():
-            frames = to_float(clips, session.compute.device)
-            there = valid(clips, session.compute.device)
-            loss = self.step.differentiate(frames, self.budget.feeding(*spent), part, there)
-        learned = self.step.apply(loss, self.budget.rate(*spent) * LOWER**state.went_back)
+            frames = to_float(send(clips, device), device)
+            there = None if there is None else send(there, device)
+            begun = self.step.begin(frames, self.budget.feeding(*spent), part, there)
+        outcome = self.step.end(begun, self.budget.rate(*spent) * LOWER**self.state.went_back)
+        self._under_way.append(UnderWay(outcome, part[1], began))
+        self._settle(ahead=0 if self.step.waits else AHEAD)
+
+    def _settle(self, ahead: int = 0) -> None:
+        """Takes the outcomes of the steps under way into the state, but for the last `ahead` ones.
+
+        Those that follow too many skipped ones are left: training goes back to before them.
+        """
+        while len(self._under_way) > ahead and self.state.in_a_row < SKIPPED_IN_A_ROW:
+            self._take(self._under_way.popleft())
+
+    def _take(self, step: UnderWay) -> None:
+        """Takes the outcome of a step into the state, and reports it."""
+        state = self.state
+        loss, learned = step.outcome()
+        now = time.perf_counter()
+        # From the end of the step before where that was under way still when this one began.
+        seconds, self._settled = now - max(step.began, self._settled), now
         state.steps += 1
         state.position += 1
         if not learned:
             state.skipped += 1
             state.in_a_row += 1
-            session.progress.note(
+            self.session.progress.note(
                 f"step {state.steps}: the loss or its gradient is not finite, so the step is skipped "
                 f"({state.in_a_row} in a row)"
             )
             return
         state.in_a_row = 0
         state.loss_sum += loss
-        self.step_seconds.append(time.perf_counter() - began)
-        session.progress.stepped(
+        self.step_seconds.append(seconds)
+        self.session.progress.stepped(
             StepReport(
                 steps=state.steps,
                 epoch=state.epoch + 1,
                 loss=state.mean_loss,
-                clips_per_second=part[1] / self.step_seconds[-1],
+                clips_per_second=step.clips / seconds,
                 share=self.budget.progress(state.steps, self.clock.seconds),
                 seconds_left=self.budget.seconds_left(state.steps, self.clock.seconds),
             )
@@ -153,6 +201,9 @@ class Training:
         """
         session, failed = self.session, self.state
         folder = session.run.folder
+        for step in self._under_way:  # they follow from what is given up, and must not go on while that is replaced
+            step.outcome()
+        self._under_way.clear()
         saved = session.run.load_resume()
         if saved is None:
             raise RunError(f"{folder}: its resume.pt is gone, so training cannot go back to it; start a new run.")
@@ -202,7 +253,7 @@ class Training:
             epoch=self.state.epoch + 1,
             steps=self.state.steps,
             seconds=round(self.clock.seconds, 3),
-            learning_rate=self.step.optimizer.param_groups[-1]["lr"],
+            learning_rate=float(self.step.optimizer.param_groups[-1]["lr"]),
             train_loss=self.state.mean_loss,
             skipped_steps=self.state.skipped,
             validation=EvaluationRecord.from_json(evaluation.to_dict()),
@@ -213,6 +264,8 @@ class Training:
         return self.clock.seconds if self.budget.seconds is None else self.session.ranks.of_first(self.clock.seconds)
 
     def _save(self) -> None:
+        while self._under_way:  # all that the weights hold
+            self._take(self._under_way.popleft())
         self.state.seconds = self.last_save = self.clock.seconds
         if self.session.ranks.is_first and self.step.is_sound:  # else the last checkpoint is the better one
             self.session.run.save_resume(Checkpoint(self.state, self.step.state_dict()))

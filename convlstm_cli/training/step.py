@@ -1,37 +1,48 @@
 """One optimiser step of a network: the loss, its gradient, the moving average of the weights."""
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
+from convlstm_cli.compute import graphs
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import ALONE, Ranks
+from convlstm_cli.compute.transfer import Reading, send
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.noise import Noise
 from convlstm_cli.runs import checkpoint
+from convlstm_cli.training.averaging import averaged
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.crps import members_loss
-from convlstm_cli.training.losses import over_known
+from convlstm_cli.training.device_step import DeviceStep
+from convlstm_cli.training.draws import Draws, Part
+from convlstm_cli.training.objective import Batch, Objective
 from convlstm_cli.training.optimisers import OPTIMISERS
-from convlstm_cli.training.weighting import measure_of
-from convlstm_cli.video.tensors import with_mask
 from convlstm_cli.video.values import BYTES, ValueRange
 
-FED, DROPPED = 500_000, 750_000
-"""Offsets between the seeds of scheduled sampling, and of dropout, and those of `augment`; all count steps."""
 
-DETERMINISTIC = 4.0
-"""Weight of the loss of the forecast without noise beside that of members: about as large, for `sharp`."""
+class Outcome(NamedTuple):
+    """What a step gave."""
 
-Part = tuple[Sequence[int], int]
-"""The clips of a batch that a process computes: their positions, and the number of clips of the whole batch."""
+    loss: float
+    learned: bool
+    """Whether it changed the weights: not where the loss or its gradient is not finite (in fp16: at no scale)."""
+
+
+class Begun(NamedTuple):
+    """A step that has begun and has left no trace yet."""
+
+    batch: Batch
+    noise: Noise | None
+    loss: float | None
+    """None where the step is computed as a whole, on the device."""
+
+
+Pending = Callable[[], Outcome]
+"""A step that was made: called, it gives the outcome, for which a device may have to be waited for."""
 
 
 def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
@@ -43,7 +54,10 @@ def initial_network(model: ForecasterConfig, seed: int) -> EncoderForecaster:
 class TrainStep:
     """A network and its optimiser; called with a batch, it makes one optimiser step.
 
-    The step has two halves: `differentiate`, which may be left at any point without a trace, and `apply`.
+    The step has two halves: `begin`, which may be left at any point without a trace, and `end`. On a GPU (one process,
+    no fp16) the second computes all of the step, as one CUDA graph, and decides there whether it is learned from
+    (`device_step.py`); else the first computes the gradient (`differentiate`), and the second makes a step along it
+    (`apply`).
     """
 
     def __init__(
@@ -54,25 +68,43 @@ class TrainStep:
         initial: dict[str, Tensor] | None,
         ranks: Ranks = ALONE,
         values: ValueRange = BYTES,
+        note: Callable[[str], None] = lambda _message: None,
     ) -> None:
-        """`values` is the range of the clips' values, in which the loss may have thresholds."""
+        """`values` is the range of the clips' values, in which the loss may have thresholds.
+
+        `note` receives a message where a GPU computes the steps but cannot capture them.
+        """
         self.network = initial_network(model, config.seed)
         if initial is not None:
             self.network.load_state_dict(initial)
         self.network.to(compute.device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.network.checkpoint_every(config.checkpoint_every)
-        self._average = AveragedModel(self.network, multi_avg_fn=_moving_average(config.average))
-        self._parallel = ranks.parallel(self.network)
+        on_device = compute.device.type in graphs.RECORDERS and ranks.world == 1 and compute.dtype != torch.float16
+        self._average = averaged(self.network, config.average, compute.device if on_device else None)
         self._kind = OPTIMISERS[config.optimizer]
         self.optimizer = self._kind.build(self.network, config)
         self._highest_rates: list[float] = [group["lr"] for group in self.optimizer.param_groups]
-        self._measure = measure_of(config, values)
+        self._objective = Objective(self.network, ranks.parallel(self.network), config, compute, values)
         # float16 has no room for small gradients: they are scaled up before the backward, and down again after it.
         self._scaler = torch.amp.GradScaler(compute.device.type, enabled=compute.dtype == torch.float16)
         self._config = config
         self._compute = compute
         self._ranks = ranks
         self._steps = 0
+        self._on_device: DeviceStep | None = None
+        if on_device:
+            self._on_device = DeviceStep(
+                self._objective,
+                self.network,
+                self.optimizer,
+                self._average,
+                clip_norm=config.clip_norm,
+                decay=config.average,
+                members=config.members,
+                note=note,
+            )
+        elif compute.device.type in graphs.RECORDERS:
+            note("optimiser steps are launched one by one: fp16, and several processes, have no CUDA graphs")
 
     @property
     def averaged(self) -> EncoderForecaster:
@@ -81,14 +113,48 @@ class TrainStep:
         assert isinstance(network, EncoderForecaster)
         return network
 
+    @property
+    def waits(self) -> bool:
+        """Whether `end` waits for the device, so that the outcome is there when it returns."""
+        return self._on_device is None
+
+    @property
+    def warm_ups(self) -> int:
+        """Steps that take longer than the later ones, because their operations are prepared."""
+        return graphs.WARM_UPS + 1 if self._on_device is not None and self._on_device.captured.why_not is None else 1
+
     def __call__(self, clips: Tensor, rate: float = 1.0, feeding: float = 0.0) -> float:
         """Learns from clips (B, T, C, H, W) in [0, 1] and returns their loss.
 
         `rate` is a share of the learning rate, `feeding` the probability that the forecaster is fed true frames.
         Returns NaN, and learns nothing, where the loss or its gradient is not finite (in fp16: at no scale).
         """
-        loss = self.differentiate(clips, feeding)
-        return loss if self.apply(loss, rate) else math.nan
+        outcome = self.end(self.begin(clips, feeding), rate)()
+        return outcome.loss if outcome.learned else math.nan
+
+    def begin(
+        self, clips: Tensor, feeding: float = 0.0, part: Part | None = None, valid: Tensor | None = None
+    ) -> Begun:
+        """Computes what `end` needs, and changes nothing else; arguments as for `differentiate`."""
+        if self._on_device is None:
+            return Begun(Batch(clips), None, self.differentiate(clips, feeding, part, valid))
+        return Begun(*self._prepared(clips, feeding, part, valid), None)
+
+    def end(self, begun: Begun, rate: float = 1.0) -> Pending:
+        """Makes the step, at a share of the learning rate."""
+        if self._on_device is None:
+            assert begun.loss is not None
+            outcome = Outcome(begun.loss, self.apply(begun.loss, rate))
+            return lambda: outcome
+        self._steps += 1
+        self._set_rate(rate)
+        reading = Reading(self._on_device(begun.batch, begun.noise))
+
+        def read() -> Outcome:
+            loss, learned = reading.read()
+            return Outcome(loss, bool(learned))
+
+        return read
 
     def differentiate(
         self, clips: Tensor, feeding: float = 0.0, part: Part | None = None, valid: Tensor | None = None
@@ -107,22 +173,8 @@ class TrainStep:
         """
         positions, count = part or (range(len(clips)), len(clips))
         weight = len(positions) / count
-        network = self.network
-        frames, ahead = clips.tensor_split([network.config.input_frames], dim=1)
-        truth, future = network.shown(ahead), network.known(ahead)
-        known = valid[:, : frames.shape[1]] if valid is not None and network.config.mask else None
-        self.network.train()
         self.optimizer.zero_grad()
-        with self._compute.autocast():
-            fed = self._draw_fed(truth, feeding, positions, count)
-            dropout = self._draw_dropout(positions, count)
-            more: dict[str, Any] = {"future": future, "truth": truth, "fed": fed, "dropout": dropout}
-            if self._config.members:
-                more["noise"] = self._draw_noise(positions)
-            forecast = self._parallel(with_mask(frames, known), truth.shape[1], **more)
-        last = network.shown(frames[:, -1:])
-        there = None if valid is None else network.shown(valid[:, frames.shape[1] :])
-        loss = self._loss(forecast.float(), truth, last, there)
+        loss = self._objective(*self._prepared(clips, feeding, part, valid))
         # DistributedDataParallel takes the mean over the processes; the mean over the clips is wanted.
         weighted = loss if self._ranks.world == 1 else loss * (weight * self._ranks.world)
         # Before the backward where there are several, so that a lost one is noticed here and not on the device.
@@ -136,8 +188,7 @@ class TrainStep:
         Returns False, and changes no weight, where the loss or the gradient is not finite (in fp16: at no scale).
         """
         self._steps += 1
-        for group, highest in zip(self.optimizer.param_groups, self._highest_rates, strict=True):
-            group["lr"] = highest * rate
+        self._set_rate(rate)
         self._scaler.unscale_(self.optimizer)
         norm = nn.utils.clip_grad_norm_(self.network.parameters(), self._config.clip_norm or math.inf)
         finite = math.isfinite(norm)
@@ -164,7 +215,7 @@ class TrainStep:
         return {
             "network": self.network.state_dict(),
             "average": self._average.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": self._optimizer_state(),
             "scaler": self._scaler.state_dict(),
             "steps": self._steps,
         }
@@ -174,7 +225,7 @@ class TrainStep:
         self.network.load_state_dict(state["network"])
         self._average.load_state_dict(state["average"])
         # Only the learning rate is restored: everything else is configured by the run's record.
-        own, saved = self.optimizer.state_dict()["param_groups"], state["optimizer"]["param_groups"]
+        own, saved = self._optimizer_state()["param_groups"], state["optimizer"]["param_groups"]
         if len(own) != len(saved):
             raise ValueError("the optimiser's state is of another kind")
         merged = [{**group, "lr": other["lr"]} for group, other in zip(own, saved, strict=True)]
@@ -183,58 +234,28 @@ class TrainStep:
         if state["scaler"]:  # empty unless it was fp16
             self._scaler.load_state_dict(state["scaler"])
         self._steps = state["steps"]
+        if self._on_device is not None:
+            self._on_device.restart()
 
-    def _draw_fed(self, truth: Tensor, feeding: float, positions: Sequence[int], count: int) -> Tensor | None:
-        """Where true frames are fed, (B, horizon) bool, drawn by the seed and the number of the step."""
-        if not feeding:
-            return None
-        draws = torch.rand(count, truth.shape[1], generator=self._generator(FED))[list(positions) or [0]]
-        return (draws < feeding).to(truth.device)
+    def _prepared(
+        self, clips: Tensor, feeding: float, part: Part | None, valid: Tensor | None
+    ) -> tuple[Batch, Noise | None]:
+        """What the loss of a batch is computed from, with all that the step draws."""
+        draws = Draws(self._config.seed, self._steps)
+        part = part or (range(len(clips)), len(clips))
+        fed = draws.fed(part, clips.shape[1] - self.network.config.input_frames, feeding)
+        dropout = draws.dropout(part, self.network.config)
+        fed, dropout = (None if each is None else send(each, clips.device) for each in (fed, dropout))
+        return Batch(clips, valid, fed, dropout), draws.noise(part, self._config.members)
 
-    def _draw_dropout(self, positions: Sequence[int], count: int) -> Tensor | None:
-        """The factors of dropout, drawn likewise, so that a training that goes on drops what it would have dropped."""
-        model = self.network.config
-        if not model.dropout:
-            return None
-        factors = draw_channels(model.dropout, count, model.between_layers, self._generator(DROPPED))
-        return factors[list(positions) or [0]]
+    def _set_rate(self, rate: float) -> None:
+        for group, highest in zip(self.optimizer.param_groups, self._highest_rates, strict=True):
+            if isinstance(group["lr"], Tensor):
+                group["lr"].fill_(highest * rate)
+            else:
+                group["lr"] = highest * rate
 
-    def _draw_noise(self, positions: Sequence[int]) -> Noise:
-        """The noise of the members of each clip, drawn likewise, after none for the forecast without noise."""
-        clips = list(positions) or [0]
-        generators: list[torch.Generator | None] = [None] * len(clips)
-        for member in range(self._config.members):
-            generators += [
-                torch.Generator().manual_seed(_drawn(self._config.seed, self._steps, member, clip)) for clip in clips
-            ]
-        return Noise(generators, self._config.members + 1)
-
-    def _loss(self, forecast: Tensor, truth: Tensor, last: Tensor, there: Tensor | None) -> Tensor:
-        """The loss of a forecast (B, T, C, H, W), or of (1 + M, B, T, C, H, W) with members behind it."""
-        single = forecast[0] if self._config.members else forecast
-        if there is None:
-            loss: Tensor = self._measure(single, truth, last)
-        else:
-            loss = over_known(self._measure, single, truth, last, there)
-        if not self._config.members:
-            return loss
-        return DETERMINISTIC * loss + members_loss(forecast[1:], truth, last, there)
-
-    def _generator(self, offset: int) -> torch.Generator:
-        """Random numbers of this step."""
-        return torch.Generator().manual_seed(self._config.seed * 1_000_003 + self._steps + offset)
-
-
-def _drawn(*numbers: int) -> int:
-    """A seed that follows from some numbers."""
-    return int(np.random.SeedSequence(numbers).generate_state(1, np.uint64)[0] >> 1)
-
-
-def _moving_average(decay: float) -> Callable[[Any, Any, Any], None]:
-    """An update for `AveragedModel`: an exponential moving average that forgets the first weights faster."""
-
-    def update(averaged: list[Tensor], current: list[Tensor], updates: Tensor) -> None:
-        count = int(updates)
-        torch._foreach_lerp_(averaged, current, 1.0 - min(decay, count / (count + 9)))
-
-    return update
+    def _optimizer_state(self) -> dict[str, Any]:
+        """The optimiser's state_dict, with learning rates as numbers."""
+        state: dict[str, Any] = self.optimizer.state_dict()
+        return {**state, "param_groups": [{**group, "lr": float(group["lr"])} for group in state["param_groups"]]}

@@ -1,5 +1,6 @@
 """The loss of a training, with the weights that pixels have by their true value."""
 
+import functools
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,10 +30,13 @@ def measure_of(config: TrainConfig, values: ValueRange) -> "Measure":
     least = torch.tensor([values.least_share(value) for value, _ in pairs])
     weights = torch.tensor([1.0, *(weight for _, weight in pairs)])
 
+    @functools.cache
+    def on(device: torch.device) -> tuple[Tensor, Tensor]:
+        return least.to(device), weights.to(device)
+
     def measure(forecast: Tensor, truth: Tensor, last: Tensor) -> Tensor:
-        step = torch.bucketize(
-            truth.contiguous(), least.to(truth.device), right=True
-        )  # how many of the values are reached
-        return loss.measure(forecast, truth, last, weights.to(truth.device)[step])
+        reached, weights_there = on(truth.device)
+        step = torch.bucketize(truth.contiguous(), reached, right=True)  # how many of the values are reached
+        return loss.measure(forecast, truth, last, weights_there[step])
 
     return measure

@@ -55,11 +55,11 @@ class Seen:
 class Forecaster:
     """One network of a run."""
 
-    def __init__(self, run: Run, config: WatchConfig, compute: Compute, members: int) -> None:
-        """Loads the weights; `members` is 0 for the forecast without noise. Raises RunError."""
-        self._model = run.load_model(compute.device)
-        self._config, self._compute, self._members = config, compute, members
-        self.reach = self._model.config.input_frames
+    def __init__(self, run: Run, config: WatchConfig, compute: Compute) -> None:
+        """Loads the weights. Raises RunError."""
+        self.model = run.load_model(compute.device)
+        self._config, self._compute = config, compute
+        self.reach = self.model.config.input_frames
         """Frames before each that it is forecast from: as long, a surprising frame disturbs later forecasts."""
 
     def seen(self, steps: Iterable[Step], sight: Sight) -> Iterator[Seen]:
@@ -80,5 +80,5 @@ class Forecaster:
 
     def forecast(self, clips: Tensor) -> Tensor:
         """Members of the last frame of windows (B, T + 1, C, H, W), from the others: (M, B, 1, C, H, W) in [0, 1]."""
-        read = to_read(clips[:, :-1], self._compute.device)
-        return forecast_members([self._model], read, 1, self._compute, members=self._members, seed=self._config.seed)
+        read, config = to_read(clips[:, :-1], self._compute.device), self._config
+        return forecast_members([self.model], read, 1, self._compute, members=config.members, seed=config.seed)

@@ -44,7 +44,7 @@ class Normal:
         self._patches += seen.surprise.error.numel()
 
     def part_from_next(self, reach: int) -> None:
-        """Lets the frames that come next raise alarms of their own: they are of another recording."""
+        """Separates the frames so far from the next ones, which are of another recording: their alarms do not join."""
         self._next += reach + 1
 
     def reference(self, reach: int, seconds: float, per_hour: float) -> Reference:

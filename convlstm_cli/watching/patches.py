@@ -15,8 +15,6 @@ SMALLEST = 4
 """Least side of a patch in pixels."""
 KNOWN = 0.25
 """Share of a patch that must have values for it to be judged."""
-
-
 OPEN = 0.05
 """Share of the change that a single forecast makes, as what it leaves open: errors grow with motion.
 `scripts/benchmark_watch.py` compares the scores; 0.03 and 0.1 find as much."""

@@ -6,8 +6,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from convlstm_cli.errors import InputError
-from convlstm_cli.forecasting.look import fitted
+from convlstm_cli.forecasting.look import check_channels, fitted
 from convlstm_cli.forecasting.units import missing_in, range_for
 from convlstm_cli.forecasting.working_size import working_geometry
 from convlstm_cli.runs.run import Run
@@ -66,6 +65,7 @@ class Sight:
 
         `frames` are its first. Raises InputError for channels that the network cannot take.
         """
+        check_channels(video.path, frames[0].shape[2], run.name, self.channels)
         size = frames[0].shape[:2]
         missing = missing_in(video, run, config.reading)
         values = self.values
@@ -84,14 +84,9 @@ def sight_of(video: VideoReader, frames: Sequence[Frame], run: Run, config: Watc
     """
     # Colour may come later, and tinted frames of a grey camera do no harm, so no tolerance for lossy codecs here.
     grey = all(is_grey(frame, EXACT_GREY) for frame in frames)
-    found = frames[0].shape[2]
     run = run.for_channels(1 if grey else 3)
     channels = run.model_config.channels
-    if found != channels and {found, channels} != {1, 3}:
-        raise InputError(
-            f"{video.path}: has {found} channels, and {run.name} forecasts {channels}; choose some with --channels, "
-            "such as --channels 0."
-        )
+    check_channels(video.path, frames[0].shape[2], run.name, channels)
     height, width = frames[0].shape[:2]
     missing = missing_in(video, run, config.reading)
     sight = Sight(

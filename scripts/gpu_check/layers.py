@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.nn import ConvLSTM
 
-Call = Callable[[Tensor], None]
+Call = Callable[[Tensor], object]
 INPUT_SETS = 4
 WARM_UPS = 3
 

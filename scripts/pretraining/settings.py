@@ -82,8 +82,8 @@ def parse(arguments: list[str] | None = None) -> tuple[Settings, int]:
     add("--hidden", default="32,32", help="channels of the layers")
     add("--patch-size", type=int, default=4)
     add("--kernel-size", type=int, default=3)
-    add("--head", default="mix")
-    add("--loss", default="root-relative", help="of the forecast without noise, which --members do not train")
+    add("--head", default="motions")
+    add("--loss", default="sharp", help="one of convlstm train, or over-best (objective.py); --members have their own")
     add(
         "--variant",
         action="append",

@@ -14,6 +14,7 @@ from convlstm_cli.nn.noise import Noise
 from convlstm_cli.training.crps import members_loss
 from convlstm_cli.training.losses import LOSSES
 from convlstm_cli.training.muon import Muon, parameter_groups
+from pretraining.objective import OVER_BEST, over_best
 from pretraining.settings import Settings, Variant
 
 Shape = tuple[int, int, tuple[int, ...]]
@@ -33,7 +34,12 @@ class Stepper:
         self.network, self.average, self.variant = network, average, variant
         self._settings = settings
         self._device = next(network.parameters()).device
-        self._loss = LOSSES[variant.loss].measure
+        self._known: list[Tensor] = []
+        """The known frames that the head mixed in the last forward pass, (N, C, H, W) each."""
+        if variant.loss == OVER_BEST:
+            if network.head.refinement is None:
+                raise SystemExit(f"--loss {OVER_BEST}: --head {variant.head} has no known frames at full resolution")
+            network.head.refinement.register_forward_pre_hook(self._note_known)
         groups = parameter_groups(network, variant.kernel_rate, variant.other_rate)
         self.optimizer = Muon(groups, lr_as_tensor=self._device.type == "cuda")
         self._parameters: list[Tensor] = list(network.parameters())
@@ -106,7 +112,12 @@ class Stepper:
         noise = self._noise(len(clips)) if self.variant.members else None
         with torch.autocast(self._device.type, torch.bfloat16, enabled=self._settings.bf16):
             forecast = self.network(frames, truth.shape[1], noise=noise)
-        loss = (members_loss if noise else self._loss)(forecast.float(), truth, frames[:, -1:])
+        if noise:
+            loss = members_loss(forecast.float(), truth, frames[:, -1:])
+        elif self.variant.loss == OVER_BEST:
+            loss = over_best(forecast.float(), truth, frames[:, -1:], self._known)
+        else:
+            loss = LOSSES[self.variant.loss].measure(forecast.float(), truth, frames[:, -1:])
         loss.backward()  # type: ignore[no-untyped-call]
         gradients = [parameter.grad for parameter in self._parameters if parameter.grad is not None]
         for gradient in gradients:  # without a question to the device, which is what a branch would be
@@ -119,6 +130,9 @@ class Stepper:
             torch._foreach_add_(self._averages, ahead)
             self.tally[0] += loss.detach()
             self.tally[1] += 1.0
+
+    def _note_known(self, _stage: nn.Module, given: tuple[Any, ...]) -> None:
+        self._known = [frame.detach() for frame in given[1]]
 
     def _noise(self, clips: int) -> Noise:
         """The noise of the members of each clip in this step."""

@@ -13,6 +13,8 @@ from typer.testing import Result
 
 STEPS = ("--max-steps", 2)
 
+pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("commands")]
+
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -29,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def trained(place: Path) -> Result:
+def trained(place: Path, short_motion_throughout: None) -> Result:  # noqa: ARG001
     return called("train", "videos", *TINY, *STEPS, cwd=place)
 
 

@@ -1,12 +1,16 @@
 import json
 from pathlib import Path
 
+import pytest
 import torch
 from calls import called
+from fake_graphs import on_the_cpu
 from prediction import make_run
 
 from convlstm_cli import __version__
 from convlstm_cli.cli.facts import gather, of_run
+from convlstm_cli.compute import device
+from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.video.values import ValueRange
 from convlstm_cli.weights.pretrained import Pretrained
@@ -17,6 +21,15 @@ def test_info_has_what_a_bug_report_needs() -> None:
     assert facts.versions["convlstm"] == __version__
     assert "torch" in facts.processor
     assert facts.compiled_kernels.startswith("gates: ")
+
+
+def test_info_shows_whether_steps_are_captured(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert gather().cuda_graphs == f"no (none for {choose().device.type} devices)" or torch.cuda.is_available()
+    on_the_cpu(monkeypatch)
+    monkeypatch.setattr(device, "accelerators", list)
+    assert gather().cuda_graphs == "yes"
+    monkeypatch.setenv("CONVLSTM_GRAPHS", "off")
+    assert gather().cuda_graphs == "no (switched off by CONVLSTM_GRAPHS)"
 
 
 def test_json_has_the_versions_beside_the_other_facts() -> None:

@@ -72,7 +72,7 @@ def test_inspect_explain_and_info_describe_them(here: Path) -> None:  # noqa: AR
     assert "generator" in json.loads(run("info", "--json").stdout)["shipped_weights"]
 
 
-@pytest.mark.usefixtures("short_motion")
+@pytest.mark.usefixtures("without_motion")
 def test_export_writes_them(here: Path) -> None:
     run("export", "pretrained", "--format", "torch", "--size", "16", "--colour", "rgb")
     manifest = json.loads((here / "exports" / "pretrained-1" / "manifest.json").read_text())
@@ -91,7 +91,7 @@ def test_training_starts_from_them_where_they_fit(make_folder: Callable[..., Pat
     found = run("train", folder, "-o", "runs/default", "--learning-rate", "1e-12", *short)
     assert "starts from the shipped weights" in found.stderr
     config = json.loads((here / "runs" / "default" / "config.json").read_text())
-    assert (config["training"]["init"], config["model"]["head"]) == ("pretrained", "steered")
+    assert (config["training"]["init"], config["model"]["head"]) == ("pretrained", "motions")
     for name, value in load_file("runs/default/model.safetensors").items():
         torch.testing.assert_close(value, weights_of("grey")[name], rtol=0, atol=1e-6)
 

@@ -1,4 +1,5 @@
 import dataclasses
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -6,6 +7,7 @@ import pytest
 import torch
 from made_plans import TRAINING, Heard, assert_same, plan_of
 
+from convlstm_cli.comparing import processes
 from convlstm_cli.comparing.processes import threads_of
 from convlstm_cli.comparing.trial import is_finished
 from convlstm_cli.comparing.trials import train_all
@@ -13,6 +15,18 @@ from convlstm_cli.errors import ConvLSTMError, Interrupted
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
+
+
+@pytest.fixture(autouse=True)
+def forked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Processes begin as forks of one that has loaded the package, which saves seconds each.
+
+    tests/cli/test_resuming.py begins them as the package does.
+    """
+    if "forkserver" in multiprocessing.get_all_start_methods():
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload([processes.__name__])
+        monkeypatch.setattr(multiprocessing, "get_context", lambda _method: context)
 
 
 @pytest.fixture

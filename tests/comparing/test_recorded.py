@@ -14,6 +14,9 @@ from convlstm_cli.runs.run import Run
 NONE = dataclasses.replace(MODEL, peephole="none")
 
 
+pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
+
+
 @pytest.fixture
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
     return Shelf(tmp_path_factory.getbasetemp() / "shelf")

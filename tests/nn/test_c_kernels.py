@@ -1,7 +1,6 @@
 """The cache of compiled kernels."""
 
 import ctypes
-import shutil
 import threading
 from pathlib import Path
 
@@ -65,7 +64,7 @@ def test_nothing_is_compiled_ahead_where_nothing_can_be(
     if wrong == "off":
         monkeypatch.setenv("CONVLSTM_KERNEL", "off")
     else:
-        monkeypatch.setattr(shutil, "which", lambda _name: None)
+        monkeypatch.setattr("shutil.which", lambda _name: None)
     c_kernels.compile_ahead([source])
     assert "three" not in libraries(tmp_path)
 

@@ -57,13 +57,14 @@ def test_pieces_and_exported_parts_are_the_whole(forecaster: Any) -> None:
         torch.testing.assert_close(run_parts(parts, seen, 5), whole, rtol=0, atol=2e-6)
 
 
+@pytest.mark.usefixtures("without_motion")
 def test_programs_are_recorded_with_the_mask() -> None:
     model = network(MASKED)
     parts = {name: program.module() for name, program in record_parts(model).items()}
     with torch.no_grad():
         torch.testing.assert_close(run_parts(parts, frames(3), 2), model(frames(3), 2), rtol=0, atol=2e-6)
     _, counts = record_together(model)
-    assert "pyramid" in counts
+    assert "fine_pyramid" in counts
 
 
 def test_a_network_without_a_mask_takes_none() -> None:

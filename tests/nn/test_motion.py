@@ -8,7 +8,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from convlstm_cli.nn.motion import SEARCHES, Advection, cubic_by_linear, estimate_motion, estimate_motions, sample
+from convlstm_cli.nn.motion import (
+    SEARCHES,
+    Advection,
+    cubic_by_linear,
+    estimate_motion,
+    estimate_motions,
+    past_errors,
+    sample,
+)
 
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:
@@ -72,13 +80,13 @@ def moving(frame: Tensor, flow: Tensor) -> Advection:
 def test_frames_are_moved_on_along_a_constant_motion() -> None:
     frames = clip(1.5, -0.5, steps=9)
     flow = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
-    moved, _ = moving(frames[:, 4], flow).advance(4)
+    moved, _, _ = moving(frames[:, 4], flow).advance(4)
     torch.testing.assert_close(moved[:, :, 0, :, 12:-12, 12:-12], frames[:, 5:, :, 12:-12, 12:-12], atol=0.02, rtol=0.0)
 
 
 def test_what_was_seen_goes_on() -> None:
     frames = clip(1.5, -0.5, steps=9)
-    forecast, _ = Advection.of(frames[:, :5]).advance(4)
+    forecast, _, _ = Advection.of(frames[:, :5]).advance(4)
     error = (forecast[:, :, 0] - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
     copied = (frames[:, 4:5] - frames[:, 5:])[..., 12:-12, 12:-12].abs().mean()
     assert error < 0.1 * copied
@@ -89,7 +97,7 @@ def test_trajectories_follow_a_turning_motion() -> None:
     side, turn = 65, 2 * math.pi / 60
     rows, columns = torch.meshgrid(torch.arange(side) - 32.0, torch.arange(side) - 32.0, indexing="ij")
     flow = turn * torch.stack((-rows, columns))[None]
-    _, after = moving(torch.zeros(1, 1, side, side), flow).advance(60)
+    _, _, after = moving(torch.zeros(1, 1, side, side), flow).advance(60)
     assert after.source[0, :, 32, 42].norm().item() < 0.5  # ten pixels beside the centre
     assert 60 * flow[0, :, 32, 42].norm().item() > 60.0
 
@@ -99,9 +107,9 @@ def test_trajectories_follow_a_turning_motion() -> None:
 def test_an_advection_goes_on_where_it_stopped(first: int, more: int) -> None:
     generator = torch.Generator().manual_seed(0)
     start = moving(torch.rand(2, 1, 8, 9, generator=generator), torch.randn(2, 2, 8, 9, generator=generator))
-    whole, _ = start.advance(first + more)
-    one, later = start.advance(first)
-    other, _ = later.advance(more)
+    whole, _, _ = start.advance(first + more)
+    one, _, later = start.advance(first)
+    other, _, _ = later.advance(more)
     torch.testing.assert_close(torch.cat((one, other), dim=1), whole)
 
 
@@ -111,8 +119,8 @@ def test_a_window_shows_its_part_of_the_whole(top: int, left: int, height: int, 
     """Also of what moves in from outside; where the window reaches beyond the frame, its edge is repeated."""
     generator = torch.Generator().manual_seed(0)
     start = moving(torch.rand(1, 2, 24, 24, generator=generator), 3.0 * torch.randn(1, 2, 24, 24, generator=generator))
-    whole, _ = start.advance(6)
-    part, _ = start.window(top, left, height, width).advance(6)
+    whole, _, _ = start.advance(6)
+    part, _, _ = start.window(top, left, height, width).advance(6)
     assert part.shape == (1, 6, 1, 2, height, width)
     inside = whole[..., top : top + height, left : left + width]
     torch.testing.assert_close(part[..., : inside.shape[-2], : inside.shape[-1]], inside)
@@ -121,9 +129,9 @@ def test_a_window_shows_its_part_of_the_whole(top: int, left: int, height: int, 
 def test_each_motion_carries_the_frame_on_its_own() -> None:
     frames = clip(1.5, -0.5)
     names = ("coarse", "latest")
-    both, after = Advection.of(frames, names).advance(3)
+    both, _, after = Advection.of(frames, names).advance(3)
     for number, name in enumerate(names):
-        alone, later = Advection.of(frames, (name,)).advance(3)
+        alone, _, later = Advection.of(frames, (name,)).advance(3)
         torch.testing.assert_close(both[:, :, number], alone[:, :, 0])
         torch.testing.assert_close(after.source[:, 2 * number : 2 * number + 2], later.source)
 
@@ -166,3 +174,17 @@ def test_nine_bilinear_readings_are_a_cubic_one(height: int, width: int, seed: i
     x = (torch.arange(5) + away[:, 0]).clamp(0.0, width - 1.0)
     y = (torch.arange(6)[:, None] + away[:, 1]).clamp(0.0, height - 1.0)
     torch.testing.assert_close(cubic_by_linear(image, x, y), sample(image, away, is_cubic=True))
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_errors_of_the_past_tell_the_right_motion_from_others(steps: int) -> None:
+    """Of the true motion, of none, and of one that is wrong; where nothing moves, copying is as right as any."""
+    frames = clip(1.5, -0.5, steps=6)
+    true = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
+    errors = past_errors(frames, torch.cat((true, torch.zeros_like(true), -true), dim=1), steps, 1.0)
+    right, none, wrong, blurred, copied = errors[0, :, 12:-12, 12:-12].mean(dim=(1, 2)).tolist()
+    assert right < 0.05 * none < wrong
+    assert right < blurred < none
+    assert none == pytest.approx(copied, rel=1e-4)
+    still = frames[:, :1].expand(-1, 5, -1, -1, -1)
+    assert past_errors(still, torch.zeros_like(true), steps, 1.0)[:, [0, 2]].abs().max() < 1e-6

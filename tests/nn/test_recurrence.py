@@ -1,6 +1,7 @@
 """The fast sequence, held to `cell_step` in float64: values and every gradient, for every way it can be computed."""
 
 import copy
+import functools
 import gc
 import weakref
 from collections.abc import Callable
@@ -59,12 +60,22 @@ def check(layer: ConvLSTM, x: Tensor | None, state: Any = None, steps: int | Non
     2e-6 of the norm in float32, or three times what `cell_step` itself is off in float32: where terms of a gradient
     cancel, or near the kinks of a hard sigmoid, both are off by more.
     """
-    ours = run(layer, x, state, steps, 3)
+    compare(layer, run(layer, x, state, steps, 3), *run_equations(layer, x, state, steps))
+
+
+def run_equations(
+    layer: ConvLSTM, x: Tensor | None, state: Any, steps: int | None
+) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+    """What `run` gives by `cell_step`, in the layer's precision and in float64."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(recurrence, "_plan", lambda *_: None)
         plain = run(layer, x, state, steps, 3)
         wide = None if state is None else tuple(t.double() for t in state)
-        exact = run(copy.deepcopy(layer).double(), None if x is None else x.double(), wide, steps, 3)
+        return plain, run(copy.deepcopy(layer).double(), None if x is None else x.double(), wide, steps, 3)
+
+
+def compare(layer: ConvLSTM, ours: dict[str, Tensor], plain: dict[str, Tensor], exact: dict[str, Tensor]) -> None:
+    """The comparison that `check` makes."""
     assert ours.keys() == exact.keys()
     bound = 2e-6 if layer.weight_hh.dtype == torch.float32 else 1e-10
     if layer.weight_hh.dtype == torch.float32 and 5 in (*layer.kernel_size, *layer.recurrent_kernel_size):
@@ -186,12 +197,28 @@ PATHS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
 def test_every_path_is_the_equations(
     path: str, peephole: Peephole, kernel: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    cases = known_cases(kernel, peephole)
     PATHS[path](monkeypatch)
+    for layer, inputs, plain, exact in cases:
+        compare(layer, run(layer, *inputs, 3), plain, exact)
+
+
+Inputs = tuple[Tensor | None, tuple[Tensor, Tensor] | None, int | None]
+"""Frames, state and number of steps."""
+
+
+@functools.cache
+def known_cases(kernel: int, peephole: Peephole) -> list[tuple[ConvLSTM, Inputs, dict[str, Tensor], dict[str, Tensor]]]:
+    """Layers with frames, with a state, with both, and what the equations give: once for all paths."""
     layer = make(3, 64, (11, 14), kernel, peephole=peephole)
-    check(layer, torch.randn(2, 3, 3, 11, 14))
     state = torch.randn(2, 64, 11, 14), torch.randn(2, 64, 11, 14)
-    check(layer, torch.randn(2, 3, 3, 11, 14), state)
-    check(make(0, 64, (11, 14), kernel, peephole=peephole), None, state, 3)
+    without_frames = make(0, 64, (11, 14), kernel, peephole=peephole)
+    cases: list[tuple[ConvLSTM, Inputs]] = [
+        (layer, (torch.randn(2, 3, 3, 11, 14), None, None)),
+        (layer, (torch.randn(2, 3, 3, 11, 14), state, None)),
+        (without_frames, (None, state, 3)),
+    ]
+    return [(each, inputs, *run_equations(each, *inputs)) for each, inputs in cases]
 
 
 @pytest.mark.parametrize(

@@ -4,11 +4,12 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import REFINED_FEATURES, Head
-from convlstm_cli.nn.refinement import FARTHEST, Refinement
+from convlstm_cli.nn.refinement import FARTHEST, JUDGEMENT, Refinement
 
 SMALL = ForecasterConfig(16, 24, 1, hidden=(3,), patch_size=4, input_frames=3, horizon=2)
 REFINING: tuple[Head, ...] = ("refined", "steered", "motions")
@@ -64,6 +65,40 @@ def test_a_frame_is_steered_by_whole_pixels() -> None:
     known = torch.rand(1, 1, 6, 8)
     _, [shifted] = stage(torch.zeros(1, REFINED_FEATURES, 6, 8), [known])
     torch.testing.assert_close(shifted[..., :-1], known[..., 1:])
+
+
+def test_a_known_frame_that_was_right_before_weighs_more() -> None:
+    """With errors of one half and of one tenth, the inverse powers of them say by how much."""
+    known = [torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)]
+    stage = Refinement(1, [0.0, 0.0], steered=False, past=2 * len(JUDGEMENT))
+    past = torch.tensor([0.5, 0.1] * len(JUDGEMENT)).log().view(1, -1, 1, 1).expand(1, -1, 4, 4)
+    said, _ = stage(torch.zeros(1, REFINED_FEATURES, 4, 4), known, past=past)
+    ratio = (said[:, 2] - said[:, 1]).exp()
+    torch.testing.assert_close(ratio, torch.full_like(ratio, 5.0 ** sum(JUDGEMENT)))
+
+
+def test_the_best_of_several_motions_is_believed() -> None:
+    """A texture that turned back a frame ago is forecast on its new way, before anything is learned."""
+    texture = F.interpolate(
+        torch.rand(1, 1, 6, 12, generator=torch.Generator().manual_seed(2)), size=(24, 48), mode="bicubic"
+    )
+    places = (8, 9, 10, 11, 12, 13, 12, 11, 10)
+    clip = torch.stack([texture[..., 4:20, 20 - place : 44 - place] for place in places], dim=1).clamp(0.0, 1.0)
+    with torch.no_grad():
+        ours, plain = (network(head)(clip[:, :-2], 2) for head in ("motions", "mix"))
+    ours_error, plain_error = ((forecast - clip[:, -2:]).square().mean().item() for forecast in (ours, plain))
+    assert ours_error < 0.7 * plain_error
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_few_frames_have_a_short_past(steps: int) -> None:
+    """A single frame has none: it is copied, as nothing is known of its motion."""
+    clip = torch.rand(2, steps, 1, 16, 24, generator=torch.Generator().manual_seed(3))
+    with torch.no_grad():
+        forecast = network("motions")(clip, 3)
+    assert forecast.isfinite().all()
+    if steps == 1:  # some of it is the same blurred
+        assert (forecast - clip[:, -1:]).abs().mean() < 0.5 * (clip[:, -1] - clip[:, -1].roll(1, dims=-1)).abs().mean()
 
 
 def test_the_weights_of_a_pixel_see_across_the_border_of_its_patch() -> None:

@@ -56,7 +56,7 @@ def compare(
     device: str,
     rules: CellRules = PAPER,
     dtype: torch.dtype = torch.float32,
-    size: tuple[int, int, int, int] = (2, 20, 3, 7),
+    size: tuple[int, int, int, int] = (2, 9, 3, 3),
     last: bool = True,
 ) -> None:
     example = make_example(rules, dtype, size, channels_last=last, device=device)
@@ -92,7 +92,7 @@ def test_in_half_precision(device: str, kind: Peephole, dtype: torch.dtype, last
 
 @on_each_device
 @pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (5, 150, 2, 2)])
+@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (2, 150, 2, 2)])
 @pytest.mark.parametrize("kind", KINDS)
 def test_of_any_size(device: str, kind: Peephole, size: tuple[int, int, int, int], last: bool) -> None:
     compare(device, CellRules(peephole=kind), size=size, last=last)

@@ -6,7 +6,8 @@ import torch
 
 from convlstm_cli.forecasting.look import Look
 from convlstm_cli.forecasting.members import members_file
-from convlstm_cli.reporting.members_film import GAP, LINE, write_members_film
+from convlstm_cli.forecasting.statistics import Statistics
+from convlstm_cli.reporting.members_film import GAP, LINE, MembersFilm
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -18,7 +19,11 @@ def film(folder: Path, levels: list[float], look: Look) -> np.ndarray:
     shape = len(levels), 2, 1, 32, 32
     with members_file(folder / "members", shape) as file:
         file.put(range(len(levels)), 0, torch.tensor(levels).view(-1, 1, 1, 1, 1).expand(shape))
-        write_members_film(folder / "members.webm", file, look, 10.0, 0.5)
+        statistics, made = Statistics(look.values), MembersFilm(folder, file)
+        for lead in range(file.horizon):
+            made.add(statistics.at(file, lead))
+        made.write(folder / "members.webm", look, 10.0, 0.5)
+    assert [path.name for path in folder.iterdir()] == ["members.webm"]
     with open_video(folder / "members.webm") as video:
         return np.stack(list(video))
 

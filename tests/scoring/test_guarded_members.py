@@ -5,15 +5,16 @@ from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.compute.device import choose
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.baselines import BASELINES, pair_motions
 from convlstm_cli.scoring.guarded_members import LEAST_SHARE, GuardedMembers, _share
-from convlstm_cli.scoring.past_errors import PastErrors
+from convlstm_cli.scoring.past_errors import Draw, PastErrors
 from convlstm_cli.scoring.systems import MODEL
 
 COMPUTE = choose("cpu")
@@ -119,12 +120,31 @@ def test_missing_pixels_have_no_error() -> None:
     assert float(guarded.share) == pytest.approx(1.0, abs=0.02)
 
 
-def test_errors_of_small_frames_are_enlarged() -> None:
+def test_each_baseline_forecasts_each_hindcast_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    flows = []
+
+    def counted(clip: Tensor) -> Tensor:
+        flows.append(len(clip))
+        return pair_motions(clip)
+
+    monkeypatch.setattr("convlstm_cli.scoring.baselines.pair_motions", counted)
     guarded = GuardedMembers.check([network()], flicker(1, 0.1), COMPUTE)
     assert guarded is not None
-    large = guarded.resized(64, 96)
-    assert large.dress(torch.full((1, 2, 1, 64, 96), 0.5), 0, 0).shape == (1, 2, 1, 64, 96)
-    assert guarded.resized(32, 32) is guarded
+    assert len(flows) == len(guarded.guard.origins) == 3
+
+
+def test_errors_of_small_frames_are_enlarged_when_they_are_drawn() -> None:
+    """So that what is held does not grow with the frames; the pieces join, within and beyond the hindcasts."""
+    guarded = GuardedMembers.check([network()], flicker(1, 0.1), COMPUTE)
+    assert guarded is not None
+    large, grey = guarded.resized(64, 96), torch.full((1, 6, 1, 64, 96), 0.5)
+    assert all(field.shape[-2:] == (32, 32) for field in large.errors.fields)
+    draw = Draw(hindcast=0, down=0, right=0)
+    found, kept = large.errors.at(draw, 0, 6), guarded.errors.at(draw, 0, 6)
+    torch.testing.assert_close(found, F.interpolate(kept[0], (64, 96), mode="bilinear")[None])
+    assert found[0, 5].abs().max() > 0.05
+    parts = [large.dress(grey[:, at : at + 2], 0, 0, at) for at in (0, 2, 4)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), large.dress(grey, 0, 0))
 
 
 def test_errors_go_on_growing_as_they_grew() -> None:

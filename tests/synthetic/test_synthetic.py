@@ -11,7 +11,7 @@ from convlstm_cli import synthetic
 from convlstm_cli.errors import UsageError
 from convlstm_cli.synthetic import camera, flows, paths
 from convlstm_cli.synthetic.canvas import Canvas
-from convlstm_cli.synthetic.scenes import SCENES
+from convlstm_cli.synthetic.scenes import SCENES, rain
 
 KINDS = tuple(synthetic.kinds())
 
@@ -163,3 +163,18 @@ def test_what_makes_no_clip_is_refused(arguments: tuple[int, ...]) -> None:
 def test_an_unknown_kind_is_refused_with_the_known_ones() -> None:
     with pytest.raises(UsageError, match="'snow'; choose one of signer"):
         synthetic.clip(0, kind="snow")
+
+
+def test_rain_forgets_at_random_and_fine_grains_before_coarse_ones() -> None:
+    """An autoregressive field keeps its variance, and loses exp(-rate) of itself a step whatever happened before."""
+    fields = rain._forgetting(np.random.default_rng(0), 40, 96, 96, 3.0, 0.2)
+    flat = fields.reshape(40, -1) - fields.reshape(40, -1).mean(axis=1, keepdims=True)
+    alike = [float(np.mean([np.corrcoef(flat[t], flat[t + lag])[0, 1] for t in range(30)])) for lag in (1, 5)]
+    assert alike[0] == pytest.approx(np.exp(-0.2), abs=0.02)
+    assert alike[1] == pytest.approx(np.exp(-1.0), abs=0.05)
+    assert fields[-5:].std() == pytest.approx(fields[:5].std(), rel=0.1)
+    changes = [
+        np.abs(np.diff(rain._evolving(np.random.default_rng(seed), Canvas(6, 48, 48, 1, 1.0), 48, 48), axis=0)).mean()
+        for seed in range(8)
+    ]
+    assert min(changes) > 0

@@ -39,7 +39,7 @@ def of(config: ForecasterConfig, weights: Mapping[str, Tensor]) -> EncoderForeca
 KINDS: list[dict[str, Any]] = [
     {"forecaster": forecaster, "head": head}
     for forecaster in ("advected", "autoregressive", "unconditioned")
-    for head in ("mix", "refined", "steered", "residual", "sigmoid")
+    for head in ("mix", "refined", "steered", "motions", "residual", "sigmoid")
 ]
 
 
@@ -111,7 +111,7 @@ def test_peepholes_of_channels_become_those_of_every_position() -> None:
         ({"kernel_size": 5}, "--kernel-size of the weights is 3"),
         ({"recurrent_kernel_size": 1}, "--recurrent-kernel-size of the weights is 3 and of this network 1"),
         ({"patch_size": 2}, "--patch-size"),
-        ({"head": "mix"}, "--head of the weights is steered"),
+        ({"head": "mix"}, "--head of the weights is motions"),
         ({"peephole": "none"}, "peepholes of --peephole channel"),
         ({"dilation": 2}, "--dilation of the weights is 1 and of this network 2"),
         ({"layer_norm": True}, "--layer-norm of the weights is off and of this network on"),

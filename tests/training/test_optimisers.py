@@ -91,7 +91,16 @@ optimizer.load_state_dict(optimizer.state_dict())
 print("torch._dynamo" in sys.modules)
 """
 
+WITHOUT_SYMBOLS = """
+import sys
+from convlstm_cli.nn import ForecasterConfig
+from convlstm_cli.nn.forecaster import parameter_count
+assert parameter_count(ForecasterConfig(16, 16, 1, hidden=(2,))) > 0
+print("sympy" in sys.modules)
+"""
 
-def test_optimisers_do_without_the_compiler() -> None:
-    done = subprocess.run([sys.executable, "-c", WITHOUT_COMPILER], capture_output=True, text=True, check=True)
+
+@pytest.mark.parametrize("code", [WITHOUT_COMPILER, WITHOUT_SYMBOLS], ids=["optimisers", "counting of parameters"])
+def test_a_training_begins_without_what_torch_compiles_with(code: str) -> None:
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -13,8 +13,9 @@ from convlstm_cli.files import reserve
 from convlstm_cli.forecasting.inference import forecast_chunks
 from convlstm_cli.forecasting.tiling.blend import add_tile
 from convlstm_cli.forecasting.tiling.plan import Span, Tiling
+from convlstm_cli.nn.config import LOOKBACKS
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.motion import SEARCHES, Advection
+from convlstm_cli.nn.motion import SEARCHES
 from convlstm_cli.nn.noise import View
 from convlstm_cli.video.tensors import to_float, to_read
 
@@ -111,8 +112,8 @@ def _streams(
         # Found and read on the whole frame: what moves into a tile comes from far beyond its edge. The noise of members
         # is carried along by it, and is that of the frame without the rows and columns that extend it.
         with torch.inference_mode():
-            last = clip[:, -max(SEARCHES[motion].frames for motion in motions) :]
-            advection = Advection.of(to_float(model.shown(last), compute.device), motions)
+            last = clip[:, -max(1 + max(LOOKBACKS), *(SEARCHES[motion].frames for motion in motions)) :]
+            advection = model.advection(to_float(model.shown(last), compute.device))
     height, width = clip.shape[-2:]
     for rows, columns in tiling:
         window = None

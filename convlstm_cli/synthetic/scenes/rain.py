@@ -1,7 +1,9 @@
 """Rain as a radar sees it: fields above a threshold that drift, grow and decay.
 
-Fine structure lives shorter than coarse (Venugopal et al. 1999; the cascade of S-PROG, Seed 2003): each scale is a
-turn between two independent fields, whose rate is the higher the finer the scale.
+Fine structure lives shorter than coarse (Venugopal et al. 1999). Each scale of a field forgets at a rate of its own, as
+in the cascade of S-PROG (Seed 2003): it is an autoregressive process of first order, whose change cannot be foreseen,
+or, in some clips, a steady turn between two independent fields, whose change can. What a radar measures of it is
+speckled, and its frames do not lie exactly on each other.
 """
 
 import numpy as np
@@ -9,11 +11,13 @@ import numpy as np
 from convlstm_cli.synthetic.canvas import Canvas, Clip, Mask, Random, blurred, remap
 from convlstm_cli.synthetic.flows import displacements, uneven_flow
 from convlstm_cli.synthetic.paths import speed
-from convlstm_cli.synthetic.textures import Grey, coloured, noise, stretched
+from convlstm_cli.synthetic.textures import Grey, coloured, grains_of, noise, spread, stretched
 from convlstm_cli.video.opencv import cv2
 
 MARGIN = 0.3
 """Width of the field beyond each edge, in shares of the frame's shorter side; beyond it the field is mirrored."""
+STEADY = 0.3
+"""Share of the clips whose fields change steadily."""
 RIMS = 0.06
 """Probability that the rim of a radar's range is seen. Were it frequent, a network would learn that the slow edge of a
 field of rain stands still as a rim does."""
@@ -37,11 +41,16 @@ def render(random: Random, canvas: Canvas) -> Clip:
     seen = _range(random, canvas) if random.random() < RIMS else None
     levels = int(random.integers(6, 120)) if random.random() < 0.4 else 0
     clip = canvas.empty()
+    speckle = random.uniform(0, 0.15) * (random.random() < 0.6)
+    unsteady = canvas.scale * random.uniform(0, 0.25) * (random.random() < 0.5)
     for index, away in enumerate(displacements(flow, canvas.frames)):
         field = fields[index] + local * np.float32(index) if trend or index else fields[index]
-        moved = remap(field, x + away[rows, columns, 0], y + away[rows, columns, 1], cv2.INTER_CUBIC)
+        off_x, off_y = random.normal(0, unsteady, 2).astype(np.float32)
+        moved = remap(field, x + away[rows, columns, 0] + off_x, y + away[rows, columns, 1] + off_y, cv2.INTER_CUBIC)
         rate = np.clip((moved - np.float32(threshold - trend * index)) * np.float32(gain), 0, None)
         rate = np.clip(rate**power + np.float32(floor) * (rate > 0), 0, 1)
+        if speckle:
+            rate = np.clip(rate * (1 + np.float32(speckle) * random.standard_normal(rate.shape, np.float32)), 0, 1)
         if levels:
             rate = np.round(rate * levels) / np.float32(levels)
         clip[index] = (rate if seen is None else rate * seen)[..., None]
@@ -107,16 +116,37 @@ def _evolving(random: Random, canvas: Canvas, height: int, width: int) -> Clip:
     smallest = canvas.scale * float(np.exp(random.uniform(np.log(0.6), np.log(3.0))))
     scales = [smallest * 2.2**octave for octave in range(5) if smallest * 2.2**octave < canvas.side]
     fall = random.uniform(0.0, 0.9)
-    change = float(np.exp(random.uniform(np.log(0.002), np.log(0.1))))  # of the finest scale, radians a step
-    parts, amounts = [], []
+    slower = random.uniform(0.6, 1.2)
+    if random.random() < STEADY:
+        change = float(np.exp(random.uniform(np.log(0.002), np.log(0.1))))  # of the finest scale, radians a step
+        process = _turning
+    else:
+        change = float(np.exp(random.uniform(np.log(0.003), np.log(0.2))))  # share that it forgets in a step
+        process = _forgetting
+    total = np.zeros((canvas.frames, height, width), np.float32)
     for scale in scales:
-        parts += [noise(random, height, width, scale) for _ in range(2)]
-        size, rate = (scale / scales[-1]) ** fall, change * (scales[0] / scale) ** random.uniform(0.6, 1.2)
-        angles = np.arange(canvas.frames) * rate
-        amounts += [size * np.cos(angles), size * np.sin(angles)]
-    weights = np.stack(amounts, axis=1).astype(np.float32)  # (T, 2 * scales)
-    fields = weights @ np.stack(parts).reshape(len(parts), -1)
-    return fields.reshape(canvas.frames, height, width)
+        rate = change * (scales[0] / scale) ** slower
+        total += np.float32((scale / scales[-1]) ** fall) * process(random, canvas.frames, height, width, scale, rate)
+    return total
+
+
+def _turning(random: Random, frames: int, height: int, width: int, scale: float, rate: float) -> Clip:
+    """A field (T, height, width) of grains of `scale` pixels that turns into another one by `rate` radians a step."""
+    one, other = (noise(random, height, width, scale) for _ in range(2))
+    angles = (np.arange(frames) * rate).astype(np.float32)[:, None, None]
+    return np.asarray(np.cos(angles) * one + np.sin(angles) * other, np.float32)
+
+
+def _forgetting(random: Random, frames: int, height: int, width: int, scale: float, rate: float) -> Clip:
+    """A field (T, height, width) of grains of `scale` pixels that keeps exp(-rate) of itself from step to step."""
+    kept = np.float32(np.exp(-rate))
+    new = np.sqrt(1 - kept * kept)
+    grains = grains_of(random, height, width, scale)
+    fields = np.empty((frames, height, width), np.float32)
+    for field in fields:
+        field[:] = spread(grains, height, width)
+        grains = kept * grains + new * grains_of(random, height, width, scale)
+    return fields
 
 
 def _range(random: Random, canvas: Canvas) -> Mask:

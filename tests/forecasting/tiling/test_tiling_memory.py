@@ -13,7 +13,7 @@ def test_what_is_expected_grows_with_the_pixels_and_with_the_states() -> None:
     assert more == pytest.approx(2 * held, rel=0.05)
     assert most == pytest.approx(2 * working, rel=0.05)
     states = 2 * 3 * 64 * 64 * 4
-    planes = 2 + 2 + 2 + 8  # the last frame twice, its motion, how far it is moved, and the last piece
+    planes = 2 + 6 + 6 + 10 + 8  # the last frame twice, motions, how far each moved it, past errors, the last piece
     assert held == pytest.approx(states + planes * 128 * 128 * 4, rel=0.05)
 
 

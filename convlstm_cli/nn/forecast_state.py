@@ -1,9 +1,8 @@
-"""How far an encoder-forecaster has come: what its next forecast is computed from."""
+"""The state of a forecast: what the next frames are computed from, after the input or after some lead times."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
-import torch
 from torch import Tensor
 
 from convlstm_cli.nn.motion import Advection
@@ -15,8 +14,8 @@ Factors = Sequence[Tensor]
 dropped."""
 
 
-class Progress(NamedTuple):
-    """What the next forecast is computed from."""
+class ForecastState(NamedTuple):
+    """What the next frames of a forecast are computed from, after the input or after some lead times."""
 
     states: list[State]
     """(h, c) of each layer of the second stack."""
@@ -29,18 +28,22 @@ class Progress(NamedTuple):
     noise: Noise | None = None
     """The noise of members, whose rows follow one another: all clips of the first, then of the second."""
     carried: Tensor | None = None
-    """Fields of noise that are moved on with the last frame, (B, NOISE_CARRIED, H, W); they are further channels of its
+    """Fields of noise that are moved on with the last frame, (B, NOISE_CARRIED, H, W); they lie beside it in its
     advection where there is one."""
 
-    def repeated(self, noise: Noise, patch: int) -> "Progress":
+    def repeated(self, noise: Noise, patch: int) -> "ForecastState":
         """The same for each member of `noise`, whose forecast begins here."""
         count = noise.members
         carried = noise.begin(self.last, patch)
         advection = self.advection
         if advection is not None:
-            frame, motion, source = (repeated(each, count) for each in advection[:3])
-            advection = advection._replace(frame=torch.cat((frame, carried), dim=1), motion=motion, source=source)
-        return Progress(
+            advection = advection._replace(
+                frame=repeated(advection.frame, count),
+                motion=repeated(advection.motion, count),
+                source=repeated(advection.source, count),
+                beside=None if advection.beside is None else repeated(advection.beside, count),
+            ).carrying(carried)
+        return ForecastState(
             [(repeated(h, count), repeated(c, count)) for h, c in self.states],
             repeated(self.last, count),
             advection,
@@ -50,10 +53,12 @@ class Progress(NamedTuple):
         )
 
     def flat(self) -> tuple[Tensor, ...]:
-        """The tensors of the progress of a forecast without noise, as `EncoderForecaster.state_names` names them."""
+        """The tensors of the state of a forecast without noise, as `EncoderForecaster.state_names` names them."""
         states = [part for state in self.states for part in state]
-        moving = () if self.advection is None else (self.advection.motion, self.advection.source)
-        return (*states, self.last[:, 0], *moving)
+        if self.advection is None:
+            return (*states, self.last[:, 0])
+        _, *moving = self.advection[:4]
+        return (*states, self.last[:, 0], *(part for part in moving if part is not None))
 
 
 def repeated(tensor: Tensor, count: int) -> Tensor:

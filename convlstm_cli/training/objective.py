@@ -1,0 +1,70 @@
+"""What an optimiser step makes small: the loss of the forecasts of a batch of clips."""
+
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from convlstm_cli.compute.device import Compute
+from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.nn.noise import Noise
+from convlstm_cli.training.config import TrainConfig
+from convlstm_cli.training.crps import members_loss
+from convlstm_cli.training.losses import over_known
+from convlstm_cli.training.weighting import measure_of
+from convlstm_cli.video.tensors import with_mask
+from convlstm_cli.video.values import ValueRange
+
+DETERMINISTIC = 4.0
+"""Weight of the loss of the forecast without noise beside that of members: about as large, for `sharp`."""
+
+
+class Batch(NamedTuple):
+    """What the loss is computed from."""
+
+    clips: Tensor
+    """(B, T, C, H, W) in [0, 1]; the channels that are forecast first, then further inputs."""
+    valid: Tensor | None = None
+    """Where the clips have values, bool like them; None is everywhere."""
+    fed: Tensor | None = None
+    """(B, horizon) bool, where true frames are fed; None is nowhere."""
+    dropout: Tensor | None = None
+    """(B, between_layers), the factors of dropout; None drops nothing."""
+
+
+class Objective:
+    """The loss of a network: called with a batch, it gives a scalar with its gradient to come."""
+
+    def __init__(
+        self, network: EncoderForecaster, called: nn.Module, config: TrainConfig, compute: Compute, values: ValueRange
+    ) -> None:
+        """`called` is the network, or what stands for it between processes; `values` are those of the clips."""
+        self._network, self._called, self._compute = network, called, compute
+        self._members = config.members
+        self._measure = measure_of(config, values)
+
+    def __call__(self, batch: Batch, noise: Noise | None = None) -> Tensor:
+        """The mean over the clips of the batch, in float32; `noise` is that of members."""
+        network = self._network
+        frames, ahead = batch.clips.tensor_split([network.config.input_frames], dim=1)
+        truth, future = network.shown(ahead), network.known(ahead)
+        known = batch.valid[:, : frames.shape[1]] if batch.valid is not None and network.config.mask else None
+        network.train()
+        with self._compute.autocast():
+            more: dict[str, Any] = {"future": future, "truth": truth, "fed": batch.fed, "dropout": batch.dropout}
+            if noise is not None:
+                more["noise"] = noise
+            forecast = self._called(with_mask(frames, known), truth.shape[1], **more)
+        last = network.shown(frames[:, -1:])
+        there = None if batch.valid is None else network.shown(batch.valid[:, frames.shape[1] :])
+        return self._loss(forecast.float(), truth, last, there)
+
+    def _loss(self, forecast: Tensor, truth: Tensor, last: Tensor, there: Tensor | None) -> Tensor:
+        """The loss of a forecast (B, T, C, H, W), or of (1 + M, B, T, C, H, W) with members behind it."""
+        single = forecast[0] if self._members else forecast
+        if there is None:
+            loss: Tensor = self._measure(single, truth, last)
+        else:
+            loss = over_known(self._measure, single, truth, last, there)
+        if not self._members:
+            return loss
+        return DETERMINISTIC * loss + members_loss(forecast[1:], truth, last, there)
