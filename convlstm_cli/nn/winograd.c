@@ -37,7 +37,7 @@ typedef struct {
   int64_t items, height, width, in, out;
   int64_t n;  // side of a tile
   int64_t threads;
-  int64_t beside;  // channels of further frames that are summed over as well, fewer than LANES; 0 for none
+  int64_t beside;  // channels of further frames, which are summed over as well; 0 for none
 } Shape;
 
 // Channels that are summed over, and values of V that one tile has room for at each of its n*n places.

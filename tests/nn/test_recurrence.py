@@ -296,6 +296,22 @@ def test_hooks_on_saved_tensors_may_change_their_order(hidden: int, checkpoint_e
         torch.testing.assert_close(parameter.grad, wanted)
 
 
+@pytest.mark.parametrize("channels", [1, 4, 5])
+@pytest.mark.parametrize("given_state", [False, True])
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_an_input_of_few_channels_is_convolved_with_h(kernel: int, given_state: bool, channels: int) -> None:
+    layer, draws = make(channels, 32, (9, 12), kernel), torch.Generator().manual_seed(channels)
+    x = torch.randn(2, 3, channels, 9, 12, generator=draws)
+    state = tuple(torch.randn(2, 32, 9, 12, generator=draws) for _ in range(2)) if given_state else None
+    check(layer, x, state)
+    fast = winograd.why_not() is None
+    assert layer.bias is not None
+    plan = recurrence._plan(x, None, layer.weights, 3, (2, 32, 9, 12), None)
+    inputs = recurrence._Inputs(x, None, None, layer.weight_ih, layer.weight_hh, layer.bias, None, None, None)
+    assert plan is not None
+    assert (recurrence._Run(inputs, layer.rules, plan).joined is not None) == (fast and channels <= 4)
+
+
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_nothing_is_kept(context: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
