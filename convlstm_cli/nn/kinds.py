@@ -104,19 +104,20 @@ FORECASTERS = registry(
 
 @dataclass(frozen=True)
 class MotionKind:
-    """What a motion is good for; how it is searched for stands in `motion.SEARCHES`."""
+    """A motion of the last frame; how it is searched for stands in `motion.SEARCHES`."""
 
     text: str
+    """What it is found from, and what it is good for."""
 
 
 Motion = Literal["medium", "coarse", "fine", "latest"]
 MOTIONS = registry(
     Motion,
     {
-        "medium": MotionKind("of four frames and a window in between"),
-        "coarse": MotionKind("of eight frames, wide and smooth: what moves steadily, such as rain"),
-        "fine": MotionKind("of four frames in a narrow window: small things that pass each other"),
-        "latest": MotionKind("of two frames: what has just changed its way"),
+        "medium": MotionKind("that of four frames, in a window between those of the coarse and the fine one"),
+        "coarse": MotionKind("that of eight frames, in a wide window, for what moves steadily, such as rain"),
+        "fine": MotionKind("that of four frames, in a narrow window, for small things that pass each other"),
+        "latest": MotionKind("that of two frames, for what has just changed its way"),
     },
 )
 

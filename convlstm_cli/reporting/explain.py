@@ -13,7 +13,7 @@ from rich.text import Text
 
 from convlstm_cli.nn.config import REFINED_WIDTH, ForecasterConfig
 from convlstm_cli.nn.interop.systems import SYSTEMS, System
-from convlstm_cli.nn.kinds import HEADS
+from convlstm_cli.nn.kinds import HEADS, MOTIONS
 
 
 @dataclass(frozen=True)
@@ -184,6 +184,7 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
             notes.append("Gers' rule: the gates send no gradient through the peepholes into the cell state.")
     notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
     last = "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
+    notes += [f"The {motion} motion is {MOTIONS[motion].text}." for motion in config.motions]
     words = {"blurred": "the first one blurred", "last": last}
     words |= {f"moved {motion}": f"the frame moved on along the {motion} motion" for motion in config.motions}
     known = [words[name] for name in config.known_frames]

@@ -124,4 +124,5 @@ def test_what_the_forecaster_reads_and_the_head_makes_is_said(forecaster: Foreca
     assert ("frame = the frame moved on along the medium motion + new" in notes("residual")) == (
         forecaster == "advected"
     )
+    assert ("The latest motion is that of two frames" in notes("motions")) == (forecaster == "advected")
     assert "frame = σ(new), as in the paper" in notes("sigmoid")
