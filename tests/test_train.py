@@ -10,6 +10,7 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from broken_steps import BrokenStep, breaking
 from helpers import moving_square
 
 from convlstm_cli import train as training
@@ -361,26 +362,17 @@ def test_three_times_the_trained_horizon_is_no_worse_than_copying(
     assert 0.0 <= forecast.min() <= forecast.max() <= 1.0
 
 
-class Broken(TrainStep):
-    """Makes the steps of these numbers, from 0 and counted over all attempts, come to nothing."""
-
-    numbers: range = range(0)
-    made = 0
+class Broken(BrokenStep):
+    """Has a loss that is not finite in these steps."""
 
     def differentiate(self, *args: Any) -> float:
         loss = super().differentiate(*args)
-        Broken.made += 1
-        return math.nan if Broken.made - 1 in self.numbers else loss
+        return math.nan if self.breaks_next() else loss
 
 
 @pytest.fixture
 def break_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[range], None]:
-    def break_them(numbers: range) -> None:
-        monkeypatch.setattr(Broken, "numbers", numbers)
-        monkeypatch.setattr(Broken, "made", 0)
-        monkeypatch.setattr(training, "TrainStep", Broken)
-
-    return break_them
+    return breaking(monkeypatch, Broken, training)
 
 
 class Notes(Progress):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import torch
+from broken_steps import BrokenStep, breaking
 from fake_graphs import FakeRecorder, on_the_cpu
 from safetensors.torch import load_file
 
@@ -20,7 +21,7 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.train import resume, train
 from convlstm_cli.training import loop
 from convlstm_cli.training.config import TrainConfig
-from convlstm_cli.training.step import Begun, TrainStep
+from convlstm_cli.training.step import Begun
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
@@ -96,25 +97,16 @@ def test_a_training_that_is_stopped_with_steps_under_way_goes_on_as_if_it_had_no
     assert made[0].replayed > 0
 
 
-class Broken(TrainStep):
-    """Makes the steps of these numbers, from 0 and counted over all attempts, come to nothing."""
-
-    numbers: range = range(0)
-    made = 0
+class Broken(BrokenStep):
+    """Reads clips that are not finite in these steps."""
 
     def begin(self, clips: torch.Tensor, *more: Any) -> Begun:
-        Broken.made += 1
-        return super().begin(clips * math.nan if Broken.made - 1 in self.numbers else clips, *more)
+        return super().begin(clips * math.nan if self.breaks_next() else clips, *more)
 
 
 @pytest.fixture
 def break_steps(monkeypatch: pytest.MonkeyPatch) -> Callable[[range], None]:
-    def break_them(numbers: range) -> None:
-        monkeypatch.setattr(Broken, "numbers", numbers)
-        monkeypatch.setattr(Broken, "made", 0)
-        monkeypatch.setattr(training, "TrainStep", Broken)
-
-    return break_them
+    return breaking(monkeypatch, Broken, training)
 
 
 def test_a_step_that_is_not_finite_is_left_out_and_told_late(

@@ -8,8 +8,9 @@ Motion is found as Lucas and Kanade (1981) do, in a pyramid and iterated (Bougue
   1994), because what grows, fades or is uncovered shows no motion.
 - They are damped and the motion is smoothed, so that noise and flat areas stand still or follow what is around them.
 
-How many frames, how wide a window and how much smoothing are right depends on the video: rain wants a long and wide
-look, a car a narrow one, a hand the latest. A `Search` is one such choice; a network may use several.
+How many frames, how wide a window and how much smoothing are right depends on the video: rain moves steadily and needs
+many frames and a wide window, small cars need a narrow window, and a hand that turns needs the latest frames only. A
+`Search` is one such choice; a network may use several.
 
 Frames are moved on by backward semi-Lagrangian advection with a motion that is constant in time at each place, traced
 by the midpoint rule (Germann and Zawadzki 2002), and read by cubic convolution (Keys 1981), which keeps them sharp.

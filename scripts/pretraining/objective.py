@@ -1,8 +1,8 @@
-"""A loss that asks every clip for the same: to be better than the best of its known frames.
+"""A loss by which every clip counts alike: the squared error over that of the best known frame.
 
-Losses relative to copying count a clip the more the less can be foreseen of it, because an error that nothing lowers is
-still there after all has been learned. Most of what a network then learns is to hedge, and it hedges where it need not.
-Over the error of the best frame that it could simply take, what can be foreseen counts as much as what cannot.
+With a loss relative to copying, clips that cannot be foreseen have the largest loss, and keep it. Their gradient
+teaches the network to hedge by mixing in the last frame, in other clips too. The best known frame of such a clip has a
+large error as well, so a loss relative to that gives it no more weight than others.
 """
 
 import torch
@@ -13,7 +13,7 @@ from convlstm_cli.training.losses import CHARBONNIER_SHARE, DISSIMILARITY_SHARE,
 OVER_BEST = "over-best"
 """Its name for `--loss`."""
 LEAST = 8e-6
-"""Added to the squared error of the best known frame, of which less is mostly the rounding to 8 bits and noise."""
+"""Added to the squared error of the best known frame: smaller errors are mostly noise and the rounding to 8 bits."""
 SHARE = 0.04
 """Its weight beside the shares of Charbonnier's penalty and of 1 - SSIM that `losses.sharp` has."""
 
