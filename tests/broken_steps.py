@@ -1,4 +1,4 @@
-"""Training steps of chosen numbers that come to nothing."""
+"""Training steps that fail at chosen step numbers."""
 
 from collections.abc import Callable
 
@@ -15,7 +15,7 @@ class BrokenStep(TrainStep):
 
     @classmethod
     def breaks_next(cls) -> bool:
-        """Counts a step, and says whether it is one that comes to nothing."""
+        """Counts a step, and returns whether it is one of those to break."""
         cls.made += 1
         return cls.made - 1 in cls.numbers
 

@@ -18,7 +18,7 @@ class FakeRecorder:
         self.device = device
         self.recorded, self.replayed = 0, 0
         self.shapes: set[tuple[int, ...]] = set()
-        """Of results."""
+        """Shapes of the recorded results."""
         self.error: Exception | None = None
         """Raised by the next recording."""
         self.inside = False

@@ -185,7 +185,7 @@ class Joined:
         self._sums: Tensor | None = None
 
     def output(self, h: Tensor, x: Tensor, bias: Tensor) -> Tensor:
-        """Of h (N, hidden, H, W) and x (N, in, H, W), which `winograd.with_room` made: (N, out, H, W)."""
+        """The convolution, (N, out, H, W), of h (N, hidden, H, W) and x (N, in, H, W) from `winograd.with_room`."""
         return self._transformed.output(h, bias, x)
 
     def add_weight_gradient(self, gradient: Tensor, h: Tensor, x: Tensor) -> None:

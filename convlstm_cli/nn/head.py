@@ -13,8 +13,8 @@ START = {"moved medium": 7.0, "blurred": 4.0, "last": 5.0}
 the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
 where much does, more of the last one."""
 JUDGED = {"moved coarse": 7.0, "moved fine": 6.5, "moved latest": 6.5, "blurred": 6.5, "last": 6.8}
-"""The same where the weights also follow from errors of the past, which tell most of one known frame from another.
-Fitted to made-up clips together with `refinement.JUDGEMENT`."""
+"""Initial logits of the known frames where their weights also follow from past errors. They were fitted to made-up
+clips together with `refinement.JUDGEMENT`."""
 
 
 class Head(nn.Module):

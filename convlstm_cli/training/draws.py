@@ -26,7 +26,7 @@ class Draws:
     """
 
     seed: int
-    """Of the training."""
+    """Seed of the training."""
     step: int
     """Number of the step."""
 

@@ -47,7 +47,7 @@ class UnderWay(NamedTuple):
 
     outcome: Pending
     clips: int
-    """Of the whole batch."""
+    """Number of clips in the whole batch."""
     began: float
     """By `time.perf_counter`."""
 

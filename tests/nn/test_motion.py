@@ -178,7 +178,7 @@ def test_nine_bilinear_readings_are_a_cubic_one(height: int, width: int, seed: i
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_errors_of_the_past_tell_the_right_motion_from_others(steps: int) -> None:
-    """Of the true motion, of none, and of one that is wrong; where nothing moves, copying is as right as any."""
+    """The true motion has the least error, then no motion, then the opposite; on a still clip all are 0."""
     frames = clip(1.5, -0.5, steps=6)
     true = torch.tensor([1.5, -0.5]).view(1, 2, 1, 1).expand(1, 2, 48, 40)
     errors = past_errors(frames, torch.cat((true, torch.zeros_like(true), -true), dim=1), steps, 1.0)
