@@ -6,6 +6,7 @@ from torch import Tensor
 
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.guard import (
+    Forecast,
     Guard,
     error_covariance,
     extrapolated,
@@ -86,6 +87,19 @@ def test_each_clip_of_a_batch_is_checked_alone() -> None:
     together = checked(clips).weights
     torch.testing.assert_close(torch.cat([checked(clip[None]).weights for clip in clips]), together)
     torch.testing.assert_close(checked(clips.flip(0)).weights, together.flip(0))
+
+
+@pytest.mark.parametrize(("share", "kept"), [(1.1, True), (1.3, False)])
+def test_the_network_may_be_a_little_worse_from_the_fewer_frames_of_a_check(share: float, kept: bool) -> None:
+    clip = moving(8)
+    noise = torch.randn(2, *clip.shape, generator=torch.Generator().manual_seed(0))
+
+    def erring(errors: Tensor) -> Forecast:
+        return lambda frames, horizon: (clip + errors)[:, frames.shape[1] : frames.shape[1] + horizon]
+
+    guard = Guard.of({MODEL: erring(share**0.5 * noise[0]), "optical_flow": erring(noise[1])}, clip)
+    assert guard is not None
+    assert torch.allclose(guard.weights[..., 0], torch.ones(()).double()) == kept
 
 
 def test_errors_are_those_of_forecasts_from_the_past_alone() -> None:
