@@ -362,19 +362,19 @@ def new_folder(source: str | Path, kind: str = "") -> Path:
     return numbered(RUNS, stem)
 
 
-def newest(*, trained: bool) -> Path:
-    """The run folder under runs/ that was written to last; with `trained`, one that has weights.
+def newest() -> Path:
+    """The run folder under runs/ that was written to last, which a training continues.
 
     Raises UsageError if there is none.
     """
-    found = last_written(trained=trained)
+    found = last_written(trained=False)
     if found is None:
-        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
+        raise UsageError(f"there is no run under {RUNS.resolve()} to continue; give a FOLDER, or name a run with -o.")
     return found
 
 
 def last_written(*, trained: bool) -> Path | None:
-    """As `newest`; None if there is none."""
+    """The run folder under runs/ that was written to last; with `trained`, one that has weights; None without one."""
     marker = "model.safetensors" if trained else "resume.pt"
     found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
     return max(found, key=lambda path: path.stat().st_mtime).parent if found else None
