@@ -83,10 +83,8 @@ def short_motion_throughout() -> Iterator[None]:
 
 
 @pytest.fixture
-def without_motion(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Everything stands still: no step looks for a motion."""
-    from convlstm_cli.nn import motion
+def two_motions(short_motion: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
+    """As `short_motion`, with two motions for the head that has three."""
+    from convlstm_cli.nn.kinds import HEADS
 
-    monkeypatch.setattr(motion, "LEVELS", 1)
-    for name, search in motion.SEARCHES.items():
-        monkeypatch.setitem(motion.SEARCHES, name, dataclasses.replace(search, iterations=0))
+    monkeypatch.setitem(HEADS, "motions", dataclasses.replace(HEADS["motions"], motions=("fine", "latest")))

@@ -28,13 +28,13 @@ TEMPLATES = Path(__file__).parents[1] / "convlstm_cli" / "interop" / "templates"
 Kind = tuple[str, str, str]
 """Forecaster, head and peephole."""
 
-ADVECTED: Kind = ("advected", "mix", "channel")
+ADVECTED: Kind = ("advected", "motions", "channel")
 UNCONDITIONED: Kind = ("unconditioned", "sigmoid", "none")
 AUTOREGRESSIVE: Kind = ("autoregressive", "residual", "full")
 
 EVERY_KIND = [(f, h, p) for f in get_args(ForecasterKind) for h in get_args(Head) for p in get_args(Peephole)]
 KINDS = EVERY_KIND if os.environ.get("CONVLSTM_EXPORT") == "all" else [ADVECTED, UNCONDITIONED, AUTOREGRESSIVE]
-"""Every forecaster, head and peephole once, or each with each."""
+"""Every forecaster and peephole once, with the default head and two that estimate no motion; or each with each."""
 
 HAS_ONNX = all(map(importlib.util.find_spec, ("onnx", "onnxscript", "onnxruntime")))
 needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="takes onnx, onnxscript and onnxruntime")
@@ -55,14 +55,18 @@ _made: dict[Kind, Exported] = {}
 def exported(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Exported:
     """The export of a small network of a kind in all formats that can be written here; one of each kind is made.
 
-    Motion is found in two levels. An advected network has one layer and the others two, since an advected one takes
-    several times as long.
+    An advected network has one channel and reads a mask. An autoregressive one has two layers, larger patches and
+    frames that are cropped.
     """
     if kind not in _made:
         place = tmp_path_factory.mktemp("-".join(kind))
-        channels = 1 if "channel" in kind else 3
-        hidden = (3,) if "advected" in kind else (3, 2)
-        run = make_run(place / "run", channels, "crop", kind, hidden=hidden, patch_size=2 if channels == 1 else 4)
+        forecaster = kind[0]
+        differs: dict[str, Any] = {}
+        if forecaster == "advected":
+            differs = {"channels": 1, "mask": True}
+        elif forecaster == "autoregressive":
+            differs = {"fit": "crop", "hidden": (3, 2), "patch_size": 4}
+        run = make_run(place / "run", kind=kind, **differs)
         config = ExportConfig() if HAS_ONNX else ExportConfig(formats=("torch",))
         _made[kind] = Exported(run, run.load_model(torch.device("cpu")), export(run, place / "out", config))
     return _made[kind]
@@ -104,7 +108,7 @@ def trials(network: EncoderForecaster) -> Iterator[tuple[torch.Tensor, int]]:
     """Batches and horizons that no program was recorded with."""
     config = network.config
     for batch, horizon in ((1, 5), (3, 1)):
-        yield torch.rand(batch, config.input_frames, config.channels, config.height, config.width), horizon
+        yield torch.rand(batch, config.input_frames, config.read_channels, config.height, config.width), horizon
 
 
 def load_example(folder: Path) -> ModuleType:

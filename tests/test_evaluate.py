@@ -1,6 +1,5 @@
 import dataclasses
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.config import EvaluateConfig
+from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
@@ -25,14 +25,30 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
 
-pytestmark = pytest.mark.usefixtures("short_motion")
+pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("evaluate")]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, short_motion_throughout: None) -> Path:  # noqa: ARG001
+    """A run with forecasts of its own, trained once on 8 videos of 24 frames: two are its test."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "videos").mkdir()
+    for index in range(8):
+        np.save(folder / "videos" / f"square{index}.npy", moving_square(24, seed=index))
+    data = prepare(DataConfig((str(folder / "videos"),), height=32, width=32, test=0.25), 4, 3)
+    train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), folder / "run")
+    return folder / "run"
 
 
 @pytest.fixture
-def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
-    """A run with forecasts of its own, trained on 8 videos of 24 frames: two are its test."""
-    data = prepare(DataConfig((str(make_folder(8, frames=24)),), height=32, width=32, test=0.25), 4, 3)
-    return train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), tmp_path / "run").run
+def run(trained: Path) -> Run:
+    return Run.open(trained)
+
+
+@pytest.fixture(scope="module")
+def report(trained: Path) -> EvaluationReport:
+    """The run on the videos of its test."""
+    return evaluate([Run.open(trained)], config=EvaluateConfig(device="cpu"))
 
 
 def test_training_scores_its_test_beside_every_baseline(run: Run) -> None:
@@ -73,8 +89,8 @@ def test_every_clip_is_scored_as_it_would_be_alone(run: Run) -> None:
         assert mine == pytest.approx(error.square().mean(dim=(0, 2, 3, 4)).tolist(), rel=1e-4)
 
 
-def test_the_skills_are_those_of_the_pooled_scores(run: Run) -> None:
-    found = evaluate([run], config=EvaluateConfig(device="cpu")).to_dict()
+def test_the_skills_are_those_of_the_pooled_scores(report: EvaluationReport) -> None:
+    found = report.to_dict()
     for name in BASELINES:
         ratio = found["model"]["mean"]["mse"] / found[name]["mean"]["mse"]
         assert found["skill_against"][name]["mean"] == pytest.approx(1 - ratio)
@@ -83,8 +99,7 @@ def test_the_skills_are_those_of_the_pooled_scores(run: Run) -> None:
         assert len(found["skill_against"][name]["interval_by_lead_time"]) == 3
 
 
-def test_the_worst_and_best_clips_are_those_by_their_ratio(run: Run) -> None:
-    report = evaluate([run], config=EvaluateConfig(device="cpu"))
+def test_the_worst_and_best_clips_are_those_by_their_ratio(report: EvaluationReport) -> None:
     scores = report.evaluation
     ratios = scores.model.per_clip("mse").mean(axis=1) / scores.persistence.per_clip("mse").mean(axis=1)
     for shown, position in ((report.worst[0], int(ratios.argmax())), (report.best[0], int(ratios.argmin()))):
@@ -97,24 +112,23 @@ def test_the_worst_and_best_clips_are_those_by_their_ratio(run: Run) -> None:
     assert not {(c.video, c.first_frame) for c in report.worst} & {(c.video, c.first_frame) for c in report.best}
 
 
-def test_the_guarded_forecast_is_scored_beside_the_plain_one(run: Run) -> None:
-    guarded = evaluate([run], config=EvaluateConfig(device="cpu"))
+def test_the_guarded_forecast_is_scored_beside_the_plain_one(run: Run, report: EvaluationReport) -> None:
     plain = evaluate([run], config=EvaluateConfig(device="cpu", guard=False))
-    with_guard, without = guarded.to_dict(), plain.to_dict()
+    with_guard, without = report.to_dict(), plain.to_dict()
     assert "guarded" not in without
     assert list(plain.worst[0].rows) == ["input", "truth", "model", *BASELINES]
     for name in ("model", *BASELINES):
         assert with_guard[name] == without[name]
     assert with_guard["guarded"]["clips"] == with_guard["clips"]
-    shown = guarded.worst[0]
-    scores = guarded.evaluation.guarded
+    shown = report.worst[0]
+    scores = report.evaluation.guarded
     assert scores is not None
-    position = guarded.clips.index((shown.video, shown.first_frame - 1))
+    position = report.clips.index((shown.video, shown.first_frame - 1))
     error = (shown.rows["guarded"] - shown.rows["truth"]).square().mean(dim=(1, 2, 3))
     assert scores.per_clip("mse")[position] == pytest.approx(error.tolist(), rel=1e-4)
 
 
-def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, tmp_path: Path) -> None:
+def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, report: EvaluationReport, tmp_path: Path) -> None:
     other = Run.create(tmp_path / "other", run.config)
     weights = run.load_model(torch.device("cpu")).state_dict()
     other.save_weights({name: value + 0.05 * torch.randn_like(value) for name, value in weights.items()})
@@ -134,11 +148,11 @@ def test_an_ensemble_is_scored_by_its_mean_and_its_spread(run: Run, tmp_path: Pa
     found = both.to_dict()
     assert found["members"]["count"] == 2
     assert all(ratio > 0 for ratio in found["spread_skill"])
-    assert evaluate([run], config=config).to_dict()["spread_skill"] is None
+    assert report.to_dict()["spread_skill"] is None
     twice = evaluate([run, run], config=config).to_dict()
     assert twice["spread_skill"] == [0.0, 0.0, 0.0]
     assert twice["crps"] == pytest.approx(twice["model"]["by_lead_time"]["mae"], rel=1e-4)
-    assert twice["model"]["mean"]["mse"] == pytest.approx(evaluate([run], config=config).evaluation.model.mean_mse)
+    assert twice["model"]["mean"]["mse"] == pytest.approx(report.evaluation.model.mean_mse)
 
 
 def test_runs_of_other_frames_make_no_ensemble(run: Run, tmp_path: Path) -> None:
@@ -181,7 +195,6 @@ def test_large_frames_are_shown_smaller(run: Run, monkeypatch: pytest.MonkeyPatc
     assert {frames.shape for frames in shown.rows.values()} == {(2, 1, 16, 16)}
 
 
-def test_settings_are_written_resolved(run: Run) -> None:
-    report = evaluate([run], config=EvaluateConfig(device="cpu"))
+def test_settings_are_written_resolved(report: EvaluationReport) -> None:
     assert (report.config.frames, report.config.stride) == (3, 3)
     assert dataclasses.asdict(report.config) == report.to_dict()["settings"]

@@ -1,12 +1,13 @@
 import csv
 import json
-from collections.abc import Callable
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from helpers import moving_square
 from prediction import Notes
 from torch import Tensor
 from typer.testing import CliRunner
@@ -30,14 +31,26 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(16, 16, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=2, noise=True)
 
 
-pytestmark = pytest.mark.usefixtures("short_motion")
+pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("evaluate members")]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, short_motion_throughout: None) -> Path:  # noqa: ARG001
+    """A run that forecasts members, trained once on videos of 14 frames: four of 6 are its test."""
+    folder = tmp_path_factory.mktemp("trained")
+    (folder / "videos").mkdir()
+    for index in range(6):
+        np.save(folder / "videos" / f"square{index}.npy", moving_square(14, seed=index))
+    data = prepare(DataConfig((str(folder / "videos"),), height=16, width=16, test=0.67), 4, 2)
+    train(data, MODEL, TrainConfig(max_steps=2, members=2, init="none", device="cpu"), folder / "run")
+    return folder / "run"
 
 
 @pytest.fixture
-def run(make_folder: Callable[..., Path], tmp_path: Path) -> Run:
-    """A run that forecasts members, trained on videos of 14 frames: four of 6 are its test."""
-    data = prepare(DataConfig((str(make_folder(6, frames=14)),), height=16, width=16, test=0.67), 4, 2)
-    return train(data, MODEL, TrainConfig(max_steps=2, members=2, init="none", device="cpu"), tmp_path / "run").run
+def run(trained: Path, tmp_path: Path) -> Run:
+    """A copy of that run."""
+    shutil.copytree(trained, tmp_path / "run")
+    return Run.open(tmp_path / "run")
 
 
 def test_members_before_the_calibration_are_noted(run: Run) -> None:

@@ -1,20 +1,16 @@
 """Exports, from runs to folders; the programs are tested in tests/interop."""
 
 import contextlib
-import functools
 import json
 import subprocess
 import sys
-import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from exporting import AUTOREGRESSIVE, exported, make_run, needs_onnx
+from exporting import AUTOREGRESSIVE, UNCONDITIONED, exported, make_run, needs_onnx
 from helpers import moving_square
-from torch.export import ExportedProgram
 from typer.testing import CliRunner
 
 from convlstm_cli import export as exporting
@@ -26,7 +22,7 @@ from convlstm_cli.interop.onnx_program import OnnxFiles
 from convlstm_cli.interop.program import Program, RunProgram
 from convlstm_cli.interop.programs import PROGRAMS, ProgramKind
 from convlstm_cli.nn import EncoderForecaster
-from convlstm_cli.nn.exportable import record_parts, run_parts
+from convlstm_cli.nn.exportable import run_parts
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.geometry import FrameGeometry
@@ -72,17 +68,11 @@ def test_the_folder_has_all_that_one_needs(tmp_path: Path, tmp_path_factory: pyt
 # Without recording anew
 
 
-@functools.cache
-def recorded() -> Mapping[str, ExportedProgram]:
-    """The programs of a network that `make_run` gives, recorded once."""
-    with tempfile.TemporaryDirectory() as folder:
-        return record_parts(make_run(Path(folder) / "run").load_model(torch.device("cpu")))
-
-
 @pytest.fixture
-def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run of that network."""
-    programs = recorded()
+def run(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Run:
+    """A run of the network that `exported(UNCONDITIONED)` recorded."""
+    folder = exported(UNCONDITIONED, tmp_path_factory).result.folder
+    programs = {name: torch.export.load(folder / f"{name}.pt2") for name in ("start", "read", "step")}
     monkeypatch.setattr(torch_program, "record_parts", lambda _network: programs)
     return make_run(tmp_path / "run")
 

@@ -262,7 +262,7 @@ def test_bf16_trains_with_fp32_weights(data: VideoData, tmp_path: Path) -> None:
 
 
 def test_fp16_trains_with_fp32_weights_and_goes_on(data: VideoData, tmp_path: Path) -> None:
-    config = dataclasses.replace(CONFIG, precision="fp16")
+    config = dataclasses.replace(CONFIG, precision="fp16", epochs=1)
     train(data, PLAIN, config, tmp_path / "whole")
     with pytest.raises(Interrupted):
         train(data, PLAIN, config, tmp_path / "parts", should_stop=after(2))

@@ -13,6 +13,8 @@ from safetensors.torch import load_file
 from typer.testing import CliRunner
 
 from convlstm_cli.cli.app import app
+from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
+from convlstm_cli.nn import EncoderForecaster
 from convlstm_cli.weights.pretrained import NAMES, weights_of
 
 CPU = ["--device", "cpu"]
@@ -32,18 +34,18 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("named", [[], ["-m", "pretrained"]])
-def test_predict_uses_the_weights_of_the_videos_colour_at_its_size(here: Path, named: list[str]) -> None:
-    found = run("predict", "grey.npy", "colour.npy", "--at", "12", "--format", "npy", *CPU, *named)
-    assert ("no run under runs/" in found.stderr) == (not named)
+def test_predict_uses_the_weights_of_the_videos_colour_at_its_size(here: Path) -> None:
+    asked = ["predict", "grey.npy", "colour.npy", "--at", "12", "--format", "npy", *CPU]
+    assert "no run under runs/" in run(*asked).stderr
     for name, shape in (("grey", (10, 48, 48)), ("colour", (10, 48, 48, 3))):
         folder = here / "forecasts" / "pretrained" / name
         record = json.loads((folder / "forecast.json").read_text())
         assert (record["run"], record["native_size"]) == ("pretrained", True)
         assert record["scores"]["model"]["mean"]["mse"] < 0.6 * record["scores"]["persistence"]["mean"]["mse"]
         assert np.load(folder / "forecast.npy").shape == shape
-    again = run("predict", "grey.npy", "colour.npy", "--at", "12", "--format", "npy", *CPU, *named)
-    assert "kept 2 forecasts" in again.stderr
+    named = run(*asked, "-m", "pretrained").stderr
+    assert "no run under runs/" not in named
+    assert "kept 2 forecasts" in named
 
 
 def test_predict_works_at_the_size_that_is_asked_for(here: Path) -> None:
@@ -72,12 +74,22 @@ def test_inspect_explain_and_info_describe_them(here: Path) -> None:  # noqa: AR
     assert "generator" in json.loads(run("info", "--json").stdout)["shipped_weights"]
 
 
-@pytest.mark.usefixtures("without_motion")
-def test_export_writes_them(here: Path) -> None:
+def test_export_writes_them(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recording is tested with small networks, in tests/interop: this one takes a minute."""
+    given: list[EncoderForecaster] = []
+
+    def write(_self: TorchProgram, network: EncoderForecaster, _folder: Path) -> TorchFiles:
+        given.append(network)
+        return TorchFiles({}, torch.__version__, [])
+
+    monkeypatch.setattr(TorchProgram, "write", write)
+    monkeypatch.setattr(TorchProgram, "load", lambda *_: given[0])
     run("export", "pretrained", "--format", "torch", "--size", "16", "--colour", "rgb")
     manifest = json.loads((here / "exports" / "pretrained-1" / "manifest.json").read_text())
     assert manifest["run"] == "pretrained"
     assert manifest["frames"]["shape"] == ["batch", 10, 3, 16, 16]
+    for name, value in given[0].state_dict().items():
+        assert torch.equal(value, weights_of("colour")[name]), name
 
 
 def test_compare_says_what_to_do_instead(here: Path) -> None:  # noqa: ARG001

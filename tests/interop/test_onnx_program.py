@@ -29,7 +29,7 @@ def check(network: EncoderForecaster, folder: Path, files: OnnxFiles) -> None:
 
 @needs_onnx
 @pytest.mark.xdist_group("export")
-@pytest.mark.usefixtures("short_motion")
+@pytest.mark.usefixtures("two_motions")
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_onnx_forecasts_what_the_network_does(
     kind: Kind, tmp_path_factory: pytest.TempPathFactory, capfd: pytest.CaptureFixture[str]

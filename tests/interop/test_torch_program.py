@@ -6,7 +6,7 @@ from exporting import KINDS, Kind, exported, trials
 
 from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
 
-pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.usefixtures("short_motion")]
+pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.usefixtures("two_motions")]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)

@@ -8,7 +8,7 @@ import torch
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.exportable import Read, Start, Step, record_parts, record_together, run_parts
+from convlstm_cli.nn.exportable import Read, Start, Step, run_parts
 
 PLAIN = ForecasterConfig(16, 16, 2, hidden=(3, 2), patch_size=2, input_frames=4, horizon=3)
 MASKED = replace(PLAIN, mask=True)
@@ -55,16 +55,6 @@ def test_pieces_and_exported_parts_are_the_whole(forecaster: Any) -> None:
         whole = model(seen, 5)
         torch.testing.assert_close(torch.cat(list(model.stream(seen, 5, chunk=2)), dim=1), whole, rtol=0, atol=2e-6)
         torch.testing.assert_close(run_parts(parts, seen, 5), whole, rtol=0, atol=2e-6)
-
-
-@pytest.mark.usefixtures("without_motion")
-def test_programs_are_recorded_with_the_mask() -> None:
-    model = network(MASKED)
-    parts = {name: program.module() for name, program in record_parts(model).items()}
-    with torch.no_grad():
-        torch.testing.assert_close(run_parts(parts, frames(3), 2), model(frames(3), 2), rtol=0, atol=2e-6)
-    _, counts = record_together(model)
-    assert "fine_pyramid" in counts
 
 
 def test_a_network_without_a_mask_takes_none() -> None:

@@ -3,7 +3,8 @@
 import importlib.util
 import itertools
 import sys
-from typing import get_args
+from collections.abc import Sequence
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -45,6 +46,18 @@ DEVICES = [
 on_each_device = pytest.mark.parametrize("device", DEVICES)
 
 
+def latin(ones: Sequence[Any], others: Sequence[Any], thirds: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
+    """Each of the first with each of the second, with a third that goes round, as in a Latin square.
+
+    All combinations take the interpreter three times as long, and a GPU as many compilations more.
+    """
+    return [
+        (one, other, thirds[(row + column) % len(thirds)])
+        for row, one in enumerate(ones)
+        for column, other in enumerate(others)
+    ]
+
+
 @pytest.fixture(autouse=True)
 def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton loads the rest of itself when a kernel first runs; other tests shall not see the setting."""
@@ -72,9 +85,9 @@ def compare(
 
 @on_each_device
 @pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("activation", ACTIVATIONS)
-@pytest.mark.parametrize("rules", [(None, False), (0.5, True), (0.5, False)])
+@pytest.mark.parametrize(
+    ("activation", "kind", "rules"), latin(ACTIVATIONS, KINDS, [(None, False), (0.5, True), (0.5, False)])
+)
 def test_it_computes_what_torch_does(
     device: str, activation: GateActivation, kind: Peephole, rules: tuple[float | None, bool], last: bool
 ) -> None:
@@ -83,24 +96,22 @@ def test_it_computes_what_torch_does(
 
 
 @on_each_device
-@pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("dtype", "kind", "last"), latin([torch.bfloat16, torch.float16], KINDS, [True, False]))
 def test_in_half_precision(device: str, kind: Peephole, dtype: torch.dtype, last: bool) -> None:
     compare(device, CellRules(peephole=kind), dtype, last=last)
 
 
 @on_each_device
-@pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("size", [(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (2, 150, 2, 2)])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("size", "kind", "last"),
+    latin([(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (2, 150, 2, 2)], KINDS, [True, False]),
+)
 def test_of_any_size(device: str, kind: Peephole, size: tuple[int, int, int, int], last: bool) -> None:
     compare(device, CellRules(peephole=kind), size=size, last=last)
 
 
 @on_each_device
-@pytest.mark.parametrize("last", [True, False])
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(("kind", "last"), [("none", True), ("channel", True), ("channel", False), ("full", False)])
 def test_several_items_of_the_batch_in_one_program(
     device: str, kind: Peephole, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
