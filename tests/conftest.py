@@ -84,7 +84,9 @@ def short_motion_throughout() -> Iterator[None]:
 
 @pytest.fixture
 def two_motions(short_motion: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: ARG001
-    """As `short_motion`, with two motions for the head that has three."""
+    """As `short_motion`, with two motions for the head that has three, of which one is searched for in one step."""
+    from convlstm_cli.nn import motion
     from convlstm_cli.nn.kinds import HEADS
 
+    monkeypatch.setitem(motion.SEARCHES, "latest", dataclasses.replace(motion.SEARCHES["latest"], iterations=1))
     monkeypatch.setitem(HEADS, "motions", dataclasses.replace(HEADS["motions"], motions=("fine", "latest")))

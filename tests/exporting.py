@@ -18,6 +18,8 @@ from helpers import data_record
 from convlstm_cli.export import Export, export
 from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.interop.manifest import CheckEntry, Manifest, describe
+from convlstm_cli.interop.program import RunProgram
+from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
 from convlstm_cli.runs.run import Run
@@ -47,6 +49,8 @@ class Exported:
     run: Run
     network: EncoderForecaster
     result: Export
+    torch_program: RunProgram
+    """What the export loaded for its own check; to load it anew takes as long as half of recording it."""
 
 
 _made: dict[Kind, Exported] = {}
@@ -68,7 +72,17 @@ def exported(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> Exported:
             differs = {"fit": "crop", "hidden": (3, 2), "patch_size": 4}
         run = make_run(place / "run", kind=kind, **differs)
         config = ExportConfig() if HAS_ONNX else ExportConfig(formats=("torch",))
-        _made[kind] = Exported(run, run.load_model(torch.device("cpu")), export(run, place / "out", config))
+        loaded: list[RunProgram] = []
+        load = TorchProgram.load
+
+        def load_and_keep(self: TorchProgram, folder: Path, files: TorchFiles) -> RunProgram:
+            loaded.append(load(self, folder, files))
+            return loaded[0]
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(TorchProgram, "load", load_and_keep)
+            result = export(run, place / "out", config)
+        _made[kind] = Exported(run, run.load_model(torch.device("cpu")), result, loaded[0])
     return _made[kind]
 
 

@@ -15,6 +15,8 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.backend_bases import FigureCanvasBase
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullLocator
 
@@ -262,6 +264,19 @@ def _drawing() -> Iterator[None]:
         yield
 
 
+def settle(figure: Figure, canvas: type[FigureCanvasBase], dpi: float) -> None:
+    """Places the parts of a figure for good, as `savefig` with this kind of canvas and resolution would.
+
+    `savefig` draws a figure that has a layout engine once more than one that has none.
+    """
+    canvas(figure)
+    figure.dpi = dpi
+    engine = figure.get_layout_engine()
+    assert engine is not None
+    engine.execute(figure)
+    figure.set_layout_engine(None)
+
+
 def _figure(height: float, x_label: str, y_label: str, width: float = WIDTH) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.add_subplot()
@@ -372,6 +387,7 @@ def _name_rows(axes: Axes, names: Sequence[str], margin: float) -> None:
 def _svg(figure: Figure, alt: str) -> str:
     """A figure as an SVG element that scales, takes the page's ink, and has ids that no other chart has."""
     file = io.StringIO()
+    settle(figure, FigureCanvasSVG, FigureCanvasSVG.fixed_dpi)
     figure.savefig(file, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     text = file.getvalue()
     text = text[text.index("<svg") :]

@@ -15,11 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from convlstm_cli.files import creating_folder
-from convlstm_cli.reporting.charts import MARKED
+from convlstm_cli.reporting.charts import MARKED, settle
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
 from convlstm_cli.reporting.numbers import figure, times
 from convlstm_cli.reporting.page import LEAD_TIME, title, unit_of
@@ -36,6 +37,8 @@ from convlstm_cli.video.painting import Painter
 
 RECORD = "evaluation.json"
 """The file that identifies a folder as an evaluation."""
+DPI = 130
+"""Pixels per inch of the plot."""
 
 
 def write_scorecard(report: EvaluationReport, folder: Path) -> None:
@@ -51,7 +54,7 @@ def write_scorecard(report: EvaluationReport, folder: Path) -> None:
         if report.evaluation.ensemble is not None:
             with (partial / "members.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(_member_rows(report, report.evaluation.ensemble))
-        _plot(report.evaluation.pooled()).savefig(partial / "by_lead_time.png", dpi=130)
+        _plot(report.evaluation.pooled()).savefig(partial / "by_lead_time.png", dpi=DPI)
         for name, clips in (("worst.png", report.worst), ("best.png", report.best)):
             write_image(partial / name, _picture(clips, report.painter, METRICS["mse"].unit(report.values.unit)))
         write_evaluation_report(partial, report)
@@ -99,6 +102,7 @@ def _plot(systems: Mapping[str, PooledScores]) -> Figure:
         _plot_metric(axes, metric, systems)
     lines, labels = panels[0].get_legend_handles_labels()
     figure.legend(lines, labels, loc="outside lower center", ncols=len(lines), frameon=False)
+    settle(figure, FigureCanvasAgg, DPI)
     return figure
 
 

@@ -23,7 +23,7 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
 
-EPOCHS = 8
+EPOCHS = 6
 CONFIG = TrainConfig(
     epochs=EPOCHS,
     epoch_steps=1,
@@ -142,6 +142,7 @@ def launch(rank: int, port: int, *words: str | Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, env={**os.environ, **numbers, **where}, stderr=subprocess.PIPE, text=True)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_two_processes_train_as_one_does_also_after_one_was_killed(
     make_folder: Callable[..., Path], tmp_path: Path
 ) -> None:

@@ -4,19 +4,16 @@ import pytest
 import torch
 from exporting import KINDS, Kind, exported, trials
 
-from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
-
 pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.usefixtures("two_motions")]
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_torch_programs_forecast_what_the_network_does(kind: Kind, tmp_path_factory: pytest.TempPathFactory) -> None:
     export = exported(kind, tmp_path_factory)
-    files = {name: f"{name}.pt2" for name in ("start", "read", "step")}
-    run = TorchProgram().load(export.result.folder, TorchFiles(files, torch.__version__, []))
     with torch.no_grad():
         for frames, horizon in trials(export.network):
-            torch.testing.assert_close(run(frames, horizon), export.network(frames, horizon), rtol=0, atol=1e-5)
+            found = export.torch_program(frames, horizon)
+            torch.testing.assert_close(found, export.network(frames, horizon), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
