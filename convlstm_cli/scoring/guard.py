@@ -27,6 +27,10 @@ and the correlations to stay:
     C_l,ij = C_L,ij (l / L)^(p_i + p_j)                             p_i: slope of log sqrt(C_l,ii) over log l, 0 to 1
 
 Candidates that drift have no weight there. After `REACH` times L the weights stay as they are.
+
+The check decides for each lead time, and its decisions may differ between neighbours, most of all where it ends. So that
+a film of the forecast does not change its look there, the weights of the candidates that do not drift are at last
+averaged over lead times, by DECAY^|l - j|.
 """
 
 from collections.abc import Callable, Mapping
@@ -198,6 +202,12 @@ def weights_by_lead(covariance: Tensor, drifting: Tensor) -> Tensor:
     weights[:, leads:, ~drifting] = mixing_weights(extrapolated(covariance[..., ~drifting, :][..., ~drifting]))[
         :, leads:
     ]
+    # Those that drift keep theirs, which end with the check.
+    steady = torch.einsum("lm,bmk->blk", _nearness(REACH * leads).to(weights), weights[..., ~drifting])
+    rest = 1.0 - weights[..., drifting].sum(dim=-1, keepdim=True)
+    weights[..., ~drifting] = steady * (
+        rest / steady.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(steady.dtype).tiny)
+    )
     return weights
 
 
@@ -230,10 +240,15 @@ def mixing_weights(covariance: Tensor) -> Tensor:
     return torch.where(certain, first, mixed)
 
 
+def _nearness(leads: int) -> Tensor:
+    """DECAY^|l - j| of lead times, (L, L)."""
+    numbers = torch.arange(leads)
+    return DECAY ** (numbers[:, None] - numbers).abs()
+
+
 def _steadied(covariance: Tensor) -> Tensor:
     """S_l from C_l, both (B, L, K, K)."""
-    leads = torch.arange(covariance.shape[1])
-    nearness = (DECAY ** (leads[:, None] - leads).abs()).to(covariance)  # (L, L)
+    nearness = _nearness(covariance.shape[1]).to(covariance)
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
     return torch.einsum("lm,bmij->blij", nearness, covariance / scale.clamp(min=torch.finfo(scale.dtype).tiny))
 
