@@ -28,9 +28,9 @@ and the correlations to stay:
 
 Candidates that drift have no weight there. After `REACH` times L the weights stay as they are.
 
-The check decides for each lead time, and its decisions may differ between neighbours, most of all where it ends. So that
-a film of the forecast does not change its look there, the weights of the candidates that do not drift are at last
-averaged over lead times, by DECAY^|l - j|.
+The check decides for each lead time, and its decisions may differ between neighbours, most of all where it ends. At
+last the weights of the candidates that do not drift are averaged over lead times, by DECAY^|l - j|, so that a film of
+the forecast does not change its look there.
 """
 
 from collections.abc import Callable, Mapping
