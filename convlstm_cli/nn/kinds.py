@@ -150,8 +150,8 @@ HEADS = registry(
         "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
         "refined": HeadKind("the same, weighed at full resolution", mixes=True, refines=True),
         "motions": HeadKind(
-            "the same, with the last frame moved on along three motions (and a learned shift), weighed by how right they "
-            "were before",
+            "the same, with the last frame moved on along three motions, with a learned shift, weighed by how right "
+            "they were before",
             mixes=True,
             refines=True,
             steers=True,
