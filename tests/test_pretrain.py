@@ -235,7 +235,7 @@ def test_the_table_of_members_has_a_row_for_each_folder(tmp_path: Path) -> None:
 
 
 def test_members_are_pretrained(clips: Path, tmp_path: Path) -> None:
-    options = chosen(clips, tmp_path / "out", "--members", "2", "--head", "steered")
+    options = chosen(clips, tmp_path / "out", "--members", "2")
     stepper = training._stepper(options, options.variants[0], torch.device("cpu"))
     weight = "forecaster.0.weight_ih"
     before = stepper.network.state_dict()[weight].clone()

@@ -26,9 +26,9 @@ class Head(nn.Module):
         residual    frame = known + new
         mix         frame = w_1 known_1 + w_2 known_2 + ... + w σ(new); the weights w are a softmax
         refined     a mix, whose weights and new frame come from a thin stage at full resolution (`refinement.py`)
-        steered     the same, and the moved frame is shifted by a learned displacement
-        motions     the same with the last frame moved on along several motions, of which the first is shifted; the
-                    logits of the weights fall with the logarithms of the errors that the known frames had in the past
+        motions     the same with the last frame moved on along several motions, of which the first is shifted by a
+                    learned displacement; the logits of the weights fall with the logarithms of the errors that the
+                    known frames had in the past
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`

@@ -143,17 +143,15 @@ class HeadKind:
     cubic convolution, else bilinearly."""
 
 
-Head = Literal["mix", "refined", "steered", "motions", "residual", "sigmoid"]
+Head = Literal["mix", "refined", "motions", "residual", "sigmoid"]
 HEADS = registry(
     Head,
     {
         "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
         "refined": HeadKind("the same, weighed at full resolution", mixes=True, refines=True),
-        "steered": HeadKind(
-            "the same, with a learned shift of the frame moved on", mixes=True, refines=True, steers=True
-        ),
         "motions": HeadKind(
-            "the same, with the last frame moved on along three motions, weighed by how right they were before",
+            "the same, with the last frame moved on along three motions, with a learned shift, weighed by how right "
+            "they were before",
             mixes=True,
             refines=True,
             steers=True,

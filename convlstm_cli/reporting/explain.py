@@ -83,10 +83,8 @@ MAKES = {
     "mix": "frame = Σ w_k known_k + w σ(new), where the weights w are a softmax with known frames: {known}",
     "refined": "frame = Σ w_k known_k + w σ(new), as a mix, with w and new from two 3x3 convolutions at full "
     "resolution that see the known frames too: {known}",
-    "motions": "frame = Σ w_k known_k + w σ(new), as steered, with weights that also follow from how right each known "
-    "frame would have been in the past: {known}",
-    "steered": "frame = Σ w_k known_k + w σ(new), as refined, with the moved frame shifted by a learned displacement: "
-    "{known}",
+    "motions": "frame = Σ w_k known_k + w σ(new), as refined, with the first moved frame shifted by a learned "
+    "displacement, and weights that also follow from how right each known frame would have been in the past: {known}",
     "residual": "frame = {first} + new",
     "sigmoid": "frame = σ(new), as in the paper",
 }

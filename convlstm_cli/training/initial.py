@@ -218,9 +218,7 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
     path = Path(init)
     if is_pretrained(path):
         name = next((name for name, channels in CHANNELS.items() if channels == model.channels), "grey")
-        # A network that reads noise may be made of one that does not, and better so than of one with another head.
-        if model.noise and model_of(name + MEMBERS).head == model.head:
-            name += MEMBERS
+        name += MEMBERS * model.noise
         return model_of(name), weights_of(name)
     if path.is_dir():
         run = Run.open(path)

@@ -13,7 +13,7 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.noise import Noise, View
 
 MODEL = ForecasterConfig(height=16, width=24, channels=1, hidden=(4, 4), noise=True)
-KINDS = [("advected", "steered"), ("advected", "mix"), ("unconditioned", "sigmoid"), ("autoregressive", "residual")]
+KINDS = [("advected", "motions"), ("advected", "mix"), ("unconditioned", "sigmoid"), ("autoregressive", "residual")]
 
 
 def network(**changes: Any) -> EncoderForecaster:

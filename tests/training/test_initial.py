@@ -39,7 +39,7 @@ def of(config: ForecasterConfig, weights: Mapping[str, Tensor]) -> EncoderForeca
 KINDS: list[dict[str, Any]] = [
     {"forecaster": forecaster, "head": head}
     for forecaster in ("advected", "autoregressive", "unconditioned")
-    for head in ("mix", "refined", "steered", "motions", "residual", "sigmoid")
+    for head in ("mix", "refined", "motions", "residual", "sigmoid")
 ]
 
 
