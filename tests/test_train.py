@@ -92,9 +92,9 @@ def checkpoint_of(folder: Path) -> Checkpoint:
 
 
 def test_training_learns_and_writes_a_whole_run(data: VideoData, tmp_path: Path) -> None:
-    config = TrainConfig(max_steps=60, epoch_steps=20, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
+    config = TrainConfig(max_steps=30, epoch_steps=10, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
     result = train(data, MODEL, config, tmp_path / "run")
-    assert result.steps == 60
+    assert result.steps == 30
     assert result.test.skill > 0.2
     run = Run.open(tmp_path / "run")
     assert sorted(path.name for path in run.folder.iterdir()) == [
@@ -349,7 +349,7 @@ def test_three_times_the_trained_horizon_is_no_worse_than_copying(
     config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)
     model = dataclasses.replace(MODEL, hidden=(8,), forecaster=forecaster)
     short = prepare(config, model.input_frames, model.horizon)
-    training = TrainConfig(max_steps=60, batch_size=8, learning_rate=1e-2, device="cpu")
+    training = TrainConfig(max_steps=30, batch_size=8, learning_rate=1e-2, device="cpu")
     run = train(short, model, training, tmp_path / "run").run
     long = prepare(config, model.input_frames, 3 * model.horizon)
     network = run.load_model(torch.device("cpu"))
