@@ -179,13 +179,14 @@ def predict(
             yield source
             continue
         progress.predicting(source.name, done, len(sources))
-        outcome: Forecast | ConvLSTMError
+        outcome: Forecast | ConvLSTMError | None
         try:
             folder = output / names[source]
             origin = finished.origin_of(source, digests, config)
-            outcome = _kept(source, folder, origin) or predict_video(
-                source, networks, folder, config, compute, progress, origin
-            )
+            outcome = _kept(source, folder, origin)
+            if outcome is None:
+                _note_replaced(folder, origin, progress)
+                outcome = predict_video(source, networks, folder, config, compute, progress, origin)
             _warn_if_trained_on(outcome, runs, progress)
         except UsageError:
             raise  # about an option, so it would be the same for every input
@@ -473,6 +474,13 @@ def _kept(source: Path, folder: Path, origin: Origin) -> Forecast | None:
         return None if record is None else Forecast.from_record(record, source, folder)
     except ValueError:
         return None
+
+
+def _note_replaced(folder: Path, origin: Origin, progress: Progress) -> None:
+    """Notes that the forecast of another source is in the folder, and is replaced."""
+    other = finished.source_of(folder)
+    if other is not None and other.path != origin.input.path:
+        progress.note(f"{folder}: replaces the forecast of {other.path}; another -o keeps both.")
 
 
 def _warn_if_trained_on(forecast: Forecast, runs: Sequence[Run], progress: Progress) -> None:

@@ -267,6 +267,7 @@ def test_runs_that_read_noise_share_the_members(run: Run, video: Path, tmp_path:
     [
         ({"members": 1}, "--members is 1; give at least 2"),
         ({"members": 10**6}, "--members is 1000000; it can be at most"),
+        ({"frames": 10**7}, "--frames is 10000000; it can be at most 1000000"),
         ({"seed": -1}, "--seed is -1"),
         ({"quantiles": (0.5, 1.0)}, "--quantiles has 1; give some above 0 and below 1"),
         ({"quantiles": (float("nan"),)}, "--quantiles has nan"),

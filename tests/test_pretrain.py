@@ -1,6 +1,7 @@
 """`scripts/pretrain`: its clips, its changes of them, and that it goes on where it ended."""
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -175,14 +176,20 @@ def test_the_loss_over_the_best_known_frame_asks_every_clip_for_the_same(clips: 
         return float(objective.over_best(forecast, there, last, known) - others) / objective.SHARE
 
     for clip in (0, 1):
-        assert over(clip, 1.0) == pytest.approx(1.0, abs=0.01)
-        assert over(clip, 0.5**0.5) == pytest.approx(0.5, abs=0.01)
+        assert over(clip, 1.0) == pytest.approx(0.0, abs=0.01)
+        assert over(clip, 0.5**0.5) == pytest.approx(math.log(0.5), abs=0.02)
     options = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--minutes", "0.02")
     training.pretrain(options)
     assert json.loads((tmp_path / "card.json").read_text())["training"]["loss"] == objective.OVER_BEST
     mixing = chosen(clips, tmp_path, "--loss", objective.OVER_BEST, "--head", "mix")
     with pytest.raises(SystemExit, match="has no known frames"):
         training._stepper(mixing, mixing.variants[0], torch.device("cpu"))
+
+
+def test_the_momentum_of_the_kernels_is_that_which_is_asked_for(clips: Path, tmp_path: Path) -> None:
+    options = chosen(clips, tmp_path, "--momentum", "0.98")
+    stepper = training._stepper(options, options.variants[0], torch.device("cpu"))
+    assert {group["kind"]: group["momentum"] for group in stepper.optimizer.param_groups}["muon"] == 0.98
 
 
 def test_a_step_on_values_that_are_not_finite_leaves_finite_weights(clips: Path, tmp_path: Path) -> None:

@@ -128,9 +128,9 @@ def test_the_record_says_which_videos_were_for_what(run: Run) -> None:
     assert record["training"]["seed"] == 0
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5, 8, 13])
+@pytest.mark.parametrize("stop", [1, 4, 7, 13])
 def test_resuming_equals_no_interruption_bit_for_bit(data: VideoData, whole: Path, tmp_path: Path, stop: int) -> None:
-    """The stops fall into steps of several epochs, into the validation between them, and into the test at the end."""
+    """Before the first step, in the first validation, within the second epoch, and in the test at the end."""
     with pytest.raises(Interrupted, match="--resume"):
         train(data, MODEL, CONFIG, tmp_path / "cut", should_stop=after(stop))
     run = Run.open(tmp_path / "cut")

@@ -230,7 +230,7 @@ def test_what_cannot_be_watched_is_said(copying: Run, odd: Path, tmp_path: Path)
     with pytest.raises(InputError, match="is not there"):
         one(copying, odd, normal=[tmp_path / "nowhere"])
     np.save(tmp_path / "bands.npy", np.zeros((40, 32, 32, 5), np.uint8))
-    refusal = "bands.npy: has 5 channels, and run forecasts 1; choose some with --channels, such as --channels 0."
+    refusal = "bands.npy: has 5 channels, and run forecasts 1; choose one with --channels 0."
     with pytest.raises(InputError, match=refusal):
         one(copying, tmp_path / "bands.npy")
     with pytest.raises(InputError, match=refusal):

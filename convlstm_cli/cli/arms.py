@@ -56,8 +56,12 @@ def check_varied(config: CompareConfig, request: Request) -> None:
     variation = config.variation
     option = "" if variation is None else variation.option.replace("-", "_")
     if option in request.given and "preset" not in request.given:  # a preset gives more than was typed
-        where = "--arms" if config.vary is None else f"--vary {config.vary}"
-        raise UsageError(f"{flag_of(option)} and {where} both say what each arm has; leave one out.")
+        if config.vary is None:
+            raise UsageError(
+                f"{flag_of(option)} differs from arm to arm: --arms {','.join(config.arms)} are the kinds that are "
+                "compared; give those that you want, or another option to --vary."
+            )
+        raise UsageError(f"{flag_of(option)} and --vary {config.vary} both say what each arm has; leave one out.")
 
 
 def trained_runs(paths: Sequence[Path], trained: Sequence[Path], request: Request) -> list[Run]:

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from convlstm_cli.errors import UsageError
+
 
 class _Typers(Exception):
     """Typer has to convert the value."""
@@ -25,10 +27,19 @@ class Conversion:
         return self
 
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
-        """A value in the type of its parameter, as typer calls it. Raises typer's errors."""
+        """A value in the type of its parameter, as typer calls it.
+
+        Raises typer's errors, and UsageError for an empty path, which Path takes for the working folder.
+        """
         several = param.multiple or param.nargs == -1
         if value is None:
             return () if several else None
+        if "" in (value if several else (value,)) and Path in (self._annotation, *get_args(self._annotation)):
+            name = param.opts[-1] if param.param_type_name == "option" else param.metavar or param.name.upper()
+            raise UsageError(
+                f"{name} has an empty path, as a variable of the shell without a value gives; name what you mean, and "
+                ". for the working folder."
+            )
         try:
             if several and get_origin(self._annotation) is list:
                 (annotation,) = get_args(self._annotation)

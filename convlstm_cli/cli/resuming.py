@@ -11,7 +11,7 @@ def begun_run(output: Path | None) -> Run | None:
     """The run that --resume means: `output`, or the newest; None where `output` has not begun yet."""
     if output is not None and not (output / "config.json").exists():
         return None
-    return Run.open(output or newest(trained=False))
+    return Run.open(output or newest())
 
 
 def begun_comparison(output: Path | None) -> Plan | None:

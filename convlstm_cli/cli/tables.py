@@ -4,8 +4,13 @@ from rich.table import Table
 
 
 def plain_table(*headings: str, left: int = 1) -> Table:
-    """A table without lines; its first `left` columns begin at the left."""
+    """A table without lines; its first `left` columns begin at the left.
+
+    Names there are broken over lines where the terminal is narrow, and never cut off.
+    """
     table = Table(box=None, header_style="bold", pad_edge=False)
     for index, heading in enumerate(headings):
-        table.add_column(heading, justify="left" if index < left else "right")
+        is_name = index < left
+        # Half a number would be another number.
+        table.add_column(heading, justify="left" if is_name else "right", overflow="fold" if is_name else "ellipsis")
     return table

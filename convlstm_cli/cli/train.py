@@ -130,6 +130,12 @@ def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> 
         console.show_json({"run": str(folder), **(result.run.read_test() or {})})
         return
     console.show(*views.test_view(result.test.to_dict()))
+    if result.is_by_heart:
+        progress.note(
+            f"epoch {result.best_epoch} of {result.epochs} forecasts the validation videos best: after it the training "
+            "videos were learned by heart. More videos help, and so does --augment, with those of its changes that "
+            "leave your videos as likely as they were."
+        )
     progress.note(
         f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})\n"
         f"next: convlstm predict VIDEO -m {folder}"

@@ -58,7 +58,8 @@ def test_view(test: dict[str, Any]) -> View:
 
 def forecast_line(forecast: "Forecast") -> str:
     """One line for one forecast."""
-    line = f"{forecast.source}: {forecast.frames} frames after frame {forecast.last_input_frame}, in {forecast.folder}"
+    count = f"{forecast.frames} frame{'s' * (forecast.frames != 1)}"
+    line = f"{forecast.source}: {count} after frame {forecast.last_input_frame}, in {forecast.folder}"
     if forecast.guard is not None:
         line += f"\n  {_mixed(forecast.guard, forecast.frames)}"
     if forecast.members is not None:

@@ -34,6 +34,8 @@ LOG_HELP = "Map values to the network by their logarithm, where the training doe
 
 MOST_MEMBERS = 1000
 """Most members of a forecast: more are a mistake."""
+MOST_FRAMES = 1_000_000
+"""Most frames of a forecast: more are a mistake, and fill a disk before anybody sees it."""
 
 
 def _format_help() -> str:
@@ -181,6 +183,7 @@ class PredictConfig:
         for flag, value in (("--frames", self.frames), ("--at", self.at)):
             if value is not None and value < 1:
                 raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        check_most("--frames", self.frames or 1, MOST_FRAMES)
         for flag, given in (("--tile", self.tile != "auto"), ("--tile-overlap", self.tile_overlap is not None)):
             if given and not self.native_size:
                 raise UsageError(f"{flag} goes with --native-size; add that, or leave {flag} out.")

@@ -48,6 +48,15 @@ def origin_of(source: Path, networks: Sequence[str], config: PredictConfig) -> O
     )
 
 
+def source_of(folder: Path) -> SourceState | None:
+    """What the forecast in a folder was made from; None where there is none that can be read."""
+    try:
+        record: ForecastRecord = read(folder / RECORD, partial(build, ForecastRecord))
+    except (OSError, RunError):
+        return None
+    return record.made_from.input
+
+
 def read_unchanged(folder: Path, origin: Origin) -> ForecastRecord | None:
     """The record of the forecast in a folder, if that is whole and has this origin; None otherwise."""
     try:

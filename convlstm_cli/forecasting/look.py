@@ -26,9 +26,9 @@ def check_channels(source: Path, found: int, network: str, channels: int) -> Non
     """
     if found == channels or {found, channels} == {1, 3}:
         return
-    chosen = ",".join(map(str, range(channels)))
-    instead = f"choose some with --channels, such as --channels {chosen}"
-    if found < channels:
+    fitting = channels if found > channels else 1  # a network for colour forecasts one channel too
+    instead = f"choose {'one' if fitting == 1 else fitting} with --channels {','.join(map(str, range(fitting)))}"
+    if found < channels != 3:
         instead = f"give a source with {channels}"
     raise InputError(
         f"{source}: has {found} channel{'s' * (found != 1)}, and {network} forecasts {channels}; {instead}."

@@ -26,7 +26,7 @@ class TorchFiles:
 class TorchProgram(Program[TorchFiles]):
     """Programs for `torch.export.load`."""
 
-    writing = "recording the network for torch.export"
+    writing = "recording the network for torch.export, which takes a minute or two"
 
     def write(self, network: EncoderForecaster, folder: Path) -> TorchFiles:
         """Writes start.pt2, read.pt2 and step.pt2."""

@@ -323,7 +323,7 @@ class Run:
 
 
 def read_weights(path: Path, model: ForecasterConfig, remedy: str) -> dict[str, torch.Tensor]:
-    """The weights in a safetensors file, by the names of the network's parameters.
+    """The weights in a safetensors file, by the names of the network's parameters; those of 16 bits as float32.
 
     Raises RunError, with the remedy, where they are damaged or not those of this network.
     """
@@ -331,7 +331,10 @@ def read_weights(path: Path, model: ForecasterConfig, remedy: str) -> dict[str, 
         with safe_open(path, framework="pt") as file:
             found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
             check_shapes({name: each.get_shape() for name, each in found.items()}, model)
-        weights = load_file(path)
+        weights = {
+            name: value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+            for name, value in load_file(path).items()
+        }
         check_values(weights)
     except (OSError, RuntimeError, ValueError, SafetensorError) as error:
         if is_out_of_memory(error):
@@ -359,19 +362,19 @@ def new_folder(source: str | Path, kind: str = "") -> Path:
     return numbered(RUNS, stem)
 
 
-def newest(*, trained: bool) -> Path:
-    """The run folder under runs/ that was written to last; with `trained`, one that has weights.
+def newest() -> Path:
+    """The run folder under runs/ that was written to last, which a training continues.
 
     Raises UsageError if there is none.
     """
-    found = last_written(trained=trained)
+    found = last_written(trained=False)
     if found is None:
-        raise UsageError(f"there is no run under {RUNS.resolve()}; train one first, or name one with -m.")
+        raise UsageError(f"there is no run under {RUNS.resolve()} to continue; give a FOLDER, or name a run with -o.")
     return found
 
 
 def last_written(*, trained: bool) -> Path | None:
-    """As `newest`; None if there is none."""
+    """The run folder under runs/ that was written to last; with `trained`, one that has weights; None without one."""
     marker = "model.safetensors" if trained else "resume.pt"
     found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
     return max(found, key=lambda path: path.stat().st_mtime).parent if found else None

@@ -5,7 +5,8 @@ follow (a hindcast), whose truth is known. The errors e_i of the K candidates gi
 
     C_l = mean over origins, pixels that have a value, and channels of e_i e_j                          (K x K)
 
-which is made steadier by those of other lead times, after each has been divided by its mean diagonal,
+in which the network's squared error counts as `SHORTER` of what it is, since it sees fewer frames in the check than in
+the forecast. It is made steadier by those of other lead times, after each has been divided by its mean diagonal,
 
     S_l = sum over j of DECAY^|l - j| C_j / mean(diag C_j)
 
@@ -16,8 +17,9 @@ Quarterly 20, 451-468, extended to K forecasts by Newbold and Granger 1974), whi
 
 The ridge keeps candidates that are nearly the same from getting all or nothing. The weights then go back to the network
 as far as the check allows, (1 - s) w_l + s e_network with the largest s up to 1 for which the mix is no worse than the
-best single candidate: a mean has a low squared error, but it blurs, and so short a check is in error itself. Where the
-check finds the network to be the best candidate, its forecast stays as it is.
+best single candidate: a mean has a low squared error, but it blurs, and so short a check is in error itself. So the
+forecast of a network that is the best candidate stays as it is, but where candidates err alike and the ridge's mix is
+worse than the best of them: that mix is kept as a hedge (it pays on radar and on things that hardly move).
 
 Beyond the longest hindcast, of L lead times, each candidate's error is taken to grow on as a power of the lead time,
 and the correlations to stay:
@@ -25,6 +27,10 @@ and the correlations to stay:
     C_l,ij = C_L,ij (l / L)^(p_i + p_j)                             p_i: slope of log sqrt(C_l,ii) over log l, 0 to 1
 
 Candidates that drift have no weight there. After `REACH` times L the weights stay as they are.
+
+The check decides for each lead time, and its decisions may differ between neighbours, most of all where it ends. At
+last the weights of the candidates that do not drift are averaged over lead times, by DECAY^|l - j|, so that a film of
+the forecast does not change its look there.
 """
 
 from collections.abc import Callable, Mapping
@@ -43,8 +49,12 @@ LEAST_SEEN, LEAST_AHEAD = 2, 2
 """Least frames before an origin, since one frame shows no motion, and after it."""
 DECAY = 0.7
 """What another lead time counts for in the matrix of a lead time, for each frame between them."""
-RIDGE = 0.2
+RIDGE = 0.4
 """What is added to each candidate's squared error, as a share of it."""
+SHORTER = 0.85
+"""The network's squared error from all input frames, over that from those before an origin. With the shipped weights
+and 10 input frames, measured against optical flow, it is 0.81 to 0.84 on sample_data, 0.89 to 0.93 on made-up clips and
+0.96 to 1.00 on radar."""
 WHOLE = 1.0 - 1e-4
 """Share of a pixel with a value from which it has all of it: that of shrunk frames is a rounded mean."""
 EXACT = 1e-12
@@ -105,7 +115,10 @@ class Guard:
         if not origins:
             return None
         covariance = error_covariance(list(candidates.values()), frames, origins, channels, there)
+        trust = torch.ones(len(candidates), dtype=covariance.dtype)
+        trust[0] = SHORTER**0.5
         drifting = [name in BASELINES and BASELINES[name].drifts for name in candidates]
+        covariance = trust[:, None] * covariance * trust
         return cls(origins, tuple(candidates), weights_by_lead(covariance, torch.tensor(drifting)))
 
     @property
@@ -189,6 +202,12 @@ def weights_by_lead(covariance: Tensor, drifting: Tensor) -> Tensor:
     weights[:, leads:, ~drifting] = mixing_weights(extrapolated(covariance[..., ~drifting, :][..., ~drifting]))[
         :, leads:
     ]
+    # Those that drift keep theirs, which end with the check.
+    steady = torch.einsum("lm,bmk->blk", _nearness(REACH * leads).to(weights), weights[..., ~drifting])
+    rest = 1.0 - weights[..., drifting].sum(dim=-1, keepdim=True)
+    weights[..., ~drifting] = steady * (
+        rest / steady.sum(dim=-1, keepdim=True).clamp(min=torch.finfo(steady.dtype).tiny)
+    )
     return weights
 
 
@@ -221,10 +240,15 @@ def mixing_weights(covariance: Tensor) -> Tensor:
     return torch.where(certain, first, mixed)
 
 
+def _nearness(leads: int) -> Tensor:
+    """DECAY^|l - j| of lead times, (L, L)."""
+    numbers = torch.arange(leads)
+    return DECAY ** (numbers[:, None] - numbers).abs()
+
+
 def _steadied(covariance: Tensor) -> Tensor:
     """S_l from C_l, both (B, L, K, K)."""
-    leads = torch.arange(covariance.shape[1])
-    nearness = (DECAY ** (leads[:, None] - leads).abs()).to(covariance)  # (L, L)
+    nearness = _nearness(covariance.shape[1]).to(covariance)
     scale = covariance.diagonal(dim1=-2, dim2=-1).mean(dim=-1)[..., None, None]
     return torch.einsum("lm,bmij->blij", nearness, covariance / scale.clamp(min=torch.finfo(scale.dtype).tiny))
 

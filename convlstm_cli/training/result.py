@@ -12,7 +12,7 @@ from convlstm_cli.errors import ConvLSTMError
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.reporting import pictures
-from convlstm_cli.runs.records import EvaluationRecord, ResultRecord
+from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecord
 from convlstm_cli.runs.run import SAMPLES, Run
 from convlstm_cli.runs.state import State
 from convlstm_cli.scoring.baselines import BASELINES
@@ -23,6 +23,11 @@ from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.colormaps import DEFAULT_COLORMAP
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
+
+SEVERAL = 4
+"""Least epochs from which the best one says something."""
+FELL = 0.98
+"""Share of the training loss of the best epoch below which the last one's counts as lower."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +45,10 @@ class TrainResult:
     """Why it ended."""
     test: Evaluation
     """The best weights on the test videos."""
+    best_epoch: int
+    """The epoch of the best weights."""
+    is_by_heart: bool
+    """Whether the training videos were learned by heart after it, as `learned_by_heart` finds."""
 
 
 def finish(session: Session, state: State, seconds: float, step_seconds: Sequence[float], reason: str) -> TrainResult:
@@ -68,7 +77,17 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
         run_page.write_run_report(run)
     session.progress.finished()
     typical = statistics.median(step_seconds) if step_seconds else None
-    return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test)
+    by_heart = learned_by_heart(state.history, state.best_epoch)
+    return TrainResult(run, state.epoch, state.steps, seconds, typical, reason, test, state.best_epoch, by_heart)
+
+
+def learned_by_heart(history: Sequence[EpochRecord], best_epoch: int) -> bool:
+    """Whether the best epoch lies in the first half of several, and the training loss fell further after it."""
+    losses = {row.epoch: row.train_loss for row in history}
+    best, last = losses.get(best_epoch), losses.get(len(history))
+    if best is None or last is None:
+        return False
+    return len(history) >= SEVERAL and 2 * best_epoch <= len(history) and last < FELL * best
 
 
 def _calibrate(session: Session) -> None:

@@ -28,6 +28,8 @@ class Variant:
     """Members of each clip that are compared with the truth; 0 for a network without noise."""
     kernel_rate: float
     other_rate: float
+    momentum: float
+    """Of the kernels' gradients."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +99,12 @@ def parse(arguments: list[str] | None = None) -> tuple[Settings, int]:
     add("--sizes", default=SIZES, help="heights x widths, drawn at random")
     add("--kernel-rate", type=float, default=0.02, help="learning rate of the kernels, by Muon")
     add("--other-rate", type=float, default=3e-3, help="learning rate of all else, by AdamW")
+    add(
+        "--momentum",
+        type=float,
+        default=0.95,
+        help="of the kernels; nearer to 1 where batches are small: a mean over more steps has less noise",
+    )
     add("--hold", type=float, default=0.3, help="share of the minutes after which the learning rate falls")
     add("--average", type=float, default=0.998, help="decay of the moving average of the weights")
     add("--ring", type=int, default=30_000, help="clips of each size that are kept to draw from")
@@ -153,4 +161,5 @@ def _variant(name: str, given: argparse.Namespace) -> Variant:
         given.members,
         given.kernel_rate,
         given.other_rate,
+        given.momentum,
     )

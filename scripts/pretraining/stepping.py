@@ -41,6 +41,7 @@ class Stepper:
                 raise SystemExit(f"--loss {OVER_BEST}: --head {variant.head} has no known frames at full resolution")
             network.head.refinement.register_forward_pre_hook(self._note_known)
         groups = parameter_groups(network, variant.kernel_rate, variant.other_rate)
+        groups[0]["momentum"] = variant.momentum
         self.optimizer = Muon(groups, lr_as_tensor=self._device.type == "cuda")
         self._parameters: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.parameters())

@@ -54,7 +54,7 @@ def test_any_option_is_varied_and_the_comparison_goes_on(make_folder: Callable[.
     [
         (("--vary", "dropout=0,0.1", "--dropout", 0.2), "--dropout and --vary dropout=0,0.1 both say"),
         (("--vary", "dropout=0,0.1", "--arms", "none,full"), "--arms and --vary both say"),
-        (("--peephole", "full"), "--peephole and --arms both say"),
+        (("--peephole", "full"), "--peephole differs from arm to arm: --arms none,channel,full are the kinds"),
         (("--vary", "dilation=1,0"), "--dilation is 0"),
     ],
 )

@@ -48,6 +48,12 @@ def test_train(place: Path, trained: Result) -> None:
     assert (place / "runs/videos-1/report.html").exists()
 
 
+def test_a_training_that_learned_by_heart_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convlstm_cli.training.result.learned_by_heart", lambda *_: True)
+    done = called("train", "videos", *TINY, *STEPS, "-o", "by-heart", cwd=place)
+    assert "were learned by heart. More videos help, and so does --augment" in done.stderr
+
+
 def test_train_prints_nothing_but_json(place: Path) -> None:
     done = called("train", "videos", *QUICK, *STEPS, "-q", "--json", "-o", "quiet", cwd=place)
     assert json.loads(done.stdout)["model"]["clips"] > 0

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 import typer
+from typer.testing import CliRunner
 
 from convlstm_cli.cli import app
 
@@ -50,6 +51,24 @@ def complaint(line: str) -> str:
     with pytest.raises(typer.BadParameter) as raised:
         values(line)
     return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        (["predict", ""], "INPUT"),
+        (["predict", "v.mp4", ""], "INPUT"),
+        (["predict", "v.mp4", "-m", ""], "--model"),
+        (["train", "v", "-o", ""], "--output"),
+        (["evaluate", "", "v"], "RUN"),
+        (["watch", "v.mp4", "--normal", ""], "--normal"),
+    ],
+)
+def test_an_empty_path_is_not_the_working_folder(line: list[str], name: str) -> None:
+    done = CliRunner().invoke(app.app, line)
+    assert done.exit_code == 2
+    assert name in done.stderr
+    assert "has an empty path" in done.stderr
 
 
 def test_common_options_import_no_pydantic(tmp_path: Path) -> None:

@@ -137,9 +137,14 @@ def test_another_file_of_the_same_name_size_and_time_is_forecast(run: Run, tmp_p
         (tmp_path / name).mkdir()
         np.save(tmp_path / name / "x.npy", moving_square(12, seed=number))
         os.utime(tmp_path / name / "x.npy", ns=(0, 10**18))
-    first, second = (one(run, tmp_path / name / "x.npy", tmp_path / "out", CONFIG) for name in ("a", "b"))
+    out, notes = tmp_path / "out", Notes()
+    first, second = (one(run, tmp_path / name / "x.npy", out, CONFIG) for name in ("a", "b"))
     assert first.folder == second.folder
     assert not second.kept
+    list(predict([tmp_path / "b" / "x.npy"], run, out, replace(CONFIG, frames=1), notes))
+    assert not notes.notes
+    list(predict([tmp_path / "a" / "x.npy"], run, out, CONFIG, notes))
+    assert notes.notes == [f"{out / 'x'}: replaces the forecast of {tmp_path / 'b' / 'x.npy'}; another -o keeps both."]
 
 
 # Shards

@@ -5,8 +5,9 @@ import pytest
 import torch
 from prediction import frames_of, make_run, one
 
+from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.look import Look, check_channels, fitted
 from convlstm_cli.video.colour_bar import ROOM
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.painting import MISSING
@@ -89,3 +90,17 @@ def test_previews_of_measured_values_have_colours_and_a_bar_where_there_is_room(
     look = Look(None, at_model_size=True, last=grey, values=BYTES)
     assert not look.has_colours
     assert look.preview(grey) is grey
+
+
+@pytest.mark.parametrize(
+    ("found", "channels", "advice"),
+    [
+        (2, 3, "choose one with --channels 0"),
+        (2, 1, "choose one with --channels 0"),
+        (5, 3, "choose 3 with --channels 0,1,2"),
+        (1, 5, "give a source with 5"),
+    ],
+)
+def test_other_channels_come_with_what_the_network_can_take(found: int, channels: int, advice: str) -> None:
+    with pytest.raises(InputError, match=rf"^a\.tif: has {found} .* and run forecasts {channels}; {advice}\.$"):
+        check_channels(Path("a.tif"), found, "run", channels)

@@ -17,7 +17,7 @@ from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecord
-from convlstm_cli.runs.run import Run, new_folder, newest
+from convlstm_cli.runs.run import Run, last_written, new_folder, newest
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.values import BYTES
@@ -174,8 +174,9 @@ def test_names_of_new_runs_are_not_taken(tmp_path: Path, monkeypatch: pytest.Mon
 
 def test_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(UsageError, match="-m"):
-        newest(trained=True)
+    with pytest.raises(UsageError, match="name a run with -o"):
+        newest()
+    assert last_written(trained=True) is None
     for age, name in ((100, "old"), (50, "new"), (0, "untrained")):
         run = make(Path("runs") / name)
         os.utime(run.folder / "config.json", (10**9 - age,) * 2)
@@ -184,8 +185,8 @@ def test_the_newest_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         if name != "untrained":
             (run.folder / "model.safetensors").write_text("")
             os.utime(run.folder / "model.safetensors", (10**9 - age,) * 2)
-    assert newest(trained=True) == Path("runs/new")
-    assert newest(trained=False) == Path("runs/untrained")
+    assert last_written(trained=True) == Path("runs/new")
+    assert newest() == Path("runs/untrained")
 
 
 def test_pictures_are_not_written_through_a_link(tmp_path: Path) -> None:

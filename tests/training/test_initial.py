@@ -176,6 +176,16 @@ def test_a_run_or_a_file_gives_its_weights(tmp_path: Path) -> None:
         start(str(file), SMALL)
 
 
+@pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])
+def test_a_file_of_weights_of_16_bits_gives_them_in_32(tmp_path: Path, kind: torch.dtype) -> None:
+    weights = {name: value.to(kind).contiguous() for name, value in network(SMALL).state_dict().items()}
+    save_file(weights, tmp_path / "weights.safetensors")
+    found = start(str(tmp_path / "weights.safetensors"), SMALL).weights
+    assert found is not None
+    for name, value in weights.items():
+        assert torch.equal(found[name], value.float())
+
+
 def test_without_peepholes_all_arms_of_a_comparison_can_start_alike() -> None:
     for peephole in ("none", "channel", "full"):
         weights = start("pretrained", replace(DEFAULT, peephole=peephole), peepholes=False).weights

@@ -22,7 +22,7 @@ from convlstm_cli.video.readers.decoding import decode_image, over_black, to_fra
 from convlstm_cli.video.readers.images import transparent_range
 from convlstm_cli.video.readers.page_list import Page, iterate_pages, put_first
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
-from convlstm_cli.video.readers.tiff_tags import read_tags
+from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags
 
 MAPPED_PAGES = 64
 """Pages of a TIFF that are read from one map of the file."""
@@ -41,11 +41,16 @@ def open_pages(path: Path) -> VideoReader:
     if frames < len(pages):
         notes.append(f"{len(pages) - frames} of its {len(pages)} pages are smaller copies or masks, and no frames")
     if path.suffix.lower() in (".tif", ".tiff"):
+        tags = read_tags(path) or TiffTags()
         video = VideoReader(
-            path, READER.name, _read_tiff(path, pages), frames, notes=notes, facts=lambda: tiff_facts(path)
+            path,
+            READER.name,
+            _read_tiff(path, pages, tags.interval),
+            frames,
+            notes=notes,
+            facts=lambda: tiff_facts(path),
         )
-        tags = read_tags(path)
-        video.missing = None if tags is None else tags.nodata
+        video.missing = tags.nodata
         return video
     times = _times(pages)
     holes = any((pixels[:, :, 3] == 0).any() for pixels in _composed(path, transparent=True))
@@ -66,8 +71,10 @@ READER = Reader(
 )
 
 
-def _read_tiff(path: Path, pages: Sequence[Page]) -> Generator[TimedFrame, None, None]:
+def _read_tiff(path: Path, pages: Sequence[Page], interval: float | None) -> Generator[TimedFrame, None, None]:
+    """The frames of a stack, `interval` seconds apart."""
     size: tuple[int, ...] | None = None
+    done = 0
     for first in range(0, len(pages), MAPPED_PAGES):
         # Mapped anew, since what was read of a map counts as this process's memory until it is let go; copied on write.
         with reading(path):
@@ -85,7 +92,8 @@ def _read_tiff(path: Path, pages: Sequence[Page]) -> Generator[TimedFrame, None,
                     f"{path}: page {number} is {pixels.shape[0]}x{pixels.shape[1]} pixels and the first is "
                     f"{size[0]}x{size[1]}; all pages must have one size."
                 )
-            yield TimedFrame(to_frame(pixels, source))
+            yield TimedFrame(to_frame(pixels, source), None if interval is None else done * interval)
+            done += 1
 
 
 def _times(pages: Sequence[Page]) -> list[float] | None:

@@ -15,9 +15,9 @@ RESOLUTION = (282, 283, 296)
 GEO = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams and GeoAsciiParams of GeoTIFF
 1.1."""
-PHOTOMETRIC, GDAL_METADATA = 262, 42112
+PHOTOMETRIC, PLANAR, GDAL_METADATA = 262, 284, 42112
 READ = frozenset(
-    {WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA, PHOTOMETRIC, GDAL_METADATA, *RESOLUTION, *GEO}
+    {WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA, PHOTOMETRIC, PLANAR, GDAL_METADATA, *RESOLUTION, *GEO}
 )
 """Tags that are read."""
 LONGEST = 2**24
@@ -28,6 +28,17 @@ MANY = 4
 """Samples of a pixel up to which OpenCV decodes it."""
 _IMAGEJ = re.compile(r"(images|channels|slices|frames)=(\d+)")
 _OME = re.compile(r"Size([CZT])\s*=\s*[\"'](\d+)")
+_IMAGEJ_TIME = re.compile(r"^(finterval|tunit)=(.*)$", re.MULTILINE)
+_OME_TIME = re.compile(r"\b(TimeIncrement(?:Unit)?)\s*=\s*[\"']([^\"']*)")
+_SECONDS = {
+    **dict.fromkeys(("us", "\N{MICRO SIGN}s", "\N{GREEK SMALL LETTER MU}s", "usec", "microsec"), 1e-6),
+    **dict.fromkeys(("ms", "msec", "millisec"), 1e-3),
+    **dict.fromkeys(("", "s", "sec", "secs", "second", "seconds"), 1.0),
+    **dict.fromkeys(("m", "min", "mins", "minute", "minutes"), 60.0),
+    **dict.fromkeys(("h", "hr", "hrs", "hour", "hours"), 3600.0),
+    **dict.fromkeys(("d", "day", "days"), 86400.0),
+}
+"""Seconds of the units of time that ImageJ and OME write."""
 
 
 class TiffTags(NamedTuple):
@@ -46,21 +57,56 @@ class TiffTags(NamedTuple):
     """What the first values of a pixel are: 0 and 1 a grey, 2 RGB (PhotometricInterpretation of TIFF 6.0)."""
     has_next: bool = False
     """Whether there is a second directory."""
+    planar: bool = False
+    """Whether the values of one channel follow each other, and not those of one pixel (PlanarConfiguration)."""
 
     @property
     def has_axes(self) -> bool:
         """Whether its pages are not simply frames, or its pixels are not decoded by OpenCV."""
+        sizes = self._sizes
+        deep = sizes["channels"] > max(self.samples, 1) or (sizes["slices"] > 1 and sizes["frames"] > 1)
+        return deep or self._is_unlike_a_picture or self.is_open_ended
+
+    @property
+    def interval(self) -> float | None:
+        """Seconds from one frame to the next, as ImageJ or OME say it; None where they do not."""
+        sizes, is_ome = self._sizes, self._is_ome
+        if sizes["frames"] < 2 and (is_ome or sizes["slices"] > 1):
+            return None
+        found = dict((_OME_TIME if is_ome else _IMAGEJ_TIME).findall(self.description))
+        number, unit = ("TimeIncrement", "TimeIncrementUnit") if is_ome else ("finterval", "tunit")
+        scale = _SECONDS.get(found.get(unit, "").strip().lower())
+        try:
+            seconds = float(found[number]) * (scale or math.nan)
+        except (KeyError, ValueError):
+            return None
+        return seconds if 0 < seconds < math.inf else None
+
+    @property
+    def _is_ome(self) -> bool:
+        return "<OME" in self.description[:4096]
+
+    @property
+    def _sizes(self) -> dict[str, int]:
+        """Lengths of the axes of ImageJ or OME, 1 for those that neither names."""
         sizes = dict.fromkeys(("images", "channels", "slices", "frames"), 1)
         if self.description.startswith("ImageJ="):
-            sizes |= {name: int(size) for name, size in _IMAGEJ.findall(self.description)}
-        elif "<OME" in self.description[:4096]:
+            return sizes | {name: int(size) for name, size in _IMAGEJ.findall(self.description)}
+        if self._is_ome:
             names = {"C": "channels", "Z": "slices", "T": "frames"}
-            sizes |= {names[letter]: int(size) for letter, size in reversed(_OME.findall(self.description))}
-        deep = sizes["channels"] > max(self.samples, 1) or (sizes["slices"] > 1 and sizes["frames"] > 1)
-        # OpenCV makes one of several bands of signed integers, and of two or four bands that are no colours.
-        bands = (self.samples > 1 and self.sample_format == 2) or (self.samples in (2, 4) and self.photometric < 2)
-        wide = self.samples > MANY or bands or (self.bits >= 32 and self.sample_format != 3)
-        return deep or wide or self.is_open_ended
+            return sizes | {names[letter]: int(size) for letter, size in reversed(_OME.findall(self.description))}
+        return sizes
+
+    @property
+    def _is_unlike_a_picture(self) -> bool:
+        """Whether OpenCV refuses its pixels, or gives others than the file holds."""
+        several, unsigned, floating = self.samples > 1, self.sample_format == 1, self.sample_format == 3
+        # It makes one of several bands of signed integers, and of bands of integers that are no colours.
+        merged = several and (self.sample_format == 2 or (self.photometric < 2 and (unsigned or self.samples != 3)))
+        # Of values of more than 8 bits it takes a plane for pixels, and reads past its end.
+        planar = several and self.planar and self.bits > 8
+        half = floating and self.bits == 16
+        return self.samples > MANY or merged or planar or half or (self.bits >= 32 and not floating)
 
     @property
     def is_open_ended(self) -> bool:
@@ -93,6 +139,7 @@ def read_tags(path: Path) -> TiffTags | None:
         _number(directory.text(NODATA)),
         directory.first(PHOTOMETRIC, 1),
         directory.has_next,
+        directory.first(PLANAR, 1) == 2,
     )
 
 

@@ -79,10 +79,9 @@ class TiffStack:
         return tuple(names.get(letter, letter) if sizes[letter] > 1 or letter in "YX" else "one" for letter in axes)
 
     def _times(self) -> tuple[float, ...] | None:
-        """Times of the frames, where ImageJ names the interval."""
-        described = self._file.imagej_metadata or {}
-        interval, axes = described.get("finterval"), self._series.axes
-        if not isinstance(interval, (int, float)) or not interval > 0 or "T" not in axes:
+        """Times of the frames, where ImageJ or OME names the interval."""
+        interval, axes = self._tags.interval, self._series.axes
+        if interval is None or "T" not in axes:
             return None
         return tuple(float(number * interval) for number in range(self._series.shape[axes.index("T")]))
 

@@ -1,5 +1,6 @@
 import sys
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -32,6 +33,55 @@ def test_channels_and_planes_come_back_exactly(
     np.testing.assert_array_equal([frame.pixels for frame in frames], video[:, 1].transpose(0, 2, 3, 1))
     assert frames[0].pixels.dtype == kept_type(np.dtype(dtype))
     assert [frame.time for frame in frames] == ([0, 0.5, 1, 1.5, 2] if imagej else [None] * 5)
+
+
+@pytest.mark.parametrize("axes", ["TYX", "TCYX"])
+@pytest.mark.parametrize(
+    ("described", "step"),
+    [
+        ({"finterval": 2.5}, 2.5),
+        ({"finterval": 2.5, "tunit": "sec"}, 2.5),
+        ({"finterval": 2.5, "tunit": "min"}, 150),
+        ({"finterval": 40, "tunit": "ms"}, 0.04),
+        ({"finterval": 2.5, "tunit": "epochs"}, None),
+        ({"finterval": 0}, None),
+        ({"TimeIncrement": 2.5}, 2.5),
+        ({"TimeIncrement": 2.5, "TimeIncrementUnit": "min"}, 150),
+        ({"TimeIncrement": 2.5, "TimeIncrementUnit": "µs"}, 2.5e-6),
+        ({}, None),
+    ],
+)
+def test_the_interval_is_that_of_imagej_or_ome_in_its_unit(
+    tmp_path: Path, axes: str, described: dict[str, object], step: float | None
+) -> None:
+    stack = np.random.default_rng(0).integers(0, 999, (4, 2, 8, 9) if "C" in axes else (4, 8, 9), np.uint16)
+    is_ome = "TimeIncrement" in described
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=not is_ome, ome=is_ome, metadata={"axes": axes, **described})
+    with open_video(tmp_path / "a.tif") as video:
+        times = [video.time for _ in video]
+    assert times == ([None] * 4 if step is None else pytest.approx([0, step, 2 * step, 3 * step]))
+
+
+def test_planes_in_depth_have_no_interval(tmp_path: Path) -> None:
+    stack = np.zeros((4, 8, 9), np.uint16)
+    tifffile.imwrite(tmp_path / "a.tif", stack, imagej=True, metadata={"axes": "ZYX", "finterval": 2.5})
+    with open_video(tmp_path / "a.tif") as video:
+        assert [video.time for _ in video] == [None] * 4
+
+
+@pytest.mark.parametrize("pages", [1, 3])
+@pytest.mark.parametrize("photometric", ["rgb", "minisblack"])
+@pytest.mark.parametrize("order", ["contig", "separate"])
+@pytest.mark.parametrize("dtype", ["u1", "u2", "f2", "f4", "f8"])
+def test_three_bands_come_back_exactly_in_any_order(
+    tmp_path: Path, dtype: str, order: Literal["contig", "separate"], photometric: str, pages: int
+) -> None:
+    frames = np.random.default_rng(0).uniform(0, 250, (pages, 8, 9, 3)).astype(dtype)
+    with tifffile.TiffWriter(tmp_path / "a.tif") as file:
+        for frame in frames:
+            pixels = frame if order == "contig" else np.ascontiguousarray(frame.transpose(2, 0, 1))
+            file.write(pixels, photometric=photometric, planarconfig=order, metadata=None)
+    np.testing.assert_array_equal(read(tmp_path / "a.tif"), frames)
 
 
 def test_plain_stacks_need_no_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
