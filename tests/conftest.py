@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -57,6 +58,8 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are written without drawing their charts, which takes as long as a small training."""
     monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
+    plot = SimpleNamespace(savefig=lambda path, dpi: path.touch())  # noqa: ARG005
+    monkeypatch.setattr("convlstm_cli.reporting.scorecard._plot", lambda _systems: plot)
 
 
 def _few_operations(patch: pytest.MonkeyPatch) -> None:

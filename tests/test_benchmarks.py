@@ -68,7 +68,7 @@ def test_speed_measures_what_runs_and_names_what_fails(tmp_path: Path) -> None:
     mark = f"CONVLSTM_TEST={tmp_path}"
     peer = f"broken={tmp_path / 'broken.py'}:ConvLSTM"
     done = subprocess.run(
-        [*SPEED, "--shapes", "b", "--no-growth", "--systems", "ours,plain,broken", "--peer", peer],
+        [*SPEED, "--shapes", "b", "--no-growth", "--systems", "ours,broken", "--peer", peer],
         capture_output=True,
         text=True,
         timeout=120,
@@ -77,7 +77,7 @@ def test_speed_measures_what_runs_and_names_what_fails(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     results = json.loads(done.stdout)
     rows = results["speed"]
-    expected = [(mode, system) for mode in ("train", "infer") for system in ("floor", "ours", "plain")]
+    expected = [(mode, system) for mode in ("train", "infer") for system in ("floor", "ours")]
     assert [(row["mode"], row["system"]) for row in rows] == expected
     for row in rows:
         assert row["of_floor"]

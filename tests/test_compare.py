@@ -22,8 +22,9 @@ from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
-MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
-PLAIN = dataclasses.replace(MODEL, forecaster="unconditioned", head="sigmoid")
+PLAIN = ForecasterConfig(
+    32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3, forecaster="unconditioned", head="sigmoid"
+)
 """Without motion, which takes most of the time of a small network."""
 TRAINING = TrainConfig(max_steps=3, batch_size=4, epoch_steps=2, device="cpu")
 PAIR = CompareConfig(("none", "channel"), seeds=2)
@@ -51,10 +52,9 @@ def without_times(summary: ComparisonSummary) -> dict[str, Any]:
     return kept
 
 
-@pytest.mark.usefixtures("short_motion")
 def test_all_arms_and_seeds_are_compared_and_everything_is_written(data: VideoData, tmp_path: Path) -> None:
     folder = tmp_path / "comparison"
-    summary = compared(data, folder, CompareConfig(seeds=2), MODEL)
+    summary = compared(data, folder, CompareConfig(seeds=2))
     written = read_summary(folder)
     assert written is not None
     assert written.to_dict() == json.loads((folder / "summary.json").read_text(encoding="utf-8"))

@@ -218,6 +218,7 @@ FUZZ = settings(
 )
 
 
+@pytest.mark.usefixtures("without_charts")  # evaluations draw nothing that a run could change
 @settings(FUZZ, max_examples=EXAMPLES)
 @given(st.data())
 def test_a_changed_run_does_no_harm(place: Place, data: st.DataObject) -> None:

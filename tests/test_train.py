@@ -92,9 +92,9 @@ def checkpoint_of(folder: Path) -> Checkpoint:
 
 
 def test_training_learns_and_writes_a_whole_run(data: VideoData, tmp_path: Path) -> None:
-    config = TrainConfig(max_steps=60, epoch_steps=20, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
+    config = TrainConfig(max_steps=30, epoch_steps=10, batch_size=8, learning_rate=1e-2, device="cpu", patience=0)
     result = train(data, MODEL, config, tmp_path / "run")
-    assert result.steps == 60
+    assert result.steps == 30
     assert result.test.skill > 0.2
     run = Run.open(tmp_path / "run")
     assert sorted(path.name for path in run.folder.iterdir()) == [
@@ -128,9 +128,9 @@ def test_the_record_says_which_videos_were_for_what(run: Run) -> None:
     assert record["training"]["seed"] == 0
 
 
-@pytest.mark.parametrize("stop", [1, 3, 4, 5, 8, 13])
+@pytest.mark.parametrize("stop", [1, 4, 7, 13])
 def test_resuming_equals_no_interruption_bit_for_bit(data: VideoData, whole: Path, tmp_path: Path, stop: int) -> None:
-    """The stops fall into steps of several epochs, into the validation between them, and into the test at the end."""
+    """Before the first step, in the first validation, within the second epoch, and in the test at the end."""
     with pytest.raises(Interrupted, match="--resume"):
         train(data, MODEL, CONFIG, tmp_path / "cut", should_stop=after(stop))
     run = Run.open(tmp_path / "cut")
@@ -349,7 +349,7 @@ def test_three_times_the_trained_horizon_is_no_worse_than_copying(
     config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)
     model = dataclasses.replace(MODEL, hidden=(8,), forecaster=forecaster)
     short = prepare(config, model.input_frames, model.horizon)
-    training = TrainConfig(max_steps=60, batch_size=8, learning_rate=1e-2, device="cpu")
+    training = TrainConfig(max_steps=30, batch_size=8, learning_rate=1e-2, device="cpu")
     run = train(short, model, training, tmp_path / "run").run
     long = prepare(config, model.input_frames, 3 * model.horizon)
     network = run.load_model(torch.device("cpu"))

@@ -11,7 +11,7 @@ from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.errors import ConvLSTMError
 from convlstm_cli.forecasting.inference import forecast_clip
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.reporting import pictures, run_page
+from convlstm_cli.reporting import pictures
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecord
 from convlstm_cli.runs.run import SAMPLES, Run
 from convlstm_cli.runs.state import State
@@ -71,6 +71,9 @@ def finish(session: Session, state: State, seconds: float, step_seconds: Sequenc
         run.write_metrics(state.history)
         scores = EvaluationRecord.from_json(test.to_dict())
         run.write_result(ResultRecord(scores.skill, scores.scores, state.best_epoch, reason, seconds))
+        # Here, since matplotlib takes half a second to load, for which no first step should wait.
+        from convlstm_cli.reporting import run_page
+
         run_page.write_run_report(run)
     session.progress.finished()
     typical = statistics.median(step_seconds) if step_seconds else None

@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from calls import QUICK, called, refused
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 def test_recorded_runs_are_compared_or_trained_anew(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from calls import QUICK, called, refused
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 def test_an_interrupted_training_goes_on(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     folder = make_folder()

@@ -17,6 +17,8 @@ from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 
+pytestmark = pytest.mark.usefixtures("without_charts")
+
 
 @pytest.fixture
 def data(make_folder: Callable[..., Path]) -> VideoData:

@@ -3,6 +3,8 @@ import pytest
 from convlstm_cli.forecasting.tiling.memory import certain_memory, inference_memory, members_that_fit
 from convlstm_cli.nn import ForecasterConfig
 
+pytestmark = pytest.mark.usefixtures("short_motion")
+
 # One layer of 3x3 kernels that reads 2 frames and gives 2: what it forecasts comes from at most 4 patches away.
 LOCAL = ForecasterConfig(16, 16, 1, hidden=(3,), patch_size=2, input_frames=2, horizon=2, peephole_init="uniform")
 

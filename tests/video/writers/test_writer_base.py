@@ -1,3 +1,4 @@
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -82,28 +83,34 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path, make_frames: Ma
         write(tmp_path / "file" / "a", kind, make_frames(1))
 
 
-@pytest.mark.parametrize("kind", list(OUTPUT_FORMATS))
-def test_a_full_disk_leaves_nothing(tmp_path: Path, kind: str) -> None:
-    pytest.importorskip("resource")
-    code = """
-import resource, sys
+FULL_DISK = """
+import json, resource, sys
 from pathlib import Path
 import numpy as np
 from convlstm_cli.errors import OutputError
 from convlstm_cli.video.writers import open_writer
 resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))
 frames = np.random.default_rng(0).integers(0, 256, (30, 64, 64, 3), np.uint8)
-try:
-    with open_writer(Path(sys.argv[1]), sys.argv[2], 10.0) as writer:
-        for frame in frames:
-            writer.write(frame)
-except OutputError as error:
-    print(error)
+for kind, path in json.loads(sys.argv[1]).items():
+    try:
+        with open_writer(Path(path), kind, 10.0) as writer:
+            for frame in frames:
+                writer.write(frame)
+    except OutputError as error:
+        print(error)
 """
-    path = tmp_path / f"a{OUTPUT_FORMATS[kind].suffix}"
-    command = [sys.executable, "-c", code, str(path), kind]
+"""Writes a video in each format, none of which fits, and prints the messages."""
+
+
+def test_a_full_disk_leaves_nothing(tmp_path: Path) -> None:
+    pytest.importorskip("resource")
+    paths = {kind: str(tmp_path / f"a-{kind}{each.suffix}") for kind, each in OUTPUT_FORMATS.items()}
+    command = [sys.executable, "-c", FULL_DISK, json.dumps(paths)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
-    assert done.stdout.startswith(str(path))
+    messages = done.stdout.splitlines()
+    assert len(messages) == len(paths)
+    for message, path in zip(messages, paths.values(), strict=True):
+        assert message.startswith(path)
     assert done.stderr == ""
     assert [entry for entry in tmp_path.rglob("*") if entry.is_file()] == []
 
