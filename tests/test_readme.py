@@ -162,7 +162,7 @@ def known() -> set[str]:
     options = {name for each in parameters for name in (*each.opts, *each.secondary_opts)}
     for script in (ROOT / "scripts").rglob("*"):
         if script.suffix == ".py":
-            options |= set(re.findall(r'add_argument\(\s*"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
+            options |= set(re.findall(r'\badd(?:_argument)?\(\s*"(--[a-z-]+)"', script.read_text(encoding="utf-8")))
         elif script.is_file() and script.suffix in ("", ".sbatch"):
             options |= set(re.findall(r"--[a-z][a-z-]+", script.read_text(encoding="utf-8")))
     return options | TORCHRUN | {"--help"}
