@@ -61,6 +61,26 @@ def holding_name(path: Path) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def taking_turns(path: Path) -> Iterator[None]:
+    """Waits until nobody else is in such a block for the file `path`, which is made where it is not there, and stays.
+
+    It holds between threads too. Where there are no locks, nobody waits. Raises OSError where the file cannot be made.
+    """
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | NO_LINKS, 0o600)
+    try:
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        # Closing alone would leave the lock to a process that was forked in the meantime.
+        if sys.platform != "win32":
+            with contextlib.suppress(OSError):
+                fcntl.flock(descriptor, fcntl.LOCK_UN)
+        os.close(descriptor)
+
+
 def wait_for(folder: Path, seconds: float) -> None:
     """Waits until no process holds a folder, at most for so many seconds."""
     end = time.monotonic() + seconds

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from convlstm_cli.files import cache_folder, replacing, sweep
+from convlstm_cli.lock import taking_turns
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC")
 
@@ -131,6 +132,14 @@ def _build(command: list[str], library: Path) -> Path:
         return library
     library.parent.mkdir(parents=True, exist_ok=True)
     sweep(library.parent)
+    # Several processes of one training, or tests, begin at once, and compiling takes a core for seconds.
+    with taking_turns(library.with_name(f".{library.name}.turn")):
+        if not library.exists():
+            _compile_into(library, command)
+    return library
+
+
+def _compile_into(library: Path, command: list[str]) -> None:
     compiler = command[0]
     with tempfile.TemporaryDirectory() as scratch:
         compiled, linked = f"{scratch}/compiled.o", f"{scratch}/linked"
@@ -140,8 +149,7 @@ def _build(command: list[str], library: Path) -> Path:
             if done.returncode:
                 said = done.stderr.strip().splitlines() or ["it said nothing"]
                 raise NotAvailable(f"{compiler} could not compile it: {said[0]}")
-        # Replaced atomically, because several processes of one training may compile at once.
+        # Replaced atomically, because where there are no locks, several processes may compile at once.
         with replacing(library) as partial:
             shutil.copyfile(linked, partial)
             partial.chmod(0o700)
-    return library

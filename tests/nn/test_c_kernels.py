@@ -2,6 +2,7 @@
 
 import ctypes
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,26 @@ def test_a_fault_of_what_is_compiled_ahead_is_that_of_loading(source: Source) ->
     c_kernels.compile_ahead([source])
     with pytest.raises(c_kernels.NotAvailable, match="could not compile it"):
         c_kernels.load(source)
+
+
+def test_who_wants_a_kernel_that_another_compiles_waits_for_it(
+    source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compiled: list[Path] = []
+    compile_into = c_kernels._compile_into
+
+    def slowly(library: Path, command: list[str]) -> None:
+        compiled.append(library)
+        time.sleep(0.1)
+        compile_into(library, command)
+
+    monkeypatch.setattr(c_kernels, "_compile_into", slowly)
+    library, command = tmp_path / "cache" / "kernels" / "three-1.so", c_kernels._command(source)
+    # Threads stand for processes: what `_build` waits with holds between both.
+    threads = [threading.Thread(target=c_kernels._build, args=(command, library)) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert compiled == [library]
+    assert library.exists()
