@@ -17,6 +17,8 @@ import pytest
 from calls import called
 from made_up import made_up_summary
 
+from convlstm_cli.nn import motion
+
 ROOT = Path(__file__).parent.parent
 SPEED = [sys.executable, str(ROOT / "scripts/benchmark_speed.py"), "--scale", "tiny", "--rounds", "1", "--json"]
 
@@ -115,6 +117,14 @@ def test_decoding_compares_the_decoders(ran: Callable[..., str]) -> None:
     rows = json.loads(ran("benchmark_decoding.py", "--frames", 4, "--rounds", 1, "--json"))["videos"]
     assert [row["frames"] for row in rows] == [4, 4]
     assert all(row[name] > 0 for row in rows for name in ("opencv_s", "pyav_s", "ratio", "probe_ms"))
+
+
+def test_motion_is_measured_with_and_without_its_kernel(ran: Callable[..., str]) -> None:
+    if motion.why_no_kernel() is not None:
+        pytest.skip(f"no compiled kernels here: {motion.why_no_kernel()}")
+    rows = json.loads(ran("benchmark_motion.py", "--sizes", 32, "--batches", 1, "--rounds", 1, "--json"))["rows"]
+    assert [row["part"] for row in rows] == ["search", "moving on", "forecast", "training step"]
+    assert all(row[name] > 0 for row in rows for name in ("tensors_ms", "kernel_ms", "ratio"))
 
 
 def test_memory_is_reported_for_each_length(ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
