@@ -26,8 +26,8 @@ COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "expl
 """Each is the function of this name in the module of this name; in the order of the help page."""
 FORECASTING, LEARNING = frozenset({"predict", "watch", "evaluate"}), frozenset({"train", "compare"})
 """Those that run a network, so that they need compiled kernels: of float32, and of every type."""
-LOADING = FORECASTING | LEARNING | {"export"}
-"""Those whose work is done by the module of their name in the package, which imports torch."""
+ELSEWHERE = {"inspect": "cli.inspection", "explain": "reporting.explain", "info": "cli.facts"}
+"""Modules that do the work of a command; that of others is done by the module of the same name in the package."""
 
 
 def function_of(name: str) -> Callable[..., None]:
@@ -59,8 +59,7 @@ class Command(TyperCommand):
             from convlstm_cli.nn import c_kernels, kernels
 
             c_kernels.compile_ahead(kernels.ALL if self.name in LEARNING else kernels.FLOAT32)
-        if self.name in LOADING:
-            load(self.name)
+        load(ELSEWHERE.get(self.name, self.name))
         return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
