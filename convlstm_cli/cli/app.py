@@ -55,6 +55,7 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""
+        assert self.name is not None
         if self.name in FORECASTING | LEARNING:
             from convlstm_cli.nn import c_kernels, kernels
 

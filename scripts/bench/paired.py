@@ -7,7 +7,8 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple, TypeVar
 
-Own, Other = TypeVar("Own"), TypeVar("Other")
+Own = TypeVar("Own")
+Other = TypeVar("Other")
 
 
 class Times(NamedTuple):
