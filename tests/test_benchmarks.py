@@ -113,6 +113,22 @@ def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path], ran
     assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for Python")
+def test_start_compares_a_forecast_with_its_imports(
+    tmp_path: Path, ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"  # stands for Python, whose imports take seconds, and writes what a forecast writes
+    python.write_text(
+        '#!/bin/sh\nfor last; do :; done\n[ "$1" = -c ] || { mkdir "$last"; : >"$last/frame_000001.png"; }\n'
+    )
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    header, *rows = ran("benchmark_start.py", "--runs", 1).splitlines()
+    assert "ratio" in header
+    assert [row[:18].strip() for row in rows] == ["first frame", "whole process", "its processor time"]
+    assert all(float(number) >= 0 for row in rows for number in row[18:].split())
+
+
 def test_decoding_compares_the_decoders(ran: Callable[..., str]) -> None:
     rows = json.loads(ran("benchmark_decoding.py", "--frames", 4, "--rounds", 1, "--json"))["videos"]
     assert [row["frames"] for row in rows] == [4, 4]
