@@ -1,5 +1,6 @@
 """Prediction: the next frames of videos, on disk."""
 
+import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
@@ -22,7 +23,7 @@ from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.members import MembersFile, draws_members, note_uncalibrated, runs_of_members
 from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing, check_formats, plan_writing
-from convlstm_cli.forecasting.prepared import Prepared, prepare
+from convlstm_cli.forecasting.prepared import Prepared, open_prepared
 from convlstm_cli.forecasting.record import (
     RECORD,
     Contents,
@@ -50,7 +51,7 @@ from convlstm_cli.scoring.guarded_members import GuardedMembers
 from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import mark
-from convlstm_cli.video.readers import READERS, open_video
+from convlstm_cli.video.readers import READERS
 from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.values import BYTES, ValueRange
 
@@ -216,8 +217,8 @@ def predict_video(
 
     `origin` is what `finished.origin_of` gives for this input and these networks. Raises InputError or OutputError.
     """
-    with open_video(source) as video:
-        prepared = prepare(video, by_colour, config, compute, progress)
+    with contextlib.ExitStack() as held:
+        video, prepared = open_prepared(held, source, by_colour, config, compute, progress)
         clip, networks = prepared.clip, prepared.networks
         if (note := unreachable(prepared.look.values, config.exceed)) is not None:
             progress.note(f"{source}: {note}.")

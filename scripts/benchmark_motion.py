@@ -11,10 +11,10 @@ training step is forward and backward in bfloat16, without an optimiser. All oth
 import argparse
 import contextlib
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from bench.machine import describe
+from bench.paired import in_turn, medians
 from bench.terminal import aligned, say
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.nn import motion
@@ -95,11 +96,11 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
     rows = []
     for name, work in parts.items():
         say(f"measuring {name} of {len(clips)}x{clips.shape[-1]}x{clips.shape[-1]} ...")
-        pairs = [(timed(work, by_tensors), timed(work, contextlib.nullcontext)) for _ in range(rounds + 1)][1:]
-        tensors, kernel = (1000 * statistics.median(each) for each in zip(*pairs, strict=True))
-        ratio = statistics.median(one / other for one, other in pairs)
+        by_each = partial(timed, work, by_tensors), partial(timed, work, contextlib.nullcontext)
+        found = medians(in_turn(*by_each, rounds))
         size = {"side": clips.shape[-1], "clips": len(clips)}
-        rows.append({"part": name, **size, "tensors_ms": tensors, "kernel_ms": kernel, "ratio": ratio})
+        times = {"tensors_ms": 1000 * found.own, "kernel_ms": 1000 * found.other, "ratio": found.ratio}
+        rows.append({"part": name, **size, **times})
     return rows
 
 

@@ -14,6 +14,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.ensemble import open_members
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.training.initial import check_there
 from convlstm_cli.video.data import VideoData
 
 OF_TRAINED = frozenset({"folders", "output", "device", "precision", "batch_size", "quiet", "verbose", "json"})
@@ -33,14 +34,22 @@ def new_arms(config: CompareConfig, request: Request, progress: Progress) -> tup
     runs = compare.named_runs(config.arms) if config.vary is None else []
     if not runs:
         arms = _varied_arms(config, request)
+        _check_starts(arms)
         data, _ = prepare(request, progress)
         return data, arms
     asked = request.asked(config)
     arms = compare.recorded_arms(runs, training, asked)
+    _check_starts(arms)
     if request.output is not None:
         check_free(request.output)
     data = prepare_videos(compare.recorded_data(runs[0], request.folders, asked), arms[0].model, progress)
     return data, arms
+
+
+def _check_starts(arms: Sequence[Arm]) -> None:
+    """Raises UsageError or RunError for weights to start from that cannot be read, before any video is decoded."""
+    for arm in arms:
+        check_there(arm.training.init)
 
 
 def _varied_arms(config: CompareConfig, request: Request) -> list[Arm]:

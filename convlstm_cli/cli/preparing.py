@@ -7,6 +7,7 @@ from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import check_free
 from convlstm_cli.train import check_options
+from convlstm_cli.training.initial import check_there
 from convlstm_cli.training.network import for_videos
 from convlstm_cli.training.weighting import measure_of
 from convlstm_cli.video import data
@@ -19,8 +20,8 @@ def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tup
 
     `noting`: whether to show what should be known of the videos; a plan of the training shows it too.
 
-    Raises UsageError for options that do not go together, OutputError where the run folder is taken, both before any
-    video is decoded, and InputError where the videos cannot be used.
+    Raises UsageError for options that do not go together or weights that are not there, OutputError where the run
+    folder is taken, all before any video is decoded, and InputError where the videos cannot be used.
     """
     training = request.training
     device.choose(training.device, training.precision)
@@ -29,6 +30,7 @@ def prepare(request: Request, progress: Progress, *, noting: bool = True) -> tup
     height, width = request.frame_size()
     model = request.model(height, width)
     check_options(model, training)
+    check_there(training.init)
     videos = prepare_videos(request.data(height, width), model, progress, noting=noting)
     measure_of(training, videos.values)  # refuses weights that do not fit the values
     return videos, for_videos(model, videos, training)

@@ -21,6 +21,17 @@ FINENESS = 4
 are counted from, is not known before. Of more frames some are left out, and each step is met within an eighth of it."""
 
 
+class AloneError(InputError):
+    """The last frame lies behind a gap, and no frame before it is read with it."""
+
+    def __init__(self, message: str, before: int, why: str) -> None:
+        super().__init__(message)
+        self.before = before
+        """Number of the last frame that does not stand alone."""
+        self.why = why
+        """What separates it from the last frame, a clause."""
+
+
 class TimedInput(NamedTuple):
     """A frame of a source."""
 
@@ -154,7 +165,8 @@ def read_clip(video: VideoReader, input_frames: int, at: int | None, pace: Pace 
 
     Where `pace.every` is a duration, longer than the video's own step, the frames nearest to each such step before the
     last frame are read; otherwise all frames are. There may be fewer, two at least: none before a gap is read.
-    Raises InputError where there are fewer than two, or the video ends before `at`.
+    Raises InputError where there are fewer than two, AloneError where frames before a gap would do, or where the video
+    ends before `at`.
     """
     every = None if isinstance(pace.every, str) else pace.every
     recent, times = _Recent(input_frames, every), array("d")
@@ -167,14 +179,15 @@ def read_clip(video: VideoReader, input_frames: int, at: int | None, pace: Pace 
         raise InputError(f"{video.path}: has {last} frames, so --at can be at most {last}, not {at}.")
     timed = last > 0 and not math.isnan(times[-1])
     line = timeline_of(last, times if timed else None, pace=Pace("frame", pace.max_gap))
-    begin = line.pieces[-1][0]
+    begins = [start for start, _ in line.pieces]
     if line.step is None:  # of the whole video, since the first frames alone may not show what is usual
-        begin = max((gap for gap in number_gaps(video.numbers, pace.max_gap) if gap < last), default=begin)
+        begins += [gap for gap in number_gaps(video.numbers, pace.max_gap) if gap < last]
+    begin = begins[-1]
     frames = [frame for frame in recent.frames if frame.number > begin]
     even = every is not None and line.step is not None and line.step < every and not same_rate(line.step, every)
     chosen = _at_steps(frames, every) if even and every is not None else frames[-input_frames:]
     if len(chosen) < 2:
-        raise InputError(f"{video.path}: {_alone(times, begin, last, every if even else None)}")
+        raise _alone(video, times, begins, last, every if even else None)
     step = every if even else _step(chosen, line.step, video.fps)
     notes = []
     if begin and len(chosen) < input_frames:
@@ -235,11 +248,22 @@ def _break(times: Sequence[float], begin: int) -> str:
     return f"there is a gap of {in_words(missing)} between frames {begin} and {begin + 1}"
 
 
-def _alone(times: Sequence[float], begin: int, last: int, every: float | None) -> str:
-    """Why fewer than two frames can be read, and what to do."""
+def _alone(
+    video: VideoReader, times: Sequence[float], begins: Sequence[int], last: int, every: float | None
+) -> InputError:
+    """Why fewer than two frames can be read, and what to do. `begins` are where the video goes on after a gap."""
+    begin = begins[-1]
     if begin:
-        remedy = f"give --at {begin} to forecast from the frames before, or " if begin > 1 else "give "
-        return f"frame {last} stands alone, because {_break(times, begin)}; {remedy}a larger --max-gap."
+        why = _break(times, begin)
+        before = next((after for start, after in list(itertools.pairwise(begins))[::-1] if after - start > 1), None)
+        remedy = "give " if before is None else f"give --at {before} to forecast from the frames before, or "
+        message = f"{video.path}: frame {last} stands alone, because {why}; {remedy}a larger --max-gap."
+        return InputError(message) if before is None else AloneError(message, before, why)
     if every is not None:
-        return f"is shorter than two steps of {write_duration(every)}, at which the run was trained; give a longer one."
-    return "a single frame shows no motion; give a video of at least 2 frames or a later --at."
+        length = write_duration(every)
+        return InputError(
+            f"{video.path}: is shorter than two steps of {length}, at which the run was trained; give a longer one."
+        )
+    return InputError(
+        f"{video.path}: a single frame shows no motion; give a video of at least 2 frames or a later --at."
+    )

@@ -1,11 +1,13 @@
 """What a forecast is computed from: the input frames of a video, its networks, and the look of what they forecast."""
 
+import contextlib
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
-from convlstm_cli.forecasting.clip import InputClip, read_clip
+from convlstm_cli.forecasting.clip import AloneError, InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour
 from convlstm_cli.forecasting.guides import with_guides
@@ -18,6 +20,7 @@ from convlstm_cli.progress import Progress
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.rates import rate_in_words
+from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.base import VideoReader, cut_off
 from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import same_rate
@@ -40,6 +43,35 @@ class Prepared:
     """Frames to forecast."""
     facts: SourceFacts
     """What the source says of its frames beside their pixels."""
+
+
+def open_prepared(
+    held: contextlib.ExitStack,
+    source: Path,
+    by_colour: NetworksByColour,
+    config: PredictConfig,
+    compute: Compute,
+    progress: Progress,
+) -> tuple[VideoReader, Prepared]:
+    """Opens an input, which `held` closes, and prepares it.
+
+    Where its last frames stand alone behind a gap, as in recordings at a rate that varies, the forecast starts from the
+    frames before, which is noted; `config.at` asks for a frame, and for no other. Raises as `prepare` does.
+    """
+    video = held.enter_context(open_video(source))
+    try:
+        return video, prepare(video, by_colour, config, compute, progress)
+    except AloneError as alone:
+        if config.at is not None:
+            raise
+        video.close()
+        progress.note(
+            f"{source}: {alone.why}, and what follows is too short to read, so the forecast starts from frame "
+            f"{alone.before}; a larger --max-gap reads over the gap."
+        )
+        before = replace(config, at=alone.before)
+    video = held.enter_context(open_video(source))
+    return video, prepare(video, by_colour, before, compute, progress)
 
 
 def prepare(

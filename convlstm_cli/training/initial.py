@@ -74,6 +74,23 @@ def start(init: str, model: ForecasterConfig, *, peepholes: bool = True) -> Star
     return Start(str(Path(init).absolute()), fitting, f"starts from {init}")
 
 
+def check_there(init: str) -> None:
+    """Raises UsageError for weights to start from that are not there, and RunError for damaged ones or no run.
+
+    It reads no weights, and needs no network, whose channels are known when the videos are decoded.
+    """
+    path = Path(init)
+    if init in (AUTO_INIT, FRESH) or is_pretrained(path):
+        return
+    if path.is_dir():
+        Run.open(path)
+        return
+    try:
+        _shapes(path)
+    except UsageError as error:
+        raise UsageError(f"--init {init}: {error}") from error
+
+
 def adapted(
     weights: Mapping[str, Tensor], source: ForecasterConfig, model: ForecasterConfig, *, peepholes: bool = True
 ) -> dict[str, Tensor]:
@@ -223,8 +240,6 @@ def _given(init: str, model: ForecasterConfig) -> tuple[ForecasterConfig, Mappin
     if path.is_dir():
         run = Run.open(path)
         return run.model_config, run.load_weights()
-    if not path.is_file():
-        raise UsageError(f"it is not there; give {NAME}, {FRESH}, a run folder or a file of weights (safetensors)")
     source = _network_of(path, model)
     return source, read_weights(path, source, "give another --init")
 
@@ -233,14 +248,9 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
     """The network whose weights a file holds: the given one, or with other channels, further inputs, peepholes, mask or
     noise.
 
-    Raises UsageError where it is none of these, RunError where the file is damaged.
+    Raises UsageError where it is none of these, or the file is not there; RunError where it is damaged.
     """
-    try:
-        with safe_open(path, framework="pt") as file:
-            shapes = {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
-    except (OSError, SafetensorError) as error:
-        raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
-    reason = ""
+    shapes, reason = _shapes(path), ""
     channels, masks = dict.fromkeys((model.channels, 1, 3)), dict.fromkeys((model.mask, False, True))
     inputs, noises = dict.fromkeys(((model.inputs, model.known), (0, 0))), dict.fromkeys((model.noise, False, True))
     kinds = itertools.product(channels, masks, get_args(Peephole), inputs, noises)
@@ -253,6 +263,17 @@ def _network_of(path: Path, model: ForecasterConfig) -> ForecasterConfig:
         else:
             return source
     raise UsageError(f"the weights are of another network ({reason})")
+
+
+def _shapes(path: Path) -> dict[str, list[int]]:
+    """The shape of each tensor in a safetensors file. Raises UsageError where it is not there, RunError for another."""
+    if not path.is_file():
+        raise UsageError(f"it is not there; give {NAME}, {FRESH}, a run folder or a file of weights (safetensors)")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {name: file.get_slice(name).get_shape() for name in file.keys()}  # noqa: SIM118
+    except (OSError, SafetensorError) as error:
+        raise RunError(f"{path}: cannot be read ({first_line(error)}); give another --init.") from error
 
 
 def _plain(value: object) -> str:

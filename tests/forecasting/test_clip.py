@@ -5,12 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from helpers import moving_square
-from prediction import make_run, one
+from prediction import Notes, make_run, one
+from timed_videos import timed_video
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import TimedInput, _Recent, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.times import Schedule
+from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.base import TimedFrame, VideoReader
@@ -25,6 +27,18 @@ def test_one_frame_is_not_enough(tmp_path: Path) -> None:
     np.save(tmp_path / "still.npy", np.zeros((1, 32, 32), np.uint8))
     with pytest.raises(InputError, match="single frame"):
         one(make_run(tmp_path / "run"), tmp_path / "still.npy", tmp_path / "out")
+
+
+def test_frames_alone_at_the_end_of_a_varying_rate_are_left_out_and_that_is_noted(tmp_path: Path) -> None:
+    path = timed_video(tmp_path / "varying.mp4", [*(number / 10 for number in range(10)), 2.9, 9.0])
+    run, notes = make_run(tmp_path / "run"), Notes()
+    [(_, outcome)] = predict([path], run, tmp_path / "out", progress=notes)
+    assert isinstance(outcome, Forecast)
+    assert (outcome.first_input_frame, outcome.last_input_frame) == (7, 10)
+    assert outcome.valid_times == (1.0, 1.1, 1.2)
+    assert [note for note in notes.notes if "starts from frame 10; a larger --max-gap" in note]
+    with pytest.raises(InputError, match=r"frame 12 stands alone.*--at 10"):
+        one(run, path, tmp_path / "out", PredictConfig(at=12))
 
 
 @pytest.mark.parametrize(("at", "last", "following"), [(None, 12, 0), (12, 12, 0), (9, 9, 3), (3, 3, 9)])

@@ -1,4 +1,4 @@
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.nn.config import NOISE_GRID, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.run import Run
-from convlstm_cli.training.initial import NOISE_WEIGHT, adapted, start
+from convlstm_cli.training.initial import NOISE_WEIGHT, adapted, check_there, start
 from convlstm_cli.weights.pretrained import weights_of
 
 SMALL = ForecasterConfig(16, 24, 1, hidden=(4, 6), kernel_size=3, input_frames=4, horizon=3)
@@ -169,11 +169,17 @@ def test_a_run_or_a_file_gives_its_weights(tmp_path: Path) -> None:
             assert torch.equal(found.weights[name], value)
     with pytest.raises(UsageError, match="of another network"):
         start(str(file), replace(SMALL, hidden=(4,)))
-    with pytest.raises(UsageError, match="--init nowhere: it is not there; give pretrained"):
-        start("nowhere", SMALL)
+    for init in ("none", "auto", "pretrained", str(run.folder), str(file)):
+        check_there(init)
     file.write_bytes(b"nonsense")
-    with pytest.raises(RunError, match="cannot be read"):
-        start(str(file), SMALL)
+    refused: list[Callable[[str], object]] = [check_there, lambda init: start(init, SMALL)]
+    for refuse in refused:
+        with pytest.raises(UsageError, match="--init nowhere: it is not there; give pretrained"):
+            refuse("nowhere")
+        with pytest.raises(RunError, match="cannot be read"):
+            refuse(str(file))
+        with pytest.raises(RunError, match="no run folder"):
+            refuse(str(tmp_path))
 
 
 @pytest.mark.parametrize("kind", [torch.float16, torch.bfloat16])

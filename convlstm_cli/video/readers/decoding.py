@@ -9,6 +9,9 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS, cv2, silence
+from convlstm_cli.video.readers.orientation import upright
+from convlstm_cli.video.readers.tiff_image import UnreadableTiffError, decode_page
+from convlstm_cli.video.readers.tiff_tags import TiffTags, tags_in
 from convlstm_cli.video.values import native
 
 PALETTE, GREY_AND_ALPHA, COLOUR_AND_ALPHA = 3, 4, 6
@@ -25,16 +28,19 @@ def decode_image(content: NDArray[np.uint8], source: str, *, holes: bool = False
     """The first page of an image of any type of pixels, (H, W) or (H, W, 3) in OpenCV's order BGR.
 
     `content` are the N bytes of its file. Pixels that are transparent in part stand in front of black, and the image is
-    turned as its EXIF data asks. With `holes` it is float32, with NaN where it is wholly transparent.
+    turned as its EXIF data asks. What a TIFF shows as white is bright. With `holes` it is float32, with NaN where it is
+    wholly transparent.
 
     Raises InputError, which begins with `source`, and DamagedImageError where it cannot be decoded.
     """
+    tags = tags_in(content)
     image = _with_alpha(content, source)
     if image is not None:
         shown = over_black(image[:, :, :-1], image[:, :, -1:], holes=holes)
         return _turned(shown[:, :, 0] if shown.shape[2] == 1 else shown, content)
     # Without alpha, turned as EXIF asks, and grey or 16-bit if the file is.
-    pixels = _imdecode(source, content, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+    flags = cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH
+    pixels = _imdecode(source, content, flags) if tags is None else _decode_tiff(source, content, flags, tags)
     return pixels.astype(np.float32) if holes else pixels
 
 
@@ -103,11 +109,23 @@ def _turned(image: NDArray[np.generic], content: NDArray[np.uint8]) -> NDArray[n
 
     with Image.open(io.BytesIO(data)) as described:
         orientation = described.getexif().get(ExifTags.Base.Orientation, 1)
-    if orientation in (5, 6, 7, 8):
-        image = image.swapaxes(0, 1)
-    rows = slice(None, None, -1 if orientation in (3, 4, 7, 8) else 1)
-    columns = slice(None, None, -1 if orientation in (2, 3, 6, 7) else 1)
-    return np.ascontiguousarray(image[rows, columns])
+    return upright(image, orientation)
+
+
+def _decode_tiff(source: str, content: NDArray[np.uint8], flags: int, tags: TiffTags) -> NDArray[np.generic]:
+    """The first page of a TIFF, by tifffile where OpenCV fails, as for uncompressed tiles of 16x16 pixels."""
+    try:
+        pixels = _imdecode(source, content, flags)
+    except DamagedImageError:
+        try:
+            return decode_page(content, tags)
+        except UnreadableTiffError as error:
+            raise DamagedImageError(f"{source}: cannot be decoded: {error}.") from error
+    if tags.bits <= 8:
+        return pixels  # OpenCV counts those from black
+    if tags.bits < 16 and pixels.dtype == np.uint16:
+        pixels = np.right_shift(pixels, 16 - tags.bits, dtype=np.uint16)  # it moves 10, 12 and 14 bits to the top of 16
+    return tags.from_black(pixels)
 
 
 def _imdecode(source: str, content: NDArray[np.uint8], flags: int) -> NDArray[np.generic]:

@@ -26,7 +26,7 @@ from convlstm_cli.video.readers.decoding import (
 )
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
-from convlstm_cli.video.readers.tiff_tags import read_tags
+from convlstm_cli.video.readers.tiff_tags import tiff_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
 from convlstm_cli.video.source import SourceFacts
 
@@ -59,8 +59,6 @@ def open_images(path: Path) -> VideoReader:
         with reader.open(files[0]) as first:
             video.unit, video.missing, video.declared_range = first.unit, first.missing, first.declared_range
             notes += first.notes
-    elif files[0].suffix.lower() in (".tif", ".tiff") and (tags := read_tags(files[0])) is not None:
-        video.missing = tags.nodata
     return video
 
 
@@ -73,6 +71,9 @@ def _opened(
     start: datetime | None,
 ) -> VideoReader:
     holes = first_transparent(map(_read_if_transparent, files), str(path))
+    tags = None if registered.array_reader_of(files[0]) is not None else tiff_tags(files[0])
+    if tags is not None and tags.grey_note is not None:
+        notes.append(tags.grey_note)
     return VideoReader(
         path,
         READER.name,
@@ -81,6 +82,7 @@ def _opened(
         start=start,
         numbers=numbers,
         notes=notes,
+        missing=None if tags is None else tags.nodata,
         declared_range=transparent_range(holes, notes),
         facts=lambda: _facts(files[0]),
     )

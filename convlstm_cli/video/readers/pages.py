@@ -42,6 +42,7 @@ def open_pages(path: Path) -> VideoReader:
         notes.append(f"{len(pages) - frames} of its {len(pages)} pages are smaller copies or masks, and no frames")
     if path.suffix.lower() in (".tif", ".tiff"):
         tags = read_tags(path) or TiffTags()
+        notes += [tags.grey_note] if tags.grey_note is not None else []
         video = VideoReader(
             path,
             READER.name,

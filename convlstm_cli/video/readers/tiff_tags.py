@@ -4,8 +4,12 @@ import math
 import re
 import struct
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
+from convlstm_cli.video.readers.in_memory import open_memory
 from convlstm_cli.video.readers.page_list import MOST_TAGS
 
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA = 256, 257, 270, 277, 258, 339, 42113
@@ -22,6 +26,8 @@ READ = frozenset(
 """Tags that are read."""
 LONGEST = 2**24
 """Bytes of a text that are read."""
+SUFFIXES = frozenset({".tif", ".tiff"})
+"""Suffixes of TIFF files, in lower case."""
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 12: 8, 16: 8}
 """Bytes of each type of value: BYTE, ASCII, SHORT, LONG, RATIONAL, DOUBLE, LONG8."""
 MANY = 4
@@ -52,7 +58,7 @@ class TiffTags(NamedTuple):
     sample_format: int = 1
     """1 unsigned, 2 signed, 3 floating."""
     nodata: float | None = None
-    """The value that stands for no measurement; None where the file names none."""
+    """The value that stands for no measurement, as frames have it; None where the file names none."""
     photometric: int = 1
     """What the first values of a pixel are: 0 and 1 a grey, 2 RGB (PhotometricInterpretation of TIFF 6.0)."""
     has_next: bool = False
@@ -81,6 +87,35 @@ class TiffTags(NamedTuple):
         except (KeyError, ValueError):
             return None
         return seconds if 0 < seconds < math.inf else None
+
+    @property
+    def counts_from_white(self) -> bool:
+        """Whether the least of its integers is white (MINISWHITE): frames have them counted from black.
+
+        Floats have no number for black, and of several bands the tag says nothing.
+        """
+        return self._white_is_least and self.sample_format in (1, 2)
+
+    @property
+    def grey_note(self) -> str | None:
+        """The note about a grey whose least number is white, a clause; None for others."""
+        if not self._white_is_least:
+            return None
+        done = "counted from black" if self.counts_from_white else "kept, since floats have no number for black"
+        return f"its least number is white (MINISWHITE); its numbers are {done}"
+
+    def from_black(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Stored pixels of any shape as frames have them: counted from black where the file counts from white."""
+        return pixels ^ pixels.dtype.type(self._darkest) if self.counts_from_white else pixels
+
+    @property
+    def _white_is_least(self) -> bool:
+        return self.photometric == 0 and self.samples == 1
+
+    @property
+    def _darkest(self) -> int:
+        """The number of black that the number 0 of white turns into: all bits set."""
+        return 2**self.bits - 1 if self.sample_format == 1 else -1
 
     @property
     def _is_ome(self) -> bool:
@@ -122,16 +157,32 @@ class TiffTags(NamedTuple):
 
 def is_open_ended(path: Path) -> bool:
     """Whether a file is a TIFF of ImageJ with many images behind one directory."""
-    tags = read_tags(path) if path.suffix.lower() in (".tif", ".tiff") else None
+    tags = tiff_tags(path)
     return tags is not None and tags.is_open_ended
+
+
+def tiff_tags(path: Path) -> TiffTags | None:
+    """The tags of a file that is named as a TIFF; None for others, and for one that is damaged or cannot be read."""
+    return read_tags(path) if path.suffix.lower() in SUFFIXES else None
 
 
 def read_tags(path: Path) -> TiffTags | None:
     """The tags of a TIFF; None for a file that is none, is damaged or cannot be read."""
     directory = read_directory(path)
-    if directory is None:
+    return None if directory is None else _tags(directory)
+
+
+def tags_in(content: NDArray[np.uint8]) -> TiffTags | None:
+    """The tags of the first page of a TIFF of N bytes in memory; None for what is none, or is damaged."""
+    try:
+        directory = _directory(open_memory(content))
+    except (ValueError, struct.error):
         return None
-    return TiffTags(
+    return None if directory is None else _tags(directory)
+
+
+def _tags(directory: "Directory") -> TiffTags:
+    tags = TiffTags(
         directory.text(DESCRIPTION),
         directory.first(SAMPLES, 1),
         directory.first(BITS, 1),
@@ -141,6 +192,9 @@ def read_tags(path: Path) -> TiffTags | None:
         directory.has_next,
         directory.first(PLANAR, 1) == 2,
     )
+    if tags.nodata is None or not tags.counts_from_white:
+        return tags
+    return tags._replace(nodata=tags._darkest - tags.nodata)
 
 
 class Entry(NamedTuple):

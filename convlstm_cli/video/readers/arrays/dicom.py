@@ -17,6 +17,9 @@ from convlstm_cli.video.source import SourceFacts
 if TYPE_CHECKING:
     import pydicom
 
+WHITE_IS_LEAST = "its least number is white (MONOCHROME1); its numbers are kept, so its pictures are negatives"
+"""The note about a file whose viewers show low numbers as bright."""
+
 
 class DicomFile:
     """A DICOM file with pixels."""
@@ -46,6 +49,7 @@ class DicomFile:
             unit=packing.unit,
             missing=packing.missing_value(dtype),
             times=self._times(),
+            note=WHITE_IS_LEAST if self._header.get("PhotometricInterpretation") == "MONOCHROME1" else None,
             facts=lambda: SourceFacts("npz"),
         )
 

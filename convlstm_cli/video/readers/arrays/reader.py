@@ -119,6 +119,7 @@ def array_reader(
         def stacked(names: Sequence[str]) -> Stack:
             return Stack(names, lambda other: open_array(_beside(path, other, opener)))
 
+        taken = chosen.note if file == path and chosen.sequences == 1 else None
         frames = frames_of(stored, chosen.layout, chosen.sequence or 0, path)
         return VideoReader(
             path,
@@ -126,7 +127,7 @@ def array_reader(
             frames,
             chosen.frames,
             start=stored.start,
-            notes=[chosen.note] if chosen.note is not None and file == path and chosen.sequences == 1 else [],
+            notes=list(filter(None, (taken, stored.note))),
             unit=stored.unit,
             missing=stored.missing,
             declared_range=stored.declared_range,

@@ -51,6 +51,8 @@ class Stored:
     times: tuple[float, ...] | None = None
     """Seconds from the first entry of the time axis to each."""
     start: datetime | None = None
+    note: str | None = None
+    """What people should know of how it is read, a clause; None where there is nothing."""
     order: tuple[int, ...] | None = None
     """Positions on the time axis in the order of the times; None where frames stand in that order."""
     close: Callable[[], object] = nothing

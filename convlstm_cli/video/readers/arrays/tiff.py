@@ -14,12 +14,12 @@ from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
 from convlstm_cli.video.readers.base import reading
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
-from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags
+from convlstm_cli.video.readers.tiff_image import needed_codecs
+from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags, tiff_tags
 
 if TYPE_CHECKING:
     import tifffile
 
-SUFFIXES = frozenset({".tif", ".tiff"})
 DIMS = {"T": "time", "C": "channel", "S": "band", "Y": "y", "X": "x"}
 """Names of tifffile's axes."""
 
@@ -31,7 +31,7 @@ class TiffStack:
         """`source` is the file that messages name. Raises InputError, or DependencyError without tifffile."""
         library = load_extra("tifffile", "tiff", source)
         logging.getLogger("tifffile").addHandler(logging.NullHandler())  # else it writes to standard error
-        self._path = path
+        self._path, self._source = path, source
         try:
             with reading(source):
                 self._file: tifffile.TiffFile = library.TiffFile(path)
@@ -60,9 +60,10 @@ class TiffStack:
             dtype=dtype,
             read=self._read,
             dims=self._dims(),
-            to_values=lambda raw: _with_gaps(raw, missing),
+            to_values=lambda raw: _with_gaps(self._tags.from_black(raw), missing),
             missing=missing if dtype.kind in "iu" else None,
             times=self._times(),
+            note=self._tags.grey_note,
             facts=lambda: tiff_facts(self._path),
             close=self._file.close,
         )
@@ -95,7 +96,12 @@ class TiffStack:
         leading = len(series.shape) - series.keyframe.ndim
         chosen: Any = np.arange(math.prod(series.shape[:leading])).reshape(series.shape[:leading])[key[:leading]]
         numbers = np.asarray(chosen)
-        pages = [series.pages[int(number)].asarray()[key[leading:]] for number in numbers.ravel()]
+        try:
+            pages = [series.pages[int(number)].asarray()[key[leading:]] for number in numbers.ravel()]
+        except Exception as error:
+            if (needed := needed_codecs(error)) is None:
+                raise
+            raise InputError(f"{self._source}: cannot be decoded: {needed}.") from error
         return np.stack(pages).reshape(*numbers.shape, *pages[0].shape)
 
 
@@ -108,9 +114,7 @@ def _with_gaps(raw: Values, missing: float | None) -> Values:
 
 def has_axes(path: Path) -> bool:
     """Whether a TIFF is read here, and not page by page as frames."""
-    if path.suffix.lower() not in SUFFIXES:
-        return False
-    tags = read_tags(path)
+    tags = tiff_tags(path)
     return tags is not None and tags.has_axes
 
 

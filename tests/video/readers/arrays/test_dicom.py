@@ -12,7 +12,7 @@ from video_helpers import few, frames_by, read
 
 from convlstm_cli.errors import DependencyError, InputError
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.arrays.dicom import DicomFile
+from convlstm_cli.video.readers.arrays.dicom import WHITE_IS_LEAST, DicomFile
 from convlstm_cli.video.search import find_videos
 
 
@@ -57,6 +57,14 @@ def test_the_scale_of_the_modality(tmp_path: Path) -> None:
     assert np.isnan(first[0, 0, 0])
     np.testing.assert_array_equal(first[1:], frames[0, 1:] * 2.0 - 1024)
     assert DicomFile(path, path).stored("").unit == "HU"
+
+
+def test_white_that_is_the_least_number_is_noted(tmp_path: Path) -> None:
+    frames = np.arange(96, dtype=np.uint8).reshape(2, 8, 6, 1)
+    path = save(tmp_path / "a.dcm", frames, PhotometricInterpretation="MONOCHROME1")
+    with open_video(path) as video:
+        np.testing.assert_array_equal(list(video), frames)
+        assert video.notes == [WHITE_IS_LEAST]
 
 
 def test_a_series_is_in_the_order_of_its_instance_numbers(tmp_path: Path) -> None:
