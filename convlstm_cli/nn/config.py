@@ -223,15 +223,30 @@ class ForecasterConfig:
     def known_frames(self) -> tuple[str, ...]:
         """Frames that the head may mix.
 
-        Where the forecaster moves the last one on, that along each motion, the first one blurred, and the last one.
+        Where the forecaster moves the last one on, that along each motion, where the head splats it, that too, the
+        first one blurred, and the last one.
         """
         moved = tuple(f"moved {motion}" for motion in self.motions)
-        return (*moved, "blurred", "last") if moved else ("last",)
+        splatted = tuple(f"splatted {motion}" for motion in self.motions) if HEADS[self.head].splats else ()
+        return (*moved, *splatted, "blurred", "last") if moved else ("last",)
+
+    @property
+    def judged_by(self) -> tuple[str, ...]:
+        """The known frame whose past errors say how right each known frame is: of splatted ones the moved one.
+
+        A thing that goes on with its own motion was, some steps before, where the moved frame reads it.
+        """
+        return tuple(name.replace("splatted", "moved") for name in self.known_frames)
+
+    @property
+    def past_frames(self) -> tuple[str, ...]:
+        """The known frames whose errors in the past are found."""
+        return tuple(dict.fromkeys(self.judged_by))
 
     @property
     def past_channels(self) -> int:
-        """Channels that say how right each known frame was before, at each of `LOOKBACKS`; 0 where none is asked."""
-        return len(LOOKBACKS) * len(self.known_frames) if self.motions and HEADS[self.head].judges else 0
+        """Channels that say how right known frames were before, at each of `LOOKBACKS`; 0 where none is asked."""
+        return len(LOOKBACKS) * len(self.past_frames) if self.motions and HEADS[self.head].judges else 0
 
     @property
     def motions(self) -> tuple[str, ...]:

@@ -42,6 +42,7 @@ class ForecastState(NamedTuple):
                 motion=repeated(advection.motion, count),
                 source=repeated(advection.source, count),
                 beside=None if advection.beside is None else repeated(advection.beside, count),
+                lead=None if advection.lead is None else repeated(advection.lead, count),
             ).carrying(carried)
         return ForecastState(
             [(repeated(h, count), repeated(c, count)) for h, c in self.states],
@@ -58,6 +59,7 @@ class ForecastState(NamedTuple):
         if self.advection is None:
             return (*states, self.last[:, 0])
         _, *moving = self.advection[:4]
+        moving.append(self.advection.lead)
         return (*states, self.last[:, 0], *(part for part in moving if part is not None))
 
 

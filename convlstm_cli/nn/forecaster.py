@@ -208,7 +208,7 @@ class EncoderForecaster(nn.Module):
         if motion is None:
             return self._begin(frames, states).flat()
         shown = self.shown(frames)
-        advection = Advection(shown[:, -1], motion, torch.zeros_like(motion), is_cubic=self._is_cubic)
+        advection = Advection.starting(shown[:, -1], motion, is_cubic=self._is_cubic, is_splatted=self._is_splatted)
         return ForecastState(states, shown[:, -1:], self._judged(advection, shown)).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -231,12 +231,18 @@ class EncoderForecaster(nn.Module):
         """Names of the tensors of a state.
 
         h and c of each layer, (B, hidden, H/p, W/p); the last frame, (B, C, H, W); and where the forecaster moves that
-        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each, and what
-        is known of how right they were before, (B, config.past_channels, H, W).
+        on, its K motions in pixels a step and the displacements at which it is read now, (B, 2 K, H, W) each, what is
+        known of how right they were before, (B, config.past_channels, H, W), and where it is splatted too, the number
+        of steps that were made, (B, 1, 1, 1).
         """
-        moving = ("motion", "source", "past")[: 2 + (self.config.past_channels > 0)] if self.config.motions else ()
+        moving = self._moving if self.config.motions else ()
         layers = [f"{part}_{index}" for index in range(len(self.config.hidden)) for part in "hc"]
         return (*layers, "last", *moving)
+
+    @property
+    def _moving(self) -> tuple[str, ...]:
+        """Names of the tensors of an advection."""
+        return ("motion", "source", *("past",) * (self.config.past_channels > 0), *("lead",) * self._is_splatted)
 
     def _unflat(self, state: tuple[Tensor, ...]) -> ForecastState:
         count = 2 * len(self.config.hidden)
@@ -244,10 +250,11 @@ class EncoderForecaster(nn.Module):
         last, moving = state[count], state[count + 1 :]
         if not moving:
             return ForecastState(states, last[:, None])
-        past = moving[2] if len(moving) > 2 else None
-        return ForecastState(
-            states, last[:, None], Advection(last, moving[0], moving[1], past, is_cubic=self._is_cubic)
+        found = dict(zip(self._moving, moving, strict=True))
+        advection = Advection(
+            last, found["motion"], found["source"], found.get("past"), is_cubic=self._is_cubic, lead=found.get("lead")
         )
+        return ForecastState(states, last[:, None], advection)
 
     def _check(self, frames: Tensor, horizon: int | None, future: Tensor | None, noise: Noise | None = None) -> int:
         """The horizon. Raises UsageError for one below 1, and for frames, a future or noise that do not fit."""
@@ -314,11 +321,16 @@ class EncoderForecaster(nn.Module):
 
     def advection(self, frames: Tensor) -> Advection:
         """How the last of the frames (B, T, C, H, W) is moved on, with what is known of how right that was before."""
-        return self._judged(Advection.of(frames, self.config.motions, is_cubic=self._is_cubic), frames)
+        advection = Advection.of(frames, self.config.motions, is_cubic=self._is_cubic, is_splatted=self._is_splatted)
+        return self._judged(advection, frames)
 
     @property
     def _is_cubic(self) -> bool:
         return HEADS[self.config.head].judges
+
+    @property
+    def _is_splatted(self) -> bool:
+        return HEADS[self.config.head].splats
 
     def _judged(self, advection: Advection, frames: Tensor) -> Advection:
         """An advection that carries the errors of the past of each known frame, where the head asks for them.

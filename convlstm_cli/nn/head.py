@@ -12,7 +12,11 @@ START = {"moved medium": 7.0, "blurred": 4.0, "last": 5.0}
 """Initial logits of the known frames in a mix, against 0 of the new one. So training starts near the moved frame, and
 the first lead time as sharp as what was seen: where hardly anything moves, more of a new frame is a large error, and
 where much does, more of the last one."""
-JUDGED = {"moved coarse": 7.0, "moved fine": 6.5, "moved latest": 6.5, "blurred": 6.5, "last": 6.8}
+JUDGED = {
+    **{"moved coarse": 7.0, "moved fine": 6.5, "moved latest": 6.5},
+    **{"splatted coarse": 7.0, "splatted fine": 6.5, "splatted latest": 6.5},
+    **{"blurred": 6.5, "last": 6.8},
+}
 """Initial logits of the known frames where their weights also follow from past errors. They were fitted to made-up
 clips together with `refinement.JUDGEMENT`."""
 
@@ -26,9 +30,9 @@ class Head(nn.Module):
         residual    frame = known + new
         mix         frame = w_1 known_1 + w_2 known_2 + ... + w σ(new); the weights w are a softmax
         refined     a mix, whose weights and new frame come from a thin stage at full resolution (`refinement.py`)
-        motions     the same with the last frame moved on along several motions, of which the first is shifted by a
-                    learned displacement; the logits of the weights fall with the logarithms of the errors that the
-                    known frames had in the past
+        motions     the same with the last frame moved on and splatted along several motions, of which the first is
+                    shifted by a learned displacement; the logits of the weights fall with the logarithms of the errors
+                    that the known frames had in the past
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`
@@ -51,6 +55,7 @@ class Head(nn.Module):
                 steered=kind.steers,
                 noise=NOISE_PIXELS * config.noise,
                 past=config.past_channels,
+                judged=[config.past_frames.index(name) for name in config.judged_by],
             )
         with torch.no_grad():
             self.conv.bias.zero_()  # type: ignore[union-attr]

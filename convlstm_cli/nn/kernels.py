@@ -45,12 +45,11 @@ class Level(ctypes.Structure):
 class Advance(ctypes.Structure):
     """`Advance` of motion.c."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_int64)
-        for name in (
-            *("clips", "motions", "channels", "beside", "height", "width"),
-            *("rows", "columns", "top", "left", "unseen", "steps", "cubic", "threads"),
-        )
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("clips", "motions", "channels", "beside", "height", "width")),
+        *((name, ctypes.c_int64) for name in ("rows", "columns", "top", "left", "unseen", "steps")),
+        *((name, ctypes.c_int64) for name in ("cubic", "splat", "threads")),
+        ("landed", ctypes.c_double),
     )
 
 
@@ -90,7 +89,7 @@ MOTION = Source(
     {
         "motion_scratch": (ctypes.POINTER(Level),),
         "motion_improve": (ctypes.POINTER(Level), *(_POINTER,) * 5),
-        "motion_advance": (ctypes.POINTER(Advance), *(_POINTER,) * 6),
+        "motion_advance": (ctypes.POINTER(Advance), *(_POINTER,) * 8),
     },
     results={"motion_scratch": ctypes.c_int64},
 )

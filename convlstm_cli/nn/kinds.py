@@ -141,6 +141,8 @@ class HeadKind:
     judges: bool = False
     """Whether the known frames are weighed by how they would have forecast the last frame; they are then read by
     cubic convolution, else bilinearly."""
+    splats: bool = False
+    """Whether the last frame is splatted along each motion too."""
 
 
 Head = Literal["mix", "refined", "motions", "residual", "sigmoid"]
@@ -150,13 +152,14 @@ HEADS = registry(
         "mix": HeadKind("a mix of the last frame, that frame moved on (sharp and blurred) and a new one", mixes=True),
         "refined": HeadKind("the same, weighed at full resolution", mixes=True, refines=True),
         "motions": HeadKind(
-            "the same, with the last frame moved on along three motions, with a learned shift, weighed by how right "
-            "they were before",
+            "the same, with the last frame moved on and splatted along three motions, with a learned shift, weighed by "
+            "how right they were before",
             mixes=True,
             refines=True,
             steers=True,
             motions=("coarse", "fine", "latest"),
             judges=True,
+            splats=True,
         ),
         "residual": HeadKind("a change to add to the last frame (moved on, where that is the input)"),
         "sigmoid": HeadKind("the frame through σ (the paper)"),

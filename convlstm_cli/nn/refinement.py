@@ -5,6 +5,8 @@ shows in its forecasts, and it cannot see where in the known frames the edges li
 known frames beside what the hidden states say.
 """
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -27,10 +29,20 @@ class Refinement(nn.Module):
         logits: the initial logit of each known frame.
         steered: the first known frame is shifted by a learned displacement before it is mixed.
         noise: fields of noise that are seen beside the known frames.
-        past: fields that say how right the known frames were in the past: one for each of them and each lookback.
+        past: fields that say how right known frames were in the past: as many for each lookback.
+        judged: for each known frame, which of these says how right it is; needed where there are any.
     """
 
-    def __init__(self, channels: int, logits: list[float], *, steered: bool, noise: int = 0, past: int = 0) -> None:
+    def __init__(
+        self,
+        channels: int,
+        logits: list[float],
+        *,
+        steered: bool,
+        noise: int = 0,
+        past: int = 0,
+        judged: Sequence[int] = (),
+    ) -> None:
         super().__init__()
         self.channels, self.steered = channels, steered
         known = len(logits)
@@ -42,6 +54,7 @@ class Refinement(nn.Module):
             self.say.bias.zero_()
             self.say.bias[channels : channels + known] = torch.tensor(logits)
         self.judge: nn.Conv2d | None = None
+        self._fields = max(judged, default=0) + 1
         if past:
             self.judge = nn.Conv2d(past, known, 1, bias=False)
             with torch.no_grad():
@@ -49,7 +62,7 @@ class Refinement(nn.Module):
                 self.see.weight[:, first : first + past] = 0.0  # at first the past acts through the judgement alone
                 # As a list, since torch loads sympy to make a matrix on the meta device.
                 own = [
-                    [-power * (one == other) for power in JUDGEMENT for other in range(known)] for one in range(known)
+                    [-power * (one == other) for power in JUDGEMENT for other in range(self._fields)] for one in judged
                 ]
                 self.judge.weight[:, :, 0, 0] = torch.tensor(own)
 
@@ -62,7 +75,7 @@ class Refinement(nn.Module):
             features: (N, REFINED_FEATURES, H, W).
             known: frames (N, C, H, W), the one that may be steered first.
             noise: its fields, (N, noise, H, W), where the stage reads any.
-            past: logarithms of errors, (N, past, H, W), for each lookback those of the known frames in their order.
+            past: logarithms of errors, (N, past, H, W), for each lookback those of the frames that have any.
         """
         errors = None if past is None else past / 4.0 + 1.0  # of the size of the other parts
         parts = [part for part in (features, *known, errors, noise) if part is not None]
@@ -70,7 +83,7 @@ class Refinement(nn.Module):
         said = self.say(seen)
         if self.judge is not None and past is not None:
             # What all known frames share says nothing about one against another, and the new frame has no past.
-            each = past.reshape(-1, past.shape[1] // len(known), len(known), *past.shape[-2:])
+            each = past.reshape(-1, past.shape[1] // self._fields, self._fields, *past.shape[-2:])
             judged = self.judge((each - each.mean(dim=2, keepdim=True)).flatten(1, 2))
             said = said + F.pad(judged, (0, 0, 0, 0, self.channels, said.shape[1] - self.channels - len(known)))
         if not self.steered:

@@ -185,6 +185,7 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
     notes += [f"The {motion} motion is {MOTIONS[motion].text}." for motion in config.motions]
     words = {"blurred": "the first one blurred", "last": last}
     words |= {f"moved {motion}": f"the frame moved on along the {motion} motion" for motion in config.motions}
+    words |= {f"splatted {motion}": f"each of its pixels moved by its own {motion} motion" for motion in config.motions}
     known = [words[name] for name in config.known_frames]
     notes.append(f"The head: {MAKES[config.head].format(known=', '.join(known), first=known[0])}.")
     return tuple(notes)

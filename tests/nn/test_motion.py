@@ -11,6 +11,7 @@ from torch import Tensor
 from convlstm_cli.nn.motion import (
     SEARCHES,
     Advection,
+    eager,
     estimate_motion,
     estimate_motions,
     past_errors,
@@ -124,6 +125,57 @@ def test_a_window_shows_its_part_of_the_whole(top: int, left: int, height: int, 
     assert part.shape == (1, 6, 1, 2, height, width)
     inside = whole[..., top : top + height, left : left + width]
     torch.testing.assert_close(part[..., : inside.shape[-2], : inside.shape[-1]], inside)
+
+
+def spot(steps: int, speed: int = 3, size: int = 48) -> Tensor:
+    """(1, steps, 1, size, size) of a bright square that moves to the right before a dark background."""
+    frames = torch.full((steps, size, size), 0.1)
+    for step in range(steps):
+        frames[step, 20:28, 2 + speed * step : 10 + speed * step] = 0.9
+    return frames[None, :, None]
+
+
+def test_a_thing_before_a_still_background_goes_on_where_it_is_splatted() -> None:
+    """Read backward, nothing arrives where nothing moved; what lands is averaged with the background that stays."""
+    clip = spot(12)
+    motion = torch.zeros(1, 2, 48, 48)
+    motion[:, 0, 18:30, 10:30] = 3.0  # of the square in the sixth frame, and of a few pixels around it
+    seen, _, _ = Advection.starting(clip[:, 5], motion, is_splatted=True).advance(6)
+    moved, splatted = ((each - clip[:, 6:]).square().mean(dim=(0, 2, 3, 4)) for each in (seen[:, :, 0], seen[:, :, 1]))
+    assert splatted[-1] < 0.3 * moved[-1]
+    there = seen[0, -1, :, 0, 20:28, 35:43]  # the place of the square in the last frame
+    assert there[0].max() < 0.2
+    assert there[1].mean() == pytest.approx(0.5, abs=1e-3)
+
+
+def test_a_splat_by_whole_pixels_is_a_shift() -> None:
+    image = torch.rand(2, 3, 9, 11, generator=torch.Generator().manual_seed(1))
+    motion = torch.tensor([1.0, -2.0]).view(1, 2, 1, 1).expand(2, 2, 9, 11)
+    seen, _, after = Advection.starting(image, motion, is_splatted=True).advance(2)
+    assert torch.allclose(seen[:, 1, 1, :, :-4, 2:], image[..., 4:, :-2], atol=1e-6)
+    assert after.lead is not None
+    assert after.lead.flatten().tolist() == [2.0, 2.0]
+
+
+def test_what_is_splatted_lies_between_what_lands(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sums of whole numbers, as on CUDA, are those of floats but for rounding."""
+    image = 0.2 + 0.5 * torch.rand(2, 1, 16, 12, generator=torch.Generator().manual_seed(2))
+    motion = 4.0 * torch.rand(2, 4, 16, 12, generator=torch.Generator().manual_seed(3)) - 2.0
+    source, lead = torch.zeros_like(motion), torch.zeros(2, 1, 1, 1)
+    seen, _, _ = eager.advance(image, motion, source, 3, lead=lead, is_cubic=False)
+    assert image.min() - 1e-6 <= seen.min()
+    assert seen.max() <= image.max() + 1e-6
+    monkeypatch.setattr(eager, "_sums_whole_numbers", lambda _: True)
+    whole, _, _ = eager.advance(image, motion, source, 3, lead=lead, is_cubic=False)
+    assert ((whole - seen).abs() > 1e-5).float().mean() <= 0.01  # at the least weight rounding decides
+
+
+@pytest.mark.parametrize(("first", "more"), [(1, 3), (2, 2)])
+def test_a_splat_goes_on_where_it_stopped(first: int, more: int) -> None:
+    start = Advection.of(clip(1.3, -0.7), ("latest",), is_splatted=True)
+    whole, _, _ = start.advance(first + more)
+    begun, _, rest = start.advance(first)
+    assert torch.equal(torch.cat((begun, rest.advance(more)[0]), dim=1), whole)
 
 
 def test_each_motion_carries_the_frame_on_its_own() -> None:

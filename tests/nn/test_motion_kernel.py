@@ -59,6 +59,7 @@ def test_a_search_finds_the_same(size: tuple[int, int], count: int, batch: int, 
     st.sampled_from([1, 3]),
     st.booleans(),
     st.booleans(),
+    st.booleans(),
     st.integers(0, 2),
 )
 def test_an_advection_shows_the_same(
@@ -69,21 +70,26 @@ def test_an_advection_shows_the_same(
     channels: int,
     is_cubic: bool,
     is_carrying: bool,
+    is_splatted: bool,
     unseen: int,
 ) -> None:
     frame = draw(2, channels, *size)
     # A motion that differs much from pixel to pixel would amplify rounding with each step.
     motion = 6.0 * draw(2, 2 * count, 1, 1, seed=1) - 3.0 + 0.3 * draw(2, 2 * count, *size, seed=3)
     source, beside = draw(2, 2 * count, *window), draw(2, 4, *size, seed=2) if is_carrying else None
+    lead = torch.tensor([0.0, 2.0]).view(2, 1, 1, 1) if is_splatted else None
     both = [
-        each.advance(frame, motion, source, 3, beside=beside, corner=corner, is_cubic=is_cubic, unseen=unseen)
+        each.advance(
+            frame, motion, source, 3, beside=beside, corner=corner, is_cubic=is_cubic, unseen=unseen, lead=lead
+        )
         for each in (native, eager)
     ]
     for found, expected in zip(*both, strict=True):
         assert (found is None) == (expected is None)
         if found is not None and expected is not None:
             assert found.shape == expected.shape
-            assert torch.allclose(found, expected, rtol=0.0, atol=1e-4)
+            # Where what lands lies at the least weight, rounding decides whether it is shown.
+            assert ((found - expected).abs() > 1e-4).float().mean() <= 0.002
 
 
 @pytest.mark.parametrize("size", [(33, 17), (64, 64)])
@@ -91,7 +97,7 @@ def test_threads_and_batches_change_no_bit(size: tuple[int, int], monkeypatch: p
     clips = frames(3, 8, *size, seed=4)[:, :, None]
 
     def forecast(given: Tensor) -> Tensor:
-        seen, beside, _ = Advection.of(given, SEARCHES).carrying(given[:, 0]).advance(3)
+        seen, beside, _ = Advection.of(given, SEARCHES, is_splatted=True).carrying(given[:, 0]).advance(3)
         assert beside is not None
         return torch.cat((seen.flatten(1), beside.flatten(1)), dim=1)
 
@@ -102,9 +108,9 @@ def test_threads_and_batches_change_no_bit(size: tuple[int, int], monkeypatch: p
 
 
 def test_a_window_shows_its_part_to_rounding() -> None:
-    whole = Advection.of(frames(1, 8, 48, 40, seed=5)[:, :, None], ("fine", "latest"))
+    whole = Advection.of(frames(1, 8, 48, 40, seed=5)[:, :, None], ("fine", "latest"), is_splatted=True)
     part = whole.window(7, 5, 21, 30).advance(4)[0]
-    assert torch.allclose(part, whole.advance(4)[0][..., 7:28, 5:35], rtol=0.0, atol=1e-5)
+    assert torch.allclose(part, whole.advance(4)[0][..., 7:28, 5:35], rtol=0.0, atol=1e-4)
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
@@ -112,7 +118,7 @@ def test_values_that_are_not_finite_end_in_no_crash(value: float) -> None:
     clip = frames(1, 4, 16, 16, seed=6)[:, :, None].clone()
     clip[:, -1, :, 3:9] = value
     motion = native.improve(torch.full((1, 2, 16, 16), value), clip[:, :, 0], Search(4, 2, 1.0, 1.0))
-    native.advance(clip[:, -1], motion, torch.zeros_like(motion), 3)
+    native.advance(clip[:, -1], motion, torch.zeros_like(motion), 3, lead=torch.zeros(1, 1, 1, 1))
 
 
 def test_it_is_used_where_it_can_be() -> None:

@@ -69,7 +69,7 @@ def test_a_frame_is_steered_by_whole_pixels() -> None:
 def test_a_known_frame_that_was_right_before_weighs_more() -> None:
     """With errors of one half and of one tenth, the inverse powers of them say by how much."""
     known = [torch.zeros(1, 1, 4, 4), torch.ones(1, 1, 4, 4)]
-    stage = Refinement(1, [0.0, 0.0], steered=False, past=2 * len(JUDGEMENT))
+    stage = Refinement(1, [0.0, 0.0], steered=False, past=2 * len(JUDGEMENT), judged=[0, 1])
     past = torch.tensor([0.5, 0.1] * len(JUDGEMENT)).log().view(1, -1, 1, 1).expand(1, -1, 4, 4)
     said, _ = stage(torch.zeros(1, REFINED_FEATURES, 4, 4), known, past=past)
     ratio = (said[:, 2] - said[:, 1]).exp()

@@ -9,8 +9,8 @@ from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.nn.config import NOISE_CARRIED, NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
-GENEROUS = 20
-"""Memory of a forecast over its frames and hidden states, at most: 1 to 9 was counted."""
+GENEROUS = 30
+"""Memory of a forecast over its frames and hidden states, at most: 1 to 21 was counted."""
 
 
 def certain_memory(config: ForecasterConfig, height: int, width: int, input_frames: int, chunk: int) -> int:

@@ -1,7 +1,12 @@
-"""Frames moved on along their motions.
+"""Frames moved on along their motions, in two ways.
 
-This is backward semi-Lagrangian advection with a motion that is constant in time at each place, traced by the midpoint
-rule (Germann and Zawadzki 2002). Frames are read by cubic convolution (Keys 1981), which keeps them sharp.
+Moved: backward semi-Lagrangian advection with a motion that is constant in time at each place, traced by the midpoint
+rule (Germann and Zawadzki 2002). Frames are read by cubic convolution (Keys 1981), which keeps them sharp. This is
+right for rain, which the wind carries; but nothing arrives where nothing moved, so that a thing before a still
+background comes no farther than the window in which its motion was found.
+
+Splatted: each pixel goes on with the motion that it has in the last frame (forward warping; the average splatting of
+Niklaus and Liu 2020, CVPR). Things that meet are averaged, and where next to nothing lands the moved frame is shown.
 """
 
 from collections.abc import Iterable
@@ -34,14 +39,31 @@ class Advection(NamedTuple):
     """Row and column of the frame where the window begins; it may reach beyond the frame, whose edge is repeated."""
     is_cubic: bool = True
     """Whether the frame is read by cubic convolution, which may go beyond the frame's values; else bilinearly."""
+    lead: Tensor | None = None
+    """(B, 1, 1, 1): the steps that were made, where the frame is splatted too."""
 
     @classmethod
-    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",), *, is_cubic: bool = True) -> "Advection":
+    def of(
+        cls,
+        frames: Tensor,
+        motions: Iterable[str] = ("medium",),
+        *,
+        is_cubic: bool = True,
+        is_splatted: bool = False,
+    ) -> "Advection":
         """The last of the frames (B, T, C, H, W), not moved yet, as a whole, with the motions of these names."""
         # Nothing is learned of the motion: one that followed a loss could stop being one.
         motion = estimate_motions(frames.detach(), motions)
         # A copy, since a view would keep all frames.
-        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion), is_cubic=is_cubic)
+        return cls.starting(frames[:, -1].clone(), motion, is_cubic=is_cubic, is_splatted=is_splatted)
+
+    @classmethod
+    def starting(
+        cls, frame: Tensor, motion: Tensor, *, is_cubic: bool = True, is_splatted: bool = False
+    ) -> "Advection":
+        """A frame (B, C, H, W) that is not moved yet, as a whole, with motions (B, 2 K, H, W) that are known."""
+        lead = frame.new_zeros(frame.shape[0], 1, 1, 1) if is_splatted else None
+        return cls(frame, motion, torch.zeros_like(motion), is_cubic=is_cubic, lead=lead)
 
     def window(self, top: int, left: int, height: int, width: int) -> "Advection":
         """The same, not moved yet, seen through a window of the frame."""
@@ -55,9 +77,11 @@ class Advection(NamedTuple):
     def advance(self, steps: int, unseen: int = 0) -> tuple[Tensor, Tensor | None, "Advection"]:
         """What the window shows after each of the next steps, but for the first `unseen`, and what goes on from there.
 
-        The frames are (B, steps, K, C, h, w), one for each motion, and what is beside them (B, steps, N, h, w).
+        The frames are (B, steps, K, C, h, w), one for each motion, or (B, steps, 2 K, C, h, w) with those that are
+        splatted along each behind; and what is beside them is (B, steps, N, h, w).
         """
-        advance = native.advance if has_kernel_for(self.frame, self.motion, self.source, self.beside) else eager.advance
+        given = self.frame, self.motion, self.source, self.beside, self.lead
+        advance = native.advance if has_kernel_for(*given) else eager.advance
         seen, beside, source = advance(
             self.frame,
             self.motion,
@@ -67,8 +91,10 @@ class Advection(NamedTuple):
             corner=self.corner,
             is_cubic=self.is_cubic,
             unseen=unseen,
+            lead=self.lead,
         )
-        return seen, beside, self._replace(source=source)
+        lead = None if self.lead is None else self.lead + float(unseen + steps)
+        return seen, beside, self._replace(source=source, lead=lead)
 
 
 def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> Tensor:
@@ -86,7 +112,7 @@ def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> T
     """
     before, last = frames[:, -1 - steps], frames[:, -1:]
     if steps:
-        moved = Advection(before, motion, torch.zeros_like(motion)).advance(1, steps - 1)[0][:, 0].clamp(0.0, 1.0)
+        moved = Advection.starting(before, motion).advance(1, steps - 1)[0][:, 0].clamp(0.0, 1.0)
     else:
         moved = before[:, None].expand(-1, motion.shape[1] // 2, -1, -1, -1)
     known = torch.cat((moved, blur(moved[:, 0], blurred)[:, None], before[:, None]), dim=1)

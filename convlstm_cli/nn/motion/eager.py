@@ -10,6 +10,10 @@ from convlstm_cli.nn.motion.searches import Search
 
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""
+LANDED = 0.3
+"""Least weight, in pixels, of what lands at a place for the place to show it."""
+EXACT = 2.0**20
+"""Parts of a pixel value in which splats are summed on CUDA, where sums of floats depend on chance."""
 
 
 def improve(flow: Tensor, level: Tensor, search: Search) -> Tensor:
@@ -27,6 +31,7 @@ def advance(
     corner: tuple[int, int] = (0, 0),
     is_cubic: bool = True,
     unseen: int = 0,
+    lead: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """A frame after each of the next steps along each of its motions.
 
@@ -39,9 +44,11 @@ def advance(
         corner: row and column of the frame where the window begins; it may reach beyond the frame.
         is_cubic: whether the frame is read by cubic convolution, else bilinearly.
         unseen: steps that are made before those, and at which nothing is read.
+        lead: (B, 1, 1, 1), the steps that were made before; where it is given, the frame is splatted too.
 
     Returns:
-        What is seen, (B, steps, K, C, h, w), what is carried, (B, steps, N, h, w), and the source after the last step.
+        What is seen, (B, steps, K, C, h, w), or (B, steps, 2 K, C, h, w) with what is splatted behind; what is carried,
+        (B, steps, N, h, w); and the source after the last step.
     """
     count = motion.shape[1] // 2
     shape = source.shape
@@ -53,10 +60,47 @@ def advance(
         if step < unseen:
             continue
         moved = sample(frames, source, corner, is_cubic=is_cubic)
-        seen.append(moved.reshape(-1, count, *moved.shape[1:]))
+        shown = moved.reshape(-1, count, *moved.shape[1:])
+        if lead is not None:
+            ahead = (lead + float(step + 1)).repeat_interleave(count, dim=0)
+            landed = _splatted(frames, ahead * motion, moved, corner)
+            shown = torch.cat((shown, landed.reshape_as(shown)), dim=1)
+        seen.append(shown)
         if beside is not None:
             carried.append(sample(beside, source[::count], corner))
     return torch.stack(seen, dim=1), torch.stack(carried, dim=1) if carried else None, source.reshape(shape)
+
+
+def _splatted(image: Tensor, displacement: Tensor, fill: Tensor, corner: tuple[int, int]) -> Tensor:
+    """Images (B, C, H, W), each pixel of which goes as far as displacements (B, 2, H, W) say, seen through a window.
+
+    A pixel is shared bilinearly among the four around the place where it lands, and a place shows the weighted mean of
+    what lands there. Where that is less than `LANDED`, it shows `fill`, (B, C, h, w).
+    """
+    channels, height, width = image.shape[1:]
+    rows, columns = fill.shape[-2:]
+    y = torch.arange(height, device=image.device, dtype=image.dtype)[:, None] + displacement[:, 1] - corner[0]
+    x = torch.arange(width, device=image.device, dtype=image.dtype) + displacement[:, 0] - corner[1]
+    top, left = y.floor(), x.floor()
+    values = torch.cat((image, torch.ones_like(image[:, :1])), dim=1).flatten(2)  # (B, C + 1, H W)
+    whole = _sums_whole_numbers(image)
+    total = values.new_zeros(*values.shape[:2], rows * columns, dtype=torch.int64 if whole else None)
+    for row in (top, top + 1.0):
+        for column in (left, left + 1.0):
+            inside = (row >= 0) & (row < rows) & (column >= 0) & (column < columns)
+            weight = inside * (1.0 - (y - row).abs()) * (1.0 - (x - column).abs())
+            place = row.clamp(0, rows - 1).long() * columns + column.clamp(0, columns - 1).long()
+            given = values * weight.flatten(1)[:, None]
+            index = place.flatten(1)[:, None].expand_as(given)
+            total = total.scatter_add(2, index, (given * EXACT).round().long() if whole else given)
+    sums = (total / EXACT if whole else total).to(image.dtype).view(-1, channels + 1, rows, columns)
+    landed = sums[:, channels:]
+    return torch.where(landed > LANDED, sums[:, :channels] / landed.clamp(min=LANDED), fill)
+
+
+def _sums_whole_numbers(image: Tensor) -> bool:
+    """Whether sums are of whole numbers, whose order does not count, and which have no gradient."""
+    return image.device.type == "cuda" and not (torch.is_grad_enabled() and image.requires_grad)
 
 
 def _traced(motion: Tensor, source: Tensor, corner: tuple[int, int]) -> Tensor:

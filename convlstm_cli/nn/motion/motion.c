@@ -204,7 +204,8 @@ typedef struct {
   int64_t height, width;                     // of the frame
   int64_t rows, columns, top, left;          // of the window
   int64_t unseen, steps;                     // steps before anything is read, and those after
-  int64_t cubic, threads;
+  int64_t cubic, splat, threads;             // `splat`: whether the frame is splatted too
+  double landed;                             // least weight of what lands at a place that shows it
 } Advance;
 
 // Where what is seen one step later comes from, by the midpoint rule: changes displacements `u` and `v` of row y.
@@ -239,28 +240,88 @@ static void read_row(
   }
 }
 
+// The largest |value| of a plane; NaN counts for nothing.
+static float farthest(const float *plane, int64_t area) {
+  float most = 0.0f;
+#pragma omp simd reduction(max : most)
+  for (int64_t at = 0; at < area; at++) most = fabsf(plane[at]) > most ? fabsf(plane[at]) : most;
+  return most;
+}
+
+// All channels of a frame, each pixel of which goes `lead` times its motion (2, height, width) and is shared among the
+// four around the place where it lands: a window of it into `out`. Where next to nothing lands, `fill` is shown.
+static void splat(
+  const Advance *s, const float *frame, const float *motion, float lead, const float *fill, float *out, float *weights) {
+  int64_t height = s->height, width = s->width, area = height * width, rows = s->rows, columns = s->columns;
+  int64_t window = rows * columns;
+  for (int64_t at = 0; at < window; at++) weights[at] = 0.0f;
+  for (int64_t at = 0; at < s->channels * window; at++) out[at] = 0.0f;
+  // Rows from which nothing can reach the window are left out, since a tile's window is a small part of its frame.
+  float reach = lead * farthest(motion + area, area) + 1.0f;
+  float from = (float)s->top - reach, to = (float)(s->top + rows) + reach;
+  for (int64_t row = from > 0.0f ? (int64_t)from : 0; row < height && (float)row < to; row++) {
+    for (int64_t column = 0; column < width; column++) {
+      int64_t here = row * width + column;
+      float x = (float)(column - s->left) + lead * motion[here], y = (float)(row - s->top) + lead * motion[area + here];
+      if (!(x > -1.0f && x < (float)columns && y > -1.0f && y < (float)rows)) continue;  // NaN lands nowhere
+      int64_t left = (int64_t)floorf(x), top = (int64_t)floorf(y);
+      float across = x - (float)left, down = y - (float)top;
+      for (int64_t corner = 0; corner < 4; corner++) {
+        int64_t to_x = left + (corner & 1), to_y = top + (corner >> 1);
+        if (to_x < 0 || to_x >= columns || to_y < 0 || to_y >= rows) continue;
+        float weight = ((corner & 1) ? across : 1.0f - across) * ((corner >> 1) ? down : 1.0f - down);
+        int64_t place = to_y * columns + to_x;
+        weights[place] += weight;
+        for (int64_t channel = 0; channel < s->channels; channel++)
+          out[channel * window + place] += weight * frame[channel * area + here];
+      }
+    }
+  }
+  float landed = (float)s->landed;
+  for (int64_t channel = 0; channel < s->channels; channel++)
+    for (int64_t at = 0; at < window; at++) {
+      float *shown = out + channel * window + at;
+      *shown = weights[at] > landed ? *shown / weights[at] : fill[channel * window + at];
+    }
+}
+
 // Moves frames (clips, channels, height, width) on along motions (clips, motions, 2, height, width). Changes the
 // displacements (clips, motions, 2, rows, columns) at which they are read, and writes what is seen, (clips, steps,
-// motions, channels, rows, columns), and what is carried beside them, (clips, steps, beside, rows, columns).
+// motions, channels, rows, columns), and what is carried beside them, (clips, steps, beside, rows, columns). Where
+// frames are splatted too, after `leads` (clips) steps that were made before, these stand behind what is read.
 void motion_advance(
-  const Advance *s, const float *frames, const float *motions, const float *fields, float *source, float *seen,
-  float *carried) {
-  int64_t area = s->height * s->width, window = s->rows * s->columns;
-#pragma omp parallel for num_threads(s->threads)
-  for (int64_t line = 0; line < s->clips * s->motions * s->rows; line++) {
-    int64_t y = line % s->rows, motion = line / s->rows % s->motions, clip = line / s->rows / s->motions;
-    int64_t first = clip * s->motions + motion;
-    float *u = source + first * 2 * window + y * s->columns, *v = u + window;
-    for (int64_t step = 0; step < s->unseen; step++) trace(s, motions + first * 2 * area, y, u, v);
-    for (int64_t step = 0; step < s->steps; step++) {
-      trace(s, motions + first * 2 * area, y, u, v);
-      float *out = seen + ((clip * s->steps + step) * s->motions + motion) * s->channels * window + y * s->columns;
-      for (int64_t channel = 0; channel < s->channels; channel++)
-        read_row(s, frames + (clip * s->channels + channel) * area, y, u, v, s->cubic, out + channel * window);
-      if (motion > 0) continue;
-      out = carried + (clip * s->steps + step) * s->beside * window + y * s->columns;
-      for (int64_t field = 0; field < s->beside; field++)
-        read_row(s, fields + (clip * s->beside + field) * area, y, u, v, 0, out + field * window);
+  const Advance *s, const float *frames, const float *motions, const float *fields, const float *leads, float *source,
+  float *seen, float *carried, float *scratch) {
+  int64_t area = s->height * s->width, window = s->rows * s->columns, shown = s->motions * (1 + s->splat);
+#pragma omp parallel num_threads(s->threads)
+  {
+#pragma omp for
+    for (int64_t line = 0; line < s->clips * s->motions * s->rows; line++) {
+      int64_t y = line % s->rows, motion = line / s->rows % s->motions, clip = line / s->rows / s->motions;
+      int64_t first = clip * s->motions + motion;
+      float *u = source + first * 2 * window + y * s->columns, *v = u + window;
+      for (int64_t step = 0; step < s->unseen; step++) trace(s, motions + first * 2 * area, y, u, v);
+      for (int64_t step = 0; step < s->steps; step++) {
+        trace(s, motions + first * 2 * area, y, u, v);
+        float *out = seen + ((clip * s->steps + step) * shown + motion) * s->channels * window + y * s->columns;
+        for (int64_t channel = 0; channel < s->channels; channel++)
+          read_row(s, frames + (clip * s->channels + channel) * area, y, u, v, s->cubic, out + channel * window);
+        if (motion > 0) continue;
+        out = carried + (clip * s->steps + step) * s->beside * window + y * s->columns;
+        for (int64_t field = 0; field < s->beside; field++)
+          read_row(s, fields + (clip * s->beside + field) * area, y, u, v, 0, out + field * window);
+      }
+    }
+    if (s->splat) {
+#pragma omp for
+      for (int64_t each = 0; each < s->clips * s->steps * s->motions; each++) {
+        int64_t motion = each % s->motions, step = each / s->motions % s->steps, clip = each / s->motions / s->steps;
+        const float *fill = seen + ((clip * s->steps + step) * shown + motion) * s->channels * window;
+        splat(
+          s, frames + clip * s->channels * area, motions + (clip * s->motions + motion) * 2 * area,
+          leads[clip] + (float)(s->unseen + step + 1), fill, (float *)fill + s->motions * s->channels * window,
+          scratch + omp_get_thread_num() * window);
+      }
     }
   }
 }

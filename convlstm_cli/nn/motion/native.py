@@ -8,7 +8,7 @@ from torch import Tensor
 
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.kernels import MOTION, Advance, Level
-from convlstm_cli.nn.motion.eager import UNEXPLAINED
+from convlstm_cli.nn.motion.eager import LANDED, UNEXPLAINED
 from convlstm_cli.nn.motion.gaussian import gaussian
 from convlstm_cli.nn.motion.searches import Search
 
@@ -37,6 +37,7 @@ def advance(
     corner: tuple[int, int] = (0, 0),
     is_cubic: bool = True,
     unseen: int = 0,
+    lead: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None, Tensor]:
     """As `eager.advance`."""
     batch, channels, height, width = frame.shape
@@ -44,18 +45,24 @@ def advance(
     fields = 0 if beside is None else beside.shape[1]
     frame, motion = frame.contiguous(), motion.contiguous()
     source = source.clone(memory_format=torch.contiguous_format)
-    seen = frame.new_empty(batch, steps, count, channels, rows, columns)
+    shown = count if lead is None else 2 * count
+    seen = frame.new_empty(batch, steps, shown, channels, rows, columns)
     carried = None if beside is None else frame.new_empty(batch, steps, fields, rows, columns)
     beside = None if beside is None else beside.contiguous()
+    lead = None if lead is None else lead.contiguous()
+    threads = torch.get_num_threads()
+    scratch = frame.new_empty(0 if lead is None else threads * rows * columns)
     sizes = (batch, count, channels, fields, height, width, rows, columns, *corner, unseen, steps, is_cubic)
     c_kernels.load(MOTION).motion_advance(
-        ctypes.byref(Advance(*sizes, torch.get_num_threads())),
+        ctypes.byref(Advance(*sizes, lead is not None, threads, LANDED)),
         frame.data_ptr(),
         motion.data_ptr(),
         None if beside is None else beside.data_ptr(),
+        None if lead is None else lead.data_ptr(),
         source.data_ptr(),
         seen.data_ptr(),
         None if carried is None else carried.data_ptr(),
+        scratch.data_ptr(),
     )
     return seen, carried, source
 
