@@ -7,12 +7,10 @@ user waits; the processor time is the steadier of the two on a busy machine.
 """
 
 import argparse
-import resource
-import statistics
-import subprocess
 import sys
-import time
+from functools import partial
 
+from bench.paired import in_turn, medians, seconds
 from convlstm_cli.cli.app import COMMANDS
 
 EMPTY = """
@@ -25,14 +23,6 @@ app()
 """
 
 
-def seconds(command: list[str]) -> tuple[float, float]:
-    """Wall-clock time and processor time of a process."""
-    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(command, check=True, capture_output=True)
-    waited, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
-    return waited, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=20)
@@ -42,12 +32,11 @@ def main() -> None:
     print(f"{'':25s}{'wall clock':^22s}{'processor':^22s}")
     for name in ("", *COMMANDS):
         ours = [sys.executable, "-m", "convlstm_cli", *name.split(), "--help"]
-        pairs = [(seconds(ours), seconds(empty)) for _ in range(runs + 1)][1:]  # the first one fills the disk cache
         line = f"convlstm {name:9s} --help"
+        pairs = in_turn(partial(seconds, ours), partial(seconds, empty), runs)
         for clock in (0, 1):
-            times = [(a[clock], b[clock]) for a, b in pairs]
-            own, other = (statistics.median(each) * 1e3 for each in zip(*times, strict=True))
-            line += f"  {own:6.0f} {other:6.0f} {statistics.median(a / b for a, b in times):5.2f}"
+            own, other, ratio = medians((a[clock], b[clock]) for a, b in pairs)
+            line += f"  {own * 1e3:6.0f} {other * 1e3:6.0f} {ratio:5.2f}"
         print(line)
 
 

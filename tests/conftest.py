@@ -66,7 +66,7 @@ def _few_operations(patch: pytest.MonkeyPatch) -> None:
     """Two levels and two steps show that both are repeated; a Gaussian of three pixels is as good a sum as a wider."""
     from convlstm_cli.nn import motion
 
-    patch.setattr(motion, "LEVELS", 2)
+    patch.setattr("convlstm_cli.nn.motion.search.LEVELS", 2)
     for name in motion.SEARCHES:
         patch.setitem(motion.SEARCHES, name, motion.Search(frames=4, iterations=2, window=0.5, smoothing=0.5))
 

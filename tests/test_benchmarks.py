@@ -17,6 +17,8 @@ import pytest
 from calls import called
 from made_up import made_up_summary
 
+from convlstm_cli.nn import motion
+
 ROOT = Path(__file__).parent.parent
 SPEED = [sys.executable, str(ROOT / "scripts/benchmark_speed.py"), "--scale", "tiny", "--rounds", "1", "--json"]
 
@@ -111,10 +113,34 @@ def test_pipeline_says_where_the_time_goes(make_folder: Callable[..., Path], ran
     assert all(math.isfinite(number) and number > 0 for number in numbers(measured))
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell script stands for Python")
+def test_start_compares_a_forecast_with_its_imports(
+    tmp_path: Path, ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    python = tmp_path / "python"  # stands for Python, whose imports take seconds, and writes what a forecast writes
+    python.write_text(
+        '#!/bin/sh\nfor last; do :; done\n[ "$1" = -c ] || { mkdir "$last"; : >"$last/frame_000001.png"; }\n'
+    )
+    python.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(python))
+    header, *rows = ran("benchmark_start.py", "--runs", 1).splitlines()
+    assert "ratio" in header
+    assert [row[:18].strip() for row in rows] == ["first frame", "whole process", "its processor time"]
+    assert all(float(number) >= 0 for row in rows for number in row[18:].split())
+
+
 def test_decoding_compares_the_decoders(ran: Callable[..., str]) -> None:
     rows = json.loads(ran("benchmark_decoding.py", "--frames", 4, "--rounds", 1, "--json"))["videos"]
     assert [row["frames"] for row in rows] == [4, 4]
     assert all(row[name] > 0 for row in rows for name in ("opencv_s", "pyav_s", "ratio", "probe_ms"))
+
+
+def test_motion_is_measured_with_and_without_its_kernel(ran: Callable[..., str]) -> None:
+    if motion.why_no_kernel() is not None:
+        pytest.skip(f"no compiled kernels here: {motion.why_no_kernel()}")
+    rows = json.loads(ran("benchmark_motion.py", "--sizes", 32, "--batches", 1, "--rounds", 1, "--json"))["rows"]
+    assert [row["part"] for row in rows] == ["search", "moving on", "forecast", "training step"]
+    assert all(row[name] > 0 for row in rows for name in ("tensors_ms", "kernel_ms", "ratio"))
 
 
 def test_memory_is_reported_for_each_length(ran: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:

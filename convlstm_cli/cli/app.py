@@ -18,6 +18,7 @@ from typer.main import get_command
 
 from convlstm_cli import __version__
 from convlstm_cli.cli.conversion import convert_quickly
+from convlstm_cli.cli.loading import load
 from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, UsageError
 
 NAME = "convlstm"
@@ -25,6 +26,8 @@ COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "expl
 """Each is the function of this name in the module of this name; in the order of the help page."""
 FORECASTING, LEARNING = frozenset({"predict", "watch", "evaluate"}), frozenset({"train", "compare"})
 """Those that run a network, so that they need compiled kernels: of float32, and of every type."""
+ELSEWHERE = {"inspect": "cli.inspection", "explain": "reporting.explain", "info": "cli.facts"}
+"""Modules that do the work of a command; that of others is done by the module of the same name in the package."""
 
 
 def function_of(name: str) -> Callable[..., None]:
@@ -52,10 +55,12 @@ class Command(TyperCommand):
 
     def invoke(self, ctx: Any) -> Any:
         """Runs the command."""
+        assert self.name is not None
         if self.name in FORECASTING | LEARNING:
             from convlstm_cli.nn import c_kernels, kernels
 
             c_kernels.compile_ahead(kernels.ALL if self.name in LEARNING else kernels.FLOAT32)
+        load(ELSEWHERE.get(self.name, self.name))
         return super().invoke(ctx)
 
     def format_help(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

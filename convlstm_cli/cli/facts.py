@@ -10,7 +10,7 @@ import torch
 from convlstm_cli.compute import device, graphs
 from convlstm_cli.compute.versions import versions
 from convlstm_cli.files import cache_folder, cache_size
-from convlstm_cli.nn import gates, winograd
+from convlstm_cli.nn import gates, motion, winograd
 from convlstm_cli.runs.run import RUNS, Run
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import colour_name
@@ -106,7 +106,7 @@ def _weights(name: str) -> str:
 def _kernels(device: torch.device) -> str:
     found = {"gates": gates.why_no_kernel(torch.float32, device)}
     if device.type == "cpu":
-        found["convolutions"] = winograd.why_not()
+        found |= {"convolutions": winograd.why_not(), "motion": motion.why_no_kernel()}
     return ", ".join(f"{name}: {_yes_or_no(why)}" for name, why in found.items())
 
 

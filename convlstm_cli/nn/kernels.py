@@ -31,6 +31,29 @@ class Step(ctypes.Structure):
     )
 
 
+class Level(ctypes.Structure):
+    """`Level` of motion.c."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in ("clips", "frames", "height", "width")),
+        *((name, ctypes.c_int64) for name in ("iterations", "window", "smoothing", "threads")),
+        ("damping", ctypes.c_double),
+        ("unexplained", ctypes.c_double),
+    )
+
+
+class Advance(ctypes.Structure):
+    """`Advance` of motion.c."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int64)
+        for name in (
+            *("clips", "motions", "channels", "beside", "height", "width"),
+            *("rows", "columns", "top", "left", "unseen", "steps", "cubic", "threads"),
+        )
+    )
+
+
 class PeepholePointers(ctypes.Structure):
     """`Peepholes` of gates.c."""
 
@@ -61,6 +84,16 @@ _FUNCTIONS: dict[str, tuple[Any, ...]] = {
 _FILE = Path(__file__).parent / "gates" / "gates.c"
 GATES = Source("gates", _FILE, _FUNCTIONS)
 GATES_BFLOAT16 = Source("gates-bfloat16", _FILE, _FUNCTIONS, flags=("-DBFLOAT16",))
-FLOAT32 = (WINOGRAD, GATES)
+MOTION = Source(
+    "motion",
+    Path(__file__).parent / "motion" / "motion.c",
+    {
+        "motion_scratch": (ctypes.POINTER(Level),),
+        "motion_improve": (ctypes.POINTER(Level), *(_POINTER,) * 5),
+        "motion_advance": (ctypes.POINTER(Advance), *(_POINTER,) * 6),
+    },
+    results={"motion_scratch": ctypes.c_int64},
+)
+FLOAT32 = (MOTION, WINOGRAD, GATES)
 """Those of forecasts, unless `--precision` asks for another."""
 ALL = (*FLOAT32, GATES_BFLOAT16)

@@ -176,7 +176,8 @@ def native(pixels: NDArray[np.generic], source: str) -> NDArray[Any]:
 
     Raises InputError, which begins with `source`, for a type whose numbers cannot be kept.
     """
-    if isinstance(pixels, np.ma.MaskedArray):
+    # numpy.ma, which takes 10 ms to import, is not asked about plain arrays.
+    if type(pixels) is not np.ndarray and isinstance(pixels, np.ma.MaskedArray):
         floats = pixels.dtype if pixels.dtype.kind == "f" else np.float64
         pixels = np.ma.filled(pixels.astype(floats), np.nan)
     kept = np.dtype(KEPT_AS.get(pixels.dtype.name, pixels.dtype.name if pixels.dtype.name in TYPES else "V"))

@@ -6,8 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
+from helpers import moving_square
 from typer.testing import CliRunner
 
 from convlstm_cli.cli import app
@@ -71,13 +73,17 @@ def test_an_empty_path_is_not_the_working_folder(line: list[str], name: str) -> 
     assert "has an empty path" in done.stderr
 
 
-def test_common_options_import_no_pydantic(tmp_path: Path) -> None:
+def test_a_forecast_imports_nothing_that_it_does_not_need(tmp_path: Path) -> None:
     code = (
-        "import json, sys\nfrom convlstm_cli.cli.app import main\ntry: main()\n"
-        "except SystemExit: print(json.dumps(list(sys.modules)))"
+        "import gc, json, sys\nfrom convlstm_cli.cli.app import main\ntry: main()\n"
+        "except SystemExit: print(json.dumps([gc.get_freeze_count(), gc.isenabled(), *sys.modules]))"
     )
-    command = [sys.executable, "-c", code, "predict", str(tmp_path / "none.mp4"), "-m", "pretrained", "--frames", "3"]
+    np.save(tmp_path / "video.npy", moving_square(6, seed=0))
+    command = [sys.executable, "-c", code, "predict", "video.npy", "-m", "pretrained", "--frames", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=tmp_path)
-    assert "none.mp4" in done.stderr
+    assert (tmp_path / "forecasts/pretrained/video/frame_000001.png").is_file()
+    frozen, collects, *modules = json.loads(done.stdout.splitlines()[-1])
     unwanted = {"pydantic", "sympy", "natsort", "PIL", "matplotlib", "torchmetrics", "torch._dynamo", "rich.progress"}
-    assert not unwanted & set(json.loads(done.stdout.splitlines()[-1]))
+    assert not (unwanted | {"numpy.ma"}) & set(modules)
+    assert frozen > 100_000  # those of torch alone are more
+    assert collects

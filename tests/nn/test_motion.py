@@ -11,12 +11,12 @@ from torch import Tensor
 from convlstm_cli.nn.motion import (
     SEARCHES,
     Advection,
-    cubic_by_linear,
     estimate_motion,
     estimate_motions,
     past_errors,
     sample,
 )
+from convlstm_cli.nn.motion.reading import cubic_by_linear
 
 
 def waves(positions_x: Tensor, positions_y: Tensor) -> Tensor:

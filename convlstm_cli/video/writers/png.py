@@ -3,8 +3,6 @@
 import io
 from typing import ClassVar
 
-from PIL import Image
-
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import shown
 from convlstm_cli.video.colour import Frame
@@ -21,6 +19,8 @@ class PngWriter(ImagesWriter):
 
     def _encoded(self, frame: Frame) -> bytes:
         if frame.shape[2] in (2, 4):  # by Pillow, since OpenCV has no grey with alpha
+            from PIL import Image  # here, because it takes 10 ms to import, and few frames have alpha
+
             alpha = io.BytesIO()
             Image.fromarray(frame).save(alpha, "png")
             return alpha.getvalue()

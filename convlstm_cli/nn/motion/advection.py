@@ -1,0 +1,93 @@
+"""Frames moved on along their motions.
+
+This is backward semi-Lagrangian advection with a motion that is constant in time at each place, traced by the midpoint
+rule (Germann and Zawadzki 2002). Frames are read by cubic convolution (Keys 1981), which keeps them sharp.
+"""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from convlstm_cli.nn.motion import eager, native
+from convlstm_cli.nn.motion.choice import has_kernel_for
+from convlstm_cli.nn.motion.gaussian import blur
+from convlstm_cli.nn.motion.search import estimate_motions
+
+PAST_WINDOW = 1.5
+"""σ in pixels of the Gaussian over which errors of the past are averaged."""
+
+
+class Advection(NamedTuple):
+    """A frame that is moved on along one or several motions, seen through a window."""
+
+    frame: Tensor
+    """(B, C, H, W): the whole of it, in [0, 1]."""
+    motion: Tensor
+    """(B, 2 K, H, W): of the whole frame, in pixels a step."""
+    source: Tensor
+    """(B, 2 K, h, w): how far away in the frame lies what is to be seen in the window now."""
+    beside: Tensor | None = None
+    """(B, N, H, W): what else is carried along the first of the motions, and is read bilinearly."""
+    corner: tuple[int, int] = (0, 0)
+    """Row and column of the frame where the window begins; it may reach beyond the frame, whose edge is repeated."""
+    is_cubic: bool = True
+    """Whether the frame is read by cubic convolution, which may go beyond the frame's values; else bilinearly."""
+
+    @classmethod
+    def of(cls, frames: Tensor, motions: Iterable[str] = ("medium",), *, is_cubic: bool = True) -> "Advection":
+        """The last of the frames (B, T, C, H, W), not moved yet, as a whole, with the motions of these names."""
+        # Nothing is learned of the motion: one that followed a loss could stop being one.
+        motion = estimate_motions(frames.detach(), motions)
+        # A copy, since a view would keep all frames.
+        return cls(frames[:, -1].clone(), motion, torch.zeros_like(motion), is_cubic=is_cubic)
+
+    def window(self, top: int, left: int, height: int, width: int) -> "Advection":
+        """The same, not moved yet, seen through a window of the frame."""
+        shape = self.motion.shape[0], self.motion.shape[1], height, width
+        return self._replace(source=self.motion.new_zeros(shape), corner=(top, left))
+
+    def carrying(self, fields: Tensor) -> "Advection":
+        """The same with further fields (B, n, H, W) beside the frame."""
+        return self._replace(beside=fields if self.beside is None else torch.cat((self.beside, fields), dim=1))
+
+    def advance(self, steps: int, unseen: int = 0) -> tuple[Tensor, Tensor | None, "Advection"]:
+        """What the window shows after each of the next steps, but for the first `unseen`, and what goes on from there.
+
+        The frames are (B, steps, K, C, h, w), one for each motion, and what is beside them (B, steps, N, h, w).
+        """
+        advance = native.advance if has_kernel_for(self.frame, self.motion, self.source, self.beside) else eager.advance
+        seen, beside, source = advance(
+            self.frame,
+            self.motion,
+            self.source,
+            steps,
+            beside=self.beside,
+            corner=self.corner,
+            is_cubic=self.is_cubic,
+            unseen=unseen,
+        )
+        return seen, beside, self._replace(source=source)
+
+
+def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> Tensor:
+    """By how much each known frame would have missed the last frame, had it been forecast so many steps before.
+
+    Args:
+        frames: (B, T, C, H, W) in [0, 1], T > steps.
+        motion: that of the last frame, (B, 2 K, H, W).
+        steps: lead time of the hindcast; 0 where there is no frame before the last.
+        blurred: σ in pixels of the blur of the frame that is moved along the first motion.
+
+    Returns:
+        (B, K + 2, H, W): the mean |difference| of the channels around each place, of the frame before moved along each
+        motion, of the first of these blurred, and of the frame before as it is.
+    """
+    before, last = frames[:, -1 - steps], frames[:, -1:]
+    if steps:
+        moved = Advection(before, motion, torch.zeros_like(motion)).advance(1, steps - 1)[0][:, 0].clamp(0.0, 1.0)
+    else:
+        moved = before[:, None].expand(-1, motion.shape[1] // 2, -1, -1, -1)
+    known = torch.cat((moved, blur(moved[:, 0], blurred)[:, None], before[:, None]), dim=1)
+    return blur((known - last).abs().mean(dim=2), PAST_WINDOW)
