@@ -15,7 +15,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import moving_square
+from helpers import draw_nothing, moving_square
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -57,7 +57,7 @@ def make_folder(tmp_path: Path) -> Callable[..., Path]:
 @pytest.fixture
 def without_charts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports are written without drawing their charts, which takes as long as a small training."""
-    monkeypatch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
+    draw_nothing(monkeypatch)
     plot = SimpleNamespace(savefig=lambda path, dpi: path.touch())  # noqa: ARG005
     monkeypatch.setattr("convlstm_cli.reporting.scorecard._plot", lambda _systems: plot)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pytest
 
 TINY = ["--size", "32", "--hidden", "4", "--kernel-size", "3", "--input-frames", "4", "--frames", "3"]
 """Options of a network that trains in no time."""
@@ -44,6 +45,16 @@ def small_videos(folder: Path) -> Path:
     for seed in range(3):
         np.save(folder / f"{seed}.npy", moving_square(6, seed=seed, size=16))
     return folder
+
+
+def draw_nothing(patch: pytest.MonkeyPatch) -> None:
+    """Reports of runs are written without their charts, and those of comparisons with empty ones.
+
+    To build and draw them takes as long as a small training; tests/reporting draws them.
+    """
+    patch.setattr("convlstm_cli.reporting.page.line_chart", lambda *_, **_options: "<svg></svg>")
+    patch.setattr("convlstm_cli.reporting.run_page.curves_chart", lambda *_: "<svg></svg>")
+    patch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
 
 
 VOID = {"meta", "img", "br", "input"}

@@ -14,7 +14,7 @@ from types import FrameType
 
 import odd_files
 import pytest
-from helpers import small_videos
+from helpers import draw_nothing, small_videos
 from odd_files import Odd
 from typer.testing import CliRunner, Result
 
@@ -46,7 +46,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a trained run and all odd inputs."""
     folder = tmp_path_factory.mktemp("bad-input")
     good = small_videos(folder / "good")
-    assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        assert call(folder, "train", good, *SMALL, *CLIP, *BUDGET, "-o", folder / "run").exit_code == 0
     return folder
 
 

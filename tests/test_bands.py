@@ -24,6 +24,7 @@ def save_bands(folder: Path, channels: int = 4) -> Path:
     return folder
 
 
+@pytest.mark.usefixtures("without_charts")
 @pytest.mark.parametrize(("chosen", "count"), [(None, 4), ((3, 0), 2), ((3,), 1), ((0, 1, 2), 3)])
 def test_bands_are_trained_on_and_forecast(tmp_path: Path, chosen: tuple[int, ...] | None, count: int) -> None:
     folder = save_bands(tmp_path / "bands")

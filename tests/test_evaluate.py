@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import moving_square
+from helpers import draw_nothing, moving_square
 
 from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import InputError, UsageError
@@ -36,7 +36,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, short_motion_throughout: N
     for index in range(8):
         np.save(folder / "videos" / f"square{index}.npy", moving_square(24, seed=index))
     data = prepare(DataConfig((str(folder / "videos"),), height=32, width=32, test=0.25), 4, 3)
-    train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        train(data, MODEL, TrainConfig(max_steps=2, learning_rate=0.02, device="cpu"), folder / "run")
     return folder / "run"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from helpers import moving_square
+from helpers import draw_nothing, moving_square
 from prediction import Notes
 from torch import Tensor
 from typer.testing import CliRunner
@@ -42,7 +42,9 @@ def trained(tmp_path_factory: pytest.TempPathFactory, short_motion_throughout: N
     for index in range(6):
         np.save(folder / "videos" / f"square{index}.npy", moving_square(14, seed=index))
     data = prepare(DataConfig((str(folder / "videos"),), height=16, width=16, test=0.67), 4, 2)
-    train(data, MODEL, TrainConfig(max_steps=2, members=2, init="none", device="cpu"), folder / "run")
+    with pytest.MonkeyPatch.context() as patch:
+        draw_nothing(patch)
+        train(data, MODEL, TrainConfig(max_steps=2, members=2, init="none", device="cpu"), folder / "run")
     return folder / "run"
 
 

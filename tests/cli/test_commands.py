@@ -48,6 +48,7 @@ def test_train(place: Path, trained: Result) -> None:
     assert (place / "runs/videos-1/report.html").exists()
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_training_that_learned_by_heart_says_so(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("convlstm_cli.training.result.learned_by_heart", lambda *_: True)
     done = called("train", "videos", *TINY, *STEPS, "-o", "by-heart", cwd=place)

@@ -70,6 +70,7 @@ def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) ->
     assert json.loads(json.dumps(found.to_dict()))["frame_shape"] == [1, 32, 32]
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_a_run_has_its_epochs_and_scores(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     result = train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")

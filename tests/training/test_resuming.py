@@ -70,6 +70,7 @@ def test_what_would_make_another_run_is_refused(run: Run, given: dict[str, Any],
         settings_to_go_on(run, **given)
 
 
+@pytest.mark.usefixtures("without_charts")
 def test_the_python_api_refuses_it_too(make_folder: Callable[..., Path], tmp_path: Path) -> None:
     model = ForecasterConfig(32, 32, 1, hidden=(2,), kernel_size=1, input_frames=4, horizon=3)
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
