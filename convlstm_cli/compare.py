@@ -18,7 +18,7 @@ from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
-from convlstm_cli.files import sweep
+from convlstm_cli.files import quoted, sweep
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run, check_free
 from convlstm_cli.scoring.comparison_result import ComparisonSummary
@@ -114,7 +114,7 @@ def resume(
     def on_video(name: str, position: int, videos: int) -> None:
         progress.indexing(name, position, videos)
         if should_stop():
-            raise Interrupted(f"interrupted; go on with: convlstm compare -o {plan.folder} --resume")
+            raise Interrupted(f"interrupted; go on with: convlstm compare -o {quoted(plan.folder)} --resume")
 
     with lock.holding(plan.folder):
         plan = with_asked(plan, asked)
@@ -131,7 +131,7 @@ def _go_on(plan: Plan, data: VideoData, progress: Progress, should_stop: Callabl
     plan.write()
     train_all(plan, data, progress, should_stop)
     training = plan.arms[0].training
-    again = f"every run is trained; go on with: convlstm compare -o {plan.folder} --resume"
+    again = f"every run is trained; go on with: convlstm compare -o {quoted(plan.folder)} --resume"
     where = next(iter(plan.compare.devices), training.device)
     return judge(_case(plan, data), device.choose(where, training.precision), progress, should_stop, again)
 

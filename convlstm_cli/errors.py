@@ -14,6 +14,8 @@
 A message is one sentence or two: which file or option, what is wrong, what to do next.
 """
 
+import errno
+
 
 class ConvLSTMError(Exception):
     """Root of all errors raised on purpose. `exit_code` is what the command line returns for it."""
@@ -63,6 +65,16 @@ class Interrupted(ConvLSTMError):
     """Ctrl-C or SIGTERM, after everything worth keeping was saved."""
 
     exit_code = 130
+
+
+def refused_write(what: object, error: OSError) -> OutputError:
+    """The error for a write that the system refused; `what` is the file or folder as messages name it."""
+    remedy = "free some space or choose another -o"
+    if error.errno in (errno.EEXIST, errno.ENOTDIR):
+        remedy = "a file is where a folder has to be made, so choose another -o or remove the file"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "choose another -o, or change the permissions"
+    return OutputError(f"{what}: cannot be written ({error.strerror or error}); {remedy}.")
 
 
 def first_line(error: Exception) -> str:

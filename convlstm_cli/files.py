@@ -10,6 +10,7 @@ import itertools
 import os
 import re
 import secrets
+import shlex
 import shutil
 import socket
 import time
@@ -20,7 +21,7 @@ from pathlib import Path
 import platformdirs
 
 from convlstm_cli import lock
-from convlstm_cli.errors import OutputError
+from convlstm_cli.errors import OutputError, refused_write
 
 PARTIAL = ".partial-"
 """Prefix of a file or folder that is still being written."""
@@ -109,6 +110,11 @@ def unique(name: str, is_taken: Callable[[str], bool]) -> str:
 def _first_free(name: str, first: int, is_taken: Callable[[str], bool]) -> str:
     numbers = (f"{name}-{number}" for number in itertools.count(first))
     return next(candidate for candidate in numbers if not is_taken(candidate))
+
+
+def quoted(path: Path) -> str:
+    """A path as it is typed in a shell: in quotes where it has spaces or signs of the shell."""
+    return shlex.quote(str(path))
 
 
 def printable(name: str) -> str:
@@ -264,10 +270,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise OutputError(
-            f"{shown(path)}: cannot be written ({reason}); free some space or choose another -o."
-        ) from error
+        raise refused_write(shown(path), error) from error
 
 
 def reserve(path: Path, size: int) -> None:

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from convlstm_cli.errors import OutputError
+from convlstm_cli.errors import OutputError, refused_write
 
 if sys.platform != "win32":
     import fcntl
@@ -44,7 +44,7 @@ def holding(folder: Path) -> Iterator[None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise _refused(folder, error) from error
+        raise refused_write(folder, error) from error
     try:
         with _holding_file(folder / LOCK, folder):
             yield
@@ -127,7 +127,7 @@ def _holding_file(path: Path, what: Path) -> Iterator[None]:
     try:
         descriptor = _acquire(path, what)
     except OSError as error:
-        raise _refused(what, error) from error
+        raise refused_write(what, error) from error
     try:
         yield
     finally:
@@ -201,7 +201,3 @@ def _is_at(descriptor: int, path: Path) -> bool:
 def _owner(descriptor: int) -> str:
     text = os.read(descriptor, MOST).decode(errors="replace").strip()
     return text or "another process"  # it has not written its name yet
-
-
-def _refused(what: Path, error: OSError) -> OutputError:
-    return OutputError(f"{what}: cannot be written ({error.strerror or error}); free some space or choose another -o.")

@@ -22,8 +22,9 @@ from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.comparing.recorded import compare_runs
 from convlstm_cli.errors import OutputError
 from convlstm_cli.evaluate import evaluate
-from convlstm_cli.files import reserve
+from convlstm_cli.files import creating_folder, reserve
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.interop.torch_program import TorchProgram
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import predict
 from convlstm_cli.reporting import scorecard
@@ -111,7 +112,7 @@ def test_a_training_goes_on_after_each_write_that_was_refused(data: VideoData, t
     files = ("resume.pt", "model.safetensors", "epoch_0001.png", "metrics.jsonl", "test.json", "report.html")
     for position, name in enumerate((".lock", "config.json", *files)):  # in the order in which they are written
         event, number = (OPEN, RENAME)[position % 2]
-        said = rf"{folder if name == '.lock' else name}: cannot be written \({os.strerror(number)}\); free some"
+        said = rf"{folder if name == '.lock' else name}: cannot be written \({os.strerror(number)}\); .*another -o"
         with refusing(event, name, number), pytest.raises(OutputError, match=said):
             go_on()
         assert not left(tmp_path)
@@ -190,6 +191,19 @@ def test_the_cache_says_how_to_go_elsewhere(make_folder: Callable[..., Path], mo
             prepare(config, 4, 3)
         assert not left(cache)
     assert len(prepare(config, 4, 3).library.videos) == 6
+
+
+def test_an_export_that_does_not_fit_is_one_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    part = torch.export.export(torch.nn.Linear(20, 20), (torch.zeros(1, 20),))  # recording a network takes a minute
+    monkeypatch.setattr("convlstm_cli.interop.torch_program.record_parts", lambda _: {"start": part})
+    network = EncoderForecaster(MODEL)
+    with (
+        pytest.raises(OutputError, match=r"exported.*: cannot be written \(File too large\)"),
+        creating_folder(tmp_path / "exported") as folder,
+        limited(1000),
+    ):
+        TorchProgram().write(network, folder)
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_to_be_mapped_that_does_not_fit(tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 import errno
 import os
+import shlex
 import signal
 import socket
 import time
@@ -16,6 +17,7 @@ from convlstm_cli.files import (
     creating_folder,
     numbered,
     printable,
+    quoted,
     replacing,
     replacing_folder,
     reserve,
@@ -24,6 +26,7 @@ from convlstm_cli.files import (
     sweep,
     unique,
     write_text,
+    writing,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
@@ -311,3 +314,22 @@ def test_taken_names_are_numbered(tmp_path: Path) -> None:
     (tmp_path / "run-1").mkdir()
     assert numbered(tmp_path, "run") == tmp_path / "run-2"
     assert numbered(tmp_path, "other") == tmp_path / "other-1"
+
+
+@pytest.mark.parametrize(
+    ("number", "remedy"),
+    [
+        (errno.ENOSPC, "free some space or choose another -o"),
+        (errno.EROFS, "choose another -o, or change the permissions"),
+        (errno.ENOTDIR, "a file is where a folder has to be made"),
+    ],
+)
+def test_a_write_that_is_refused_says_what_helps(number: int, remedy: str) -> None:
+    reason = os.strerror(number)
+    with pytest.raises(OutputError, match=rf"^there: cannot be written \({reason}\); {remedy}"), writing(Path("there")):
+        raise OSError(number, reason)
+
+
+def test_a_path_in_a_command_to_type_is_quoted() -> None:
+    assert shlex.split(f"convlstm predict -m {quoted(Path('my runs/1'))}")[-1] == "my runs/1"
+    assert quoted(Path("runs/1")) == "runs/1"

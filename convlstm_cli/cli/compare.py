@@ -58,6 +58,7 @@ def compare(
     from convlstm_cli.cli import console, resuming, views
     from convlstm_cli.compute.distributed import check_one_process
     from convlstm_cli.compute.memory import keep_freed_memory
+    from convlstm_cli.files import quoted
     from convlstm_cli.runs.run import Run
     from convlstm_cli.training.optimisers import leave_out_compiler
     from convlstm_cli.weights import NAME
@@ -89,7 +90,9 @@ def compare(
     else:
         console.show(*views.comparison_view(summary))
         written = Path(summary.folder)
-        progress.note(f"wrote {written} (report.html, summary.json, metrics.csv)\nnext: open {written / 'report.html'}")
+        progress.note(
+            f"wrote {written} (report.html, summary.json, metrics.csv)\nnext: open {quoted(written / 'report.html')}"
+        )
 
 
 def _compare_trained(trained: list[Path], request: Request, progress: "Progress") -> "ComparisonSummary":

@@ -34,7 +34,7 @@ def evaluate(
     from convlstm_cli import evaluate as evaluation
     from convlstm_cli.cli import console, views
     from convlstm_cli.compute.distributed import check_one_process
-    from convlstm_cli.files import check_absent
+    from convlstm_cli.files import check_absent, quoted
     from convlstm_cli.forecasting.ensemble import open_members
     from convlstm_cli.reporting import scorecard
     from convlstm_cli.weights.pretrained import free_folder, means_run
@@ -56,5 +56,5 @@ def evaluate(
         f"wrote {folder} (evaluation.json, scores.csv{scored}, report.html, by_lead_time.png, "
         "worst.png, best.png)\n"
         f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
-        f"{' '.join(str(member.folder) for member in runs)}{f' --members {config.members}' * bool(config.members)}"
+        f"{' '.join(quoted(member.folder) for member in runs)}{f' --members {config.members}' * bool(config.members)}"
     )

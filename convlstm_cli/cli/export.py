@@ -27,6 +27,7 @@ def export(
     from convlstm_cli import export as exporting
     from convlstm_cli.cli import console, views
     from convlstm_cli.compute.distributed import check_one_process
+    from convlstm_cli.files import quoted
     from convlstm_cli.weights.pretrained import free_folder, open_run
 
     check_one_process("export")
@@ -36,5 +37,6 @@ def export(
     result = exporting.export(open_run(run), folder, config, progress)
     console.show_json(dataclasses.asdict(result)) if json else console.show(*views.export_view(result))
     progress.note(
-        f"wrote {folder} ({', '.join(result.files)})\nnext: python {folder / 'forecast.py'} FRAMES.npy FORECAST.npy"
+        f"wrote {folder} ({', '.join(result.files)})\n"
+        f"next: python {quoted(folder / 'forecast.py')} FRAMES.npy FORECAST.npy"
     )

@@ -124,6 +124,7 @@ def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: 
 
 def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> None:
     from convlstm_cli.cli import console, views
+    from convlstm_cli.files import quoted
 
     folder = result.run.folder
     if as_json:
@@ -138,5 +139,5 @@ def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> 
         )
     progress.note(
         f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})\n"
-        f"next: convlstm predict VIDEO -m {folder}"
+        f"next: convlstm predict VIDEO -m {quoted(folder)}"
     )

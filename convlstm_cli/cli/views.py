@@ -3,6 +3,7 @@
 import dataclasses
 import math
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import RenderableType
@@ -12,7 +13,7 @@ from rich.table import Table
 from convlstm_cli.cli.member_views import member_tables
 from convlstm_cli.cli.notes import noted
 from convlstm_cli.cli.tables import plain_table
-from convlstm_cli.files import printable
+from convlstm_cli.files import printable, quoted
 from convlstm_cli.reporting.numbers import figure, interval, number, percent, size, times
 from convlstm_cli.reporting.styles import system_headings
 from convlstm_cli.reporting.wording import decimals, evaluation_verdict, ranges, worse_leads
@@ -246,7 +247,11 @@ def unfinished_view(found: "UnfinishedComparison") -> View:
     """How far a comparison is."""
     facts = dataclasses.asdict(found)
     del facts["kind"]
-    return facts_table(facts), "", f"not finished; go on with convlstm compare -o {found.comparison} --resume"
+    return (
+        facts_table(facts),
+        "",
+        f"not finished; go on with convlstm compare -o {quoted(Path(found.comparison))} --resume",
+    )
 
 
 def plan_view(plan: "TrainingPlan") -> View:
@@ -322,7 +327,7 @@ def run_view(run: "RunFacts") -> View:
     for subset in ("validation", "test"):
         facts[subset] = ", ".join(segment["video"] for segment in run.split[subset])
     if run.test is None:
-        facts["training"] = f"not finished; go on with convlstm train -o {run.folder} --resume"
+        facts["training"] = f"not finished; go on with convlstm train -o {quoted(run.folder)} --resume"
         return (facts_table(facts),)
     return facts_table(facts), "", *test_view(run.test)
 

@@ -23,6 +23,7 @@ from convlstm_cli.comparing.trial import ShareProgress, TrialResult, make_trial
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import ConvLSTMError, Interrupted
+from convlstm_cli.files import quoted
 from convlstm_cli.training.optimisers import leave_out_compiler
 from convlstm_cli.video import data as video_data
 from convlstm_cli.video.data import VideoData
@@ -61,7 +62,7 @@ def train_in_processes(plan: Plan, left: Sequence[Trial], tally: Tally, should_s
     except BrokenProcessPool as error:
         raise ConvLSTMError(
             "a training's process was ended from outside, perhaps for want of memory; lower --jobs, and go on "
-            f"with: convlstm compare -o {plan.folder} --resume"
+            f"with: convlstm compare -o {quoted(plan.folder)} --resume"
         ) from error
     finally:
         _end(pool, stop)

@@ -11,6 +11,7 @@ from convlstm_cli.comparing.processes import train_in_processes
 from convlstm_cli.comparing.tally import Tally
 from convlstm_cli.comparing.trial import ShareProgress, is_finished, make_trial
 from convlstm_cli.errors import Interrupted
+from convlstm_cli.files import quoted
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.data import VideoData
 
@@ -36,6 +37,8 @@ def train_all(plan: Plan, data: VideoData, progress: Progress, should_stop: Call
         else:
             train_in_processes(plan, left, tally, should_stop)
     except Interrupted:
-        raise Interrupted(f"interrupted, and saved; go on with: convlstm compare -o {plan.folder} --resume") from None
+        raise Interrupted(
+            f"interrupted, and saved; go on with: convlstm compare -o {quoted(plan.folder)} --resume"
+        ) from None
     finally:
         progress.finished()

@@ -32,11 +32,10 @@ def find_inputs(inputs: Sequence[str | Path], progress: Progress) -> list[Path |
     for entry in map(Path, inputs):
         try:
             found = find_videos([entry])
-            notes += found.notes
             if not found.videos:
-                raise InputError(
-                    f"{entry}: holds no videos; give videos, image folders, .npy arrays or folders of them."
-                )
+                why = next((note.text for note in found.notes if note.path == entry), "holds no videos")
+                raise InputError(f"{entry}: {why}; give videos, image folders, .npy arrays or folders of them.")
+            notes += found.notes
             sources += [video.path for video in found.videos]
         except ConvLSTMError as error:
             sources.append((entry, error))

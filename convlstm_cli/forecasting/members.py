@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.files import reserve
+from convlstm_cli.files import quoted, reserve
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.inference import member_seed
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -88,7 +88,8 @@ def note_uncalibrated(runs: Sequence[Run], models: Sequence[EncoderForecaster], 
         if not (model.is_calibrated or isinstance(run, Pretrained)):
             progress.note(
                 f"{run.folder}: the spread of its members is not calibrated, since its training has not ended, and may "
-                f"be too narrow or too wide; `convlstm train -o {run.folder} --resume` goes on and calibrates it"
+                f"be too narrow or too wide; `convlstm train -o {quoted(run.folder)} --resume` goes on and "
+                "calibrates it"
             )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
+from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import AloneError, InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour
@@ -24,6 +25,7 @@ from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.base import VideoReader, cut_off
 from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import same_rate
+from convlstm_cli.video.values import known
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,11 @@ def prepare(
     if found in (1, 3):
         found = 1 if clip.grey or networks.channels == 1 else 3
     look = _look(video, clip, networks, geometry, found, config)
+    if not any(known(frame, look.missing).size for frame in clip.inputs):
+        raise InputError(
+            f"{video.path}: has no value in frames {clip.first} to {clip.last}, from which it would be forecast: all "
+            "are missing; choose frames that have values with --at, or another --missing."
+        )
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
     frames = look.clip(fitted(clip.inputs, geometry, networks.channels, look.missing))

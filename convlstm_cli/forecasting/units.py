@@ -73,10 +73,12 @@ def misfit(inputs: Sequence[Frame], values: ValueRange, missing: float | None) -
     if values.is_bytes:
         return None
     found = np.concatenate([known(frame, missing) for frame in inputs])
-    inside = np.mean((found >= values.low) & (found <= values.high)) if found.size else 0.0
+    if not found.size:
+        return "the frames that are read have no value"
+    inside = np.mean((found >= values.low) & (found <= values.high))
     if inside >= LEAST_INSIDE:
         return None
-    held = range_of(ranks_of(found)).describe() if found.size else "no value at all"
+    held = range_of(ranks_of(found)).describe()
     return f"most of its values ({held}) lie outside the {values.describe()} of the training, and are clipped"
 
 

@@ -1,5 +1,6 @@
 """A forecaster as programs of torch.export; the loops over input frames and lead times are their caller's."""
 
+import io
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,7 +34,9 @@ class TorchProgram(Program[TorchFiles]):
         files = {}
         for name, program in record_parts(network).items():
             files[name] = f"{name}.pt2"
-            torch.export.save(program, folder / files[name])
+            content = io.BytesIO()  # torch's own writing of files ends the process where the disk is full
+            torch.export.save(program, content)
+            (folder / files[name]).write_bytes(content.getbuffer())
         return TorchFiles(files, torch.__version__, list(network.state_names))
 
     def load(self, folder: Path, files: TorchFiles) -> RunProgram:

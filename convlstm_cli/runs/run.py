@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save
 
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import OutputError, RunError, UsageError, first_line
-from convlstm_cli.files import PARTIAL, numbered, replacing, sweep, write_text, writing
+from convlstm_cli.files import PARTIAL, numbered, quoted, replacing, sweep, write_text, writing
 from convlstm_cli.lock import LOCK
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -209,7 +209,7 @@ class Run:
         if not path.is_file():
             raise RunError(
                 f"{self.folder}: has no model.safetensors yet, because no epoch has ended; "
-                f"go on with `convlstm train -o {self.folder} --resume`."
+                f"go on with `convlstm train -o {quoted(self.folder)} --resume`."
             )
         return read_weights(path, self.model_config, "train again")
 

@@ -14,6 +14,7 @@ from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.compute.transfer import send
 from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, RunError
+from convlstm_cli.files import quoted
 from convlstm_cli.progress import StepReport
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord
@@ -277,7 +278,7 @@ class Training:
         Both happen between two steps, or in the first half of one, which leaves no trace.
         """
         ranks = self.session.ranks
-        go_on = f"go on with: convlstm train -o {self.session.run.folder} --resume"
+        go_on = f"go on with: convlstm train -o {quoted(self.session.run.folder)} --resume"
         try:
             yield
         except Stopped:

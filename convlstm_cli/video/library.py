@@ -13,7 +13,7 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
-from convlstm_cli.video.ranks import Ranks
+from convlstm_cli.video.ranks import Ranks, ends_of
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, aggregated, find_videos
@@ -216,9 +216,10 @@ def index(
 ) -> Library:
     """Decodes every video below `paths` to the geometry's size, once: later calls find it in `cache_dir`.
 
-    Broken videos, those without `min_frames` frames on end at the step of `pace`, and those whose frames are all the
-    same as an earlier video's become problems and stop nothing. `missing` and `channels` are as
-    for `decode_once`; `guides` are channels that are read and not forecast, which a video must have.
+    Broken videos, those all of whose pixels are missing, those without `min_frames` frames on end at the step of
+    `pace`, and those whose frames are all the same as an earlier video's become problems and stop nothing. `missing`
+    and `channels` are as for `decode_once`; `guides` are channels that are read and not forecast, which a video must
+    have.
 
     Raises:
         InputError: a path that is not there, or no video that can be used.
@@ -244,11 +245,15 @@ def index(
                 for guide in guides
             }
             timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
+            empty = entry.has_missing and _has_no_value(read_ranks(location, entry))
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
         if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:
             problems.append(Problem(path, reason))
+            continue
+        if empty:
+            problems.append(Problem(path, "has no value: all of its pixels are missing; leave it out."))
             continue
         first_name = first_names.setdefault(entry.digest, name)
         if first_name != name:
@@ -266,6 +271,11 @@ def index(
 
 def _cut_off(video: Video) -> str | None:
     return cut_off(video.source_frames, video.declared_frames, video.seconds, video.fps)
+
+
+def _has_no_value(ranks: Ranks) -> bool:
+    """Whether no frame has a value; False where the range is known, of which no ranks are kept."""
+    return len(ranks) > 0 and not ends_of(ranks)
 
 
 def _too_short(frames: int, timeline: Timeline, min_frames: int) -> str | None:

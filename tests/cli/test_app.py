@@ -2,15 +2,17 @@
 
 import json
 import os
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 from calls import called, convlstm, refused
 
-from convlstm_cli import __version__, evaluate, export
+from convlstm_cli import __main__, __version__, evaluate, export
 from convlstm_cli.cli import app
 from convlstm_cli.comparing.recorded import compare_runs
-from convlstm_cli.errors import ElsewhereError, InputError, UsageError
+from convlstm_cli.errors import ElsewhereError, InputError, Interrupted, UsageError
 from convlstm_cli.runs.run import Run
 
 
@@ -128,3 +130,18 @@ def test_threads_that_wait_spin_briefly_unless_asked_to(monkeypatch: pytest.Monk
     monkeypatch.delenv("GOMP_SPINCOUNT")
     app.main()
     assert os.environ["GOMP_SPINCOUNT"] == "100000"
+
+
+def test_an_interruption_while_modules_are_imported_is_one_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Interrupting(ModuleType):
+        def __getattr__(self, name: str) -> object:
+            raise KeyboardInterrupt
+
+    monkeypatch.setitem(sys.modules, "convlstm_cli.cli.app", Interrupting("app"))
+    monkeypatch.delattr("convlstm_cli.cli.app")
+    with pytest.raises(SystemExit) as ended:
+        __main__.main()
+    assert ended.value.code == __main__.INTERRUPTED == Interrupted.exit_code
+    assert capsys.readouterr().err == "error: interrupted; no file is left half written.\n"

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from helpers import moving_square
 from prediction import make_run, one
+from video_helpers import write_image
 
 from convlstm_cli.forecasting.inputs import LONGEST_NAME, find_inputs, output_names
 from convlstm_cli.predict import Forecast, predict
@@ -92,3 +93,10 @@ def test_parts_of_a_file_become_names_of_folders(tmp_path: Path) -> None:
     assert len(names) == 31
     assert (names[0], names[29], names[30]) == ("mnist-0", "mnist-29", "mnist-axes-NTHW-3")
     assert output_names([tmp_path / "mnist.npy::sub/a:b"]) == {tmp_path / "mnist.npy::sub/a:b": "mnist-sub-a-b"}
+
+
+def test_a_folder_of_one_image_says_so(tmp_path: Path) -> None:
+    write_image(tmp_path / "still" / "f0.png", np.zeros((8, 8), np.uint8))
+    [found] = find_inputs([tmp_path / "still"], Progress())
+    assert isinstance(found, tuple)
+    assert "still: holds a single image, which is no video; give videos" in str(found[1])

@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 from prediction import Notes, frames_of, lively, make_run, one
 
+from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.predict import predict
 from convlstm_cli.runs.run import Run
@@ -126,3 +127,13 @@ def test_a_forecast_does_not_depend_on_what_lies_under_the_mask(tmp_path: Path, 
     np.testing.assert_array_equal(np.isnan(found[0]), np.broadcast_to(holes[-4:].all(axis=0), found[0].shape))
     np.testing.assert_array_equal(found[0], found[1])
     np.testing.assert_array_equal(found[0], found[2])
+
+
+def test_an_input_without_a_value_is_refused(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((12, 32, 32), np.float32)
+    frames[-4:] = np.nan
+    np.save(tmp_path / "a.npy", frames)
+    run = make_run(tmp_path / "run")
+    with pytest.raises(InputError, match=r"a\.npy: has no value in frames 9 to 12.*--at"):
+        one(run, tmp_path / "a.npy", tmp_path / "out")
+    assert one(run, tmp_path / "a.npy", tmp_path / "out", PredictConfig(at=9)).last_input_frame == 9

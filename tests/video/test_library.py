@@ -68,6 +68,17 @@ def test_problems_do_not_stop_the_rest(tmp_path: Path, make_video: MakeVideo) ->
     assert len(reasons) == 4
 
 
+def test_a_video_without_a_value_is_no_video(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((6, 8, 8), np.float32)
+    np.save(tmp_path / "empty.npy", np.full_like(frames, np.nan))
+    frames[:5] = np.nan
+    np.save(tmp_path / "late.npy", frames)
+    library = index([tmp_path], FrameGeometry(16, 16), cache_dir=tmp_path / "cache")
+    assert [video.name for video in library.videos] == ["late.npy"]
+    [problem] = library.problems
+    assert (problem.path.name, problem.reason[:12]) == ("empty.npy", "has no value")
+
+
 def test_nothing_usable_lists_the_first_problems(tmp_path: Path) -> None:
     for number in range(25):
         (tmp_path / f"{number}.mp4").write_text("x")
