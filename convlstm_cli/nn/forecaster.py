@@ -27,7 +27,7 @@ class EncoderForecaster(nn.Module):
     """Stacked ConvLSTM layers read the input frames; their last states start a second stack that forecasts.
 
     `config.forecaster` says what the second stack reads: nothing (`unconditioned`, the paper), its own last forecast
-    (`autoregressive`), or for each lead time the last frame moved on along its motion (`advected`, see `motion.py`).
+    (`autoregressive`), or for each lead time the last frame moved on along its motion (`advected`, see `motion/`).
     `head.py` turns its hidden states into frames.
 
     The encoder may read more than the channels that are forecast: `config.inputs` channels behind them, of which the

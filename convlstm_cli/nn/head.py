@@ -36,8 +36,8 @@ class Head(nn.Module):
 
     where `new` and the logits of the weights are the convolution's channels after depth-to-space. Known frames are the
     last one and, where the forecaster sees it, the last one moved on along its motion (the one that `residual`
-    takes), and the same blurred; so a mix can keep what stands still, move what moves, blur what it is less sure of,
-    and put in what none of them shows.
+    takes), or splatted along it (`motion/advection.py`), and the moved one blurred; so a mix can keep what stands
+    still, move what moves, blur what it is less sure of, and put in what none of them shows.
     """
 
     def __init__(self, config: ForecasterConfig) -> None:
