@@ -49,7 +49,8 @@ class Advance(ctypes.Structure):
         *((name, ctypes.c_int64) for name in ("clips", "motions", "channels", "beside", "height", "width")),
         *((name, ctypes.c_int64) for name in ("rows", "columns", "top", "left", "unseen", "steps")),
         *((name, ctypes.c_int64) for name in ("cubic", "splat", "threads")),
-        ("landed", ctypes.c_double),
+        ("around", ctypes.c_double),
+        ("filled", ctypes.c_double),
     )
 
 

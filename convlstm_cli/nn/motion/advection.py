@@ -6,7 +6,8 @@ right for rain, which the wind carries; but nothing arrives where nothing moved,
 background comes no farther than the window in which its motion was found.
 
 Splatted: each pixel goes on with the motion that it has in the last frame (forward warping; the average splatting of
-Niklaus and Liu 2020, CVPR). Things that meet are averaged, and where next to nothing lands the moved frame is shown.
+Niklaus and Liu 2020, CVPR). Things that meet are averaged. Between things that move apart stands what lands around, and
+where nothing lands the moved frame.
 """
 
 from collections.abc import Iterable

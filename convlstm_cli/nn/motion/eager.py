@@ -10,8 +10,9 @@ from convlstm_cli.nn.motion.searches import Search
 
 UNEXPLAINED = 0.05
 """Difference of pixel values from which on a pixel's weight falls."""
-LANDED = 0.3
-"""Least weight, in pixels, of what lands at a place for the place to show it."""
+AROUND, FILLED = 0.02, 0.003
+"""Where less than one pixel lands at a place, because things move apart: weights of what lands on the place and next to
+it, and of the moved frame, for each pixel that is missing."""
 EXACT = 2.0**20
 """Parts of a pixel value in which splats are summed on CUDA, where sums of floats depend on chance."""
 
@@ -75,12 +76,13 @@ def _splatted(image: Tensor, displacement: Tensor, fill: Tensor, corner: tuple[i
     """Images (B, C, H, W), each pixel of which goes as far as displacements (B, 2, H, W) say, seen through a window.
 
     A pixel is shared bilinearly among the four around the place where it lands, and a place shows the weighted mean of
-    what lands there. Where that is less than `LANDED`, it shows `fill`, (B, C, h, w).
+    what lands there. Where that is less than one pixel, a little of what lands around, and of `fill`, (B, C, h, w),
+    counts too.
     """
     channels, height, width = image.shape[1:]
-    rows, columns = fill.shape[-2:]
-    y = torch.arange(height, device=image.device, dtype=image.dtype)[:, None] + displacement[:, 1] - corner[0]
-    x = torch.arange(width, device=image.device, dtype=image.dtype) + displacement[:, 0] - corner[1]
+    rows, columns = fill.shape[-2] + 2, fill.shape[-1] + 2  # with what lands around the window
+    y = torch.arange(height, device=image.device, dtype=image.dtype)[:, None] + displacement[:, 1] - (corner[0] - 1)
+    x = torch.arange(width, device=image.device, dtype=image.dtype) + displacement[:, 0] - (corner[1] - 1)
     top, left = y.floor(), x.floor()
     values = torch.cat((image, torch.ones_like(image[:, :1])), dim=1).flatten(2)  # (B, C + 1, H W)
     whole = _sums_whole_numbers(image)
@@ -94,8 +96,10 @@ def _splatted(image: Tensor, displacement: Tensor, fill: Tensor, corner: tuple[i
             index = place.flatten(1)[:, None].expand_as(given)
             total = total.scatter_add(2, index, (given * EXACT).round().long() if whole else given)
     sums = (total / EXACT if whole else total).to(image.dtype).view(-1, channels + 1, rows, columns)
-    landed = sums[:, channels:]
-    return torch.where(landed > LANDED, sums[:, :channels] / landed.clamp(min=LANDED), fill)
+    landed, near = sums[..., 1:-1, 1:-1], 9.0 * F.avg_pool2d(sums, 3, stride=1)
+    missing = (1.0 - landed[:, channels:]).clamp(min=0.0)
+    both = landed + AROUND * missing * near
+    return (both[:, :channels] + FILLED * missing * fill) / (both[:, channels:] + FILLED * missing)
 
 
 def _sums_whole_numbers(image: Tensor) -> bool:

@@ -205,7 +205,7 @@ typedef struct {
   int64_t rows, columns, top, left;          // of the window
   int64_t unseen, steps;                     // steps before anything is read, and those after
   int64_t cubic, splat, threads;             // `splat`: whether the frame is splatted too
-  double landed;                             // least weight of what lands at a place that shows it
+  double around, filled;                     // for each pixel that is missing where little lands
 } Advance;
 
 // Where what is seen one step later comes from, by the midpoint rule: changes displacements `u` and `v` of row y.
@@ -248,21 +248,29 @@ static float farthest(const float *plane, int64_t area) {
   return most;
 }
 
+// The sum of three by three values.
+INLINE float nine(const float *corner, int64_t stride) {
+  const float *next = corner + stride, *last = next + stride;
+  return corner[0] + corner[1] + corner[2] + next[0] + next[1] + next[2] + last[0] + last[1] + last[2];
+}
+
 // All channels of a frame, each pixel of which goes `lead` times its motion (2, height, width) and is shared among the
-// four around the place where it lands: a window of it into `out`. Where next to nothing lands, `fill` is shown.
+// four around the place where it lands: a window of it into `out`, where less than one pixel lands with a little of what
+// lands around and of `fill`. `sums` has a plane for each channel and one for the weights, each with a border around the window.
 static void splat(
-  const Advance *s, const float *frame, const float *motion, float lead, const float *fill, float *out, float *weights) {
-  int64_t height = s->height, width = s->width, area = height * width, rows = s->rows, columns = s->columns;
-  int64_t window = rows * columns;
-  for (int64_t at = 0; at < window; at++) weights[at] = 0.0f;
-  for (int64_t at = 0; at < s->channels * window; at++) out[at] = 0.0f;
+  const Advance *s, const float *frame, const float *motion, float lead, const float *fill, float *out, float *sums) {
+  int64_t height = s->height, width = s->width, area = height * width, rows = s->rows + 2, columns = s->columns + 2;
+  int64_t plane = rows * columns, window = s->rows * s->columns;
+  float *weights = sums + s->channels * plane;
+  for (int64_t at = 0; at < (s->channels + 1) * plane; at++) sums[at] = 0.0f;
   // Rows from which nothing can reach the window are left out, since a tile's window is a small part of its frame.
-  float reach = lead * farthest(motion + area, area) + 1.0f;
-  float from = (float)s->top - reach, to = (float)(s->top + rows) + reach;
+  float reach = lead * farthest(motion + area, area) + 2.0f;
+  float from = (float)s->top - reach, to = (float)(s->top + s->rows) + reach;
   for (int64_t row = from > 0.0f ? (int64_t)from : 0; row < height && (float)row < to; row++) {
     for (int64_t column = 0; column < width; column++) {
       int64_t here = row * width + column;
-      float x = (float)(column - s->left) + lead * motion[here], y = (float)(row - s->top) + lead * motion[area + here];
+      float x = (float)(column - s->left + 1) + lead * motion[here];
+      float y = (float)(row - s->top + 1) + lead * motion[area + here];
       if (!(x > -1.0f && x < (float)columns && y > -1.0f && y < (float)rows)) continue;  // NaN lands nowhere
       int64_t left = (int64_t)floorf(x), top = (int64_t)floorf(y);
       float across = x - (float)left, down = y - (float)top;
@@ -273,15 +281,21 @@ static void splat(
         int64_t place = to_y * columns + to_x;
         weights[place] += weight;
         for (int64_t channel = 0; channel < s->channels; channel++)
-          out[channel * window + place] += weight * frame[channel * area + here];
+          sums[channel * plane + place] += weight * frame[channel * area + here];
       }
     }
   }
-  float landed = (float)s->landed;
+  float around = (float)s->around, filled = (float)s->filled;
   for (int64_t channel = 0; channel < s->channels; channel++)
-    for (int64_t at = 0; at < window; at++) {
-      float *shown = out + channel * window + at;
-      *shown = weights[at] > landed ? *shown / weights[at] : fill[channel * window + at];
+    for (int64_t y = 0; y < s->rows; y++) {
+      const float *line = sums + channel * plane + y * columns, *heavy = weights + y * columns;
+      const float *beside = fill + channel * window + y * s->columns;
+      float *shown = out + channel * window + y * s->columns;
+      for (int64_t x = 0; x < s->columns; x++) {
+        float weight = heavy[columns + x + 1], missing = weight < 1.0f ? 1.0f - weight : 0.0f;
+        float value = line[columns + x + 1] + around * missing * nine(line + x, columns) + filled * missing * beside[x];
+        shown[x] = value / (weight + around * missing * nine(heavy + x, columns) + filled * missing);
+      }
     }
 }
 
@@ -320,7 +334,7 @@ void motion_advance(
         splat(
           s, frames + clip * s->channels * area, motions + (clip * s->motions + motion) * 2 * area,
           leads[clip] + (float)(s->unseen + step + 1), fill, (float *)fill + s->motions * s->channels * window,
-          scratch + omp_get_thread_num() * window);
+          scratch + omp_get_thread_num() * (s->channels + 1) * (s->rows + 2) * (s->columns + 2));
       }
     }
   }

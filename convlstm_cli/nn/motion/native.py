@@ -8,7 +8,7 @@ from torch import Tensor
 
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.kernels import MOTION, Advance, Level
-from convlstm_cli.nn.motion.eager import LANDED, UNEXPLAINED
+from convlstm_cli.nn.motion.eager import AROUND, FILLED, UNEXPLAINED
 from convlstm_cli.nn.motion.gaussian import gaussian
 from convlstm_cli.nn.motion.searches import Search
 
@@ -51,10 +51,10 @@ def advance(
     beside = None if beside is None else beside.contiguous()
     lead = None if lead is None else lead.contiguous()
     threads = torch.get_num_threads()
-    scratch = frame.new_empty(0 if lead is None else threads * rows * columns)
+    scratch = frame.new_empty(0 if lead is None else threads * (channels + 1) * (rows + 2) * (columns + 2))
     sizes = (batch, count, channels, fields, height, width, rows, columns, *corner, unseen, steps, is_cubic)
     c_kernels.load(MOTION).motion_advance(
-        ctypes.byref(Advance(*sizes, lead is not None, threads, LANDED)),
+        ctypes.byref(Advance(*sizes, lead is not None, threads, AROUND, FILLED)),
         frame.data_ptr(),
         motion.data_ptr(),
         None if beside is None else beside.data_ptr(),
