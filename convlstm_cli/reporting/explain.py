@@ -183,9 +183,13 @@ def _notes(config: ForecasterConfig) -> tuple[str, ...]:
     notes.append(f"The forecaster's first layer reads {READS[config.forecaster]}.")
     last = "the frame forecast last" if config.forecaster == "autoregressive" else "the last input frame"
     notes += [f"The {motion} motion is {MOTIONS[motion].text}." for motion in config.motions]
+    if config.motions and HEADS[config.head].splats:
+        notes.append(
+            "Moved on, each place shows what its motion brings there; splatted, each pixel goes on with its own."
+        )
     words = {"blurred": "the first one blurred", "last": last}
     words |= {f"moved {motion}": f"the frame moved on along the {motion} motion" for motion in config.motions}
-    words |= {f"splatted {motion}": f"each of its pixels moved by its own {motion} motion" for motion in config.motions}
+    words |= {f"splatted {motion}": f"the frame splatted along the {motion} motion" for motion in config.motions}
     known = [words[name] for name in config.known_frames]
     notes.append(f"The head: {MAKES[config.head].format(known=', '.join(known), first=known[0])}.")
     return tuple(notes)

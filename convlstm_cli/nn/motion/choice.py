@@ -11,7 +11,7 @@ from convlstm_cli.nn.motion import eager, native
 from convlstm_cli.nn.motion.searches import Search
 
 MOST_PIXELS = 2**31 - 1
-"""Of an image: the kernel counts them in 32 bits."""
+"""Largest number of pixels of an image, which the kernel counts in 32 bits."""
 TOLERANCE = 1e-4
 """Largest difference from `eager.py`, in pixels and pixel values: some hundred times what rounding makes."""
 
