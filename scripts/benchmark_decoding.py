@@ -13,8 +13,7 @@ import json
 import statistics
 import sys
 import tempfile
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import numpy as np
 from av.video.stream import VideoStream
 
 from bench.machine import describe
+from bench.paired import in_turn, medians, timed
 from bench.terminal import aligned, say, target
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers.container import probe
@@ -77,18 +77,20 @@ def measure(path: Path, rounds: int) -> dict[str, Any]:
     """Medians over `rounds` pairs: seconds of each decoder, their ratio, and milliseconds of the probe."""
     say(f"measuring {path.name} ...")
     facts = probe(path)
-    pairs = [
-        (timed(lambda: exhaust(opencv_frames(path, facts, []))), timed(lambda: exhaust(pyav_frames(path, facts, []))))
-        for _ in range(rounds + 1)
-    ][1:]
+    found = medians(
+        in_turn(
+            lambda: timed(lambda: exhaust(pyav_frames(path, facts, []))),
+            lambda: timed(lambda: exhaust(opencv_frames(path, facts, []))),
+            rounds,
+        )
+    )
     probes = [timed(lambda: probe(path)) for _ in range(max(20, rounds))]
-    opencv, pyav = (statistics.median(each) for each in zip(*pairs, strict=True))
     return {
         "video": path.name,
         "frames": facts.declared_frames,
-        "opencv_s": opencv,
-        "pyav_s": pyav,
-        "ratio": statistics.median(own / other for other, own in pairs),
+        "opencv_s": found.other,
+        "pyav_s": found.own,
+        "ratio": found.ratio,
         "probe_ms": 1000 * statistics.median(probes),
     }
 
@@ -96,12 +98,6 @@ def measure(path: Path, rounds: int) -> dict[str, Any]:
 def exhaust(frames: Iterable[object]) -> None:
     for _ in frames:
         pass
-
-
-def timed(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
 
 
 def show(rows: Sequence[dict[str, Any]]) -> None:

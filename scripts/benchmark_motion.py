@@ -9,11 +9,9 @@ training step is forward and backward in bfloat16, without an optimiser. All oth
 """
 
 import argparse
-import contextlib
 import json
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -22,7 +20,7 @@ import torch
 from torch import Tensor
 
 from bench.machine import describe
-from bench.paired import in_turn, medians
+from bench.paired import in_turn, medians, timed
 from bench.terminal import aligned, say
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.nn import motion
@@ -96,29 +94,20 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
     rows = []
     for name, work in parts.items():
         say(f"measuring {name} of {len(clips)}x{clips.shape[-1]}x{clips.shape[-1]} ...")
-        by_each = partial(timed, work, by_tensors), partial(timed, work, contextlib.nullcontext)
-        found = medians(in_turn(*by_each, rounds))
+        found = medians(in_turn(partial(timed_by_tensors, work), partial(timed, work), rounds))
         size = {"side": clips.shape[-1], "clips": len(clips)}
         times = {"tensors_ms": 1000 * found.own, "kernel_ms": 1000 * found.other, "ratio": found.ratio}
         rows.append({"part": name, **size, **times})
     return rows
 
 
-@contextlib.contextmanager
-def by_tensors() -> Iterator[None]:
-    """Motion is computed without the kernel."""
+def timed_by_tensors(work: Callable[[], object]) -> float:
+    """Seconds that work takes where motion is computed without the kernel."""
     with (
         patch("convlstm_cli.nn.motion.search.has_kernel_for", lambda *_: False),
         patch("convlstm_cli.nn.motion.advection.has_kernel_for", lambda *_: False),
     ):
-        yield
-
-
-def timed(work: Callable[[], object], under: Callable[[], contextlib.AbstractContextManager[None]]) -> float:
-    with under():
-        began = time.perf_counter()
-        work()
-        return time.perf_counter() - began
+        return timed(work)
 
 
 def show(rows: list[dict[str, Any]]) -> None:

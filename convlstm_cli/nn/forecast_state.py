@@ -58,8 +58,8 @@ class ForecastState(NamedTuple):
         states = [part for state in self.states for part in state]
         if self.advection is None:
             return (*states, self.last[:, 0])
-        _, *moving = self.advection[:4]
-        moving.append(self.advection.lead)
+        advection = self.advection
+        moving = advection.motion, advection.source, advection.beside, advection.lead
         return (*states, self.last[:, 0], *(part for part in moving if part is not None))
 
 

@@ -54,16 +54,14 @@ class Refinement(nn.Module):
             self.say.bias.zero_()
             self.say.bias[channels : channels + known] = torch.tensor(logits)
         self.judge: nn.Conv2d | None = None
-        self._fields = max(judged, default=0) + 1
         if past:
             self.judge = nn.Conv2d(past, known, 1, bias=False)
             with torch.no_grad():
                 first = REFINED_FEATURES + known * channels
                 self.see.weight[:, first : first + past] = 0.0  # at first the past acts through the judgement alone
                 # As a list, since torch loads sympy to make a matrix on the meta device.
-                own = [
-                    [-power * (one == other) for power in JUDGEMENT for other in range(self._fields)] for one in judged
-                ]
+                fields = range(past // len(JUDGEMENT))
+                own = [[-power * (one == other) for power in JUDGEMENT for other in fields] for one in judged]
                 self.judge.weight[:, :, 0, 0] = torch.tensor(own)
 
     def forward(
@@ -83,7 +81,7 @@ class Refinement(nn.Module):
         said = self.say(seen)
         if self.judge is not None and past is not None:
             # What all known frames share says nothing about one against another, and the new frame has no past.
-            each = past.reshape(-1, past.shape[1] // self._fields, self._fields, *past.shape[-2:])
+            each = past.unflatten(1, (len(JUDGEMENT), -1))  # type: ignore[no-untyped-call]
             judged = self.judge((each - each.mean(dim=2, keepdim=True)).flatten(1, 2))
             said = said + F.pad(judged, (0, 0, 0, 0, self.channels, said.shape[1] - self.channels - len(known)))
         if not self.steered:

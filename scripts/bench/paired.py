@@ -1,4 +1,4 @@
-"""Times of whole processes, taken in pairs, so that whatever else the machine does slows both."""
+"""Times of processes and of work in this one, taken in pairs, so that whatever else the machine does slows both."""
 
 import resource
 import statistics
@@ -34,6 +34,13 @@ def seconds(command: Sequence[str]) -> Times:
     subprocess.run(command, check=True, capture_output=True)
     waited, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return Times(waited, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+
+
+def timed(work: Callable[[], object]) -> float:
+    """Seconds that work in this process takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
 
 
 def in_turn(own: Callable[[], Own], other: Callable[[], Other], runs: int) -> list[tuple[Own, Other]]:

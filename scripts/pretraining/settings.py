@@ -29,7 +29,7 @@ class Variant:
     kernel_rate: float
     other_rate: float
     momentum: float
-    """Of the kernels' gradients."""
+    """Share of the mean of earlier gradients that the mean of a kernel's gradients keeps at each step."""
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ def test_an_advection_shows_the_same(
         assert (found is None) == (expected is None)
         if found is not None and expected is not None:
             assert found.shape == expected.shape
-            # Where what lands lies at the least weight, rounding decides whether it is shown.
+            # Where next to nothing lands, a mean divides rounding by a small weight.
             assert ((found - expected).abs() > 1e-4).float().mean() <= 0.002
 
 

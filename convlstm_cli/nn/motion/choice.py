@@ -46,7 +46,8 @@ def why_no_kernel() -> str | None:
         expected = eager.improve(expected, frames, search)
     if not _is_near(native.improve(flow, frames, search), expected):
         return "it does not compute what torch does (search)"
-    source, given = values[..., :5].contiguous(), {"beside": frames[:, 1:], "corner": (-1, 2)}
+    source = values[..., :5].contiguous()
+    given = {"beside": frames[:, 1:], "corner": (-1, 2), "lead": frames.new_zeros(2, 1, 1, 1)}
     for is_cubic in (True, False):
         found, wanted = (
             each(frames[:, :3], 2.0 * values, source, 2, is_cubic=is_cubic, **given)  # type: ignore[arg-type]
