@@ -149,6 +149,8 @@ class Watcher:
                 for seen in stream:
                     judge(seen, reference, sight, findings)
                     self._progress.watching(source.name, findings.frames, video.declared_frames)
+            for note in video.notes:
+                self._progress.note(f"{source}: {note}.")
             self._check_length(source, findings, forecaster.reach, known)
             findings.draw(partial, reference.threshold, Painter(sight.values, self._config.colormap))
             record = self._record(source, sight, findings, known, reference, seconds)

@@ -90,6 +90,12 @@ def test_a_grey_model_says_that_colour_is_lost(tmp_path: Path) -> None:
     assert any("colour" in note for note in progress.notes)
 
 
+def test_how_the_input_was_read_is_noted(tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", large=moving_square(8, seed=1), small=moving_square(6, seed=1))
+    list(predict([tmp_path / "two.npz"], make_run(tmp_path / "run"), tmp_path / "out", progress=(progress := Notes())))
+    assert [note for note in progress.notes if "large is read, the largest of 2 arrays" in note]
+
+
 def test_scores_on_training_material_come_with_a_warning(video: Path, tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     for subset, warned in (("train", True), ("validation", True), ("test", False)):

@@ -176,6 +176,13 @@ def test_the_held_out_videos_of_a_run_are_its_normal_frames(odd: Path, tmp_path:
 
 
 @pytest.mark.usefixtures("without_pictures")
+def test_how_the_video_was_read_is_noted(copying: Run, tmp_path: Path) -> None:
+    np.savez(tmp_path / "two.npz", large=quiet(90), small=quiet(60))
+    one(copying, tmp_path / "two.npz", progress=(progress := Notes()))
+    assert [note for note in progress.notes if "large is read, the largest of 2 arrays" in note]
+
+
+@pytest.mark.usefixtures("without_pictures")
 def test_gaps_and_frames_without_values_raise_no_alarm(copying: Run, tmp_path: Path) -> None:
     frames = quiet(100)[..., 0].astype(np.float32) / 255
     frames[60:] += 0.5  # after the gap all is brighter

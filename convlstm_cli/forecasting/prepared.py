@@ -147,7 +147,7 @@ def _pace(networks: Networks, config: PredictConfig) -> Pace:
 def _note_limits(
     video: VideoReader, clip: InputClip, networks: Networks, config: PredictConfig, progress: Progress
 ) -> None:
-    """Notes what keeps the forecast from being as good or as colourful as it could be."""
+    """Notes how the video was read, and what keeps the forecast from being as good or as colourful as it could be."""
     if len(clip.inputs) < networks.input_frames:
         progress.note(
             f"{video.path}: gives the model {len(clip.inputs)} frames and it was trained on "
@@ -155,7 +155,7 @@ def _note_limits(
         )
     if config.at is None and (warning := cut_off(clip.last, video.declared_frames, clip.time, video.fps)) is not None:
         progress.note(f"{video.path}: {warning}")
-    for note in clip.notes:
+    for note in (*video.notes, *clip.notes):
         progress.note(f"{video.path}: {note}.")
     trained = next((run.step for run in networks.runs if run.step is not None), None)
     if trained is not None and clip.step is not None and not same_rate(trained, clip.step):

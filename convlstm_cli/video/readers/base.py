@@ -62,6 +62,8 @@ class Arrays(NamedTuple):
     chosen: str
     """The one that is read."""
     names: tuple[str, ...]
+    choice: str | None
+    """The note that says which one is read, where the path does not; None where it does."""
     stack: Callable[[Sequence[str]], Stacked]
     """Opens some of them. Raises InputError."""
 
@@ -173,6 +175,8 @@ class VideoReader:
         if (found := positions(channels, names, self._found)) is not None:
             self._channels = found
         elif arrays is not None and set(channels) <= set(arrays.names):
+            if arrays.choice in self.notes:
+                self.notes.remove(arrays.choice)
             if list(channels) != [arrays.chosen]:
                 self._take(arrays.stack([str(each) for each in channels]))
         else:

@@ -11,9 +11,9 @@ import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
-from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.packing import Packing, cf_packing, checked_scale, numbers, text
 from convlstm_cli.video.readers.arrays.clock import Clock, clock_of, unit_seconds
+from convlstm_cli.video.readers.arrays.labelled import measured_first
 from convlstm_cli.video.readers.arrays.layout import NAMES
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
@@ -119,7 +119,7 @@ class Hdf5File:
         )
 
     def _find(self, library: Any) -> dict[str, "h5py.Dataset"]:
-        """The datasets of numbers with rows and columns, in natural order of their paths."""
+        """The datasets of numbers with rows and columns, measured ones first, in natural order of their paths."""
         found: dict[str, h5py.Dataset] = {}
 
         def visit(name: str, item: object) -> None:
@@ -127,7 +127,8 @@ class Hdf5File:
                 found[name] = item
 
         self._file.visititems(visit)
-        return {name: found[name] for name in natsorted(found)}
+        kinds = {name: (dataset.dtype, dict(dataset.attrs)) for name, dataset in found.items()}
+        return {name: found[name] for name in measured_first(kinds)}
 
     def _find_stacks(self) -> dict[str, list[str]]:
         """Datasets of one frame each that differ in the numbers of their paths, and in no size, type or unit."""

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.packing import cf_packing, text
 from convlstm_cli.video.readers.arrays.clock import Clock, clock_of, unit_seconds
 from convlstm_cli.video.readers.arrays.layout import NAMES
@@ -105,6 +106,20 @@ def labelled_array(
         close=close,
         facts=taken_on,
     )
+
+
+def measured_first(arrays: Mapping[str, tuple[np.dtype[Any], Mapping[str, Any]]]) -> list[str]:
+    """The names of arrays of these types and attributes in natural order, those of flags and qualities last.
+
+    Measured values have a unit, or else fractions.
+    """
+
+    def rank(name: str) -> tuple[bool, bool]:
+        dtype, attributes = arrays[name]
+        has_unit = text(attributes.get("units", "")) not in ("", "1")
+        return not has_unit, dtype.kind != "f" and "scale_factor" not in attributes
+
+    return sorted(natsorted(arrays), key=rank)
 
 
 def _named(array: Labelled, beside: Mapping[str, Labelled]) -> list[str]:

@@ -8,8 +8,7 @@ import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
-from convlstm_cli.video.natural import natsorted
-from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
+from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array, measured_first
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
@@ -49,9 +48,10 @@ class NetcdfFile:
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each variable of numbers with rows and columns."""
+        """Shape of each variable of numbers with rows and columns, measured ones first."""
         fitting = (name for name, variable in self._variables.items() if variable.ndim >= 2 and variable.size)
-        return {name: tuple(self._variables[name].shape) for name in natsorted(fitting)}
+        kinds = {name: (self._variables[name].dtype, self._attributes(name)) for name in fitting}
+        return {name: tuple(self._variables[name].shape) for name in measured_first(kinds)}
 
     def stored(self, name: str) -> Stored:
         """One of the variables."""
@@ -94,9 +94,13 @@ class NetcdfFile:
             tuple(variable.shape),
             dtype,
             lambda key: np.asarray(variable[key]),
-            {key: variable.getncattr(key) for key in variable.ncattrs()},
+            self._attributes(name),
             self._fills[dtype.str[1:]] if dtype.kind == "f" else None,
         )
+
+    def _attributes(self, name: str) -> dict[str, Any]:
+        variable = self._all[name]
+        return {key: variable.getncattr(key) for key in variable.ncattrs()}
 
 
 def _variables(group: Any, inside: str) -> Iterator[tuple[str, Any]]:

@@ -35,7 +35,10 @@ class ArrayFile(Protocol):
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each array of numbers, by name; the only one of a format without names has the name ''."""
+        """Shape of each array of numbers, by name; the only one of a format without names has the name ''.
+
+        Of arrays that are equally large, the first is read unless the path names another.
+        """
 
     def stored(self, name: str) -> Stored:
         """An array of the file. The file stays open until the array is closed."""
@@ -70,8 +73,15 @@ class _Chosen:
     names: tuple[str, ...]
     """Names of all arrays of the file that may be frames."""
     sequence: int | None
-    note: str | None
+    choice: str | None
+    """Which array of several was taken, a clause, where the path names none."""
+    taken: str | None
     """What it is taken for, a clause, where that is not plain."""
+
+    @property
+    def note(self) -> str | None:
+        """What people should know of both; None where there is nothing."""
+        return "; ".join(filter(None, (self.choice, self.taken))) or None
 
     @property
     def sequences(self) -> int:
@@ -119,7 +129,8 @@ def array_reader(
         def stacked(names: Sequence[str]) -> Stack:
             return Stack(names, lambda other: open_array(_beside(path, other, opener)))
 
-        taken = chosen.note if file == path and chosen.sequences == 1 else None
+        plain = file != path or chosen.sequences > 1
+        choice, taken = (None, None) if plain else (chosen.choice, chosen.taken)
         frames = frames_of(stored, chosen.layout, chosen.sequence or 0, path)
         return VideoReader(
             path,
@@ -127,12 +138,12 @@ def array_reader(
             frames,
             chosen.frames,
             start=stored.start,
-            notes=list(filter(None, (taken, stored.note))),
+            notes=list(filter(None, (choice, taken, stored.note))),
             unit=stored.unit,
             missing=stored.missing,
             declared_range=stored.declared_range,
             facts=lambda: stored.facts().laid_out(chosen.layout.axes, stored.shape, chosen.sequence or 0),
-            arrays=Arrays(chosen.name, chosen.names, stacked),
+            arrays=Arrays(chosen.name, chosen.names, choice, stacked),
         )
 
     def contents(path: Path) -> Contents:
@@ -181,7 +192,7 @@ def _choose(path: Path, opener: Opener) -> _Chosen:
     try:
         shapes = opened.shapes
         wanted = _wanted(names, shapes, path)
-        name, others = (wanted.array, None) if wanted.array is not None else _largest(shapes, path)
+        name, choice = (wanted.array, None) if wanted.array is not None else _largest(shapes, path)
         stored = opened.stored(name)
     except BaseException:
         opened.close()
@@ -205,7 +216,8 @@ def _choose(path: Path, opener: Opener) -> _Chosen:
         stored,
         tuple(filter(None, shapes)),
         wanted.sequence,
-        "; ".join(filter(None, (others, taken))) or None,
+        choice,
+        taken,
     )
 
 
@@ -251,7 +263,9 @@ def _largest(shapes: Mapping[str, tuple[int, ...]], path: Path) -> tuple[str, st
         return name, None
     # Without the name of the file, so that the notes of many such files are one line.
     example = printable(str(part_path(Path("FILE"), others[0])))
-    return name, f"{printable(name)} is read, the largest of {len(candidates)} arrays; name another as {example!r}"
+    alike = any(candidates[other] == candidates[name] for other in others)
+    which = f"{'one' if alike else 'the largest'} of {len(candidates)} arrays"
+    return name, f"{printable(name)} is read, {which}; name another as {example!r}"
 
 
 def _layout(stored: Stored, axes: str | None, path: Path) -> Layout:
@@ -287,7 +301,8 @@ def _taken_for(stored: Stored, layout: Layout, path: Path, *, plain: bool) -> st
 
 
 def _listing(shapes: Mapping[str, tuple[int, ...]]) -> str:
-    """What a file holds, a clause."""
-    named = [f"{printable(name)} {shape}".strip() for name, shape in list(shapes.items())[:LISTED]]
+    """What a file holds, the largest first, a clause."""
+    by_size = sorted(shapes.items(), key=lambda each: -np.prod(each[1], dtype=float))
+    named = [f"{printable(name)} {shape}".strip() for name, shape in by_size[:LISTED]]
     more = f" and {len(shapes) - LISTED} more" if len(shapes) > LISTED else ""
     return f"it holds {', '.join(named)}{more}" if named else "it holds no array of numbers"

@@ -15,8 +15,7 @@ import numpy as np
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
-from convlstm_cli.video.natural import natsorted
-from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
+from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array, measured_first
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
@@ -49,9 +48,10 @@ class ZarrStore:
 
     @property
     def shapes(self) -> Mapping[str, tuple[int, ...]]:
-        """Shape of each array of numbers with rows and columns."""
-        fitting = (name for name, array in self._arrays.items() if array.ndim >= 2 and array.size)
-        return {name: tuple(self._arrays[name].shape) for name in natsorted(fitting)}
+        """Shape of each array of numbers with rows and columns, measured ones first."""
+        fitting = {name: array for name, array in self._arrays.items() if array.ndim >= 2 and array.size}
+        kinds = {name: (np.dtype(array.dtype), dict(array.attrs)) for name, array in fitting.items()}
+        return {name: tuple(fitting[name].shape) for name in measured_first(kinds)}
 
     def stored(self, name: str) -> Stored:
         """One of the arrays."""

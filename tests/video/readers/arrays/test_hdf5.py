@@ -60,6 +60,15 @@ def test_the_largest_dataset_is_read_or_the_named_one(tmp_path: Path) -> None:
         open_video(f"{path}::other")
 
 
+def test_measured_values_are_read_before_qualities(tmp_path: Path) -> None:
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        file["quality"] = scene(4)
+        file["rain"] = scene(4)
+        file["rain"].attrs["units"] = np.bytes_(b"mm/h")
+    with open_video(tmp_path / "a.h5") as video:
+        assert video.unit == "mm/h"
+
+
 def test_dimension_scales_name_the_axes(tmp_path: Path) -> None:
     video = np.random.default_rng(0).integers(0, 256, (8, 9, 8), np.uint8)
     with h5py.File(tmp_path / "a.h5", "w") as file:

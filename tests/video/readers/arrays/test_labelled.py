@@ -8,6 +8,7 @@ import pytest
 from video_helpers import read
 
 from convlstm_cli.video.readers import open_video
+from convlstm_cli.video.readers.arrays.labelled import measured_first
 from convlstm_cli.video.source import Placement
 from convlstm_cli.video.writers import open_writer
 
@@ -42,6 +43,45 @@ def source(tmp_path: Path) -> Path:
         file["lat_bnds"][:], file["quality"][:], file["tas"][:] = 1, 0, VALUES
         file.title = "made up"
     return tmp_path / "a.nc"
+
+
+@pytest.fixture
+def flagged(tmp_path: Path) -> Path:
+    """Flags, the same as fractions, and rain in mm/h, all of one size and in this order."""
+    with netCDF4.Dataset(tmp_path / "flagged.nc", "w") as file:
+        for name in ("time", "lat", "lon"):
+            file.createDimension(name, SIZES[name])
+        for name, kind in (("flags", "i1"), ("quality", "f4"), ("rain", "i2")):
+            file.createVariable(name, kind, ("time", "lat", "lon"))[:] = 3
+        file["quality"].units = "1"
+        file["rain"].setncatts({"units": "mm/h", "scale_factor": 0.5})
+    return tmp_path / "flagged.nc"
+
+
+def test_measured_values_are_read_before_flags_and_qualities(flagged: Path) -> None:
+    with open_video(flagged) as video:
+        assert (video.unit, next(video).max()) == ("mm/h", 1.5)
+        assert video.notes == ["rain is read, one of 3 arrays; name another as 'FILE::quality'"]
+    with open_video(Path(f"{flagged}::quality")) as video:
+        assert (video.unit, video.notes) == ("1", [])
+
+
+def test_channels_that_are_named_need_no_note_of_the_array_that_was_chosen(flagged: Path) -> None:
+    for names in (["flags"], ["rain"]):
+        with open_video(flagged) as video:
+            video.select(names)
+            assert video.notes == []
+
+
+def test_names_of_arrays_come_with_measured_values_first() -> None:
+    kinds: dict[str, tuple[str, dict[str, Any]]] = {
+        "b": ("i1", {}),
+        "a": ("f4", {}),
+        "z10": ("i2", {"units": b"dBZ"}),
+        "z9": ("i2", {"units": "dBZ"}),
+    }
+    arrays = {name: (np.dtype(kind), attributes) for name, (kind, attributes) in kinds.items()}
+    assert measured_first(arrays) == ["z9", "z10", "a", "b"]
 
 
 def test_what_is_taken_on(source: Path) -> None:

@@ -53,6 +53,15 @@ def test_a_store_is_one_video_with_times_and_a_unit(tmp_path: Path) -> None:
     assert math.isnan(first.pixels[0, 0, 0])
 
 
+def test_measured_values_are_read_before_qualities(tmp_path: Path) -> None:
+    group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
+    for name in ("quality", "rain"):
+        group.create_array(name, shape=(4, 9, 6), dtype="i2", dimension_names=("time", "y", "x"))
+    group["rain"].attrs["units"] = "mm/h"
+    with open_video(tmp_path / "a.zarr") as video:
+        assert video.unit == "mm/h"
+
+
 def test_text_beside_the_frames_is_read_without_a_warning(tmp_path: Path) -> None:
     group = zarr.open_group(str(tmp_path / "a.zarr"), mode="w")
     dims = ("time", "band", "y", "x")
