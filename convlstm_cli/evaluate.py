@@ -31,7 +31,7 @@ from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.systems import GUARDED, MEAN, MODEL
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.tensors import always_gaps, to_float, to_read, with_gaps
-from convlstm_cli.video.value_choice import choose_range
+from convlstm_cli.video.value_choice import choose_range, outside
 from convlstm_cli.weights.pretrained import Pretrained
 
 PICTURED = 3
@@ -172,8 +172,11 @@ def _clips(
     """The clips that are scored. Raises InputError where there are none."""
     segments = held_out.segments
     assert config.stride is not None
-    values = runs[0].values or choose_range(held_out.library, segments)
+    trained = runs[0].values
+    values = trained or choose_range(held_out.library, segments)
     config.check_thresholds(values)
+    if trained is not None and (note := outside(held_out.library, segments, trained)) is not None:
+        progress.note(note)
     clips = ClipDataset(
         held_out.library,
         segments,

@@ -52,7 +52,6 @@ from convlstm_cli.scoring.known import KnownFuture, KnownScores
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import mark
 from convlstm_cli.video.readers import READERS
-from convlstm_cli.video.tensors import to_float, valid
 from convlstm_cli.video.values import BYTES, ValueRange
 
 if TYPE_CHECKING:
@@ -353,7 +352,8 @@ def _write_frames(
     """
     clip, look, channels = prepared.clip, prepared.look, prepared.networks.channels
     count, shown, done = len(prepared.networks if members is None else members), prepared.frames[:, :, :channels], 0
-    known, strip = KnownFuture(shown[:, -1:], count, look.values), TruthStrip(shown, look.painter)
+    known = KnownFuture(_last_shown(prepared), count, look.values) if clip.followed else None
+    strip = TruthStrip(shown, look.painter)
     maps = _spread_maps(folder, prepared.horizon) if count > 1 else None
     with writing_forecast(
         folder,
@@ -367,16 +367,15 @@ def _write_frames(
     ) as write:
         for chunk, spread, found in pieces:
             following = [mark(frame, look.missing) for frame in itertools.islice(clip.following, chunk.shape[1])]
-            if following:
+            if following and known is not None:
                 truth = fitted(following, look.geometry, channels, look.missing)
-                seen = look.clip(truth)
-                known_frames, there = to_float(seen, chunk.device), valid(seen, chunk.device)
+                known_frames, there = look.truth(truth)
                 known.add(chunk, known_frames, spread, there)
                 if members is not None:
                     for lead in range(known_frames.shape[1]):
                         counted = None if there is None else there[0, lead]
                         known.add_members(members.bands(done + lead), known_frames[0, lead], counted)
-                strip.add(chunk, seen)
+                strip.add(chunk, look.clip(truth))
                 if config.writes_model_size:
                     following = list(truth)
             if maps and spread is not None:
@@ -387,7 +386,13 @@ def _write_frames(
     if clip.followed:
         strip.write(folder / SCORED.with_suffix(".png"))
     numbers = "npy" in config.formats and members is None  # of members they are written in every format
-    return known.scores() if clip.followed else None, _write_spread(maps, look, numbers) if maps else None
+    return None if known is None else known.scores(), _write_spread(maps, look, numbers) if maps else None
+
+
+def _last_shown(prepared: Prepared) -> Tensor:
+    """The last input frame as it is scored, (1, 1, C, H, W); values outside the range lie outside [0, 1]."""
+    look, channels = prepared.look, prepared.networks.channels
+    return look.truth(fitted(prepared.clip.inputs, look.geometry, channels, look.missing))[0][:, -1:]
 
 
 def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":

@@ -80,6 +80,20 @@ def test_at_counts_from_one_and_scores_what_is_known(video: Path, tmp_path: Path
     assert record["last_input_frame"] == 10
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_scores_are_those_of_values_that_the_input_never_had(log: bool, tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).uniform(0, 6, (8, 32, 32))
+    frames[6] *= 20
+    frames[7, 0, 0] = np.nan
+    np.save(tmp_path / "rain.npy", frames)
+    config = PredictConfig(at=6, guard=False, log=log)
+    forecast = one(make_run(tmp_path / "run"), tmp_path / "rain.npy", tmp_path / "out", config)
+    assert forecast.scores is not None
+    expected = [np.nanmean((frames[at] - frames[5]) ** 2) for at in (6, 7)]
+    for system in (forecast.scores.model, forecast.scores.persistence):
+        assert system.by_lead_time["mse"] == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_grey_model_says_that_colour_is_lost(tmp_path: Path) -> None:
     source = tmp_path / "colour.npy"
     np.save(source, moving_square(6, seed=1, channels=3))

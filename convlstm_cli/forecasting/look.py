@@ -15,7 +15,7 @@ from convlstm_cli.video.colour import Frame, to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.missing import Mask, clear, gone, mark
 from convlstm_cli.video.painting import Painter
-from convlstm_cli.video.tensors import clip_tensor, to_values
+from convlstm_cli.video.tensors import clip_tensor, to_values, truth_tensor
 from convlstm_cli.video.values import ValueRange
 
 
@@ -100,8 +100,15 @@ class Look:
 
     def clip(self, frames: Frame) -> Tensor:
         """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
-        content = None if self.geometry is None else self.geometry.content(*self.last.shape[:2])
-        return clip_tensor(frames, self.values, self.missing, content)[None]
+        return clip_tensor(frames, self.values, self.missing, self._content)[None]
+
+    def truth(self, frames: Frame) -> tuple[Tensor, Tensor | None]:
+        """Frames of `fitted` as a forecast is scored against, (1, T, C, H, W), and where they have values.
+
+        Values outside the range lie outside [0, 1]; None is everywhere.
+        """
+        truth, there = truth_tensor(frames, self.values, self.missing, self._content)
+        return truth[None], None if there is None else there[None]
 
     def valued(self, pixels: Tensor) -> Frame:
         """A forecast (C, H, W) in [0, 1] as a frame (H, W, C) of the source's type with its values."""
@@ -149,6 +156,11 @@ class Look:
     def coloured(self, frame: Frame) -> Frame:
         """A frame of any size with as many channels as are written."""
         return to_channels(frame, self.last.shape[2])
+
+    @property
+    def _content(self) -> tuple[slice, slice] | None:
+        """Rows and columns of frames at the network's size that are no padding; None for all."""
+        return None if self.geometry is None else self.geometry.content(*self.last.shape[:2])
 
     def _restored(self, frame: Frame, background: Frame | None) -> Frame:
         if self.geometry is None or self.at_model_size:

@@ -13,7 +13,6 @@ from convlstm_cli.scoring.members.fair_crps import fair_crps
 from convlstm_cli.scoring.metrics import finite, known_mean, skill, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Values, score
 from convlstm_cli.scoring.systems import MODEL
-from convlstm_cli.video.tensors import to_float
 from convlstm_cli.video.values import BYTES, ValueRange
 
 PERSISTENCE = "persistence"
@@ -77,9 +76,10 @@ class KnownFuture:
     """Scores a forecast as it is computed, against the frames that are known to have followed."""
 
     def __init__(self, last: Tensor, members: int, values: ValueRange = BYTES) -> None:
-        """`last` is the last input frame, (1, 1, C, H, W) of `clip_tensor`; `members` is that of an ensemble.
+        """`last` is the last input frame, (1, 1, C, H, W); `members` is the number of an ensemble.
 
-        `values` is the range that is [0, 1] for them, in whose unit the scores are.
+        `values` is the range that is [0, 1] for them, in whose unit the scores are. The values of `last` and of the
+        truth may lie outside of it; those of a forecast do not.
         """
         self._last = last
         self._members, self._values = members, values
@@ -93,11 +93,12 @@ class KnownFuture:
 
         Args:
             forecast: (1, m, C, H, W) in [0, 1].
-            truth: (1, n, C, H, W) in [0, 1], n at most m; the first n lead times are scored.
+            truth: (1, n, C, H, W), n at most m; the first n lead times are scored.
             spread: standard deviation over the members of an ensemble, like `forecast`.
             there: where there is a truth, bool like `truth`; None is everywhere.
         """
-        copied = BASELINES[PERSISTENCE].forecast(to_float(self._last, truth.device), 1)
+        truth, there = truth.to(forecast.device), None if there is None else there.to(forecast.device)
+        copied = BASELINES[PERSISTENCE].forecast(self._last.to(forecast.device), 1)
         # One after another, since SSIM takes two dozen times the memory of its arguments.
         for lead in range(truth.shape[1]):
             at = slice(lead, lead + 1)
@@ -117,7 +118,7 @@ class KnownFuture:
 
         Args:
             bands: rows, and the members in these, (N, C, h, W) in [0, 1]; all rows of the frame in turn.
-            truth: (C, H, W) in [0, 1].
+            truth: (C, H, W).
             there: where there is a truth, bool like `truth`; None is everywhere.
         """
         total = count = 0.0

@@ -38,6 +38,25 @@ def clip_tensor(
     return torch.from_numpy(framed)
 
 
+def truth_tensor(
+    clip: Frame, values: ValueRange, missing: float | None = None, content: tuple[slice, slice] | None = None
+) -> tuple[Tensor, Tensor | None]:
+    """Frames (T, H, W, C) as forecasts are scored against, (T, C, H, W), and where they have values, as `valid` says.
+
+    They are `clip_tensor`'s in floats, but values outside the range stay what they are, outside [0, 1].
+    """
+    cpu, seen = torch.device("cpu"), clip_tensor(clip, values, missing, content)
+    frames, there = to_float(seen, cpu), valid(seen, cpu)
+    if not seen.is_floating_point():
+        return frames, there
+    rows, columns = content or (slice(None), slice(None))
+    exact = np.float32 if clip.dtype.itemsize <= 2 else np.float64
+    shares = values.to_unit(clip[:, rows, columns].astype(exact), clipped=False).astype(np.float32)
+    whole, inner = torch.from_numpy(shares.transpose(0, 3, 1, 2)), (..., rows, columns)
+    frames[inner] = whole if there is None else torch.where(there[inner], whole, frames[inner])
+    return frames, there
+
+
 def together(clips: Sequence[Tensor]) -> Tensor:
     """Clips of `clip_tensor` (..., C, H, W) as one with all their channels; bytes only where all are."""
     if len(clips) == 1:

@@ -9,10 +9,13 @@ from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.library import Library
 from convlstm_cli.video.ranks import ends_of, is_skewed, range_of
 from convlstm_cli.video.split import Segment
-from convlstm_cli.video.values import BYTES, ValueRange
+from convlstm_cli.video.values import BYTES, ValueRange, in_unit
 
 CRUSHED = 0.25
 """Share of the range of all channels below which that of one is too small: each then gets a range of its own."""
+
+FAR_OUTSIDE = 0.1
+"""Share of a range that values lie beyond its ends for people to be told."""
 
 
 def choose_range(
@@ -71,6 +74,21 @@ def notes_on(library: Library, segments: Sequence[Segment], values: ValueRange) 
             most = f"{where}most values are small beside the largest, {band.high:.5g}"
             notes.append(f"{most}; --log spreads them, and errs more with the largest")
     return notes
+
+
+def outside(library: Library, segments: Sequence[Segment], values: ValueRange) -> str | None:
+    """Says that frames have values far outside a range that was not chosen for them, a clause; None if they do not."""
+    found = [ranks for ranks in map(library.ranks, segments) if len(ranks)]
+    if not found or values.is_bytes:
+        return None
+    ranks = np.concatenate(found)
+    bands = [(ranks[:, at], band) for at, band in enumerate(values.bands)] or [(ranks, values)]
+    for of_band, band in bands:
+        ends = ends_of(of_band)
+        if ends and max(band.low - ends[0], ends[1] - band.high) > FAR_OUTSIDE * band.span:
+            held, trained = in_unit((ends[0], ends[1]), values.unit), band.describe()
+            return f"the values are {held}, and those outside the {trained} of the training count as its ends"
+    return None
 
 
 def _is_of_bands(library: Library, channels: int) -> bool:

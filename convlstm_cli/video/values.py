@@ -92,11 +92,17 @@ class ValueRange:
         """The difference, in the numbers that people read, between what is 0 and 1 for the network."""
         return 1.0 if self.as_shares else self.span
 
-    def to_unit(self, values: Array) -> Array:
-        """Values in [0, 1]; those outside the range are clipped and NaN stays."""
+    def to_unit(self, values: Array, *, clipped: bool = True) -> Array:
+        """Values in [0, 1]; NaN stays.
+
+        Those outside the range are clipped. Not `clipped`, they lie outside [0, 1], but for those below a logarithmic
+        range, which has no numbers for them.
+        """
         if self.bands:
-            return np.stack([band.to_unit(values[..., at]) for at, band in enumerate(self.bands)], axis=-1)
-        return self.share_of(((values - self.low) / self.span).clip(0.0, 1.0))
+            bands = enumerate(self.bands)
+            return np.stack([band.to_unit(values[..., at], clipped=clipped) for at, band in bands], axis=-1)
+        linear = (values - self.low) / self.span
+        return self.share_of(linear.clip(0.0 if clipped or self.log else -math.inf, 1.0 if clipped else math.inf))
 
     def from_unit(self, shares: Array) -> Array:
         """The values of [0, 1], the inverse of `to_unit`."""

@@ -15,8 +15,7 @@ def frames(count: int, seed: int) -> torch.Tensor:
 
 def known(spread: torch.Tensor | None) -> KnownScores:
     """Scores of a forecast of 5 frames of which 4 are known, computed in pieces of 3."""
-    last = (frames(1, 0) * 255).round().byte()
-    future = KnownFuture(last, 3)
+    future = KnownFuture(frames(1, 0), 3)
     forecast, truth = frames(5, 1), frames(4, 2)
     future.add(forecast[:, :3], truth[:, :3], None if spread is None else spread[:, :3])
     future.add(forecast[:, 3:], truth[:, 3:], None if spread is None else spread[:, 3:])
@@ -28,8 +27,7 @@ def test_pieces_are_scored_as_the_whole_beside_copying_the_last_frame() -> None:
     assert scores.model.clips == 1
     assert scores.lead_times == 4
     assert scores.model.by_lead_time["mse"] == pytest.approx(score(frames(5, 1)[:, :4], frames(4, 2)).mse)
-    last = (frames(1, 0) * 255).round() / 255
-    copied = score(last.expand(-1, 4, -1, -1, -1), frames(4, 2))
+    copied = score(frames(1, 0).expand(-1, 4, -1, -1, -1), frames(4, 2))
     assert scores.persistence.by_lead_time["mse"] == pytest.approx(copied.mse)
     model, persistence = scores.model.mean["mse"], scores.persistence.mean["mse"]
     assert model is not None
@@ -52,7 +50,7 @@ def test_an_ensemble_has_a_ratio_of_spread_to_error() -> None:
 def test_members_have_the_crps_of_the_pixels_that_are_known(gaps: bool) -> None:
     members, truth = torch.rand(5, 1, 16, 12), frames(1, 2)[0, 0, :, :, :12]
     there = torch.arange(12).expand(1, 16, 12) < 7 if gaps else None
-    future = KnownFuture((frames(1, 0) * 255).round().byte(), 5, ValueRange(0.0, 40.0, "mm/h"))
+    future = KnownFuture(frames(1, 0), 5, ValueRange(0.0, 40.0, "mm/h"))
     bands = [slice(0, 9), slice(9, 16)]
     future.add(frames(1, 1), frames(1, 2), None)
     future.add_members([(band, members[:, :, band]) for band in bands], truth, there)

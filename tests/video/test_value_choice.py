@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare, restore
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.tensors import to_values
+from convlstm_cli.video.value_choice import outside
 from convlstm_cli.video.values import BYTES, ValueRange
 
 RANDOM = np.random.default_rng(0)
@@ -41,11 +43,24 @@ def test_it_can_be_given(tmp_path: Path) -> None:
     assert prepared(tmp_path, value_range="-10, 80", log=True).values == ValueRange(-10.0, 80.0, log=True)
 
 
+def test_values_far_outside_a_range_of_another_training_are_said(tmp_path: Path) -> None:
+    for name in "abc":
+        save(tmp_path, name, "float32", 10, 50)
+    data = prepared(tmp_path)
+    said = "the values are .* to [45].*, and those outside the 5 to 30 mm/h of the training count as its ends"
+    heavier = outside(data.library, data.split.train, ValueRange(5.0, 30.0, "mm/h"))
+    assert re.fullmatch(said, heavier or "")
+    assert outside(data.library, data.split.train, ValueRange(11.0, 49.0)) is None
+    bands = ValueRange.of_bands([ValueRange(20.0, 60.0)])
+    assert "20 to 60 of the training" in (outside(data.library, data.split.train, bands) or "")
+
+
 def test_eight_bits_are_pictures(tmp_path: Path) -> None:
     for name in "abc":
         save(tmp_path, name, "uint8", 0, 50)
     data = prepared(tmp_path)
     assert data.values == BYTES
+    assert outside(data.library, data.split.train, BYTES) is None
     assert data.clips("train")[0].max() > 1
 
 

@@ -34,6 +34,15 @@ def test_values_outside_are_clipped_and_missing_ones_stay() -> None:
     np.testing.assert_array_equal(shares, [0, 0, 0.5, 1, 1, math.nan])
 
 
+def test_values_outside_stay_what_they_are_where_they_are_not_clipped() -> None:
+    found = np.array([-20.0, 0, 30, math.nan])
+    np.testing.assert_allclose(ValueRange(-10.0, 10.0).to_unit(found, clipped=False), [-0.5, 0.5, 2, math.nan])
+    log = ValueRange(0.0, 10.0, log=True)
+    np.testing.assert_allclose(log.from_unit(log.to_unit(found, clipped=False)), [0, 0, 30, math.nan], atol=1e-9)
+    bands = ValueRange.of_bands([ValueRange(0.0, 1.0), ValueRange(0.0, 100.0)])
+    np.testing.assert_allclose(bands.to_unit(np.array([[2.0, 50.0]]), clipped=False), [[2, 0.5]])
+
+
 def test_a_logarithmic_range_spreads_small_values() -> None:
     linear, log = ValueRange(0.0, 80.0), ValueRange(0.0, 80.0, log=True)
     assert log.to_unit(np.array([0.0, 80.0])).tolist() == [0, pytest.approx(1)]
