@@ -13,6 +13,7 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
+from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.ranks import Ranks, ends_of
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
@@ -116,9 +117,14 @@ class Library:
         """1 if every video is grey, 3 if some are RGB, or what all have. Raises InputError where they differ."""
         counts = {entry.channels for _, entry in self.entries.values()}
         if len(counts) > 1 and counts != {1, 3}:
-            numbers = ", ".join(map(str, sorted(counts)))
+            alike = {count: [video.name for video in self.videos if video.channels == count] for count in counts}
+            groups = (
+                f"{count} in {len(names)} video{'s' * (len(names) > 1)} ({first_few(names)})"
+                for count, names in sorted(alike.items())
+            )
             raise InputError(
-                f"{self.videos[0].path} and others: have {numbers} channels; choose as many of each with --channels."
+                f"numbers of channels differ: {'; '.join(groups)}. Give videos of one number, or take as many of each "
+                "with --channels, such as --channels 0."
             )
         return max(counts)
 

@@ -6,11 +6,8 @@ from typing import Protocol
 from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.config import Pace
-from convlstm_cli.video.natural import natsorted
+from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.timeline import in_words, same_rate
-
-MOST_NAMED = 3
-"""Videos of one rate that a message names."""
 
 
 class HasStep(Protocol):
@@ -65,7 +62,6 @@ def rate_in_words(step: float) -> str:
 
 
 def _group(members: list[tuple[float, str]]) -> str:
-    names = ", ".join(natsorted(name for _, name in members)[:MOST_NAMED])
-    more = f" and {len(members) - MOST_NAMED} more" if len(members) > MOST_NAMED else ""
+    names = first_few(name for _, name in members)
     rate = rate_in_words(members[len(members) // 2][0])
-    return f"{len(members)} video{'s' * (len(members) > 1)} at {rate} ({names}{more})"
+    return f"{len(members)} video{'s' * (len(members) > 1)} at {rate} ({names})"

@@ -51,6 +51,18 @@ def test_one_colour_frame_makes_a_colour_video(tmp_path: Path, make_frames: Make
     np.testing.assert_array_equal(library.frames("v.mkv"), [GEOMETRY.fit_frame(frame) for frame in frames])
 
 
+def test_videos_of_different_numbers_of_channels_are_named_by_number(tmp_path: Path) -> None:
+    frames = np.random.default_rng(0).random((5, 6, 40, 40, 2))
+    for video, (name, channels) in zip(frames, (("a", 2), ("b10", 1), ("b9", 1), ("b8", 1), ("b7", 1)), strict=True):
+        np.save(tmp_path / f"{name}.npy", video[..., :channels])
+    library = index([tmp_path], GEOMETRY)
+    said = (
+        r"1 in 4 videos \(b7.npy, b8.npy, b9.npy and 1 more\); 2 in 1 video \(a.npy\)\. Give videos of one number, or"
+    )
+    with pytest.raises(InputError, match=said):
+        _ = library.channels
+
+
 def test_problems_do_not_stop_the_rest(tmp_path: Path, make_video: MakeVideo) -> None:
     data = tmp_path / "data"
     make_video(data / "good", "lossless", count=6)
