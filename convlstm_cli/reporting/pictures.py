@@ -52,7 +52,7 @@ def strip(rows: Rows, painter: Painter, title: str = "") -> Image:
             picture[top : top + height, left : left + width] = tile
     if title:
         line = np.full((32, picture.shape[1], 3), 24, np.uint8)
-        write_text(line, title.encode("ascii", "replace").decode(), 4, 24)  # OpenCV draws ASCII only
+        write_text(line, colour_bar.drawable(title), 4, 24)
         picture = np.vstack((line, picture))
     return picture
 
@@ -119,6 +119,6 @@ def data_uri(kind: str, encoded: bytes) -> str:
 
 
 def write_text(picture: Image, text: str, left: int, bottom: int, *, faint: bool = False) -> None:
-    """Draws a line of ASCII text on a dark picture, from a pixel at its left and bottom end."""
+    """Draws a line of text on a dark picture, from a pixel at its left and bottom end."""
     size, grey = (0.35, 150) if faint else (0.45, 235)
     cv2.putText(picture, text, (left, bottom), cv2.FONT_HERSHEY_SIMPLEX, size, (grey,) * 3, 1, cv2.LINE_AA)

@@ -20,7 +20,9 @@ THICK, MARK = 12, 4
 WHOLE = 1e6
 """Values below which whole numbers are written out."""
 SPELT = {"°": "deg ", "µ": "u", "μ": "u", "·": " ", "−": "-", "⁻": "-", "–": "-"}
-"""What OpenCV's letters, which are ASCII, make of those of units."""
+"""What ASCII makes of letters of units."""
+ASCII_ONLY = int(cv2.__version__.split(".")[0]) < 5
+"""Whether this OpenCV draws no other letters."""
 
 
 def below(painter: Painter, length: int, *, missing: bool = False) -> Picture:
@@ -28,7 +30,7 @@ def below(painter: Painter, length: int, *, missing: bool = False) -> Picture:
 
     With `missing` it also shows the grey of missing pixels.
     """
-    unit = f" {_ascii(painter.values.first.unit)}".rstrip()
+    unit = f" {drawable(painter.values.first.unit)}".rstrip()
     ticks = _ticks(painter.values.first, unit, length, lambda text: _width(text) + 12)
     ends = _width(ticks[0][1]) // 2 + 6, _width(ticks[-1][1]) // 2 + 6
     gap = _width("no data") + 3 * THICK if missing else 0
@@ -48,7 +50,7 @@ def below(painter: Painter, length: int, *, missing: bool = False) -> Picture:
 
 def beside(painter: Painter, height: int) -> Picture:
     """A vertical colour bar (height, W, 3) with its values and unit, to stand beside a film."""
-    unit = _ascii(painter.values.first.unit)
+    unit = drawable(painter.values.first.unit)
     top, bottom = 22 if unit else 8, 8
     length = height - top - bottom
     ticks = _ticks(painter.values.first, "", length, lambda _: 14)
@@ -62,6 +64,15 @@ def beside(painter: Painter, height: int) -> Picture:
         _write(picture, text, 8 + THICK + MARK, at + 4)
     _write(picture, unit, 4, 13)
     return picture
+
+
+def drawable(text: str) -> str:
+    """A text in letters that OpenCV draws, without accents where these are ASCII."""
+    if not ASCII_ONLY:
+        return text
+    spelt = unicodedata.normalize("NFKD", "".join(SPELT.get(letter, letter) for letter in text))
+    plain = "".join(letter for letter in spelt if not unicodedata.combining(letter))
+    return plain.translate({0x2212: "-"}).encode("ascii", "replace").decode().strip()
 
 
 def _ticks(values: ValueRange, unit: str, length: int, room: Callable[[str], int]) -> list[tuple[float, str]]:
@@ -95,11 +106,6 @@ def _round_values(values: ValueRange) -> list[float]:
 def _label(value: float, digits: int) -> str:
     value += 0.0  # which turns -0 into 0
     return f"{value:.0f}" if value.is_integer() and abs(value) < WHOLE else f"{value:.{digits}g}"
-
-
-def _ascii(text: str) -> str:
-    spelt = "".join(SPELT.get(letter, letter) for letter in text)
-    return unicodedata.normalize("NFKD", spelt).translate({0x2212: "-"}).encode("ascii", "replace").decode().strip()
 
 
 def _width(text: str) -> int:

@@ -1,9 +1,11 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
 from convlstm_cli.reporting.pictures import bar, encode, strip, thumbnail, to_image, with_bar, write_strip
+from convlstm_cli.video.colour_bar import drawable
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.painting import MISSING, Painter
 from convlstm_cli.video.readers import open_video
@@ -17,6 +19,14 @@ def test_frames_become_pictures_with_colours_in_place() -> None:
     grey = to_image(torch.full((1, 2, 2), 0.5), Painter())
     assert grey.shape == (2, 2, 3)
     assert (grey == 128).all()
+
+
+def test_a_title_is_written_in_letters_that_opencv_draws(monkeypatch: pytest.MonkeyPatch) -> None:
+    texts: list[str] = []
+    monkeypatch.setattr("convlstm_cli.reporting.pictures.write_text", lambda _, text, *__, **___: texts.append(text))
+    strip({"input": torch.zeros(2, 1, 32, 32)}, Painter(), "Zellen: MSE 3 (mm/h)²")
+    assert texts[-1] == drawable("Zellen: MSE 3 (mm/h)²")
+    assert "?" not in texts[-1]
 
 
 def test_a_strip_holds_its_frames(tmp_path: Path) -> None:

@@ -47,9 +47,27 @@ def test_a_bar_has_round_values_the_unit_and_the_colours(written: list[tuple[str
     written.clear()
     assert below(painter, 400).shape[1] < bar.shape[1]
     assert "no data" not in {text for text, *_ in written}
-    written.clear()
+
+
+@pytest.mark.parametrize(("ascii_only", "unit"), [(True, "deg C"), (False, "°C")])
+def test_a_unit_is_written_in_letters_that_opencv_draws(
+    ascii_only: bool, unit: str, written: list[tuple[str, int, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour_bar, "ASCII_ONLY", ascii_only)
     beside(Painter(RANGES[4]), 256)
-    assert [text for text, *_ in written] == ["-12", "0", "10", "20", "30", "38.5", "deg C"]
+    assert [text for text, *_ in written] == ["-12", "0", "10", "20", "30", "38.5", unit]
+
+
+@pytest.mark.parametrize(
+    ("text", "spelt"), [("MSE (mm/h)²", "MSE (mm/h)2"), ("Zürich – µm", "Zurich - um"), ("日本.tif", "??.tif")]
+)
+def test_letters_beyond_ascii_are_spelt_where_opencv_draws_none(
+    text: str, spelt: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(colour_bar, "ASCII_ONLY", True)
+    assert colour_bar.drawable(text) == spelt
+    monkeypatch.setattr(colour_bar, "ASCII_ONLY", False)
+    assert colour_bar.drawable(text) == text
 
 
 @pytest.mark.parametrize("values", RANGES)
