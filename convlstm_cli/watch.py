@@ -134,6 +134,8 @@ class Watcher:
             steps = Steps(video, self._config.pace_of(self._run))
             first = list(itertools.islice(steps, LOOKED_AT))
             sight, run = sight_of(video, [step.pixels for step in first], self._run, self._config)
+            if (doubt := sight.values.doubt(video.unit, video.dtype.name)) is not None:
+                self._progress.note(f"{source}: {doubt}.")
             forecaster = self._forecaster(run)
             seconds = self._seconds(source, steps)
             stream = forecaster.seen(itertools.chain(first, steps), sight)

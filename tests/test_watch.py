@@ -19,6 +19,7 @@ from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.search import find_videos
+from convlstm_cli.video.values import ValueRange
 from convlstm_cli.watch import Watched, watch
 from convlstm_cli.watching.config import WatchConfig
 
@@ -178,8 +179,10 @@ def test_the_held_out_videos_of_a_run_are_its_normal_frames(odd: Path, tmp_path:
 @pytest.mark.usefixtures("without_pictures")
 def test_how_the_video_was_read_is_noted(copying: Run, tmp_path: Path) -> None:
     np.savez(tmp_path / "two.npz", large=quiet(90), small=quiet(60))
+    copying.config["data"]["values"] = ValueRange(0.0, 200.0, "mm/h").to_dict()
     one(copying, tmp_path / "two.npz", progress=(progress := Notes()))
     assert [note for note in progress.notes if "large is read, the largest of 2 arrays" in note]
+    assert [note for note in progress.notes if "holds 8-bit pictures, and the training was on values in mm/h" in note]
 
 
 @pytest.mark.usefixtures("without_pictures")

@@ -103,6 +103,8 @@ def prepare(
             f"{video.path}: has no value in frames {clip.first} to {clip.last}, from which it would be forecast: all "
             "are missing; choose frames that have values with --at, or another --missing."
         )
+    if (doubt := look.values.doubt(video.unit, video.dtype.name)) is not None:
+        progress.note(f"{video.path}: {doubt}.")
     if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
     frames = look.clip(fitted(clip.inputs, geometry, networks.channels, look.missing))

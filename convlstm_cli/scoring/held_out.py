@@ -11,6 +11,7 @@ from convlstm_cli.scoring.learned import Finding, content_learned, group_learned
 from convlstm_cli.video.data import SUBSETS, restore
 from convlstm_cli.video.library import Library, Segment, Video, index
 from convlstm_cli.video.rates import rate_in_words
+from convlstm_cli.video.search import Note, aggregated
 from convlstm_cli.video.split import segments_of
 from convlstm_cli.video.timeline import same_rate
 
@@ -79,7 +80,7 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
     _note_rates(first, library, progress)
     for problem in library.problems:
         progress.note(f"not used: {problem.path}: {problem.reason}")
-    for line in library.remarks():
+    for line in [*library.remarks(), *_doubts(first, library)]:
         progress.note(line)
     found = _held_out(runs, library, library.videos, clip_frames)
     for reason in found.reasons[:SHOWN]:
@@ -106,6 +107,12 @@ def of_folders(runs: Sequence[Run], folders: Sequence[str | Path], clip_frames: 
             f"{', '.join(found.cut)}"
         )
     return found
+
+
+def _doubts(run: Run, library: Library) -> list[str]:
+    """Lines about videos whose values may not be those of a run's training."""
+    found = ((video, run.values and run.values.doubt(video.unit, video.dtype)) for video in library.videos)
+    return aggregated([Note(video.path, doubt) for video, doubt in found if doubt])
 
 
 def _note_rates(run: Run, library: Library, progress: Progress) -> None:

@@ -140,6 +140,13 @@ class ValueRange:
                 f"{self.high:.5g}."
             )
 
+    def doubt(self, unit: str, dtype: str) -> str | None:
+        """Why values of a unit and type may not be those that this range is of, a clause; None where they may be."""
+        if not self.unit or unit == self.unit or not (unit or dtype == "uint8"):
+            return None
+        found = f"is in {unit}" if unit else "holds 8-bit pictures"
+        return f"{found}, and the training was on values in {self.unit}; its numbers are taken for such values"
+
     def describe(self, most: int | None = DESCRIBED) -> str:
         """Such as `0 to 80 mm/h, logarithmic`; of many bands the first, `most` at most."""
         if self.bands:

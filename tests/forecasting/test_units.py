@@ -137,3 +137,9 @@ def test_an_input_without_a_value_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a\.npy: has no value in frames 9 to 12.*--at"):
         one(run, tmp_path / "a.npy", tmp_path / "out")
     assert one(run, tmp_path / "a.npy", tmp_path / "out", PredictConfig(at=9)).last_input_frame == 9
+
+
+def test_values_of_another_kind_than_those_of_the_training_are_reported(tmp_path: Path) -> None:
+    notes, run = Notes(), run_of(tmp_path / "run", ValueRange(0.0, 255.0, "mm/h", log=True))
+    list(predict([still(tmp_path, "uint8", 0, 200)], run, tmp_path / "out", None, notes))
+    assert any("holds 8-bit pictures, and the training was on values in mm/h" in note for note in notes.notes)

@@ -20,6 +20,7 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import VideoData, prepare
 from convlstm_cli.video.library import Segment, Split
+from convlstm_cli.video.values import ValueRange
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
@@ -131,6 +132,18 @@ def test_what_cannot_be_used_is_told(make_folder: Callable[..., Path], tmp_path:
     found = of_folders([run], [new], 7, notes := Notes())
     assert len(found.segments) == 2
     assert any("short.npy" in note and "5 of the 7 frames" in note for note in notes.notes)
+
+
+def test_values_of_another_kind_than_those_of_the_training_are_told(
+    make_folder: Callable[..., Path], tmp_path: Path
+) -> None:
+    run = run_of(prepared(make_folder(6)), tmp_path / "run")
+    run.config["data"]["values"] = ValueRange(0.0, 80.0, "mm/h").to_dict()
+    new = make_folder(2, name="new")
+    for number in range(2):
+        np.save(new / f"square{number}.npy", moving_square(14, seed=77 + number))
+    of_folders([run], [new], 7, notes := Notes())
+    assert [note for note in notes.notes if "square0.npy and 1 more: holds 8-bit pictures, and the training" in note]
 
 
 def bouncing(frames: int, seed: int) -> npt.NDArray[np.uint8]:

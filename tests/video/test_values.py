@@ -43,6 +43,22 @@ def test_values_outside_stay_what_they_are_where_they_are_not_clipped() -> None:
     np.testing.assert_allclose(bands.to_unit(np.array([[2.0, 50.0]]), clipped=False), [[2, 0.5]])
 
 
+@pytest.mark.parametrize(
+    ("trained", "unit", "dtype", "doubt"),
+    [
+        ("mm/h", "mm/h", "float32", None),
+        ("mm/h", "", "float32", None),
+        ("mm/h", "dBZ", "float32", "is in dBZ, and the training was on values in mm/h"),
+        ("mm/h", "", "uint8", "holds 8-bit pictures, and the training was on values in mm/h"),
+        ("", "dBZ", "uint8", None),
+    ],
+)
+def test_values_of_another_unit_are_doubted(trained: str, unit: str, dtype: str, doubt: str | None) -> None:
+    found = ValueRange(0.0, 80.0, trained).doubt(unit, dtype)
+    assert (found is None) == (doubt is None)
+    assert (found or "").startswith(doubt or "")
+
+
 def test_a_logarithmic_range_spreads_small_values() -> None:
     linear, log = ValueRange(0.0, 80.0), ValueRange(0.0, 80.0, log=True)
     assert log.to_unit(np.array([0.0, 80.0])).tolist() == [0, pytest.approx(1)]
