@@ -17,6 +17,7 @@ from convlstm_cli.forecasting.times import DEFAULT_FPS
 from convlstm_cli.forecasting.units import check_range
 from convlstm_cli.forecasting.working_size import check_works_at
 from convlstm_cli.progress import Progress
+from convlstm_cli.reporting.numbers import rounded
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.readers import open_video
@@ -246,13 +247,13 @@ class Watcher:
         if not threshold.is_as_asked:
             self._progress.note(
                 f"{source}: {len(reference.scores)} normal frames show no score that is rarer than "
-                f"{threshold.per_hour:.3g} alarms an hour, so that is used instead of --false-alarms {asked:g}; "
+                f"{rounded(threshold.per_hour)} alarms an hour, so that is used instead of --false-alarms {asked:g}; "
                 "--normal FOLDER with more normal frames makes alarms rarer"
             )
         elif HOUR / seconds < COARSE * asked:
             self._progress.note(
-                f"{source}: has {HOUR / seconds:.3g} frames an hour, so --false-alarms {asked:g} is one alarm in "
-                f"{HOUR / seconds / asked:.3g} normal frames; a lower one makes alarms rarer"
+                f"{source}: has {rounded(HOUR / seconds)} frames an hour, so --false-alarms {asked:g} is one alarm in "
+                f"{rounded(HOUR / seconds / asked)} normal frames; a lower one makes alarms rarer"
             )
 
     @staticmethod

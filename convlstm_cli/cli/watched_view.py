@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from rich.console import RenderableType
 from rich.table import Table
 
+from convlstm_cli.reporting.numbers import rounded
 from convlstm_cli.watching.events import Event
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ def watched_view(watched: "Watched") -> tuple[RenderableType, ...]:
     threshold, count = record.calibration.threshold, len(record.events)
     line = (
         f"{record.source}: {count or 'no'} event{'s' * (count != 1)} in {record.judged} of {record.frames} frames, in "
-        f"{watched.folder}\n  alarms above a score of {threshold.score:.3g}, as normal frames raise at most "
-        f"{threshold.per_hour:.3g} times an hour; {watched.frames_per_second:.3g} frames a second"
+        f"{watched.folder}\n  alarms above a score of {rounded(threshold.score)}, as normal frames raise at most "
+        f"{rounded(threshold.per_hour)} times an hour; {rounded(watched.frames_per_second)} frames a second"
     )
     if not count:
         return (line,)
@@ -38,4 +39,4 @@ def watched_view(watched: "Watched") -> tuple[RenderableType, ...]:
 def _cells(event: Event) -> tuple[str, ...]:
     frames = str(event.first) if event.first == event.last else f"{event.first}-{event.last}"
     time = "" if event.start is None or event.end is None else f"{event.start:.2f}-{event.end:.2f} s"
-    return frames, time, str(event.peak), f"{event.score:.3g}", f"{event.p:.2g}", str(event.row), str(event.column)
+    return frames, time, str(event.peak), f"{rounded(event.score)}", f"{event.p:.2g}", str(event.row), str(event.column)

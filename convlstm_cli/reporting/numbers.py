@@ -28,6 +28,11 @@ def digits_of(value: float, most: int) -> int:
     return most if abs(value) < 10 else min(most, max(1, FIGURES - math.floor(math.log10(abs(value)))))
 
 
+def rounded(value: float) -> str:
+    """A count or a rate of three figures, written out below a million."""
+    return f"{float(f'{value:.3g}'):g}"
+
+
 def percent(value: float | None, digits: int = 2) -> str:
     """A share as a signed percentage."""
     return "-" if value is None else f"{100 * value:+.{digits}f} %".replace("-", "−")

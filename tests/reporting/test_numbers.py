@@ -1,4 +1,4 @@
-from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, size, times
+from convlstm_cli.reporting.numbers import chance, duration, interval, number, percent, rounded, size, times
 
 
 def test_numbers_have_true_minus_signs_and_missing_ones_are_dashes() -> None:
@@ -24,3 +24,7 @@ def test_a_ratio_of_rounding_errors_is_not_a_figure() -> None:
         "1000.00 times",
         "over 1,000 times",
     ]
+
+
+def test_rates_are_written_out() -> None:
+    assert [rounded(rate) for rate in (0.01234, 11.42, 1500.0, 90_012.0)] == ["0.0123", "11.4", "1500", "90000"]
