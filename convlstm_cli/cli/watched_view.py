@@ -39,4 +39,4 @@ def watched_view(watched: "Watched") -> tuple[RenderableType, ...]:
 def _cells(event: Event) -> tuple[str, ...]:
     frames = str(event.first) if event.first == event.last else f"{event.first}-{event.last}"
     time = "" if event.start is None or event.end is None else f"{event.start:.2f}-{event.end:.2f} s"
-    return frames, time, str(event.peak), f"{rounded(event.score)}", f"{event.p:.2g}", str(event.row), str(event.column)
+    return frames, time, str(event.peak), rounded(event.score), f"{event.p:.2g}", str(event.row), str(event.column)
