@@ -1,12 +1,14 @@
 """Converts the values of most options without typer, which imports pydantic to convert any.
 
-That import takes a tenth of the time that `import torch` takes. What is converted here is what typer would make of it;
-whatever else there is, and every message about a value that does not fit, is typer's.
+That import takes a tenth of the time that `import torch` takes. What is converted here is what typer would make of it,
+and whatever else there is, typer converts. Messages are ours, since pydantic's do not name the value.
 """
 
 import os
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
+
+from typer import BadParameter
 
 from convlstm_cli.errors import UsageError
 
@@ -29,7 +31,8 @@ class Conversion:
     def coerce(self, value: Any, param: Any, ctx: Any) -> Any:
         """A value in the type of its parameter, as typer calls it.
 
-        Raises typer's errors, and UsageError for an empty path, which Path takes for the working folder.
+        Raises UsageError for what is no number or none of several choices, and for an empty path, which Path takes for
+        the working folder; else typer's errors.
         """
         several = param.multiple or param.nargs == -1
         if value is None:
@@ -46,7 +49,12 @@ class Conversion:
                 return [_converted(each, annotation) for each in value]
             return _converted(value, self._annotation)
         except _Typers:
-            return self._typer().coerce(value, param=param, ctx=ctx)
+            try:
+                return self._typer().coerce(value, param=param, ctx=ctx)
+            except BadParameter as error:
+                if (wanted := _wanted(self._annotation)) is None:
+                    raise
+                raise UsageError(f"{param.opts[0]} is {value!r}; {wanted}.") from error
 
 
 def convert_quickly(parameters: list[Any]) -> list[Any]:
@@ -56,6 +64,13 @@ def convert_quickly(parameters: list[Any]) -> list[Any]:
             conversion = Conversion(parameter)
             parameter.get_runtime_param = conversion.itself
     return parameters
+
+
+def _wanted(annotation: Any) -> str | None:
+    """What a value has to be, a clause; None where typer says it."""
+    if get_origin(annotation) is Literal:
+        return f"choose one of {', '.join(get_args(annotation))}"
+    return {int: "give a whole number", float: "give a number"}.get(annotation)
 
 
 def _converted(value: Any, annotation: Any) -> Any:

@@ -180,9 +180,10 @@ class PredictConfig:
             check_choice("--format", name, (*OUTPUT_FORMATS, SOURCE))
         if not self.formats:
             raise UsageError("--format names no format; give at least one, such as png.")
-        for flag, value in (("--frames", self.frames), ("--at", self.at)):
-            if value is not None and value < 1:
-                raise UsageError(f"{flag} is {value}; it must be at least 1 (frames count from 1).")
+        if self.frames is not None and self.frames < 1:
+            raise UsageError(f"--frames is {self.frames}; it must be at least 1.")
+        if self.at is not None and self.at < 1:
+            raise UsageError(f"--at is {self.at}; it must be at least 1 (frames count from 1).")
         check_most("--frames", self.frames or 1, MOST_FRAMES)
         for flag, given in (("--tile", self.tile != "auto"), ("--tile-overlap", self.tile_overlap is not None)):
             if given and not self.native_size:
