@@ -28,6 +28,8 @@ PARTIAL = ".partial-"
 REPLACED = ".replaced-"
 """Prefix of a folder that was moved away, and is deleted as soon as the new one is in its place."""
 LEFT = re.compile(r"\.(?:partial|replaced)-(?P<host>[0-9a-f]{6})-[0-9a-f]{6}-(?P<name>.+)", re.DOTALL)
+MOST_COMPARED = 2000
+"""Names of a folder that are compared with one that is not there."""
 OLD = 86400.0
 """Seconds without a change after which files of another host's processes are swept too."""
 
@@ -110,6 +112,23 @@ def unique(name: str, is_taken: Callable[[str], bool]) -> str:
 def _first_free(name: str, first: int, is_taken: Callable[[str], bool]) -> str:
     numbers = (f"{name}-{number}" for number in itertools.count(first))
     return next(candidate for candidate in numbers if not is_taken(candidate))
+
+
+def nearest(path: Path) -> Path | None:
+    """What may be meant by a path that is not there: one that is spelt a little differently; None if none is."""
+    import difflib  # here, because only a mistake needs it
+
+    gone = path
+    while not gone.parent.exists() and gone.parent != gone:
+        gone = gone.parent
+    try:
+        with os.scandir(gone.parent) as entries:
+            names = [entry.name for entry in itertools.islice(entries, MOST_COMPARED)]
+    except OSError:
+        return None
+    alike = difflib.get_close_matches(gone.name, names, n=1)
+    found = gone.parent.joinpath(*alike, path.relative_to(gone)) if alike else None
+    return found if found is not None and found.exists() else None
 
 
 def quoted(path: Path) -> str:

@@ -15,6 +15,7 @@ from convlstm_cli.files import (
     PARTIAL,
     REPLACED,
     creating_folder,
+    nearest,
     numbered,
     printable,
     quoted,
@@ -333,3 +334,19 @@ def test_a_write_that_is_refused_says_what_helps(number: int, remedy: str) -> No
 def test_a_path_in_a_command_to_type_is_quoted() -> None:
     assert shlex.split(f"convlstm predict -m {quoted(Path('my runs/1'))}")[-1] == "my runs/1"
     assert quoted(Path("runs/1")) == "runs/1"
+
+
+@pytest.mark.parametrize(
+    ("gone", "meant"),
+    [
+        ("videos/radr.nc", "videos/radar.nc"),
+        ("vidoes/radar.nc", "videos/radar.nc"),
+        ("vidoes/other.nc", None),
+        ("zzz", None),
+        ("gone/further/radar.nc", None),
+    ],
+)
+def test_a_path_that_is_spelt_a_little_differently_is_found(gone: str, meant: str | None, tmp_path: Path) -> None:
+    (tmp_path / "videos").mkdir()
+    (tmp_path / "videos" / "radar.nc").touch()
+    assert nearest(tmp_path / gone) == (None if meant is None else tmp_path / meant)

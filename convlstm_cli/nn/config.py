@@ -143,9 +143,10 @@ class ForecasterConfig:
             raise UsageError(f"--patch-size is {self.patch_size}; it must be at least 1.")
         for side, pixels in (("height", self.height), ("width", self.width)):
             if pixels < 1 or pixels % self.patch_size:
+                below = max(pixels, self.patch_size) // self.patch_size * self.patch_size
                 raise UsageError(
-                    f"--size has {side} {pixels}, which is not a multiple of --patch-size {self.patch_size}; "
-                    "change one of the two."
+                    f"--size has {side} {pixels}, and the network takes patches of {self.patch_size} pixels "
+                    f"(--patch-size); give {below} or {below + self.patch_size}."
                 )
             check_most("--size", pixels, MAX_SIDE)
         check_odd("--kernel-size", self.kernel_size)

@@ -28,7 +28,7 @@ from safetensors.torch import load_file, save
 
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import OutputError, RunError, UsageError, first_line
-from convlstm_cli.files import PARTIAL, numbered, quoted, replacing, sweep, write_text, writing
+from convlstm_cli.files import PARTIAL, nearest, numbered, quoted, replacing, sweep, write_text, writing
 from convlstm_cli.lock import LOCK
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -81,19 +81,33 @@ class Run:
         """Opens a run folder. Raises RunError if it is none, or its config.json is damaged."""
         path = folder / "config.json"
         if not folder.is_dir():
-            raise RunError(f"{folder}: is not a run folder; `convlstm train` makes one under {RUNS}/.")
+            raise cls._is_none(folder)
         if (folder / "comparison.json").exists():
             held = ", ".join(str(run.parent) for run in sorted(folder.glob("*/*/config.json")))
             raise RunError(f"{folder}: is a comparison; name one of its runs{': ' if held else ''}{held}.")
         try:
             config = record.read(path, record.as_object, "train again or restore it from a copy")
         except FileNotFoundError:
-            raise RunError(f"{folder}: has no config.json, so it is no run folder; name one with -m.") from None
+            raise cls._is_none(folder) from None
         if (folder / SAMPLES).is_symlink():
             raise RunError(f"{folder / SAMPLES}: is a link, so pictures would be written elsewhere; remove it.")
         run = cls(folder, config)
         run._check()  # a damaged configuration is found here, not in the middle of a command
         return run
+
+    @classmethod
+    def _is_none(cls, folder: Path) -> RunError:
+        """The error for what is no run folder, with the run that may be meant."""
+        if folder.is_dir():
+            held = next(filter(cls.is_run, sorted(folder.iterdir())), None)
+            what = "has no config.json, so it is no run folder" if held is None else "holds run folders and is none"
+            remedy = "name one" if held is None else f"name one of them, such as {quoted(held)}"
+            return RunError(f"{folder}: {what}; {remedy}.")
+        below = Path(RUNS) / folder  # reports give the name alone
+        guesses = (below, nearest(folder), nearest(below))
+        meant = next((guess for guess in guesses if guess is not None and cls.is_run(guess)), None)
+        remedy = f"`convlstm train` makes one under {RUNS}/." if meant is None else f"did you mean {quoted(meant)}?"
+        return RunError(f"{folder}: is not a run folder; {remedy}")
 
     @staticmethod
     def is_run(path: Path) -> bool:

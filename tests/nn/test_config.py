@@ -20,7 +20,7 @@ CONFIG = ForecasterConfig(64, 96, 3)
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"height": 62}, "--size has height 62, .* --patch-size 4"),
+        ({"height": 62}, "--size has height 62, .*patches of 4 pixels .*; give 60 or 64"),
         ({"width": 0}, "--size has width 0"),
         ({"channels": 0}, "channels is 0"),
         ({"hidden": ()}, "--hidden is"),

@@ -111,6 +111,18 @@ class Planted:
         return os.mkdir, (str(self.path),)
 
 
+def test_the_run_that_may_be_meant_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    make(Path("runs/radar-1")).save_weights({"a": torch.zeros(1)})
+    for given in ("radar-1", "runs/rader-1", "radra-1"):
+        with pytest.raises(RunError, match=r"is not a run folder; did you mean runs/radar-1\?"):
+            Run.open(Path(given))
+    with pytest.raises(
+        RunError, match=r"runs: holds run folders and is none; name one of them, such as runs/radar-1\."
+    ):
+        Run.open(Path("runs"))
+
+
 def test_a_planted_pickle_does_not_run(tmp_path: Path) -> None:
     run = make(tmp_path / "run")
     trap = tmp_path / "trapped"

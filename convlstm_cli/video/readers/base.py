@@ -16,6 +16,7 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from convlstm_cli.errors import InputError
+from convlstm_cli.files import nearest, quoted
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS
 from convlstm_cli.video.readers.channel_names import positions, unknown
@@ -302,7 +303,9 @@ def reading(path: Path) -> Iterator[None]:
     except FileNotFoundError as error:
         if path.is_symlink():
             raise InputError(f"{path}: is a link to {path.readlink()}, which is not there.") from error
-        raise InputError(f"{path}: is not there; check the spelling.") from error
+        meant = nearest(path)
+        remedy = "check the spelling." if meant is None else f"did you mean {quoted(meant)}?"
+        raise InputError(f"{path}: is not there; {remedy}") from error
     except PermissionError as error:
         raise InputError(f"{path}: may not be read; change its permissions.") from error
     except IsADirectoryError as error:

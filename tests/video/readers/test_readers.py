@@ -42,6 +42,12 @@ def test_missing(tmp_path: Path, name: str) -> None:
         open_video(tmp_path / name)
 
 
+def test_a_path_that_may_be_meant_is_named(tmp_path: Path) -> None:
+    (tmp_path / "my radar.npy").touch()
+    with pytest.raises(InputError, match=r"is not there; did you mean '.*/my radar\.npy'\?"):
+        open_video(tmp_path / "my_radar.npy")
+
+
 @pytest.mark.parametrize("name", ["a.mp4", "a.png", "a.npy"])
 def test_empty(tmp_path: Path, name: str) -> None:
     (tmp_path / name).touch()
