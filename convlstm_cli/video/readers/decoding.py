@@ -1,5 +1,6 @@
 """Images in memory, decoded by OpenCV."""
 
+import contextlib
 import io
 from typing import Any
 
@@ -9,8 +10,8 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.opencv import MAX_PIXELS, cv2, silence
+from convlstm_cli.video.readers import tiff_image
 from convlstm_cli.video.readers.orientation import upright
-from convlstm_cli.video.readers.tiff_image import UnreadableTiffError, decode_page
 from convlstm_cli.video.readers.tiff_tags import TiffTags, tags_in
 from convlstm_cli.video.values import native
 
@@ -113,13 +114,18 @@ def _turned(image: NDArray[np.generic], content: NDArray[np.uint8]) -> NDArray[n
 
 
 def _decode_tiff(source: str, content: NDArray[np.uint8], flags: int, tags: TiffTags) -> NDArray[np.generic]:
-    """The first page of a TIFF, by tifffile where OpenCV fails, as for uncompressed tiles of 16x16 pixels."""
-    try:
-        pixels = _imdecode(source, content, flags)
-    except DamagedImageError:
+    """The first page of a TIFF, by tifffile where OpenCV fails, as for uncompressed tiles of 16x16 pixels.
+
+    So are palettes of two colours, which OpenCV takes for greys.
+    """
+    pixels = None
+    if tags.bits > 1 or tags.photometric != tiff_image.PALETTE:
+        with contextlib.suppress(DamagedImageError):
+            pixels = _imdecode(source, content, flags)
+    if pixels is None:
         try:
-            return decode_page(content, tags)
-        except UnreadableTiffError as error:
+            return tiff_image.decode_page(content, tags)
+        except tiff_image.UnreadableTiffError as error:
             raise DamagedImageError(f"{source}: cannot be decoded: {error}.") from error
     if tags.bits <= 8:
         return pixels  # OpenCV counts those from black

@@ -16,7 +16,7 @@ from convlstm_cli.video.readers import open_video
 WHITE_IS_LEAST = "its least number is white (MINISWHITE); its numbers are "
 
 
-def packed(path: Path, frame: NDArray[Any], bits: int, photometric: str) -> Path:
+def packed(path: Path, frame: NDArray[Any], bits: int, photometric: str, **others: Any) -> Path:
     """Writes a frame (H, W, C) with values of less than 8 or 16 bits, packed as TIFF 6.0 asks: rows end on a byte."""
     flat = frame.reshape(len(frame), -1, 1).astype(int)
     rows = (flat >> np.arange(bits - 1, -1, -1) & 1).reshape(len(frame), -1).astype(np.uint8)
@@ -31,6 +31,7 @@ def packed(path: Path, frame: NDArray[Any], bits: int, photometric: str) -> Path
         photometric=photometric,
         metadata=None,
         **options,
+        **others,
     )
     with tifffile.TiffFile(path, mode="r+") as file:  # tifffile itself packs no values of these widths
         file.pages.first.tags["BitsPerSample"].overwrite([bits] * frame.shape[2] if frame.shape[2] > 1 else bits)
@@ -73,6 +74,16 @@ def test_palettes_in_tiles_are_colours(tmp_path: Path) -> None:
     frame = numbers("u1", 40, 45)
     tifffile.imwrite(tmp_path / "a.tif", frame, photometric="palette", colormap=palette, tile=(16, 16), metadata=None)
     np.testing.assert_array_equal(read(tmp_path / "a.tif")[0], (palette[:, frame] >> 8).transpose(1, 2, 0))
+
+
+@pytest.mark.parametrize("colours", [[(255, 0, 128), (0, 128, 255)], [(0, 0, 0), (90, 90, 90)]])
+def test_palettes_of_two_colours_are_those_colours(tmp_path: Path, colours: list[tuple[int, int, int]]) -> None:
+    palette, frame = np.array(colours, np.uint16).T * 257, numbers("bool", 9, 13, 1)
+    path = packed(tmp_path / "a.tif", frame, 1, "palette", colormap=np.zeros((3, 256), np.uint16))
+    with tifffile.TiffFile(path, mode="r+") as file:
+        file.pages.first.tags["ColorMap"].overwrite(palette.ravel())
+    shown = np.array(colours, np.uint8)[frame[..., 0].astype(int)]
+    np.testing.assert_array_equal(np.broadcast_to(read(path)[0], shown.shape), shown)
 
 
 def test_a_library_that_is_missing_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
