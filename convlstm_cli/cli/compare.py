@@ -90,9 +90,8 @@ def compare(
     else:
         console.show(*views.comparison_view(summary))
         written = Path(summary.folder)
-        progress.note(
-            f"wrote {written} (report.html, summary.json, metrics.csv)\nnext: open {quoted(written / 'report.html')}"
-        )
+        progress.note(f"wrote {written} (report.html, summary.json, metrics.csv)")
+        progress.note(f"next: open {quoted(written / 'report.html')}")
 
 
 def _compare_trained(trained: list[Path], request: Request, progress: "Progress") -> "ComparisonSummary":

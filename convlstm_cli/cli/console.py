@@ -4,6 +4,7 @@ import contextlib
 import json
 import math
 import os
+import re
 import signal
 import sys
 import time
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 VERBOSE_SECONDS = 5.0
 """Least time between the lines of --verbose."""
+
+NEXT_LINE = re.compile(r"\n(?=  )")
+"""Before a further line of a message."""
 
 out = Console(highlight=False)
 err = Console(stderr=True, highlight=False)
@@ -191,8 +195,11 @@ def stop_on_signals(*, quiet: bool = False) -> Iterator[StopRequest]:
 
 
 def _visible(text: str) -> str:
-    """The text without control characters and undecodable bytes, which the names of files may hold."""
-    return "\n".join(map(printable, text.split("\n")))
+    """The text without control characters and undecodable bytes, which the names of files may hold.
+
+    The further lines of a message are indented; other new lines are part of a name.
+    """
+    return "\n".join(map(printable, NEXT_LINE.split(text)))
 
 
 def _duration(seconds: float) -> str:

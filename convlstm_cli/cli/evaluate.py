@@ -53,8 +53,9 @@ def evaluate(
     console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
     scored = ", members.csv" if report.members is not None else ""
     progress.note(
-        f"wrote {folder} (evaluation.json, scores.csv{scored}, report.html, by_lead_time.png, "
-        "worst.png, best.png)\n"
+        f"wrote {folder} (evaluation.json, scores.csv{scored}, report.html, by_lead_time.png, worst.png, best.png)"
+    )
+    progress.note(
         f"next: convlstm predict VIDEO {'-m' if len(runs) == 1 else '--ensemble'} "
         f"{' '.join(quoted(member.folder) for member in runs)}{f' --members {config.members}' * bool(config.members)}"
     )

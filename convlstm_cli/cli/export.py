@@ -36,7 +36,5 @@ def export(
     progress = console.ConsoleProgress(quiet)
     result = exporting.export(open_run(run), folder, config, progress)
     console.show_json(dataclasses.asdict(result)) if json else console.show(*views.export_view(result))
-    progress.note(
-        f"wrote {folder} ({', '.join(result.files)})\n"
-        f"next: python {quoted(folder / 'forecast.py')} FRAMES.npy FORECAST.npy"
-    )
+    progress.note(f"wrote {folder} ({', '.join(result.files)})")
+    progress.note(f"next: python {quoted(folder / 'forecast.py')} FRAMES.npy FORECAST.npy")

@@ -137,7 +137,5 @@ def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> 
             "videos were learned by heart. More videos help, and so does --augment, with those of its changes that "
             "leave your videos as likely as they were."
         )
-    progress.note(
-        f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})\n"
-        f"next: convlstm predict VIDEO -m {quoted(folder)}"
-    )
+    progress.note(f"training ended because {result.stopped}; wrote {folder} (report: {folder / 'report.html'})")
+    progress.note(f"next: convlstm predict VIDEO -m {quoted(folder)}")

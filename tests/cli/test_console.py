@@ -1,5 +1,6 @@
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -55,6 +56,15 @@ def test_quiet_shows_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     progress.epoch_ended(ROW, improved=False)
     progress.note("hello")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("say", [console.show, console.show_message, console.show_error])
+def test_a_new_line_in_a_name_is_escaped_and_those_of_a_message_stay(
+    say: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    say("a\nerror: b.mp4: two reasons:\n  one\n  another")
+    shown = "".join(capsys.readouterr())
+    assert shown.removeprefix("error: ") == "a\\nerror: b.mp4: two reasons:\n  one\n  another\n"
 
 
 def test_messages_are_not_markup(capsys: pytest.CaptureFixture[str]) -> None:
