@@ -13,10 +13,7 @@ from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.missing import Mask, gone
 from convlstm_cli.video.ranks import range_of, ranks_of, ranks_of_frame
 from convlstm_cli.video.readers.base import VideoReader
-from convlstm_cli.video.values import BYTES, ValueRange, known, range_declared
-
-LEAST_INSIDE = 0.5
-"""Share of the input's values inside the range of a training below which people are warned."""
+from convlstm_cli.video.values import BYTES, LEAST_INSIDE, ValueRange, known, range_declared
 
 
 def range_for(

@@ -27,7 +27,7 @@ from convlstm_cli.video.missing import StandingApart, filled, gone, mark
 from convlstm_cli.video.ranks import COLUMNS, Ranks, ranks_of_frame
 from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import VideoReader, reading
-from convlstm_cli.video.values import ValueRange, range_declared
+from convlstm_cli.video.values import ValueRange, known, range_declared
 
 LAYOUT = 10
 """Version of the entries. A higher one makes older entries be decoded again."""
@@ -68,6 +68,10 @@ class Entry:
     """The value that stands for no data, given or declared; None where there is none. Floats have NaN in its place."""
     has_missing: bool
     """Whether any pixel at the model's size has no value."""
+    has_values: bool
+    """Whether any pixel of the source has a value."""
+    inside: float | None
+    """Share of its values that lie in the range that it declares; None where it declares none."""
 
     @property
     def shape(self) -> tuple[int, int, int, int]:
@@ -200,7 +204,7 @@ def _decode(
     partial, prints, ranks = files
     frames, digest, dtype = 0, hashlib.sha256(), np.dtype(np.uint8)
     times: list[float] = []
-    kept, has_missing = 3, False
+    kept, has_missing, counted, inside = 3, False, 0, 0
     with (
         open_video(source) as video,
         partial.open("w+b") as file,
@@ -221,6 +225,10 @@ def _decode(
                 # Of the source, whose extremes a mean over its pixels does not reach.
                 values = ranks_of_frame(marked, missing)
                 ranked.write(np.broadcast_to(values, (kept, COLUMNS)).tobytes())
+            found = known(marked, missing)
+            counted += found.size
+            if video.declared_range is not None:
+                inside += int(np.count_nonzero((found >= video.declared_range[0]) & (found <= video.declared_range[1])))
             whole = to_channels(fitted, kept)
             digest.update(whole.tobytes())
             stored.add(fitted, whole, grey=is_grey(fitted, video.grey_tolerance))
@@ -256,6 +264,8 @@ def _decode(
         declared_range=video.declared_range,
         missing=missing,
         has_missing=has_missing,
+        has_values=counted > 0,
+        inside=None if video.declared_range is None else inside / max(counted, 1),
     )
 
 

@@ -14,7 +14,7 @@ from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.natural import first_few
-from convlstm_cli.video.ranks import Ranks, ends_of
+from convlstm_cli.video.ranks import Ranks
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, aggregated, find_videos
@@ -165,6 +165,10 @@ class Library:
         """The range of values that a video declares, or that its type does; None where it is not known."""
         return self.entries[name][1].known_range
 
+    def inside(self, name: str) -> float | None:
+        """Share of a video's values that lie in the range that it declares; None where it declares none."""
+        return self.entries[name][1].inside
+
     def range_in(self, name: str, values: ValueRange) -> ValueRange:
         """The range of a video that becomes [0, 1] where `values` is the range of a training.
 
@@ -251,14 +255,13 @@ def index(
                 for guide in guides
             }
             timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
-            empty = entry.has_missing and _has_no_value(read_ranks(location, entry))
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
         if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:
             problems.append(Problem(path, reason))
             continue
-        if empty:
+        if not entry.has_values:
             problems.append(Problem(path, "has no value: all of its pixels are missing; leave it out."))
             continue
         first_name = first_names.setdefault(entry.digest, name)
@@ -277,11 +280,6 @@ def index(
 
 def _cut_off(video: Video) -> str | None:
     return cut_off(video.source_frames, video.declared_frames, video.seconds, video.fps)
-
-
-def _has_no_value(ranks: Ranks) -> bool:
-    """Whether no frame has a value; False where the range is known, of which no ranks are kept."""
-    return len(ranks) > 0 and not ends_of(ranks)
 
 
 def _too_short(frames: int, timeline: Timeline, min_frames: int) -> str | None:

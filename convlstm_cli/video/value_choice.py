@@ -7,9 +7,10 @@ import numpy as np
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.library import Library
+from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.ranks import ends_of, is_skewed, range_of
 from convlstm_cli.video.split import Segment
-from convlstm_cli.video.values import BYTES, ValueRange, in_unit
+from convlstm_cli.video.values import BYTES, LEAST_INSIDE, ValueRange, in_unit
 
 CRUSHED = 0.25
 """Share of the range of all channels below which that of one is too small: each then gets a range of its own."""
@@ -58,10 +59,15 @@ def choose_range(
 
 def notes_on(library: Library, segments: Sequence[Segment], values: ValueRange) -> list[str]:
     """What people should know of a range that was chosen for segments: what it clips, and whether a logarithm helps."""
+    named = dict.fromkeys(segment.video for segment in segments)
+    beyond = [name for name in named if (share := library.inside(name)) is not None and share < LEAST_INSIDE]
+    notes = []
+    if beyond:
+        notes.append(f"{first_few(beyond)}: most values lie outside the range that the source declares; give --range")
     found = [ranks for ranks in map(library.ranks, segments) if len(ranks)]
     if not found:
-        return []
-    ranks, notes = np.concatenate(found), []
+        return notes
+    ranks = np.concatenate(found)
     for at, band in enumerate(values.bands or (values,)):
         of_band, where = (ranks[:, at], f"channel {at}: ") if values.bands else (ranks, "")
         notes += [

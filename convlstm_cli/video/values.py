@@ -162,6 +162,8 @@ def unit_power(unit: str, power: int) -> str:
     return f"{unit}²" if unit.isalpha() else f"({unit})²"
 
 
+LEAST_INSIDE = 0.5
+"""Share of values inside the range that is taken for them below which people are warned."""
 BYTES = ValueRange(0.0, 255.0)
 """The range of 8-bit pictures."""
 

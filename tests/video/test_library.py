@@ -91,6 +91,14 @@ def test_a_video_without_a_value_is_no_video(tmp_path: Path) -> None:
     assert (problem.path.name, problem.reason[:12]) == ("empty.npy", "has no value")
 
 
+def test_a_video_without_a_value_whose_range_is_known_is_no_video(tmp_path: Path) -> None:
+    for name, value in (("dry", 255), ("wet", 7)):
+        np.save(tmp_path / f"{name}.npy", np.full((6, 40, 40), value, np.uint8))
+    library = index([tmp_path], GEOMETRY, missing=255.0)
+    assert [video.name for video in library.videos] == ["wet.npy"]
+    assert [problem.path.name for problem in library.problems] == ["dry.npy"]
+
+
 def test_nothing_usable_lists_the_first_problems(tmp_path: Path) -> None:
     for number in range(25):
         (tmp_path / f"{number}.mp4").write_text("x")

@@ -2,6 +2,7 @@ import json
 import re
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 
@@ -53,6 +54,19 @@ def test_values_far_outside_a_range_of_another_training_are_said(tmp_path: Path)
     assert outside(data.library, data.split.train, ValueRange(11.0, 49.0)) is None
     bands = ValueRange.of_bands([ValueRange(20.0, 60.0)])
     assert "20 to 60 of the training" in (outside(data.library, data.split.train, bands) or "")
+
+
+def test_values_outside_the_range_that_their_source_declares_are_said(tmp_path: Path) -> None:
+    for number in range(3):
+        with netCDF4.Dataset(tmp_path / f"{number}.nc", "w") as file:
+            for name, size in (("time", 9), ("y", 16), ("x", 16)):
+                file.createDimension(name, size)
+            rain = file.createVariable("rain", "f4", ("time", "y", "x"))
+            rain.valid_range = np.array([0, 100], "f4")
+            rain[:] = RANDOM.uniform(90, 300, (9, 16, 16))
+    notes = prepared(tmp_path).value_notes()
+    assert [note for note in notes if "most values lie outside the range that the source declares" in note]
+    assert prepared(tmp_path, value_range="0,300").value_notes() == []
 
 
 def test_eight_bits_are_pictures(tmp_path: Path) -> None:
