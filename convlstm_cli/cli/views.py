@@ -24,6 +24,7 @@ from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledEvents, PooledScores
 from convlstm_cli.video.colour import colour_name
+from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers.base import cut_off
 from convlstm_cli.video.values import in_unit
@@ -320,12 +321,11 @@ def run_view(run: "RunFacts") -> View:
         "run": run.folder,
         "parameters": f"{run.parameters:,}",
         "epochs": len(run.history),
-        **vars(run.model),
+        **{name: value for name, value in vars(run.model).items() if value is not None},
         "values": "as they come" if run.values is None else run.values.describe(),
-        "train": f"{len(run.split['train'])} videos",
     }
-    for subset in ("validation", "test"):
-        facts[subset] = ", ".join(segment["video"] for segment in run.split[subset])
+    for subset in ("train", "validation", "test"):
+        facts[subset] = first_few({segment["video"] for segment in run.split[subset]})
     if run.test is None:
         facts["training"] = f"not finished; go on with convlstm train -o {quoted(run.folder)} --resume"
         return (facts_table(facts),)

@@ -1,4 +1,5 @@
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,9 +10,9 @@ from PIL import Image
 from recordings import recording
 from timed_videos import at_rate, timed_video
 
-from convlstm_cli.cli import views
+from convlstm_cli.cli import console, views
 from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
-from convlstm_cli.cli.views import data_view, video_view
+from convlstm_cli.cli.views import data_view, run_view, video_view
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -71,13 +72,20 @@ def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) ->
 
 
 @pytest.mark.usefixtures("without_charts")
-def test_a_run_has_its_epochs_and_scores(make_folder: Callable[..., Path], tmp_path: Path) -> None:
+def test_a_run_has_its_epochs_and_scores(
+    make_folder: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     data = prepare(DataConfig((str(make_folder()),), height=32, width=32), 4, 3)
     result = train(data, MODEL, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     found = inspect_run(result.run)
     assert len(found.history) == found.to_dict()["epochs"] == 1
     assert found.test is not None
     assert found.test["model"]["mean"]["mse"] == pytest.approx(result.test.model.mean_mse)
+    console.show(*run_view(found))
+    shown = capsys.readouterr().out
+    names = sorted(segment.video for segment in data.split.train)
+    assert re.search(rf"^ train +{', '.join(names[:3])} and 1 more *$", shown, re.MULTILINE)
+    assert "recurrent kernel size" not in shown  # which is that of the kernels
 
 
 def test_a_folder_lists_its_groups_and_overlaps(tmp_path: Path) -> None:
