@@ -45,7 +45,7 @@ def test_a_video_says_how_many_channels_it_has(tmp_path: Path) -> None:
     assert inspect_video(source).colour == "4 channels"
     assert inspect_video(source, channels=(1, 2, 3)).colour == "rgb"
     assert inspect_video(source, channels=(2,)).colour == "grey"
-    with pytest.raises(InputError, match=r"0\.npy: has 4 channels.*asks for 4"):
+    with pytest.raises(InputError, match=r"0\.npy: --channels asks for 4, and it has the channels 0 to 3; name some"):
         inspect_video(source, channels=(0, 4))
 
 
@@ -60,7 +60,7 @@ def test_weights_for_pictures_need_one_or_three_channels(tmp_path: Path) -> None
 def test_videos_of_other_numbers_of_channels_do_not_go_together(tmp_path: Path) -> None:
     folder = save_bands(tmp_path / "bands")
     np.save(folder / "other.npy", np.random.default_rng(9).uniform(200, 300, (12, 20, 24, 2)).astype(np.float32))
-    with pytest.raises(InputError, match=r"2, 4 channels.*--channels"):
+    with pytest.raises(InputError, match=r"2 in 1 video \(other.npy\); 4 in 3 videos .*--channels"):
         prepare(DataConfig((str(folder),), height=16, width=16), 3, 2)
     assert prepare(DataConfig((str(folder),), height=16, width=16, channels=(1,)), 3, 2).channels == 1
 

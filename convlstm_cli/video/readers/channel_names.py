@@ -25,14 +25,14 @@ def unknown(
     `found` is the number of channels, `names` are their names, and `arrays` those of the arrays of the file.
     """
     asked = ", ".join(str(each) for each in channels if each not in {*names, *arrays, *range(found)})
-    held = [f"{found} channels, counted from 0" if found > 1 else "1 channel, 0"]
-    held += [f"{word} {_listing(each)}" for word, each in (("named", names), ("and the arrays", arrays)) if each]
+    held = f"the channels 0 to {found - 1}" if found > 1 else "channel 0 alone"
+    held += f", named {_listing(names)}," * bool(names) + f" and the arrays {_listing(arrays)}" * bool(arrays)
     if not asked:
         return InputError(
             f"{path}: {flag} asks for channels of one array and for other arrays at once; name arrays alone, "
-            f"or channels of one array. It has {' '.join(held)}."
+            f"or channels of one array. It has {held.rstrip(',')}."
         )
-    return InputError(f"{path}: has {' '.join(held)}, and {flag} asks for {asked}.")
+    return InputError(f"{path}: {flag} asks for {asked}, and it has {held.rstrip(',')}; name some of these.")
 
 
 def _listing(names: Sequence[str]) -> str:
