@@ -156,27 +156,26 @@ class Noise:
         for _ in range(steps):
             anew = [self._draw(sigma, self._grid) for sigma in GRID_SIGMAS]
             grid = torch.cat([field.expand(-1, -1, *self._grid) for field in (*self._still, *anew)], dim=1)
-            grids.append(grid[..., self._places[0][:, None], self._places[1]])
+            # A whole frame is taken as it is: to gather all of its pixels takes as long as to draw them.
+            grids.append(grid if self._view is None else grid[..., self._places[0][:, None], self._places[1]])
             pixels.append(self.seen(self._draw(0.0, self._pixels)))
         return self._to_rows(torch.stack(grids, dim=1)), self._to_rows(torch.stack(pixels, dim=1))
 
     def seen(self, fields: Tensor) -> Tensor:
         """The part in the view of fields of pixels of the whole frame, (..., H, W)."""
-        return fields[..., self._rows[0][:, None], self._rows[1]]
+        return fields if self._view is None else fields[..., self._rows[0][:, None], self._rows[1]]
 
     def _draw(self, sigma: float, size: tuple[int, int]) -> Tensor:
         """A standard normal field of each generator, smoothed: (generators, 1, *size) on the CPU."""
         everywhere = math.isinf(sigma)
         margin = 0 if everywhere else _radius(sigma)
         height, width = (1, 1) if everywhere else (size[0] + 2 * margin, size[1] + 2 * margin)
-        drawn = torch.cat(
-            [
-                torch.zeros(1, 1, height, width)
-                if generator is None
-                else torch.randn(1, 1, height, width, generator=generator)
-                for generator in self._generators
-            ]
-        )
+        drawn = torch.empty(len(self._generators), 1, height, width)
+        for field, generator in zip(drawn, self._generators, strict=True):
+            if generator is None:
+                field.zero_()
+            else:
+                field.normal_(generator=generator)
         if everywhere or not margin:
             return drawn
         smooth = blur(drawn, sigma) / _kept(sigma)
@@ -193,15 +192,12 @@ class GivenNoise(Noise):
 
     def __init__(self, members: int, drawn: Drawn) -> None:
         """`drawn` lies on the device of the forecast, and has at least as many lead times."""
-        super().__init__((), members)
+        super().__init__((), members)  # without a view
         self._drawn = drawn
 
     def begin(self, frames: Tensor, patch: int) -> Tensor:  # noqa: ARG002
         self._lead = 0
         return self._drawn.carried
-
-    def seen(self, fields: Tensor) -> Tensor:
-        return fields
 
     def _next(self, steps: int) -> tuple[Tensor, Tensor]:
         _, grid, pixels = (each[:, self._lead : self._lead + steps] for each in self._drawn)

@@ -8,11 +8,10 @@ what cuDNN reorders inside is not known. So these are counts, and not times.
     python -m gpu_check.traffic
 """
 
-import argparse
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 from unittest import mock
 
@@ -212,20 +211,16 @@ def _ordered(result: Tensor, last: bool) -> Tensor:
 
 def main() -> None:
     """Prints a table of all shapes."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--batch", type=int, help="clips of a batch instead of each shape's own")
-    options = parser.parse_args()
     heads = ("shape", "type", "system", "launches", "of them conv.", "GB moved", "reordered", "GB kept", "GB at most")
     line = "{:<30} {:<9} {:<7} {:>9} {:>14} {:>9} {:>10} {:>8} {:>11}"
     print(line.format(*heads))
     for shape in SHAPES:
-        own = shape if options.batch is None else replace(shape, batch=options.batch)
         for dtype in (torch.float32, torch.bfloat16):
             for name, kind in (("plain", PlainLayer), ("ours", OurLayer)):
-                counts, kept, peak = measure(kind, own, dtype)
+                counts, kept, peak = measure(kind, shape, dtype)
                 sizes = (counts.moved, counts.reordered, kept, peak)
                 cells = (counts.passes + counts.convolutions, counts.convolutions, *(f"{n / 1e9:.2f}" for n in sizes))
-                print(line.format(own.name, str(dtype).removeprefix("torch."), name, *cells))
+                print(line.format(shape.name, str(dtype).removeprefix("torch."), name, *cells))
 
 
 if __name__ == "__main__":

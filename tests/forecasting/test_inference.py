@@ -152,14 +152,18 @@ def test_what_is_captured_ends_with_its_network(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_a_gpu_a_captured_forecast_is_the_one_that_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("members", [0, 3])
+def test_on_a_gpu_a_captured_forecast_is_the_one_that_is_launched(
+    monkeypatch: pytest.MonkeyPatch, members: int
+) -> None:
     compute = choose("cuda")
-    network = EncoderForecaster(ForecasterConfig(32, 32, 1, input_frames=4, horizon=3)).to(compute.device)
+    model = ForecasterConfig(32, 32, 1, input_frames=4, horizon=3, noise=members > 0)
+    network = EncoderForecaster(model).to(compute.device)
     found = []
     for switch in ("on", "off"):
         monkeypatch.setenv(SWITCH, switch)
         given = [clips(number).to(compute.device) for number in range(WARM_UPS + 3)]
-        found.append(torch.stack([forecast_clip(network, each, 5, compute) for each in given]))
+        found.append(torch.stack([forecast_members([network], each, 5, compute, members=members) for each in given]))
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
     [captured] = inference._captured[network].values()
     assert captured.why_not is None

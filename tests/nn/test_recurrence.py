@@ -49,7 +49,7 @@ def run(layer: ConvLSTM, x: Tensor | None, state: Any, steps: int | None, weigh:
     found = {"outputs": outputs, "h": h, "c": c}
     loss: Any = 0.0
     for result in found.values():
-        factors = torch.randn(result.shape, generator=generator, dtype=torch.float64)
+        factors = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(result.device)
         loss = loss + (result.double() * factors).sum()
     wanted = {**leaves, **dict(layer.named_parameters())}
     gradients = torch.autograd.grad(loss, list(wanted.values()))
@@ -511,13 +511,20 @@ def test_the_fast_way_is_for_devices_by_name(device: str, fast: bool) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("peephole", KINDS)
-def test_on_cuda(peephole: Peephole) -> None:
-    layer = make(3, 16, (9, 10), peephole=peephole)
-    expected = run(layer.double(), torch.randn(2, 5, 3, 9, 10).double(), None, None, 1)
-    torch.manual_seed(0)
-    layer = make(3, 16, (9, 10), peephole=peephole).cuda()
-    x = torch.randn(2, 5, 3, 9, 10).cuda()
-    outputs, _ = layer(x)
-    outputs.sum().backward()
-    assert outputs.shape == expected["outputs"].shape
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+@pytest.mark.parametrize("channels", [0, 1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_cuda(dtype: torch.dtype, channels: int, peephole: Peephole, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients against the equations in float64 on the CPU; the state is given and x needs a gradient."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    layer = make(channels, 16, (9, 10), peephole=peephole)
+    x = torch.randn(2, 5, channels, 9, 10) if channels else None
+    state = torch.randn(2, 16, 9, 10), torch.randn(2, 16, 9, 10)
+    steps = None if channels else 5
+    _, exact = run_equations(layer, x, state, steps)
+    on_gpu = None if x is None else x.cuda()
+    with torch.autocast("cuda", dtype=dtype, enabled=dtype != torch.float32):
+        found = run(layer.cuda(), on_gpu, tuple(part.cuda() for part in state), steps, 3)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.03
+    for name, expected in exact.items():
+        error = (found[name].cpu().double() - expected).norm() / expected.norm().clamp(min=0.01)
+        assert error < tolerance, name

@@ -291,8 +291,9 @@ def test_a_capture_that_fails_changes_nothing_but_the_time(monkeypatch: pytest.M
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("optimizer", OPTIMISERS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("members", [0, 2])
 def test_on_a_gpu_a_captured_step_is_the_step_that_is_launched(
-    monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: Any
+    monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: Any, members: int
 ) -> None:
     """Up to the rounding of sums whose order a GPU does not fix."""
     notes: list[str] = []
@@ -300,9 +301,9 @@ def test_on_a_gpu_a_captured_step_is_the_step_that_is_launched(
     both = []
     for switch in ("on", "off"):
         monkeypatch.setenv(SWITCH, switch)
-        config = dataclasses.replace(CONFIG, device="cuda", optimizer=optimizer)
+        config = dataclasses.replace(CONFIG, device="cuda", optimizer=optimizer, members=members)
         step = TrainStep(
-            ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2),
+            ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2, noise=members > 0),
             config,
             compute,
             None,
