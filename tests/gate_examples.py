@@ -36,6 +36,14 @@ class Example:
     grad_h: Tensor
     more_grad_h: Tensor
     grad_c: Tensor
+    more: Tensor | None = None
+    """Added to the gates of both steps, as `bias` is."""
+    bias: Tensor | None = None
+
+    @property
+    def fuses(self) -> bool:
+        """Whether gates are sums; then c is kept in the type of the gates too, and the backward reads such."""
+        return self.more is not None or self.bias is not None
 
 
 def make_example(
@@ -45,8 +53,13 @@ def make_example(
     *,
     channels_last: bool,
     device: str = "cpu",
+    adds: bool = False,
+    biased: bool = False,
 ) -> Example:
-    """An example with states (B, hidden, H, W) of this `size`, and gates of this type."""
+    """An example with states (B, hidden, H, W) of this `size`, and gates of this type.
+
+    With `adds` and `biased` the gates are sums with other gates and with a bias.
+    """
     batch, hidden, height, width = size
     generator = torch.Generator().manual_seed(0)
     order = torch.channels_last if channels_last else torch.contiguous_format
@@ -62,7 +75,10 @@ def make_example(
         peepholes = Peepholes(*torch.randn(3, *shape, generator=generator).to(device))
     c_before, grad_c = draw(hidden, torch.float32), draw(hidden, torch.float32)
     before, second = draw(4 * hidden, dtype), draw(4 * hidden, dtype)
-    return Example(peepholes, before, second, c_before, draw(hidden, dtype), draw(hidden, dtype), grad_c)
+    grad_h, more_grad_h = draw(hidden, dtype), draw(hidden, dtype)
+    more = draw(4 * hidden, dtype) if adds else None
+    bias = torch.randn(4 * hidden, generator=generator).to(device) if biased else None
+    return Example(peepholes, before, second, c_before, grad_h, more_grad_h, grad_c, more, bias)
 
 
 def run(
@@ -77,18 +93,25 @@ def run(
     c_before, grad_c = guard(example.c_before), guard(example.grad_c)
     grad_h, more = guard(example.grad_h), guard(example.more_grad_h)
     c, h, h_after, out = (guard(_poisoned_like(t)) for t in (c_before, grad_h, grad_h, inside))
-    gates.forward(inside, c_before, c, h, keep=True)
+    added, bias = (None if each is None else guard(each) for each in (example.more, example.bias))
+    kept = guard(_poisoned_like(h)) if example.fuses else None
+    gates.forward(inside, c_before, c, h, keep=True, more=added, bias=bias, c_kept=kept)
     after = guard(c)
-    gates.forward(again, after, after, h_after, keep=False)
+    gates.forward(again, after, after, h_after, keep=False, more=added, bias=bias)
     seen = inside if activated is None else guard(activated)
-    gates.backward(seen, c_before, c, (grad_h, more), grad_c, out)
+    states = (guard(c_before.to(h.dtype)), guard(example.more_grad_h)) if example.fuses else (c_before, c)
+    gates.backward(seen, *states, (grad_h, more), grad_c, out)
     part = out.clone()
-    gates.backward(seen, c_before, c, (more, more), grad_c, out)
+    gates.backward(seen, *states, (more, more), grad_c, out)
     sums = gates.sums()
     assert torch.equal(c_before, example.c_before)
+    for given, was in ((added, example.more), (bias, example.bias)):
+        assert given is None or was is None or torch.equal(given, was)
     found = {"activated gates": inside, "c": c, "h": h, "c after": after, "h after": h_after, "gradient to c": grad_c}
     found |= {"gradient to the gates": part, "the same after two steps": out, "bias": sums.bias}
     found |= {f"W_c{gate}": gradient for gate, gradient in zip("ifo", sums.peepholes or (), strict=False)}
+    if kept is not None:
+        found["c that is kept"] = kept
     for name, tensor in found.items():
         assert not tensor.isnan().any(), f"{name} was not written everywhere, or from what is not there"
     return found

@@ -7,6 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
+
+from gpu_check.layers import TINY, OurLayer, PlainLayer
+from gpu_check.traffic import measure
 
 ROOT = Path(__file__).parent.parent
 
@@ -65,3 +69,16 @@ def test_a_step_that_does_not_exist_is_named(tmp_path: Path) -> None:
     done = check(tmp_path, "--only", "tests,dance")
     assert done.returncode == 2
     assert "--only names dance; the steps are machine, tests" in done.stderr
+
+
+def test_traffic_counts_what_a_step_moves_and_reorders() -> None:
+    """In bytes that can be worked out, for one layer of 8 channels over 3 steps of 2 frames of 16x16."""
+    ours, plain = (measure(kind, TINY[0], torch.float32) for kind in (OurLayer, PlainLayer))
+    of_state = 2 * 8 * 16 * 16 * 4
+    assert ours.counts.convolutions == 1 + 2 + 2 + 1 + 1  # of x, of h; gradients to h, and to the weights of h and of x
+    assert ours.counts.reordered == plain.counts.reordered == 0
+    assert ours.counts.moved > 3 * 16 * of_state  # gates are read, kept and read again, and their gradients written
+    assert 3 * 6 * of_state < ours.kept < 1.2 * 3 * 6 * of_state  # gates, c and h
+    assert plain.counts.convolutions == 6
+    assert plain.counts.moved > ours.counts.moved
+    assert plain.kept > ours.kept

@@ -115,13 +115,9 @@ class Captured:
         function: Callable[..., Tensor],
         device: torch.device,
         *,
-        unable: str | None = None,
         note: Callable[[str], None] = LOG.warning,
     ) -> None:
-        """`unable` says in a few words why this function cannot be captured; None where it can.
-
-        `note` receives a message if it cannot, or if a capture fails; by default the log of Python does.
-        """
+        """`note` receives a message if a capture fails; by default the log of Python does."""
         self.why_not = why_not(device)
         """Why the operations are launched one by one; None while they are captured."""
         self._function, self._device, self._note = function, device, note
@@ -129,8 +125,6 @@ class Captured:
         self._kept: dict[Hashable, _Kept] = {}
         if self.why_not is None:
             self._recorder = RECORDERS[device.type](device)
-            if unable is not None:
-                self._give_up(unable)
 
     def __call__(self, arguments: Sequence[Tensor | None], *constants: Hashable) -> Tensor:
         """The function of the arguments, then the constants; the result holds until the next call."""

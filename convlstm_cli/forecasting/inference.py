@@ -11,9 +11,10 @@ from torch import Tensor
 from convlstm_cli.compute import graphs
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.graphs import Captured
+from convlstm_cli.compute.transfer import send
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.motion import Advection
-from convlstm_cli.nn.noise import View
+from convlstm_cli.nn.noise import Drawn, GivenNoise, Noise, View
 
 SEEDS = 1_000_003
 """Distance between the seeds of the members of one seed and those of the next."""
@@ -57,11 +58,8 @@ def forecast_members(
     found: dict[int, Tensor] = {}
     for number, model in enumerate(models):
         mine = range(number, members, len(models))
-        with _inferring(model, compute):
-            read = seen[number][:, :, : model.config.read_channels]
-            seeds = [member_seed(seed, member) for member in mine]
-            forecasts = model.members(read, horizon, seeds, future=future).float() if seeds else ()
-        found |= dict(zip(mine, forecasts, strict=True))
+        if seeds := [member_seed(seed, member) for member in mine]:
+            found |= dict(zip(mine, _forecast(model, seen[number], horizon, compute, future, seeds), strict=True))
     return torch.stack([found[member] for member in range(members)])
 
 
@@ -72,15 +70,7 @@ def forecast_clip(
 
     The model's mode is left as it was.
     """
-    read = frames[:, :, : model.config.read_channels]
-    with _inferring(model, compute):
-        if not _is_captured(model, read, horizon):
-            forecast: Tensor = model(read, horizon, future=future)
-            return forecast.float()
-        # Where the weights lie is part of what is captured: a network may be moved.
-        places = tuple(parameter.data_ptr() for parameter in model.parameters())
-        with _one_at_a_time:
-            return _captured_forecast(model, compute)([read, future], horizon, places).clone()
+    return _forecast(model, frames, horizon, compute, future)
 
 
 def forecast_chunks(
@@ -101,8 +91,10 @@ def forecast_chunks(
     `advection` and `view` belong to frames that are a window of larger ones, `seeds` to members; see
     `EncoderForecaster.stream`.
     """
-    if advection is None and not seeds and _is_captured(model, frames, horizon):
-        yield from torch.split(forecast_clip(model, frames, horizon, compute, future), chunk, dim=1)
+    is_whole = advection is None and (view is None or not seeds)
+    if is_whole and _is_captured(model, frames, horizon, max(1, len(seeds))):
+        forecast = _forecast(model, frames, horizon, compute, future, seeds)
+        yield from torch.split(forecast.flatten(0, 1) if seeds else forecast, chunk, dim=1)
         return
     pieces = model.stream(
         frames[:, :, : model.config.read_channels],
@@ -124,26 +116,67 @@ def forecast_chunks(
         yield piece
 
 
-def _is_captured(model: EncoderForecaster, frames: Tensor, horizon: int) -> bool:
+def _forecast(
+    model: EncoderForecaster,
+    frames: Tensor,
+    horizon: int,
+    compute: Compute,
+    future: Tensor | None,
+    seeds: Sequence[int] = (),
+) -> Tensor:
+    """`forecast_clip`, or with seeds the members of these, (M, B, horizon, C, H, W)."""
+    read = frames[:, :, : model.config.read_channels]
+    with _inferring(model, compute):
+        if not _is_captured(model, read, horizon, max(1, len(seeds))):
+            found = model.members(read, horizon, seeds, future=future) if seeds else model(read, horizon, future=future)
+            return found.float()
+        drawn: Sequence[Tensor | None] = (None, None, None)
+        if seeds:
+            size = read.shape[-2], read.shape[-1]
+            noise = Noise.of(seeds).drawn(len(read), size, model.config.patch_size, horizon)
+            drawn = [send(each, read.device) for each in noise]
+        # Where the weights lie is part of what is captured: a network may be moved.
+        places = tuple(tensor.data_ptr() for tensor in (*model.parameters(), *model.buffers()))
+        with _one_at_a_time:
+            captured = _captured_forecast(model, compute)
+            return captured([read, future, *drawn], horizon, len(seeds), places).clone()
+
+
+def _is_captured(model: EncoderForecaster, frames: Tensor, horizon: int, members: int) -> bool:
     """Whether the forecast of clips is one that a device may capture, where the same shape comes again."""
     if graphs.why_not(frames.device) is not None:
         return False
     clips, steps, channels, height, width = frames.shape
-    pixels = clips * height * width
+    pixels = members * clips * height * width
     hidden = pixels * sum(model.config.hidden) // model.config.patch_size**2
     return max(pixels * channels * (steps + horizon), hidden) <= SMALL
 
 
 def _captured_forecast(model: EncoderForecaster, compute: Compute) -> Captured:
-    """The forecast of a network in evaluation mode, as a function of frames and future, horizon and places."""
+    """The forecast of a network in evaluation mode, captured.
+
+    It is a function of the frames, the future and what was drawn for members, their number, the horizon and places.
+    """
     of_model = _captured.setdefault(model, {})
     if compute not in of_model:
         known = weakref.ref(model)  # else the network would be kept by what it is the key of
 
-        def forecast(frames: Tensor, future: Tensor | None, horizon: int, _places: tuple[int, ...]) -> Tensor:
+        def forecast(
+            frames: Tensor,
+            future: Tensor | None,
+            carried: Tensor | None,
+            grid: Tensor | None,
+            pixels: Tensor | None,
+            horizon: int,
+            members: int,
+            _places: tuple[int, ...],
+        ) -> Tensor:
             network = known()
             assert network is not None
-            found: Tensor = network(frames, horizon, future=future)
+            noise = None
+            if carried is not None and grid is not None and pixels is not None:
+                noise = GivenNoise(members, Drawn(carried, grid, pixels))
+            found: Tensor = network(frames, horizon, future=future, noise=noise)
             return found.float()
 
         of_model[compute] = Captured(forecast, compute.device)

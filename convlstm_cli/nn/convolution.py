@@ -46,20 +46,23 @@ class Convolution:
         self._last = channels_last
         # Results of libraries are converted to this order: libraries guarantee none, and the gates' kernels rely on it.
         self._order = torch.channels_last if channels_last else torch.contiguous_format
-        self._weight = weight.detach().to(dtype).contiguous(memory_format=self._order)
+        on_cpu = weight.device.type == "cpu"
+        self._is_ambiguous = channels_last and weight.shape[1] == 1 and not on_cpu
+        self._weight = self._in_order(weight.detach().to(dtype).contiguous(memory_format=self._order))
         # The gradient to the weight so far, in one of three shapes, depending on how it is computed.
         self._gradient: Tensor | None = None
         self._products: Tensor | None = None
         self._sums: Tensor | None = None
         height, width = weight.shape[2:]
         self._turned_padding = (height - 1 - padding[0], width - 1 - padding[1])
-        on_cpu = weight.device.type == "cpu"
         self._winograd = channels_last and takes_winograd(weight, padding, dtype, size)
         self._packs = (
             channels_last and on_cpu and dtype in (torch.float32, torch.bfloat16)
             and min(self._turned_padding) >= 0 and can_pack(dtype)
         )  # fmt: skip
         self._multiplies = on_cpu and dtype in (torch.float32, torch.float64)
+        # The library's gradient of one channel in bfloat16 reorders all of the gates: 12 times the time of a product.
+        self._multiplies_whole = self._multiplies or (on_cpu and weight.shape[1] == 1)
 
     def output(self, frames: Tensor, bias: Tensor | None = None) -> Tensor:
         """The convolution, (N, out, H', W')."""
@@ -67,7 +70,8 @@ class Convolution:
             return self._transformed.output(frames, bias)
         if self._packs:
             return _pointwise(frames, self._packed, bias, self._padding)
-        return F.conv2d(frames, self._weight, bias, padding=self._padding).contiguous(memory_format=self._order)
+        output = F.conv2d(self._in_order(frames), self._weight, bias, padding=self._padding)
+        return output.contiguous(memory_format=self._order)
 
     def add_output(self, total: Tensor, frames: Tensor) -> None:
         """Adds the convolution of the frames to `total`."""
@@ -76,16 +80,17 @@ class Convolution:
         elif self._packs:
             _add_pointwise(total, frames, self._packed, self._padding)
         else:
-            total.add_(F.conv2d(frames, self._weight, padding=self._padding))
+            total.add_(F.conv2d(self._in_order(frames), self._weight, padding=self._padding))
 
-    def input_gradient(self, gradient: Tensor, shape: torch.Size) -> Tensor:
-        """The gradient to frames of this shape, from the gradient to their output."""
+    def input_gradient(self, gradient: Tensor, frames: Tensor) -> Tensor:
+        """The gradient to the frames, from the gradient to their output; what the frames are does not matter."""
         # It is a convolution with the rotated kernels.
         if self._winograd:
             return self._transformed_turned.output(gradient, None)
         if self._packs:
             return _pointwise(gradient, self._packed_turned, None, self._turned_padding)
-        found = _backward(gradient, gradient.new_empty(1).expand(shape), self._weight, self._padding, 0)
+        # Not any frames of that shape: torch takes the memory order of these for that in which cuDNN computes.
+        found = _backward(gradient, self._in_order(frames), self._weight, self._padding, 0)
         return found.contiguous(memory_format=self._order)
 
     def add_weight_gradient(self, gradient: Tensor, frames: Tensor) -> None:
@@ -102,10 +107,10 @@ class Convolution:
             for theirs, some in zip(torch.split(gradient, GROUP), torch.split(frames, GROUP), strict=True):
                 self._add_row_products(self._products, theirs, some)
             return
-        if self._multiplies:
+        if self._multiplies_whole:
             new = self._whole_products(gradient, frames)
         else:
-            new = _backward(gradient, frames, self._weight, self._padding, 1)
+            new = _backward(gradient, self._in_order(frames), self._weight, self._padding, 1)
             new = new.to(torch.promote_types(new.dtype, torch.float32))
         self._gradient = new if self._gradient is None else self._gradient.add_(new)
 
@@ -119,11 +124,22 @@ class Convolution:
         parts = (height, out, width, fan_in) if self._last else (height, out, fan_in, width)
         return self._products.view(parts).permute((1, 3, 0, 2) if self._last else (1, 2, 0, 3))
 
+    def _in_order(self, frames: Tensor) -> Tensor:
+        """Frames, or the weight, with strides that say in which order they lie in memory.
+
+        Those of a single channel say either. torch then takes them for the other order, and reorders all gates.
+        """
+        if not self._is_ambiguous:
+            return frames
+        height, width = frames.shape[2:]
+        return frames.as_strided(frames.shape, (height * width, 1, width, 1))
+
     def _whole_products(self, gradient: Tensor, frames: Tensor) -> Tensor:
         """(out, in, k, k) by one matrix product for each item, over positions."""
         beside = F.unfold(frames.contiguous(), self._weight.shape[2:], padding=self._padding)  # (n, in*k*k, positions)
         gradients = gradient.permute(0, 2, 3, 1).flatten(1, 2)  # (n, positions, out)
-        return torch.bmm(beside, gradients).sum(dim=0).t().reshape(self._weight.shape)
+        sums_in = torch.promote_types(gradient.dtype, torch.float32)
+        return torch.bmm(beside, gradients).sum(dim=0, dtype=sums_in).t().reshape(self._weight.shape)
 
     def _add_row_products(self, products: Tensor, gradient: Tensor, frames: Tensor) -> None:
         """Adds matrix products over positions, one for each row of the kernel.
@@ -184,7 +200,7 @@ class Joined:
         self._transformed = winograd.WinogradWeights(torch.cat((weight_hh, weight_ih), dim=1).detach(), self._x)
         self._sums: Tensor | None = None
 
-    def output(self, h: Tensor, x: Tensor, bias: Tensor) -> Tensor:
+    def output(self, h: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
         """The convolution, (N, out, H, W), of h (N, hidden, H, W) and x (N, in, H, W) from `winograd.with_room`."""
         return self._transformed.output(h, bias, x)
 

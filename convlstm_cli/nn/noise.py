@@ -58,6 +58,17 @@ class Fields(NamedTuple):
         return cls(grid, like.new_zeros(rows, steps, NOISE_PIXELS, height, width))
 
 
+class Drawn(NamedTuple):
+    """All random numbers that a forecast reads, drawn before it, for N rows: standard normal fields of whole frames."""
+
+    carried: Tensor
+    """(N, NOISE_CARRIED, H, W)."""
+    grid: Tensor
+    """The fields of T lead times that are not carried: those that hold for all, then those of each, (N, T, 8, h, w)."""
+    pixels: Tensor
+    """(N, T, 1, H, W)."""
+
+
 class Noise:
     """The noise of some members of a batch of clips, drawn lead time by lead time; for one forecast.
 
@@ -93,9 +104,21 @@ class Noise:
 
         `frames` are (B, T, C, h, w), of the whole frame or of the view; `patch` is the network's patch size.
         """
-        height, width = frames.shape[-2:]
+        self._device = frames.device
+        return self._begin(frames.shape[0], (frames.shape[-2], frames.shape[-1]), patch)
+
+    def drawn(self, clips: int, size: tuple[int, int], patch: int, steps: int) -> Drawn:
+        """All that a forecast of so many steps reads of this noise, for a batch of whole frames of this size.
+
+        It lies on the CPU. Given to the forecast as `GivenNoise`, it is the noise that this would have been.
+        """
+        carried = self._begin(clips, size, patch)
+        return Drawn(carried, *self._next(steps))
+
+    def _begin(self, clips: int, size: tuple[int, int], patch: int) -> Tensor:
+        height, width = size
         view = self._view or View(height, width)
-        self._batch, self._device = frames.shape[0], frames.device
+        self._batch = clips
         self._pixels, self._grid = (view.height, view.width), (-(-view.height // patch), -(-view.width // patch))
         self._rows = _span(view.top, height, view.height), _span(view.left, width, view.width)
         self._places = tuple(
@@ -115,40 +138,44 @@ class Noise:
             patch: the network's patch size.
             scale: amplitude of the noise by lead time, (NOISE_LEADS,), the last one for all later ones; None for 1.
         """
-        grids, pixels = [], []
-        for _ in range(carried.shape[1]):
-            anew = [self._draw(sigma, self._grid) for sigma in GRID_SIGMAS]
-            grid = torch.cat([field.expand(-1, -1, *self._grid) for field in (*self._still, *anew)], dim=1)
-            grids.append(grid[..., self._places[0][:, None], self._places[1]])
-            pixels.append(self.seen(self._draw(0.0, self._pixels)))
+        grid, pixels = self._next(carried.shape[1])
         pooled = F.avg_pool2d(carried.flatten(0, 1), patch)
         pooled = pooled.view(*carried.shape[:3], *pooled.shape[-2:])
-        grid = torch.cat((self._to_rows(torch.stack(grids, dim=1)), pooled), dim=2)
-        pixel = torch.cat((self._to_rows(torch.stack(pixels, dim=1)), carried), dim=2)
+        grid = torch.cat((grid, pooled), dim=2)
+        pixels = torch.cat((pixels, carried), dim=2)
         first, self._lead = self._lead, self._lead + carried.shape[1]
         if scale is None:
-            return Fields(grid, pixel)
+            return Fields(grid, pixels)
         leads = torch.arange(first, self._lead, device=scale.device).clamp(max=len(scale) - 1)
         amplitude = scale[leads].to(grid.device).view(1, -1, 1, 1, 1)
-        return Fields(grid * amplitude, pixel * amplitude)
+        return Fields(grid * amplitude, pixels * amplitude)
+
+    def _next(self, steps: int) -> tuple[Tensor, Tensor]:
+        """The fields of the next lead times that are not carried, as `Drawn` has them."""
+        grids, pixels = [], []
+        for _ in range(steps):
+            anew = [self._draw(sigma, self._grid) for sigma in GRID_SIGMAS]
+            grid = torch.cat([field.expand(-1, -1, *self._grid) for field in (*self._still, *anew)], dim=1)
+            # A whole frame is taken as it is: to gather all of its pixels takes as long as to draw them.
+            grids.append(grid if self._view is None else grid[..., self._places[0][:, None], self._places[1]])
+            pixels.append(self.seen(self._draw(0.0, self._pixels)))
+        return self._to_rows(torch.stack(grids, dim=1)), self._to_rows(torch.stack(pixels, dim=1))
 
     def seen(self, fields: Tensor) -> Tensor:
         """The part in the view of fields of pixels of the whole frame, (..., H, W)."""
-        return fields[..., self._rows[0][:, None], self._rows[1]]
+        return fields if self._view is None else fields[..., self._rows[0][:, None], self._rows[1]]
 
     def _draw(self, sigma: float, size: tuple[int, int]) -> Tensor:
         """A standard normal field of each generator, smoothed: (generators, 1, *size) on the CPU."""
         everywhere = math.isinf(sigma)
         margin = 0 if everywhere else _radius(sigma)
         height, width = (1, 1) if everywhere else (size[0] + 2 * margin, size[1] + 2 * margin)
-        drawn = torch.cat(
-            [
-                torch.zeros(1, 1, height, width)
-                if generator is None
-                else torch.randn(1, 1, height, width, generator=generator)
-                for generator in self._generators
-            ]
-        )
+        drawn = torch.empty(len(self._generators), 1, height, width)
+        for field, generator in zip(drawn, self._generators, strict=True):
+            if generator is None:
+                field.zero_()
+            else:
+                field.normal_(generator=generator)
         if everywhere or not margin:
             return drawn
         smooth = blur(drawn, sigma) / _kept(sigma)
@@ -158,6 +185,23 @@ class Noise:
         """Fields of each generator, for each row of the batch, on its device."""
         shared = self.members * self._batch // len(fields)
         return (fields.repeat_interleave(shared, dim=0) if shared > 1 else fields).to(self._device)
+
+
+class GivenNoise(Noise):
+    """Noise that was drawn before, of whole frames: a forecast with it asks the CPU nothing, and may be captured."""
+
+    def __init__(self, members: int, drawn: Drawn) -> None:
+        """`drawn` lies on the device of the forecast, and has at least as many lead times."""
+        super().__init__((), members)  # without a view
+        self._drawn = drawn
+
+    def begin(self, frames: Tensor, patch: int) -> Tensor:  # noqa: ARG002
+        self._lead = 0
+        return self._drawn.carried
+
+    def _next(self, steps: int) -> tuple[Tensor, Tensor]:
+        _, grid, pixels = (each[:, self._lead : self._lead + steps] for each in self._drawn)
+        return grid, pixels
 
 
 def _radius(sigma: float) -> int:

@@ -26,7 +26,7 @@ from convlstm_cli.nn.stepwise import NO_MASKS, SequenceMasks, step_by_step
 from convlstm_cli.nn.stepwise import State as State
 from convlstm_cli.nn.winograd import with_room
 
-BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 512 << 20, "meta": 8 << 20}
+BLOCK_BYTES = {"cpu": 8 << 20, "cuda": 64 << 20, "meta": 8 << 20}
 """One input convolution, and one sum of weight gradients, covers as many steps as have gates of so many bytes.
 The devices are those on which the fast way is taken. Meta stands for the CPU: it computes nothing, and memory is
 counted on it."""
@@ -232,9 +232,9 @@ class _Sequence(torch.autograd.Function):
         kept: list[Tensor] = []  # c before each segment; with one segment, c of all steps and the gates
         for first in range(0, plan.steps, plan.segment):
             whole = differentiated and plan.segment == plan.steps
-            states, gates = run.forward(first, min(first + plan.segment, plan.steps), c, h, keep=whole)
-            kept += [*states, *gates] if whole else [c]
-            c = states[-1]
+            before = c
+            c, states, gates = run.forward(first, min(first + plan.segment, plan.steps), c, h, keep=whole)
+            kept += [*states, *gates] if whole else [before]
         if differentiated:
             ctx.save_for_backward(*inputs, h, *kept)
             ctx.how = rules, plan
@@ -262,7 +262,7 @@ class _Sequence(torch.autograd.Function):
                     states, gates = kept[: plan.steps + 1], kept[plan.steps + 1 :]
                 else:
                     c = kept.pop()
-                    states, gates = run.forward(first, last, c, h, keep=True, known=True)
+                    _, states, gates = run.forward(first, last, c, h, keep=True, known=True)
                 backward.segment(first, states, gates)
             return None, None, *backward.gradients()
 
@@ -295,11 +295,16 @@ class _Run:
             self.c_0 = self.ordered(inputs.c_0, plan.c_dtype)
         else:
             self.c_0 = self.frames(1, plan.c_dtype)[0].zero_()
-        self.bias = inputs.bias.detach().to(plan.dtype).contiguous()
         peepholes = weights.peepholes
         if peepholes is not None:
             peepholes = Peepholes(*(peephole.detach() for peephole in peepholes))
         self.gates = arithmetic.choose(peepholes, rules, plan.dtype, self.c_0, channels_last=plan.channels_last)
+        # Once in the sum: by a convolution, or by the gate arithmetic if that takes no pass more.
+        bias = inputs.bias.detach()
+        self.bias = None if self.gates.fuses else bias.to(plan.dtype).contiguous()
+        self.late_bias = bias.to(plan.c_dtype).contiguous() if self.gates.fuses else None
+        # In the type of the gates, where that takes no pass more; the gradients lose nothing by it (scripts/README.md).
+        self.kept_dtype = plan.dtype if self.gates.fuses else plan.c_dtype
         gate_bytes = 4 * math.prod(plan.shape) * plan.dtype.itemsize
         self.block = max(1, BLOCK_BYTES[weights.weight_hh.device.type] // gate_bytes)
 
@@ -323,18 +328,20 @@ class _Run:
 
     def forward(
         self, first: int, last: int, c: Tensor, h: Tensor, *, keep: bool, known: bool = False
-    ) -> tuple[list[Tensor], list[Tensor]]:
+    ) -> tuple[Tensor, list[Tensor], list[Tensor]]:
         """Computes the steps from `first` up to `last`, from c before them, and writes h_t into `h[t]`.
 
-        With `known`, h_t is there already and is not written. Returns c before the first and after each step, and the
-        activated gates of each step; without `keep` only the last c, and no gates.
+        With `known`, h_t is there already and is not written. Returns the last c; and for the backward, with `keep`, c
+        before the first and after each step and the activated gates of each step, else none of these.
         """
         batch = self.plan.shape[0]
-        states, kept = [c], []
+        states, kept = [c.to(self.kept_dtype)] if keep else [], []
+        copies = keep and self.kept_dtype != c.dtype
         nowhere = self.frames(1, self.plan.dtype)[0] if known else None
         block: Tensor | None = None
         for t in range(first, last):
             h_before = h[t - 1] if t else self.h_0
+            more: Tensor | None = None
             if self.joined is not None and h_before is not None:
                 gates = self.joined.output(h_before, self.x[t], self.bias)
             elif self.conv_x is None:
@@ -347,16 +354,20 @@ class _Run:
                     block = self.conv_x.output(self.x[t : min(t + ahead, last)].flatten(0, 1), self.bias)
                 assert block is not None
                 gates = block[at * batch : (at + 1) * batch]  # (B, 4*hidden, H, W)
-                if h_before is not None:
+                if h_before is not None and self.gates.fuses:
+                    more = self.conv_h.output(h_before)
+                elif h_before is not None:
                     self.conv_h.add_output(gates, h_before)
             # A second buffer for c, because the given one belongs to the caller.
-            after = self.frames(1, self.plan.c_dtype)[0] if keep or t == first else c
-            self.gates.forward(gates, c, after, h[t] if nowhere is None else nowhere, keep=keep)
+            after = self.frames(1, self.plan.c_dtype)[0] if (keep and not copies) or t == first else c
+            c_kept = self.frames(1, self.kept_dtype)[0] if copies else None
+            into = h[t] if nowhere is None else nowhere
+            self.gates.forward(gates, c, after, into, keep=keep, more=more, bias=self.late_bias, c_kept=c_kept)
             c = after
             if keep:
-                states.append(c)
+                states.append(c if c_kept is None else c_kept)
                 kept.append(gates)
-        return states if keep else [c], kept
+        return c, states, kept
 
 
 class _Backward:
@@ -374,7 +385,7 @@ class _Backward:
             self._grad_c.zero_()
         else:
             self._grad_c.copy_(grad_c)
-        self._grad_x: list[Tensor] = []
+        self._grad_x: Tensor | None = None
         self._grad_gates = run.frames(min(run.block, plan.steps), plan.dtype, channels=4)
 
     def segment(self, first: int, states: list[Tensor], gates: list[Tensor]) -> None:
@@ -391,7 +402,7 @@ class _Backward:
             run.gates.backward(gates[t - first], c_before, c, grad_h, self._grad_c, grad_gates)
             waiting += 1
             if t or self._needs.h_0:
-                self._grad_h = run.conv_h.input_gradient(grad_gates, self._h[0].shape)
+                self._grad_h = run.conv_h.input_gradient(grad_gates, self._h[0])
             if waiting == len(self._grad_gates) or t == first:
                 self._collect(t, self._grad_gates[slot:])
                 waiting = 0
@@ -405,7 +416,9 @@ class _Backward:
             if self._needs.weight_ih and run.joined is None:
                 run.conv_x.add_weight_gradient(stacked, x)
             if self._needs.x:
-                self._grad_x.append(run.conv_x.input_gradient(stacked, x.shape).view(n, -1, *x.shape[1:]))
+                if self._grad_x is None:
+                    self._grad_x = torch.empty_like(run.x)
+                self._grad_x[t : t + n] = run.conv_x.input_gradient(stacked, x).view(n, -1, *x.shape[1:])
         if self._needs.weight_hh or (self._needs.weight_ih and run.joined is not None):
             if t == 0:
                 if run.h_0 is not None:
@@ -428,7 +441,7 @@ class _Backward:
         """The gradient to each input, in its type; None where none is needed."""
         run, needs = self._run, self._needs
         sums = run.gates.sums()
-        x = torch.cat(self._grad_x[::-1]).transpose(0, 1) if needs.x else None
+        x = self._grad_x.transpose(0, 1) if self._grad_x is not None else None
         ih = run.conv_x.weight_gradient() if run.conv_x is not None else None
         hh = run.conv_h.weight_gradient()
         if run.joined is not None:

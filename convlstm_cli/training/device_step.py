@@ -13,11 +13,8 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from convlstm_cli.compute.graphs import Captured
-from convlstm_cli.nn.noise import Noise
 from convlstm_cli.training.averaging import share_on_device
 from convlstm_cli.training.objective import Batch, Objective
-
-UNABLE = "the noise of --members is drawn on the CPU"
 
 
 class DeviceStep:
@@ -32,7 +29,6 @@ class DeviceStep:
         *,
         clip_norm: float,
         decay: float,
-        members: int,
         note: Callable[[str], None],
     ) -> None:
         """Takes learning rates to the device; `average.n_averaged` must be there. `clip_norm` of 0 clips nothing."""
@@ -41,7 +37,6 @@ class DeviceStep:
         self._parameters: list[Tensor] = list(network.parameters())
         self._averages: list[Tensor] = list(average.module.parameters())
         self._device = self._parameters[0].device
-        self._noise: Noise | None = None
         learn = weakref.WeakMethod(self._learn)  # else this and its graphs, which keep memory, would keep each other
 
         def function(*batch: Tensor | None) -> Tensor:
@@ -49,7 +44,7 @@ class DeviceStep:
             assert alive is not None
             return alive(*batch)
 
-        self.captured = Captured(function, self._device, unable=UNABLE if members else None, note=note)
+        self.captured = Captured(function, self._device, note=note)
         # torch would warn of eager steps, in which the kernels are chosen.
         optimizer._warned_capturable_if_run_uncaptured = True
         self._move_rates()
@@ -65,17 +60,16 @@ class DeviceStep:
             if self._device.type == "cuda" and "capturable" in group:  # torch has it for GPUs only
                 group["capturable"] = True
 
-    def __call__(self, batch: Batch, noise: Noise | None) -> Tensor:
+    def __call__(self, batch: Batch) -> Tensor:
         """Learns from a batch on the device. Gives its loss and 1 if it was learned from, else 0, as (2,).
 
         The result holds until the next call.
         """
-        self._noise = noise
         return self.captured(batch)
 
     def _learn(self, *batch: Tensor | None) -> Tensor:
         self._optimizer.zero_grad()
-        loss = self._objective(Batch(*batch), self._noise)  # type: ignore[arg-type]
+        loss = self._objective(Batch(*batch))  # type: ignore[arg-type]
         loss.backward()  # type: ignore[no-untyped-call]
         norm = nn.utils.clip_grad_norm_(self._parameters, self._clip_norm)
         loss = loss.detach()

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.noise import Noise
+from convlstm_cli.nn.noise import Drawn, GivenNoise, Noise
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.crps import members_loss
 from convlstm_cli.training.losses import over_known
@@ -29,6 +29,17 @@ class Batch(NamedTuple):
     """(B, horizon) bool, where true frames are fed; None is nowhere."""
     dropout: Tensor | None = None
     """(B, between_layers), the factors of dropout; None drops nothing."""
+    carried: Tensor | None = None
+    """This and the next two are the noise of members where it is drawn before, as in `nn.noise.Drawn`."""
+    grid: Tensor | None = None
+    pixels: Tensor | None = None
+
+    @property
+    def drawn(self) -> Drawn | None:
+        """The noise of members where it is drawn before."""
+        if self.carried is None or self.grid is None or self.pixels is None:
+            return None
+        return Drawn(self.carried, self.grid, self.pixels)
 
 
 class Objective:
@@ -43,7 +54,7 @@ class Objective:
         self._measure = measure_of(config, values)
 
     def __call__(self, batch: Batch, noise: Noise | None = None) -> Tensor:
-        """The mean over the clips of the batch, in float32; `noise` is that of members."""
+        """The mean over the clips of the batch, in float32; `noise` is that of members where the batch has none."""
         network = self._network
         frames, ahead = batch.clips.tensor_split([network.config.input_frames], dim=1)
         truth, future = network.shown(ahead), network.known(ahead)
@@ -51,6 +62,8 @@ class Objective:
         network.train()
         with self._compute.autocast():
             more: dict[str, Any] = {"future": future, "truth": truth, "fed": batch.fed, "dropout": batch.dropout}
+            if batch.drawn is not None:
+                noise = GivenNoise(self._members + 1, batch.drawn)
             if noise is not None:
                 more["noise"] = noise
             forecast = self._called(with_mask(frames, known), truth.shape[1], **more)

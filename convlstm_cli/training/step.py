@@ -36,7 +36,6 @@ class Begun(NamedTuple):
     """A step that has begun and has left no trace yet."""
 
     batch: Batch
-    noise: Noise | None
     loss: float | None
     """None where the step is computed as a whole, on the device."""
 
@@ -100,7 +99,6 @@ class TrainStep:
                 self._average,
                 clip_norm=config.clip_norm,
                 decay=config.average,
-                members=config.members,
                 note=note,
             )
         elif compute.device.type in graphs.RECORDERS:
@@ -137,8 +135,14 @@ class TrainStep:
     ) -> Begun:
         """Computes what `end` needs, and changes nothing else; arguments as for `differentiate`."""
         if self._on_device is None:
-            return Begun(Batch(clips), None, self.differentiate(clips, feeding, part, valid))
-        return Begun(*self._prepared(clips, feeding, part, valid), None)
+            return Begun(Batch(clips), self.differentiate(clips, feeding, part, valid))
+        batch, noise = self._prepared(clips, feeding, part, valid)
+        if noise is not None:  # drawn now, because what is captured asks the CPU nothing
+            model = self.network.config
+            size, steps = (clips.shape[-2], clips.shape[-1]), clips.shape[1] - model.input_frames
+            drawn = noise.drawn(len(clips), size, model.patch_size, steps)
+            batch = Batch(*batch[:4], *(send(each, clips.device) for each in drawn))
+        return Begun(batch, None)
 
     def end(self, begun: Begun, rate: float = 1.0) -> Pending:
         """Makes the step, at a share of the learning rate."""
@@ -148,7 +152,7 @@ class TrainStep:
             return lambda: outcome
         self._steps += 1
         self._set_rate(rate)
-        reading = Reading(self._on_device(begun.batch, begun.noise))
+        reading = Reading(self._on_device(begun.batch))
 
         def read() -> Outcome:
             loss, learned = reading.read()

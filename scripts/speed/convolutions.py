@@ -53,7 +53,7 @@ def _row(batch: int, fan_in: int, out: int, kernel: int, size: int, rounds: int)
         ours = Convolution(weight, padding, torch.float32, (size, size), channels_last=last)
 
         calls[f"our forward {order}"] = lambda ours=ours, frames=frames: ours.output(frames)
-        calls[f"our data {order}"] = lambda ours=ours, frames=frames, back=back: ours.input_gradient(back, frames.shape)
+        calls[f"our data {order}"] = lambda ours=ours, frames=frames, back=back: ours.input_gradient(back, frames)
         ours.add_weight_gradient(back, frames)
         first = ours.weight_gradient()
         assert first is not None

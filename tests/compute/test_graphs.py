@@ -83,15 +83,6 @@ def test_where_a_capture_fails_the_function_is_called_and_one_note_says_why(
     assert captured.why_not is not None
 
 
-def test_what_cannot_be_captured_is_told_at_once_and_never_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, notes = on_the_cpu(monkeypatch), list[str]()
-    captured = Captured(Sum(), CPU, unable="it asks the CPU", note=notes.append)
-    for _ in range(WARM_UPS + 2):
-        captured([torch.ones(2)])
-    assert notes == ["operations are launched one by one, not as a CUDA graph: it asks the CPU"]
-    assert made[0].recorded == 0
-
-
 def test_graphs_are_forgotten_on_request(monkeypatch: pytest.MonkeyPatch) -> None:
     made = on_the_cpu(monkeypatch)
     captured = Captured(Sum(), CPU)
@@ -110,7 +101,7 @@ def test_the_switch_and_other_devices_leave_functions_as_they_are(monkeypatch: p
     assert why_not(CPU) is None
     monkeypatch.setenv("CONVLSTM_GRAPHS", "off")
     assert why_not(CPU) == "switched off by CONVLSTM_GRAPHS"
-    captured = Captured(Sum(), CPU, unable="it asks the CPU", note=notes.append)
+    captured = Captured(Sum(), CPU, note=notes.append)
     for _ in range(WARM_UPS + 2):
         captured([torch.ones(2)])
     captured.forget()

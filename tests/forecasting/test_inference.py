@@ -1,5 +1,6 @@
 import dataclasses
 import gc
+from typing import Literal
 
 import pytest
 import torch
@@ -68,6 +69,32 @@ def test_forecasts_of_one_shape_are_captured_and_are_those_that_are_launched(
     assert (recorder.recorded, recorder.replayed) == (1, 3)
 
 
+@pytest.mark.parametrize("forecaster", ["advected", "autoregressive"])
+def test_members_are_captured_too(
+    monkeypatch: pytest.MonkeyPatch, forecaster: Literal["advected", "autoregressive"]
+) -> None:
+    compute = choose("cpu")
+    model = dataclasses.replace(MODEL, noise=True, forecaster=forecaster, head="residual")
+    networks = [EncoderForecaster(model) for _ in range(2)]
+    for network in networks:
+        torch.nn.init.normal_(network.head.conv.weight)
+    made, found = on_the_cpu(monkeypatch), list[list[torch.Tensor]]()
+    for switch in ("on", "off"):
+        monkeypatch.setenv(SWITCH, switch)
+        found.append([])
+        for number in range(WARM_UPS + 3):
+            if number == WARM_UPS + 2:
+                networks[0].noise_scale.mul_(0.5)  # in place, as a calibration does
+            found[-1].append(forecast_members(networks, clips(number), 5, compute, members=3, seed=number))
+        pieces = list(forecast_chunks(networks[0], clips(0), 5, 3, compute, seeds=(4, 5)))
+        found[-1].append(torch.cat(pieces, dim=1))
+        networks[0].noise_scale.fill_(1.0)
+    assert found[0][0].shape == (3, 2, 5, 1, 32, 32)
+    for one, other in zip(*found, strict=True):
+        torch.testing.assert_close(one, other, rtol=0.0, atol=0.0 if one.ndim == 6 else 1e-5)
+    assert [recorder.recorded for recorder in made] == [1, 1]
+
+
 def test_other_weights_horizons_and_futures_are_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     model = dataclasses.replace(MODEL, forecaster="autoregressive", inputs=1, known=1)
     compute, network = choose("cpu"), EncoderForecaster(model)
@@ -97,15 +124,17 @@ def test_pieces_of_a_small_forecast_come_from_one_that_is_captured(monkeypatch: 
     assert made[0].replayed == 1
 
 
-def test_large_forecasts_and_members_are_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_large_forecasts_are_launched_and_members_count(monkeypatch: pytest.MonkeyPatch) -> None:
     made = on_the_cpu(monkeypatch)
     network = EncoderForecaster(dataclasses.replace(MODEL, noise=True))
-    for _ in range(WARM_UPS + 1):
-        forecast_members([network], clips(0), 3, choose("cpu"), members=2)
-    monkeypatch.setattr(inference, "SMALL", 2 * 32 * 32 * 7 - 1)
-    for _ in range(WARM_UPS + 1):
-        forecast_clip(network, clips(0), 3, choose("cpu"))
+    monkeypatch.setattr(inference, "SMALL", 2 * 2 * 32 * 32 * 7 - 1)
+    forecast_members([network], clips(0), 3, choose("cpu"), members=2)
     assert not made
+    forecast_members([network], clips(0), 3, choose("cpu"), members=1)
+    assert len(made) == 1
+    monkeypatch.setattr(inference, "SMALL", 2 * 32 * 32 * 7 - 1)
+    forecast_clip(EncoderForecaster(MODEL), clips(0), 3, choose("cpu"))
+    assert len(made) == 1
 
 
 def test_what_is_captured_ends_with_its_network(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,14 +152,18 @@ def test_what_is_captured_ends_with_its_network(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
-def test_on_a_gpu_a_captured_forecast_is_the_one_that_is_launched(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("members", [0, 3])
+def test_on_a_gpu_a_captured_forecast_is_the_one_that_is_launched(
+    monkeypatch: pytest.MonkeyPatch, members: int
+) -> None:
     compute = choose("cuda")
-    network = EncoderForecaster(ForecasterConfig(32, 32, 1, input_frames=4, horizon=3)).to(compute.device)
+    model = ForecasterConfig(32, 32, 1, input_frames=4, horizon=3, noise=members > 0)
+    network = EncoderForecaster(model).to(compute.device)
     found = []
     for switch in ("on", "off"):
         monkeypatch.setenv(SWITCH, switch)
         given = [clips(number).to(compute.device) for number in range(WARM_UPS + 3)]
-        found.append(torch.stack([forecast_clip(network, each, 5, compute) for each in given]))
+        found.append(torch.stack([forecast_members([network], each, 5, compute, members=members) for each in given]))
     torch.testing.assert_close(*found, rtol=1e-3, atol=1e-3)
     [captured] = inference._captured[network].values()
     assert captured.why_not is None

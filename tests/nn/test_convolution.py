@@ -52,6 +52,7 @@ def tensors(
     [
         ((3, 64), (3, 3), True),
         ((16, 64), (5, 5), True),
+        ((1, 64), (3, 3), True),
         ((32, 128), (3, 3), True),
         ((5, 20), (3, 1), True),
         ((16, 64), (3, 3), False),
@@ -88,7 +89,7 @@ def test_output_and_gradients(
         (ours.output(frames), exact),
         (ours.output(frames, bias), exact + bias.double()[:, None, None]),
         (total, gradient.double() + exact),
-        (ours.input_gradient(gradient, frames.shape), grad_x),
+        (ours.input_gradient(gradient, frames), grad_x),
         (summed, 2.0 * grad_w),
     ]
     tolerance = {torch.float32: 5e-6, torch.float64: 1e-13, torch.bfloat16: 0.01}[dtype]
@@ -103,7 +104,7 @@ def test_results_lie_in_memory_as_asked(last: bool) -> None:
     frames, weight, gradient = tensors((2, 16, 64), (3, 3), (1, 1), torch.float32, last)
     ours = Convolution(weight, (1, 1), torch.float32, (9, 11), channels_last=last)
     order = torch.channels_last if last else torch.contiguous_format
-    for result in (ours.output(frames), ours.input_gradient(gradient, frames.shape)):
+    for result in (ours.output(frames), ours.input_gradient(gradient, frames)):
         assert result.is_contiguous(memory_format=order)
 
 

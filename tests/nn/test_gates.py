@@ -133,8 +133,8 @@ class Faulty(EagerGates):
         super().__init__(peepholes, rules)
         self._wrong = self.where(rules, channels_last)
 
-    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
-        super().forward(gates, c_before, c, h, keep=keep)
+    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, **options: Any) -> None:
+        super().forward(gates, c_before, c, h, **options)
         if self._wrong and self.fault == "h":
             h[0, 0, 0, 0] += 1.0
 
@@ -152,6 +152,27 @@ CASES = [
     ("gradient to W_co", lambda rules, _last: rules.peephole == "full"),
     ("gradient to W_co", lambda rules, _last: rules.detach_peepholes),
 ]
+
+
+@pytest.mark.usefixtures("forget_choices")
+@pytest.mark.parametrize("left_out", ["more", "bias", "c_kept"])
+def test_a_fault_in_what_only_a_kernel_fuses_is_found(left_out: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Fused(EagerGates):
+        fuses = True
+        faulty = False
+
+        def __init__(self, peepholes: Any, rules: CellRules, *_: object, **_order: object) -> None:
+            super().__init__(peepholes, rules)
+
+        def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, **options: Any) -> None:
+            if self.faulty and left_out in options:
+                options[left_out] = None
+            super().forward(gates, c_before, c, h, **options)
+
+    monkeypatch.setitem(choice.KERNELS, "cpu", choice.KERNELS["cpu"]._replace(load=lambda _dtype: Fused))
+    for Fused.faulty in (False, True):
+        choice.why_no_kernel.cache_clear()
+        assert (choice.why_no_kernel(torch.bfloat16, CPU) is None) == (not Fused.faulty)
 
 
 @pytest.mark.parametrize(("fault", "where"), CASES)
@@ -195,9 +216,15 @@ def test_what_a_compiler_raises_is_a_reason_and_want_of_memory_is_not(monkeypatc
 
 
 def compare(
-    rules: CellRules, dtype: torch.dtype, size: tuple[int, int, int, int], *, channels_last: bool, exact: bool = True
+    rules: CellRules,
+    dtype: torch.dtype,
+    size: tuple[int, int, int, int],
+    *,
+    channels_last: bool,
+    exact: bool = True,
+    sums: bool = False,
 ) -> None:
-    example = make_example(rules, dtype, size, channels_last=channels_last)
+    example = make_example(rules, dtype, size, channels_last=channels_last, adds=sums, biased=sums)
     theirs = run(EagerGates(example.peepholes, rules), example)
     with guarded() as guard:
         gates = NativeGates(example.peepholes, rules, dtype, example.c_before, channels_last=channels_last)
@@ -233,6 +260,13 @@ def test_the_compiled_kernel_at_any_size(
     compare(CellRules(peephole=peephole), torch.float32, size, channels_last=channels_last)
 
 
+@pytest.mark.usefixtures("needs_kernels")
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_the_compiled_kernel_of_sums(channels_last: bool) -> None:
+    """Kernels that do not fuse add before; in bfloat16 to its precision, in which gates lie in memory."""
+    compare(CellRules(), torch.float32, (2, 5, 3, 7), channels_last=channels_last, sums=True)
+
+
 def test_the_guards_see_a_write_outside_and_a_place_left_out() -> None:
     rules = CellRules()
     example = make_example(rules, torch.float32, (1, 2, 3, 3), channels_last=True)
@@ -240,9 +274,9 @@ def test_the_guards_see_a_write_outside_and_a_place_left_out() -> None:
     class Careless(EagerGates):
         offset = 0
 
-        def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+        def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, **options: Any) -> None:
             before = h.flatten()[-1].clone()
-            super().forward(gates, c_before, c, h, keep=keep)
+            super().forward(gates, c_before, c, h, **options)
             if self.offset:
                 h.as_strided((1,), (1,), h.storage_offset() + self.offset).zero_()
             else:

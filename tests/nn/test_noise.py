@@ -10,7 +10,7 @@ import torch
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.config import NOISE_CARRIED, NOISE_GRID, NOISE_LEADS, NOISE_PIXELS, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.noise import Noise, View
+from convlstm_cli.nn.noise import GivenNoise, Noise, View
 
 MODEL = ForecasterConfig(height=16, width=24, channels=1, hidden=(4, 4), noise=True)
 KINDS = [("advected", "motions"), ("advected", "mix"), ("unconditioned", "sigmoid"), ("autoregressive", "residual")]
@@ -50,6 +50,25 @@ def test_members_are_the_same_in_pieces(forecaster: str, head: str) -> None:
     pieces = list(made.stream(frames, 7, chunk=3, seeds=(4, 9)))
     assert [piece.shape[1] for piece in pieces] == [3, 3, 1]
     torch.testing.assert_close(torch.cat(pieces, dim=1), whole, rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+@pytest.mark.parametrize(("forecaster", "head"), KINDS)
+def test_noise_that_was_drawn_before_gives_the_same_forecast(forecaster: str, head: str, training: bool) -> None:
+    made, frames = network(forecaster=forecaster, head=head), torch.rand(2, 5, 1, 16, 24)
+    made.train(training).noise_scale.mul_(0.7)
+    generators = [None, *(torch.Generator() for _ in range(5))]
+    found = []
+    for drawn in (False, True, True):
+        for number, generator in enumerate(generators):
+            if generator is not None:
+                generator.manual_seed(number)
+        noise = Noise(generators, 3)
+        given = GivenNoise(3, noise.drawn(2, (16, 24), 4, 6)) if drawn else noise
+        found.append(made(frames, 6, noise=given))
+    assert torch.equal(found[0], found[1])
+    assert torch.equal(found[0], found[2])
+    assert not torch.equal(found[0][1], found[0][2])
 
 
 @pytest.mark.parametrize(("forecaster", "head"), KINDS)

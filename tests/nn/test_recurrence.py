@@ -13,12 +13,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
+from torch._prims_common import suggest_memory_format
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlstm_cli.nn import ConvLSTM, recurrence, winograd
 from convlstm_cli.nn import convolution as convolutions
 from convlstm_cli.nn.cell import CellRules
 from convlstm_cli.nn.config import GateActivation, Peephole
 from convlstm_cli.nn.gates import choice
+from convlstm_cli.nn.gates.eager import EagerGates
 
 KINDS = get_args(Peephole)
 ACTIVATIONS = get_args(GateActivation)
@@ -46,7 +49,7 @@ def run(layer: ConvLSTM, x: Tensor | None, state: Any, steps: int | None, weigh:
     found = {"outputs": outputs, "h": h, "c": c}
     loss: Any = 0.0
     for result in found.values():
-        factors = torch.randn(result.shape, generator=generator, dtype=torch.float64)
+        factors = torch.randn(result.shape, generator=generator, dtype=torch.float64).to(result.device)
         loss = loss + (result.double() * factors).sum()
     wanted = {**leaves, **dict(layer.named_parameters())}
     gradients = torch.autograd.grad(loss, list(wanted.values()))
@@ -180,12 +183,20 @@ def without_packed_weights(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(convolutions, "can_pack", lambda _dtype: False)
 
 
+def fused(patch: pytest.MonkeyPatch) -> None:
+    """As on a GPU: the gate arithmetic adds the convolutions and the bias."""
+    without_packed_weights(patch)
+    without_kernels(patch)
+    patch.setattr(EagerGates, "fuses", True)
+
+
 PATHS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "as chosen": lambda _patch: None,
     "without compiled kernels": without_kernels,
     "positions together": lambda patch: patch.setattr(recurrence, "_channels_last", lambda *_: False),
     "channels together": channels_together,
     "without packed weights": without_packed_weights,
+    "sums in the gate arithmetic": fused,
     "blocks of one step": lambda patch: patch.setattr(recurrence, "BLOCK_BYTES", {"cpu": 1}),
 }
 
@@ -378,7 +389,11 @@ def test_only_what_is_needed_gets_a_gradient() -> None:
         assert layer(torch.randn(2, 3, 2, 5, 6))[0].grad_fn is None
 
 
-def test_checkpointing_changes_no_bit() -> None:
+@pytest.mark.parametrize("path", [lambda _patch: None, fused], ids=["as chosen", "fused"])
+def test_checkpointing_changes_no_bit(
+    path: Callable[[pytest.MonkeyPatch], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path(monkeypatch)
     x = torch.randn(2, 7, 2, 5, 6)
     results = []
     for every in (None, 1, 3, 100):
@@ -414,12 +429,11 @@ def test_checkpointing_keeps_the_gates_of_one_segment() -> None:
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("peephole", KINDS)
-@pytest.mark.parametrize("kernels", [True, False])
+@pytest.mark.parametrize("path", ["as chosen", "without compiled kernels", "sums in the gate arithmetic"])
 def test_autocast_keeps_the_cell_state_in_float32(
-    dtype: torch.dtype, peephole: Peephole, kernels: bool, monkeypatch: pytest.MonkeyPatch
+    dtype: torch.dtype, peephole: Peephole, path: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    if not kernels:
-        without_kernels(monkeypatch)
+    PATHS[path](monkeypatch)
     layer = make(2, 16, (6, 7), peephole=peephole)
     x = torch.randn(2, 5, 2, 6, 7)
     expected, (h, c) = layer(x)
@@ -452,6 +466,34 @@ def test_what_torch_must_see_goes_step_by_step() -> None:
     torch.testing.assert_close(tangent, gradient.sum())
 
 
+class Convolutions(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Collects what convolutions and their gradients are given."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.given: list[list[Tensor]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func in (torch.ops.aten.convolution.default, torch.ops.aten.convolution_backward.default):
+            self.given.append([each for each in args[:3] if isinstance(each, Tensor) and each.ndim == 4])
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_on_a_gpu_all_that_convolutions_are_given_says_that_channels_lie_together(
+    channels: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By its strides: torch reorders whatever does not, and gradients when frames do not. Meta stands for a GPU."""
+    monkeypatch.setattr(recurrence, "_channels_last", lambda *_: True)
+    x = torch.zeros(2, 3, channels, 5, 6, device="meta", requires_grad=True)
+    with Convolutions() as seen:
+        outputs, _ = make(channels, 4, (5, 6)).to("meta")(x)
+        outputs.sum().backward()
+    orders = [[suggest_memory_format(each) for each in given] for given in seen.given]
+    assert {len(each) for each in orders} == {2, 3}
+    assert all(order == torch.channels_last for each in orders for order in each)
+
+
 @pytest.mark.parametrize(("device", "fast"), [("cpu", True), ("meta", True), ("mps", False), ("xpu", False)])
 def test_the_fast_way_is_for_devices_by_name(device: str, fast: bool) -> None:
     """Whatever is not named goes step by step, and no autocast is switched where there is none."""
@@ -469,13 +511,20 @@ def test_the_fast_way_is_for_devices_by_name(device: str, fast: bool) -> None:
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("peephole", KINDS)
-def test_on_cuda(peephole: Peephole) -> None:
-    layer = make(3, 16, (9, 10), peephole=peephole)
-    expected = run(layer.double(), torch.randn(2, 5, 3, 9, 10).double(), None, None, 1)
-    torch.manual_seed(0)
-    layer = make(3, 16, (9, 10), peephole=peephole).cuda()
-    x = torch.randn(2, 5, 3, 9, 10).cuda()
-    outputs, _ = layer(x)
-    outputs.sum().backward()
-    assert outputs.shape == expected["outputs"].shape
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in layer.parameters())
+@pytest.mark.parametrize("channels", [0, 1, 3])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_on_cuda(dtype: torch.dtype, channels: int, peephole: Peephole, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Values and gradients against the equations in float64 on the CPU; the state is given and x needs a gradient."""
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    layer = make(channels, 16, (9, 10), peephole=peephole)
+    x = torch.randn(2, 5, channels, 9, 10) if channels else None
+    state = torch.randn(2, 16, 9, 10), torch.randn(2, 16, 9, 10)
+    steps = None if channels else 5
+    _, exact = run_equations(layer, x, state, steps)
+    on_gpu = None if x is None else x.cuda()
+    with torch.autocast("cuda", dtype=dtype, enabled=dtype != torch.float32):
+        found = run(layer.cuda(), on_gpu, tuple(part.cuda() for part in state), steps, 3)
+    tolerance = 1e-5 if dtype == torch.float32 else 0.03
+    for name, expected in exact.items():
+        error = (found[name].cpu().double() - expected).norm() / expected.norm().clamp(min=0.01)
+        assert error < tolerance, name

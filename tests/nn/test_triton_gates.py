@@ -71,8 +71,11 @@ def compare(
     dtype: torch.dtype = torch.float32,
     size: tuple[int, int, int, int] = (2, 9, 3, 3),
     last: bool = True,
+    sums: tuple[bool, bool] = (False, False),
 ) -> None:
-    example = make_example(rules, dtype, size, channels_last=last, device=device)
+    """`sums` says whether other gates, and a bias, are added to the gates."""
+    adds, biased = sums
+    example = make_example(rules, dtype, size, channels_last=last, device=device, adds=adds, biased=biased)
     theirs = run(EagerGates(example.peepholes, rules), example)
     with guarded() as guard:
         gates = TritonGates(example.peepholes, rules, dtype, example.c_before, channels_last=last)
@@ -103,11 +106,25 @@ def test_in_half_precision(device: str, kind: Peephole, dtype: torch.dtype, last
 
 @on_each_device
 @pytest.mark.parametrize(
+    ("dtype", "kind", "case"),
+    latin(
+        [torch.float32, torch.bfloat16, torch.float16],
+        KINDS,
+        [(True, (True, True)), (False, (True, False)), (True, (False, True))],
+    ),
+)
+def test_of_sums(device: str, kind: Peephole, dtype: torch.dtype, case: tuple[bool, tuple[bool, bool]]) -> None:
+    last, sums = case
+    compare(device, CellRules(peephole=kind, cell_clip=0.5), dtype, last=last, sums=sums)
+
+
+@on_each_device
+@pytest.mark.parametrize(
     ("size", "kind", "last"),
     latin([(1, 1, 1, 1), (3, 3, 17, 2), (2, 40, 1, 5), (1, 64, 9, 9), (2, 150, 2, 2)], KINDS, [True, False]),
 )
 def test_of_any_size(device: str, kind: Peephole, size: tuple[int, int, int, int], last: bool) -> None:
-    compare(device, CellRules(peephole=kind), size=size, last=last)
+    compare(device, CellRules(peephole=kind), size=size, last=last, sums=(True, True))
 
 
 @on_each_device
@@ -116,7 +133,7 @@ def test_several_items_of_the_batch_in_one_program(
     device: str, kind: Peephole, last: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(triton_gates, "PROGRAMS", 2)
-    compare(device, CellRules(peephole=kind), size=(5, 6, 4, 5), last=last)  # 3 items and 2
+    compare(device, CellRules(peephole=kind), size=(5, 6, 4, 5), last=last, sums=(True, True))  # 3 items and 2
 
 
 @on_each_device

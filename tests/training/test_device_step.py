@@ -11,8 +11,11 @@ import pytest
 import torch
 from fake_graphs import FakeRecorder, on_the_cpu
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from convlstm_cli.compute.device import choose
+from convlstm_cli.compute import graphs
+from convlstm_cli.compute.device import Compute, choose
 from convlstm_cli.compute.graphs import SWITCH, WARM_UPS
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.training.config import TrainConfig
@@ -77,6 +80,9 @@ def test_steps_on_the_device_are_those_of_the_cpu(monkeypatch: pytest.MonkeyPatc
     assert made[-1].replayed == 2 * STEPS - 2 * WARM_UPS
 
 
+MEMBERS = ForecasterConfig(
+    16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2, forecaster="advected", head="refined", noise=True
+)
 FED = ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2, forecaster="autoregressive", dropout=0.5)
 
 
@@ -90,8 +96,20 @@ FED = ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2, fore
         (MODEL, {"loss": "balanced-mae+mse", "loss_weights": "0.2:2,0.6:5"}, 0.0),
         (MODEL, {"clip_norm": 0.0, "average": 0.0}, 0.0),
         (dataclasses.replace(MODEL, dilation=2, layer_norm=True), {}, 0.0),
+        (MEMBERS, {"members": 2}, 0.0),
+        (dataclasses.replace(FED, noise=True), {"members": 2, "scheduled_sampling": 0.5}, 0.5),
     ],
-    ids=["default", "dropout", "fed", "checkpoints", "weights", "no clipping", "step by step"],
+    ids=[
+        "default",
+        "dropout",
+        "fed",
+        "checkpoints",
+        "weights",
+        "no clipping",
+        "step by step",
+        "members",
+        "all at once",
+    ],
 )
 def test_a_captured_step_is_the_step_that_is_launched(
     made: list[FakeRecorder],
@@ -123,6 +141,49 @@ def test_missing_pixels_are_copied_in_too(made: list[FakeRecorder], monkeypatch:
             found.append(step.end(step.begin(clips(number), valid=there))().loss)
     assert found[: 2 * STEPS] == found[2 * STEPS :]
     assert made[-1].recorded == 2  # with and without
+
+
+def test_members_on_the_device_are_those_of_the_cpu_and_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The noise of a step is what it is without a device, also after a resume."""
+    config = dataclasses.replace(CONFIG, members=2)
+    plain = TrainStep(MEMBERS, config, choose("cpu"), None)
+    expected = [plain(clips(number)) for number in range(2 * STEPS)]
+    made = on_the_cpu(monkeypatch)
+    step, resumed = (TrainStep(MEMBERS, config, choose("cpu"), None) for _ in range(2))
+    assert [step(clips(number)) for number in range(STEPS)] == pytest.approx(expected[:STEPS], rel=1e-4)
+    resumed.load_state_dict(copy.deepcopy(step.state_dict()))
+    later = [[each(clips(number)) for number in range(STEPS, 2 * STEPS)] for each in (step, resumed)]
+    assert later[0] == later[1]
+    assert later[0] == pytest.approx(expected[STEPS:], rel=1e-3)
+    assert made[0].replayed == 2 * STEPS - WARM_UPS
+
+
+class Devices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Collects the devices of all tensors that operations read and write."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.met: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        for each in tree_leaves((args, kwargs, result)):
+            if isinstance(each, Tensor):
+                self.met.add(each.device.type)
+        return result
+
+
+@pytest.mark.parametrize("model", [MEMBERS, ForecasterConfig(16, 16, 1, hidden=(4,), input_frames=3, horizon=2)])
+def test_what_is_captured_has_nothing_on_the_cpu(model: ForecasterConfig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A graph copies nothing from there and waits for nothing. Meta stands for a GPU."""
+    monkeypatch.setitem(graphs.RECORDERS, "meta", FakeRecorder)
+    config = dataclasses.replace(CONFIG, members=2 * model.noise)
+    step = TrainStep(model, config, Compute(torch.device("meta"), torch.float32), None)
+    batch = step.begin(clips(0).to("meta")).batch
+    assert (batch.drawn is not None) == model.noise
+    with Devices() as devices:
+        step._objective(batch).backward()  # type: ignore[no-untyped-call]
+    assert devices.met == {"meta"}
 
 
 @pytest.mark.parametrize("at", [0, 1, WARM_UPS, STEPS - 1])
@@ -193,14 +254,10 @@ def test_going_back_to_before_the_first_step_begins_anew(made: list[FakeRecorder
     assert [recorder.recorded for recorder in made[-2:]] == [2, 2]
 
 
-def test_members_and_fp16_are_launched_and_a_note_says_why(made: list[FakeRecorder]) -> None:
+def test_fp16_is_launched_and_a_note_says_why(made: list[FakeRecorder]) -> None:
     notes: list[str] = []
-    model = dataclasses.replace(MODEL, noise=True, forecaster="advected", head="refined")
-    step = TrainStep(model, dataclasses.replace(CONFIG, members=2), choose("cpu"), None, note=notes.append)
-    assert [step(clips(number)) for number in range(WARM_UPS + 2)]
-    assert notes.pop().endswith("not as a CUDA graph: the noise of --members is drawn on the CPU")
-    assert made[-1].recorded == 0
     TrainStep(MODEL, CONFIG, choose("cpu", "fp16"), None, note=notes.append)(clips(0))
+    assert not made
     assert notes == ["optimiser steps are launched one by one: fp16, and several processes, have no CUDA graphs"]
 
 
@@ -234,8 +291,9 @@ def test_a_capture_that_fails_changes_nothing_but_the_time(monkeypatch: pytest.M
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
 @pytest.mark.parametrize("optimizer", OPTIMISERS)
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("members", [0, 2])
 def test_on_a_gpu_a_captured_step_is_the_step_that_is_launched(
-    monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: Any
+    monkeypatch: pytest.MonkeyPatch, optimizer: str, precision: Any, members: int
 ) -> None:
     """Up to the rounding of sums whose order a GPU does not fix."""
     notes: list[str] = []
@@ -243,9 +301,9 @@ def test_on_a_gpu_a_captured_step_is_the_step_that_is_launched(
     both = []
     for switch in ("on", "off"):
         monkeypatch.setenv(SWITCH, switch)
-        config = dataclasses.replace(CONFIG, device="cuda", optimizer=optimizer)
+        config = dataclasses.replace(CONFIG, device="cuda", optimizer=optimizer, members=members)
         step = TrainStep(
-            ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2),
+            ForecasterConfig(16, 16, 1, hidden=(4, 3), input_frames=3, horizon=2, noise=members > 0),
             config,
             compute,
             None,

@@ -80,6 +80,9 @@ def first_difference(
     theirs = EagerGates(peepholes, rules)
     ours = kernel(peepholes, rules, dtype, c_before, channels_last=channels_last)
     expected, found = _forward(theirs, values.to(dtype), c_before), _forward(ours, values.to(dtype), c_before)
+    if kernel.fuses:
+        expected |= _forward_sum(theirs, values.to(dtype), c_before)
+        found |= _forward_sum(ours, values.to(dtype), c_before)
     # Both from the same activated gates: at the kinks of a hard sigmoid rounding decides what the gradient is.
     expected |= _backward(theirs, expected["activated gates"], c_before, expected["c"])
     found |= _backward(ours, expected["activated gates"], c_before, expected["c"])
@@ -94,6 +97,14 @@ def _forward(gates: Gates, values: Tensor, c_before: Tensor) -> dict[str, Tensor
     inside, c, h = values.clone(), c_before.clone(), c_before.to(values.dtype, copy=True)
     gates.forward(inside, c_before, c, h, keep=True)
     return {"activated gates": inside, "c": c, "h": h}
+
+
+def _forward_sum(gates: Gates, values: Tensor, c_before: Tensor) -> dict[str, Tensor]:
+    """`_forward` with everything that may be added to the gates, and with a second copy of c."""
+    inside, c, h = values.clone(), c_before.clone(), c_before.to(values.dtype, copy=True)
+    bias, kept = torch.linspace(-1.0, 1.0, values.shape[1], device=values.device, dtype=c.dtype), h.clone()
+    gates.forward(inside, c_before, c, h, keep=True, more=-0.5 * values, bias=bias, c_kept=kept)
+    return {"activated gates of a sum": inside, "c of a sum": c, "h of a sum": h, "c that is kept": kept}
 
 
 def _backward(gates: Gates, activated: Tensor, c_before: Tensor, c: Tensor) -> dict[str, Tensor]:

@@ -11,13 +11,30 @@ from convlstm_cli.nn.gates.protocol import Sums, kernel_slope
 class EagerGates:
     """The gate arithmetic in torch operations; methods as in `protocol.Gates`."""
 
+    fuses = False
+
     def __init__(self, peepholes: Peepholes | None, rules: CellRules) -> None:
         self._peepholes, self._rules = peepholes, rules
         self._sums: list[Tensor] = []
 
-    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+    def forward(
+        self,
+        gates: Tensor,
+        c_before: Tensor,
+        c: Tensor,
+        h: Tensor,
+        *,
+        keep: bool,
+        more: Tensor | None = None,
+        bias: Tensor | None = None,
+        c_kept: Tensor | None = None,
+    ) -> None:
         peepholes, clip = self._peepholes, self._rules.cell_clip
         exact = gates.to(c.dtype)
+        if more is not None:
+            exact.add_(more)
+        if bias is not None:
+            exact.add_(bias[:, None, None])
         i, f, g, o = exact.chunk(4, dim=1)  # each (B, hidden, H, W)
         if peepholes is not None:
             i.addcmul_(peepholes.i, c_before)
@@ -28,6 +45,8 @@ class EagerGates:
         c.addcmul_(i, g)
         if clip is not None:
             c.clamp_(-clip, clip)
+        if c_kept is not None:
+            c_kept.copy_(c)
         if peepholes is not None:
             o.addcmul_(peepholes.o, c)
         self._activate(o)
@@ -43,6 +62,7 @@ class EagerGates:
     ) -> None:
         peepholes, clip = self._peepholes, self._rules.cell_clip
         through = peepholes is not None and not self._rules.detach_peepholes
+        c_before, c = c_before.to(grad_c.dtype), c.to(grad_c.dtype)
         i, f, g, o = gates.to(c.dtype).chunk(4, dim=1)
         grad_h_sum = grad_h[0].to(c.dtype) + grad_h[1]
         squashed = torch.tanh(c)

@@ -15,7 +15,12 @@ SOURCES = {torch.float32: GATES, torch.bfloat16: GATES_BFLOAT16}
 
 
 class NativeGates:
-    """The gate arithmetic in the compiled kernel: one pass over memory, on all threads of torch."""
+    """The gate arithmetic in the compiled kernel: one pass over memory, on all threads of torch.
+
+    The kernel adds nothing to the gates, because convolutions on a CPU add to them while they lie in its caches.
+    """
+
+    fuses = False
 
     def __init__(
         self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
@@ -48,7 +53,22 @@ class NativeGates:
         self._weight_pointers = PeepholePointers(*map(Tensor.data_ptr, self._weights))
         self._sum_pointers = SumPointers(self._bias.data_ptr(), *map(Tensor.data_ptr, self._grads))
 
-    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+    def forward(
+        self,
+        gates: Tensor,
+        c_before: Tensor,
+        c: Tensor,
+        h: Tensor,
+        *,
+        keep: bool,
+        more: Tensor | None = None,
+        bias: Tensor | None = None,
+        c_kept: Tensor | None = None,
+    ) -> None:
+        if more is not None:
+            gates.add_(more)
+        if bias is not None:
+            gates.add_(bias[:, None, None])
         self._step.keep = keep
         self._kernel.convlstm_forward(
             ctypes.byref(self._step),
@@ -58,10 +78,13 @@ class NativeGates:
             h.data_ptr(),
             self._weight_pointers,
         )
+        if c_kept is not None:
+            c_kept.copy_(c)
 
     def backward(
         self, gates: Tensor, c_before: Tensor, c: Tensor, grad_h: tuple[Tensor, Tensor], grad_c: Tensor, out: Tensor
     ) -> None:
+        c_before, c = c_before.to(grad_c.dtype), c.to(grad_c.dtype)  # what the kernel reads
         self._kernel.convlstm_backward(
             ctypes.byref(self._step),
             gates.data_ptr(),

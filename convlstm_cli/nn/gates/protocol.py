@@ -30,15 +30,33 @@ class Sums(NamedTuple):
 class Gates(Protocol):
     """The gate arithmetic of one sequence: many steps with the same weights, sizes, type and memory order."""
 
+    fuses: bool
+    """Whether `forward` adds `more` and `bias`, and writes `c_kept`, in the pass that reads the gates.
+
+    Elsewhere each takes a pass of its own: convolutions that add are faster there, and c is kept as it is."""
+
     def __init__(
         self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
     ) -> None:
         """For gates of type `dtype` and for cell states of the type, size and device of `c`."""
 
-    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+    def forward(
+        self,
+        gates: Tensor,
+        c_before: Tensor,
+        c: Tensor,
+        h: Tensor,
+        *,
+        keep: bool,
+        more: Tensor | None = None,
+        bias: Tensor | None = None,
+        c_kept: Tensor | None = None,
+    ) -> None:
         """Computes c_t and h_t from gates (B, 4*hidden, H, W) before activation and c_{t-1}, into `c` and `h`.
 
-        `c` may be `c_before`. With `keep` the activated gates replace `gates`; without, its content is undefined.
+        `more`, of the shape, type and memory order of the gates, and `bias` (4*hidden,), of the type of the cell state,
+        are added to the gates before all else. `c` may be `c_before`. With `keep` the activated gates replace `gates`;
+        without, its content is undefined. c_t is written to `c_kept` too, in the type of that.
         """
 
     def backward(
@@ -46,7 +64,8 @@ class Gates(Protocol):
     ) -> None:
         """Computes the gradient to the gates before activation into `out`, and turns that to c_t into that to c_{t-1}.
 
-        `gates` are the activated ones. The gradient to h_t is the sum of the two in `grad_h`. `grad_c` is overwritten.
+        `gates` are the activated ones. `c_before` and `c` have the type of the cell state or that of the gates. The
+        gradient to h_t is the sum of the two in `grad_h`. `grad_c` is overwritten.
         """
 
     def sums(self) -> Sums:

@@ -35,6 +35,8 @@ FULL = tl.constexpr(KERNEL_PEEPHOLES["full"])
 class TritonGates:
     """The gate arithmetic in Triton kernels; gates are float32, bfloat16 or float16, and cell states float32."""
 
+    fuses = True
+
     def __init__(
         self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
     ) -> None:
@@ -70,9 +72,23 @@ class TritonGates:
             self._grads = c.new_zeros(rows, *self._weights.shape)
         self._bias = c.new_zeros(self._grid[0] * self._grid[2], 4 * hidden)
 
-    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
+    def forward(
+        self,
+        gates: Tensor,
+        c_before: Tensor,
+        c: Tensor,
+        h: Tensor,
+        *,
+        keep: bool,
+        more: Tensor | None = None,
+        bias: Tensor | None = None,
+        c_kept: Tensor | None = None,
+    ) -> None:
+        tensors = gates, more, bias, c_before, c, c_kept, h, self._weights
+        given = {"ADDS": more is not None, "BIASED": bias is not None, "KEEP_C": c_kept is not None}
+        case = {"KEEP": keep, **given, **self._case}
         with torch.cuda.device(c.get_device()):  # Triton launches on the current one, wherever the tensors are
-            _forward[self._grid](gates, c_before, c, h, self._weights, *self._numbers, KEEP=keep, **self._case)
+            _forward[self._grid](*tensors, *self._numbers, **case)
 
     def backward(
         self, gates: Tensor, c_before: Tensor, c: Tensor, grad_h: tuple[Tensor, Tensor], grad_c: Tensor, out: Tensor
@@ -194,8 +210,11 @@ def _add_peepholes(pointer, apart, i_sum, f_sum, o_sum, inside):
 @triton.jit(do_not_specialize=("batch", "items"))
 def _forward(
     gates,
+    more,
+    bias,
     c_before,
     c,
+    c_kept,
     h,
     weights,
     batch,
@@ -208,6 +227,9 @@ def _forward(
     SLOPE: tl.constexpr,
     CLIPPED: tl.constexpr,
     KEEP: tl.constexpr,
+    ADDS: tl.constexpr,
+    BIASED: tl.constexpr,
+    KEEP_C: tl.constexpr,
     CHANNELS: tl.constexpr,
     POSITIONS: tl.constexpr,
 ):
@@ -217,6 +239,12 @@ def _forward(
     if PEEPHOLE != NONE:
         weight = (weights + first_channel + channel) if PEEPHOLE == PER_CHANNEL else (weights + state + in_state)
         i_weight, f_weight, o_weight = _load_peepholes(weight, hidden if PEEPHOLE == PER_CHANNEL else values, inside)
+    if BIASED:
+        exists = first_channel + channel < hidden
+        i_bias = _load(bias + first_channel + channel, exists)
+        f_bias = _load(bias + hidden + first_channel + channel, exists)
+        g_bias = _load(bias + 2 * hidden + first_channel + channel, exists)
+        o_bias = _load(bias + 3 * hidden + first_channel + channel, exists)
     first = tl.program_id(2).to(tl.int64) * items
     for item in range(first, tl.minimum(first + items, batch)):
         at = item * values + state
@@ -229,6 +257,17 @@ def _forward(
         f = _load(f_gate, inside)
         g = _load(g_gate, inside)
         o = _load(o_gate, inside)
+        if ADDS:
+            added = more + (4 * item * values + gate) + in_gate
+            i += _load(added, inside)
+            f += _load(added + apart, inside)
+            g += _load(added + 2 * apart, inside)
+            o += _load(added + 3 * apart, inside)
+        if BIASED:
+            i += i_bias
+            f += f_bias
+            g += g_bias
+            o += o_bias
         if PEEPHOLE != NONE:
             i += i_weight * old
             f += f_weight * old
@@ -243,6 +282,8 @@ def _forward(
             o += o_weight * new
         o = _sigma(o, SLOPE)
         _store(c + at + in_state, new, inside)
+        if KEEP_C:
+            _store(c_kept + at + in_state, new, inside)
         _store(h + at + in_state, o * _tanh(new), inside)
         if KEEP:
             _store(i_gate, i, inside)
