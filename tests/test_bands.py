@@ -51,7 +51,7 @@ def test_a_video_says_how_many_channels_it_has(tmp_path: Path) -> None:
 
 def test_weights_for_pictures_need_one_or_three_channels(tmp_path: Path) -> None:
     source = save_bands(tmp_path / "bands") / "0.npy"
-    with pytest.raises(InputError, match=r"0\.npy: has 4 channels, and pretrained forecasts 3; .*--channels"):
+    with pytest.raises(InputError, match=r"0\.npy: has 4 channels, and pretrained forecasts 1 or 3; .*--channels"):
         one(Pretrained(), source, tmp_path / "out")
     forecast = one(Pretrained(), source, tmp_path / "out", PredictConfig(frames=1, formats=("npy",), channels=(3,)))
     assert np.load(forecast.folder / "forecast.npy").shape == (1, 20, 24)

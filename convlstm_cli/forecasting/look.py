@@ -30,7 +30,7 @@ def check_channels(source: Path, found: int, network: str, channels: int) -> Non
     instead = f"choose {'one' if fitting == 1 else fitting} with --channels {','.join(map(str, range(fitting)))}"
     if found < channels != 3:
         instead = f"give a source with {channels}"
-    forecasts = "1 or 3" if channels in (1, 3) else channels
+    forecasts = "1 or 3" if channels == 3 else channels
     raise InputError(
         f"{source}: has {found} channel{'s' * (found != 1)}, and {network} forecasts {forecasts}; {instead}."
     )
