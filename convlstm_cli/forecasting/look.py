@@ -151,8 +151,10 @@ class Look:
 
     def spread(self, level: Frame) -> tuple[Frame, npt.NDArray[np.bool_]]:
         """A grey picture at the network's size as it is written, and where it shows what was forecast."""
-        everywhere = np.full_like(level, 255)
-        return self._restored(level, None), self._restored(everywhere, None)[:, :, 0] > 0
+        forecast = self._restored(np.full_like(level, 255), None)[:, :, 0] > 0
+        if self.unknowable is not None:
+            forecast &= ~self.unknowable.all(axis=2)
+        return self._restored(level, None), forecast
 
     def coloured(self, frame: Frame) -> Frame:
         """A frame of any size with as many channels as are written."""

@@ -53,6 +53,17 @@ def test_frames_come_back_from_the_network_with_their_values(dtype: str) -> None
         np.testing.assert_allclose(back, frames, rtol=1e-5, atol=1e-3)
 
 
+@pytest.mark.parametrize("geometry", [None, FrameGeometry(16, 16, "stretch")])
+def test_the_spread_of_pixels_that_never_have_a_value_is_not_shown_as_none(geometry: FrameGeometry | None) -> None:
+    last = np.zeros((16, 16, 2), np.float32)
+    unknowable = np.zeros(last.shape, bool)
+    unknowable[:4], unknowable[4] = True, (True, False)
+    look = Look(geometry, at_model_size=False, last=last, values=ValueRange(0.0, 80.0), unknowable=unknowable)
+    level, forecast = look.spread(np.full((16, 16, 1), 7, np.uint8))
+    assert (level == 7).all()
+    np.testing.assert_array_equal(forecast, np.arange(16)[:, None] >= np.full(16, 4))
+
+
 def test_padding_is_the_least_value_of_the_range() -> None:
     frames = np.full((2, 20, 40, 1), 30_000, np.uint16)
     look = Look(FrameGeometry(16, 16), at_model_size=False, last=frames[-1], values=ValueRange(-40_000.0, 30_000.0))
