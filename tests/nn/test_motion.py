@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
@@ -42,6 +43,24 @@ def test_a_constant_motion_is_found(right: float, down: float, search: str) -> N
     inside = flow[0, :, 12:-12, 12:-12]
     assert inside[0].mean().item() == pytest.approx(right, abs=0.2)
     assert inside[1].mean().item() == pytest.approx(down, abs=0.2)
+
+
+@pytest.mark.parametrize("search", ["fine", "latest", "medium"])
+def test_a_fast_thing_is_followed_at_any_size(search: str) -> None:
+    """A square that crosses a still picture by 1/43 of the width a frame: many pixels where a frame has many."""
+    random = torch.Generator().manual_seed(0)
+    noise = torch.rand(1, 1, 32, 32, generator=random), torch.rand(1, 1, 10, 10, generator=random)
+    still, thing = (F.interpolate(part, scale_factor=16, mode="bicubic")[0, 0] for part in noise)
+    frames = []
+    for t in range(8):
+        frame = still.clone()
+        frame[180:340, 12 * t + 124 : 12 * t + 284] = thing
+        frames.append(frame[None])
+    whole = torch.stack(frames)[None]
+    for side in (64, 512):
+        motion = estimate_motion(F.avg_pool2d(whole[0], 512 // side)[None], SEARCHES[search])
+        middle = motion[0, :, 260 * side // 512, 288 * side // 512]
+        assert middle.tolist() == pytest.approx([12 * side / 512, 0.0], abs=0.6 * side / 512)
 
 
 def test_the_last_frames_count() -> None:

@@ -24,8 +24,11 @@ from convlstm_cli.nn.motion.choice import has_kernel_for
 from convlstm_cli.nn.motion.gaussian import blur
 from convlstm_cli.nn.motion.searches import SEARCHES, Search
 
+COARSEST = 16
+"""The pyramid ends at a level with a side below this, however large the frames are: what crosses a share of the frame in
+a step has the same motion there at any size."""
 LEVELS = 4
-"""Levels of the pyramid, each half as large as the one below."""
+"""Levels of the pyramid that smaller frames have, each half as large as the one below."""
 SMALLEST = 4
 """Least side of a level in pixels."""
 SMOOTHING = 0.3
@@ -55,7 +58,7 @@ def estimate_motions(frames: Tensor, names: Iterable[str]) -> Tensor:
 def pyramid(frames: Tensor, count: int) -> list[Tensor]:
     """The last `count` frames of clips (B, T, C, H, W) in grey, (B, T or `count`, h, w), the smallest first."""
     levels = [frames[:, -count:].mean(dim=2)]
-    while len(levels) < LEVELS and min(levels[-1].shape[-2:]) >= 2 * SMALLEST:
+    while min(levels[-1].shape[-2:]) >= (2 * SMALLEST if len(levels) < LEVELS else COARSEST):
         levels.append(F.avg_pool2d(levels[-1], 2))
     return [blur(level, SMOOTHING) for level in reversed(levels)]
 
