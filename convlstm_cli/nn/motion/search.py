@@ -25,8 +25,8 @@ from convlstm_cli.nn.motion.gaussian import blur
 from convlstm_cli.nn.motion.searches import SEARCHES, Search
 
 COARSEST = 16
-"""The pyramid ends at a level with a side below this, however large the frames are: what crosses a share of the frame in
-a step has the same motion there at any size."""
+"""The pyramid ends at a level with a side below this, however large the frames are: what crosses a share of the frame
+in a step has the same motion there at any size."""
 LEVELS = 4
 """Levels of the pyramid that smaller frames have, each half as large as the one below."""
 SMALLEST = 4
