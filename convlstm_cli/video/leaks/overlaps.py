@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.video.leaks.candidates import candidates
+from convlstm_cli.video.leaks.candidates import LEAST_PERIOD, candidates
 from convlstm_cli.video.leaks.prints import Prints
 
 LAGS = (1, 2, 4)
@@ -45,6 +45,8 @@ SHOWN = 3
 """Overlaps that `describe` names."""
 SLIP = 4
 """Frames by which a second shift of the same two videos has to differ; slow motion looks alike within fewer."""
+BESIDE = 2
+"""Frames beside the likely shifts of two videos that are tried where none of these is right."""
 
 Floats = NDArray[np.float32]
 
@@ -110,18 +112,32 @@ def overlaps_between(some: Mapping[str, Prints], others: Mapping[str, Prints]) -
 
 
 def _verified(names: Sequence[str], prints: Sequence[Prints], sides: Sequence[int] | None) -> tuple[Overlap, ...]:
-    certain: dict[tuple[str, str], list[Overlap]] = defaultdict(list)
-    passing: dict[tuple[str, str], list[Overlap]] = defaultdict(list)
+    shifts: dict[tuple[int, int], list[int]] = defaultdict(list)
     for each in candidates(prints, sides):
-        stretch = _same_moments(prints[each.first], prints[each.second], each.shift)
+        shifts[each.first, each.second].append(each.shift)
+    found: list[Overlap] = []
+    for (first, second), likely in shifts.items():
+        pair = names[first], names[second], prints[first], prints[second]
+        found += _shown_by_both(*pair, likely) or _shown_by_both(*pair, _beside(likely, is_itself=first == second))
+    return tuple(found)
+
+
+def _beside(shifts: Sequence[int], *, is_itself: bool) -> list[int]:
+    """Shifts next to these. In slow motion they look alike, and the noise of two codecs may hide the right one."""
+    near = {shift + by for shift in shifts for by in range(-BESIDE, BESIDE + 1)} - set(shifts)
+    return sorted(shift for shift in near if not is_itself or shift >= LEAST_PERIOD)
+
+
+def _shown_by_both(first: str, second: str, one: Prints, other: Prints, shifts: Sequence[int]) -> list[Overlap]:
+    """The overlaps of two videos at some of these shifts."""
+    certain: list[Overlap] = []
+    passing: list[Overlap] = []
+    for shift in shifts:
+        stretch = _same_moments(one, other, shift)
         if stretch is not None:
-            pair = names[each.first], names[each.second]
-            overlap = Overlap(*pair, each.shift, stretch.start, stretch.stop - stretch.start)
-            (passing if stretch.in_passing else certain)[pair].append(overlap)
-    for pair, overlaps in passing.items():
-        if pair not in certain:
-            certain[pair] = _retimed(overlaps)
-    return tuple(overlap for each in certain.values() for overlap in _without_slips(each))
+            overlap = Overlap(first, second, shift, stretch.start, stretch.stop - stretch.start)
+            (passing if stretch.in_passing else certain).append(overlap)
+    return _without_slips(certain or _retimed(passing))
 
 
 def _retimed(overlaps: Sequence[Overlap]) -> list[Overlap]:

@@ -25,6 +25,13 @@ def test_a_clip_is_found_in_its_recording(seed: int, start: int, frames: int, no
     assert found.frames >= frames // 2
 
 
+def test_noise_does_not_hide_the_shift_of_a_slow_motion() -> None:
+    """The shifts with most votes lie beside the right one."""
+    whole = recording(140, 1166)
+    clips = {"one": compressed(whole[45:90], 1), "other": compressed(whole[75:105], 26)}
+    assert [(overlap.shift, overlap.start, overlap.frames) for overlap in find_overlaps(clips)] == [(30, 30, 15)]
+
+
 def test_of_two_sides_only_pairs_across_are_found() -> None:
     whole = recording(80, 1)
     some = {"a": whole[:50], "b": whole[10:60]}
