@@ -1,6 +1,6 @@
 """Stretches of videos that show the same moments: cut from one recording, compressed again, or shown twice."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -46,7 +46,7 @@ SHOWN = 3
 SLIP = 4
 """Frames by which a second shift of the same two videos has to differ; slow motion looks alike within fewer."""
 BESIDE = 2
-"""Frames beside the likely shifts of two videos that are tried where none of these is right."""
+"""Frames beside two likely shifts of two videos, within which others are tried where none of these is right."""
 
 Floats = NDArray[np.float32]
 
@@ -123,9 +123,13 @@ def _verified(names: Sequence[str], prints: Sequence[Prints], sides: Sequence[in
 
 
 def _beside(shifts: Sequence[int], *, is_itself: bool) -> list[int]:
-    """Shifts next to these. In slow motion they look alike, and the noise of two codecs may hide the right one."""
-    near = {shift + by for shift in shifts for by in range(-BESIDE, BESIDE + 1)} - set(shifts)
-    return sorted(shift for shift in near if not is_itself or shift >= LEAST_PERIOD)
+    """Shifts near two of these. In slow motion they look alike, and the noise of two codecs may hide the right one."""
+    near = Counter(shift + by for shift in shifts for by in range(-BESIDE, BESIDE + 1))
+    return sorted(
+        shift
+        for shift, count in near.items()
+        if count > 1 and shift not in shifts and (not is_itself or shift >= LEAST_PERIOD)
+    )
 
 
 def _shown_by_both(first: str, second: str, one: Prints, other: Prints, shifts: Sequence[int]) -> list[Overlap]:
