@@ -12,6 +12,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -38,6 +39,16 @@ def without_waiting_for_disks() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(os, "fsync", lambda _descriptor: None)
         yield
+
+
+@pytest.hookimpl(optionalhook=True, tryfirst=True)  # pytest-xdist need not be there
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> object:
+    """In place of pytest-xdist's own way of sending whole files to its processes."""
+    if config.getvalue("dist") != "loadfile":
+        return None
+    from spreading import FilesTogether
+
+    return FilesTogether(config, log)
 
 
 @pytest.fixture

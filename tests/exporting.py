@@ -1,6 +1,6 @@
 """Exported networks that several test files share, each made once, since recording takes most of an export's time.
 
-Tests that use them are in the group `export`, so that pytest-xdist runs them in one process.
+`spreading.py` has pytest-xdist run the files that use them in one process.
 """
 
 import importlib.util

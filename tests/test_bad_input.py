@@ -24,7 +24,7 @@ from convlstm_cli.reporting import run_page, scorecard
 from convlstm_cli.video.readers import open_video
 
 needs_posix = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs FIFOs and signals of POSIX")
-pytestmark = [needs_posix, pytest.mark.xdist_group("bad-input")]  # one process makes the odd inputs
+pytestmark = needs_posix
 
 SMALL = ("--size", "16", "--hidden", "2", "--kernel-size", "1", "--forecaster", "unconditioned", "--head", "sigmoid")
 CLIP = ("--input-frames", "2", "--frames", "1")

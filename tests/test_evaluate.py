@@ -25,7 +25,7 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
 
 
-pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("evaluate")]
+pytestmark = pytest.mark.usefixtures("short_motion_throughout")
 
 
 @pytest.fixture(scope="module")

@@ -31,7 +31,7 @@ from convlstm_cli.video.values import ValueRange
 MODEL = ForecasterConfig(16, 16, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=2, noise=True)
 
 
-pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("evaluate members")]
+pytestmark = pytest.mark.usefixtures("short_motion_throughout")
 
 
 @pytest.fixture(scope="module")

@@ -29,8 +29,6 @@ from convlstm_cli.video.geometry import FrameGeometry
 
 TORCH = ExportConfig(formats=("torch",))
 
-pytestmark = pytest.mark.xdist_group("export")
-
 
 @needs_onnx
 def test_the_folder_has_all_that_one_needs(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:

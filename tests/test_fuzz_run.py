@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file, save_file
 from test_bad_input import BUDGET, CLIP, SMALL, call, needs_posix
 
-pytestmark = [needs_posix, pytest.mark.xdist_group("fuzz")]
+pytestmark = needs_posix
 
 EXAMPLES = int(os.environ.get("CONVLSTM_FUZZ", "30"))
 """CONVLSTM_FUZZ=5000 looks for more, and draws anew each time."""

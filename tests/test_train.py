@@ -47,7 +47,7 @@ PLAIN = dataclasses.replace(MODEL, forecaster="unconditioned")
 CONFIG = TrainConfig(epochs=3, epoch_steps=1, batch_size=4, device="cpu")
 
 
-pytestmark = [pytest.mark.usefixtures("short_motion_throughout", "without_charts"), pytest.mark.xdist_group("train")]
+pytestmark = pytest.mark.usefixtures("short_motion_throughout", "without_charts")
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import DependencyError
 from convlstm_cli.interop.program import FRAMES, HORIZON, Program, RunProgram
-from convlstm_cli.nn.exportable import Piece, record_together
+from convlstm_cli.nn.exportable import Piece, record_together, without_stack_traces
 from convlstm_cli.nn.forecaster import EncoderForecaster
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _translate(network: EncoderForecaster) -> tuple["onnx.ModelProto", dict[str,
     from onnxscript import optimizer
 
     recorded, counts = record_together(network)
-    with _quiet():
+    with _quiet(), without_stack_traces():
         program = torch.onnx.export(recorded, dynamo=True, opset_version=OPSET, optimize=False, verbose=False)
         assert program is not None
         # All of torch's optimisations take minutes, and a runtime optimises the model again.

@@ -253,7 +253,7 @@ class ConvLSTM(nn.Module):
         # In float32 at least, because torch has no QR decomposition of shorter types.
         wide = torch.promote_types(self.weight_hh.dtype, torch.float32)
         with torch.no_grad():
-            self.weight_hh.copy_(nn.init.orthogonal_(torch.empty_like(self.weight_hh, dtype=wide)))
+            self.weight_hh.copy_(_orthogonal(torch.empty_like(self.weight_hh, dtype=wide)))
         if self.bias is not None:
             nn.init.zeros_(self.bias)
             with torch.no_grad():
@@ -406,6 +406,20 @@ class ConvLSTM(nn.Module):
             if value != parameter.default and value != (parameter.default,) * max(self.dimensions, 2):
                 shown.append(f"{name}={getattr(value, '__name__', repr(value))}")
         return ", ".join(shown)
+
+
+def _orthogonal(weight: Tensor) -> Tensor:
+    """The weight, filled by `nn.init.orthogonal_`.
+
+    On one thread: several of MKL's wait for each other at every column of such matrices. That takes twice as long, and
+    hundreds of times as long where something else uses the cores.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return nn.init.orthogonal_(weight)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _whole_state(state: PartialState | None) -> State | None:

@@ -13,7 +13,7 @@ from typer.testing import Result
 
 STEPS = ("--max-steps", 2)
 
-pytestmark = [pytest.mark.usefixtures("short_motion_throughout"), pytest.mark.xdist_group("commands")]
+pytestmark = pytest.mark.usefixtures("short_motion_throughout")
 
 
 @pytest.fixture(scope="module")

@@ -12,8 +12,6 @@ from convlstm_cli.comparing.scored import Scored, score_runs
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.nn.forecaster import parameter_count
 
-pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
-
 
 @pytest.fixture
 def case(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Case:

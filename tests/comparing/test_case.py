@@ -5,8 +5,6 @@ from made_plans import Shelf, made_case
 
 from convlstm_cli.comparing.case import Case, as_json, settings_of
 
-pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
-
 
 @pytest.fixture
 def case(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Case:

@@ -10,8 +10,6 @@ from convlstm_cli.comparing.clip_table import METRICS, write_clip_table
 from convlstm_cli.comparing.scored import score_runs
 from convlstm_cli.compute.device import Compute
 
-pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
-
 
 @pytest.fixture
 def case(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Case:

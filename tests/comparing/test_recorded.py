@@ -14,7 +14,7 @@ from convlstm_cli.runs.run import Run
 NONE = dataclasses.replace(MODEL, peephole="none")
 
 
-pytestmark = [pytest.mark.xdist_group("shelf"), pytest.mark.usefixtures("without_charts")]
+pytestmark = pytest.mark.usefixtures("without_charts")
 
 
 @pytest.fixture

@@ -13,9 +13,6 @@ from convlstm_cli.scoring.evaluation import evaluate_clips
 CPU = Compute(torch.device("cpu"), torch.float32)
 
 
-pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
-
-
 @pytest.fixture
 def case(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Case:
     return made_case(Shelf(tmp_path_factory.getbasetemp() / "shelf"), tmp_path / "out")

@@ -14,9 +14,6 @@ from convlstm_cli.video.tensors import to_float
 CPU = Compute(torch.device("cpu"), torch.float32)
 
 
-pytestmark = pytest.mark.xdist_group("shelf")  # one process trains its runs
-
-
 @pytest.fixture
 def case(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Case:
     return made_case(Shelf(tmp_path_factory.getbasetemp() / "shelf"), tmp_path / "out")

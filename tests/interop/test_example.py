@@ -66,7 +66,6 @@ def test_what_means_no_data_in_the_videos_of_a_training_is_in_the_manifest(tmp_p
     assert _describe(run, run.load_model(torch.device("cpu")), {}, {}).frames.missing == -9999.0
 
 
-@pytest.mark.xdist_group("export")
 def test_the_example_runs_where_only_torch_was_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tmp_path / "out"
     result = export(make_run(tmp_path / "run", channels=1), folder, ExportConfig(formats=("torch",)))

@@ -28,7 +28,6 @@ def check(network: EncoderForecaster, folder: Path, files: OnnxFiles) -> None:
 
 
 @needs_onnx
-@pytest.mark.xdist_group("export")
 @pytest.mark.usefixtures("two_motions")
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
 def test_onnx_forecasts_what_the_network_does(
@@ -40,7 +39,6 @@ def test_onnx_forecasts_what_the_network_does(
 
 
 @needs_onnx
-@pytest.mark.xdist_group("export")
 def test_large_weights_lie_beside(tmp_path: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     import onnx
 

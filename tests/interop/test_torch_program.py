@@ -4,7 +4,7 @@ import pytest
 import torch
 from exporting import KINDS, Kind, exported, trials
 
-pytestmark = [pytest.mark.xdist_group("export"), pytest.mark.usefixtures("two_motions")]
+pytestmark = pytest.mark.usefixtures("two_motions")
 
 
 @pytest.mark.parametrize("kind", KINDS, ids="-".join)
