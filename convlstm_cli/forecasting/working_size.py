@@ -15,7 +15,7 @@ LONGEST = 768
 
 Against the true frames at the source's size, the shipped weights have 0.46, 0.43, 0.45 and 0.44 of copying's MSE at
 longest sides of 256, 384, 512 and 768 on a road at 768x432, and 0.70, 0.70, 0.71 and 0.72 at 256, 384, 512 and 640 on
-sign language at 640x480. 1 - SSIM falls from 0.024 to 0.020 and from 0.132 to 0.119, so the source's own size shows most.
+sign language at 640x480. 1 - SSIM falls from 0.024 to 0.020 and from 0.132 to 0.119: the source's own size shows most.
 The limit is for the time: 10 frames at it take seconds."""
 
 
