@@ -100,7 +100,7 @@ class Run:
         """The error for what is no run folder, with the run that may be meant."""
         if folder.is_dir():
             held = next(filter(cls.is_run, sorted(folder.iterdir())), None)
-            what = "has no config.json, so it is no run folder" if held is None else "holds run folders and is none"
+            what = "has no config.json, so it is no run folder" if held is None else "is no run folder, and holds some"
             remedy = "name one" if held is None else f"name one of them, such as {quoted(held)}"
             return RunError(f"{folder}: {what}; {remedy}.")
         below = Path(RUNS) / folder  # reports give the name alone

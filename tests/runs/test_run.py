@@ -118,7 +118,7 @@ def test_the_run_that_may_be_meant_is_named(tmp_path: Path, monkeypatch: pytest.
         with pytest.raises(RunError, match=r"is not a run folder; did you mean runs/radar-1\?"):
             Run.open(Path(given))
     with pytest.raises(
-        RunError, match=r"runs: holds run folders and is none; name one of them, such as runs/radar-1\."
+        RunError, match=r"runs: is no run folder, and holds some; name one of them, such as runs/radar-1\."
     ):
         Run.open(Path("runs"))
 
