@@ -42,7 +42,7 @@ SMALL = {
 }
 """Options that make a command of the README quick, where the command does not have them."""
 
-QUICK = {"--max-time": "100ms", "--seeds": "1"}
+QUICK = {"--max-time": "100ms", "--seeds": "1", "--members": "2", "--frames": "8", "--size": "48"}
 """Values that replace those of the README."""
 
 TORCHRUN = {"--nnodes", "--nproc-per-node", "--rdzv-backend", "--rdzv-endpoint"}
