@@ -392,7 +392,7 @@ def _write_frames(
 def _last_shown(prepared: Prepared) -> Tensor:
     """The last input frame as it is scored, (1, 1, C, H, W); values outside the range lie outside [0, 1]."""
     look, channels = prepared.look, prepared.networks.channels
-    return look.truth(fitted(prepared.clip.inputs, look.geometry, channels, look.missing))[0][:, -1:]
+    return look.truth(fitted(prepared.clip.inputs[-1:], look.geometry, channels, look.missing))[0]
 
 
 def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":

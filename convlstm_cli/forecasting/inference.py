@@ -173,9 +173,8 @@ def _captured_forecast(model: EncoderForecaster, compute: Compute) -> Captured:
         ) -> Tensor:
             network = known()
             assert network is not None
-            noise = None
-            if carried is not None and grid is not None and pixels is not None:
-                noise = GivenNoise(members, Drawn(carried, grid, pixels))
+            drawn = Drawn.of(carried, grid, pixels)
+            noise = None if drawn is None else GivenNoise(members, drawn)
             found: Tensor = network(frames, horizon, future=future, noise=noise)
             return found.float()
 

@@ -68,6 +68,11 @@ class Drawn(NamedTuple):
     pixels: Tensor
     """(N, T, 1, H, W)."""
 
+    @classmethod
+    def of(cls, carried: Tensor | None, grid: Tensor | None, pixels: Tensor | None) -> "Drawn | None":
+        """From what may or may not be there; None unless all is."""
+        return None if carried is None or grid is None or pixels is None else cls(carried, grid, pixels)
+
 
 class Noise:
     """The noise of some members of a batch of clips, drawn lead time by lead time; for one forecast.

@@ -37,9 +37,7 @@ class Batch(NamedTuple):
     @property
     def drawn(self) -> Drawn | None:
         """The noise of members where it is drawn before."""
-        if self.carried is None or self.grid is None or self.pixels is None:
-            return None
-        return Drawn(self.carried, self.grid, self.pixels)
+        return Drawn.of(self.carried, self.grid, self.pixels)
 
 
 class Objective:

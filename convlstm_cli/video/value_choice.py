@@ -16,7 +16,7 @@ CRUSHED = 0.25
 """Share of the range of all channels below which that of one is too small: each then gets a range of its own."""
 
 FAR_OUTSIDE = 0.1
-"""Share of a range that values lie beyond its ends for people to be told."""
+"""Values that lie farther beyond the ends of a range than this share of it are reported."""
 
 
 def choose_range(
