@@ -86,7 +86,9 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
         sharp(forecast.float(), truth, frames[:, -1:]).backward()  # type: ignore[no-untyped-call]
 
     parts: dict[str, Callable[[], object]] = {
-        "search": lambda: motion.estimate_motions(frames, network.config.motions),
+        "search": lambda: motion.estimate_motions(
+            frames, network.config.motions, network.config.lookbacks(frames.shape[1])
+        ),
         "moving on": lambda: advection.advance(HORIZON),
         "forecast": forecast,
         "training step": step,

@@ -14,7 +14,7 @@ from onnx import TensorProto, compose, helper
 from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
 from convlstm_cli.nn import motion
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.exportable import Piece, searched
+from convlstm_cli.nn.exportable import Hunt, Piece, searched
 
 
 def assemble(
@@ -28,9 +28,9 @@ def assemble(
         config: the network.
         opset: version of the operators.
     """
-    assembly = _Assembly(_pieces(graph, counts))
-    assembly.run(searched(config))
     size = config.height, config.width
+    assembly = _Assembly(_pieces(graph, counts), size)
+    assembly.run(searched(config))
     read, said = (config.read_channels, *size), (config.channels, *size)
     inputs = [
         helper.make_tensor_value_info(FRAMES, TensorProto.FLOAT, ["batch", config.input_frames, *read]),
@@ -47,14 +47,14 @@ def assemble(
 class _Assembly:
     """Collects the nodes and weights of the whole graph, in the order in which they are computed."""
 
-    def __init__(self, pieces: Mapping[str, onnx.GraphProto]) -> None:
-        self.pieces = pieces
+    def __init__(self, pieces: Mapping[str, onnx.GraphProto], size: tuple[int, int]) -> None:
+        self.pieces, self.size = pieces, size
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def run(self, motions: Sequence[str]) -> None:
+    def run(self, hunts: Sequence[Hunt]) -> None:
         """Appends all pieces, and the loops around those that are repeated."""
-        state = self._inline("start", [FRAMES, *map(self._motion, motions)])
+        state = self._inline("start", [FRAMES, *map(self._motion, hunts)])
         read, step = self.pieces["read"], self.pieces["step"]
         read.input.append(read.input.pop(0))  # both loops have the frame behind the state
         step.output.append(step.output.pop(0))
@@ -64,11 +64,12 @@ class _Assembly:
         self._append("Loop", [HORIZON, "", *seen], [*last, "by_lead_time"], body=_loop_body(step))
         self._append("Transpose", ["by_lead_time"], [FORECAST], perm=[1, 0, 2, 3, 4])
 
-    def _motion(self, name: str) -> str:
+    def _motion(self, hunt: Hunt) -> str:
         """Appends the search for a motion, level by level, and returns the name of its value."""
+        name, steps = hunt.name, motion.SEARCHES[hunt.search].iterations
         *levels, flow = self._inline(f"{name}_pyramid", [FRAMES])
         iterations = f"{name}_iterations"
-        self.weights.append(helper.make_tensor(iterations, TensorProto.INT64, [], [motion.SEARCHES[name].iterations]))
+        self.weights.append(helper.make_tensor(iterations, TensorProto.INT64, [], [steps]))
         for index, level in enumerate(levels):
             if index:
                 [flow] = self._inline(f"{name}_enlarge_{index}", [flow])
@@ -76,7 +77,11 @@ class _Assembly:
             body = _loop_body(self.pieces[f"{name}_improve_{index}"])
             self._append("Loop", [iterations, "", flow, level], improved, body=body)
             flow = improved[0]
-        return flow
+        shape, found = f"{name}_shape", f"{name}_motions"
+        sizes = [len(hunt.lookbacks), -1, 2, *self.size]  # lookbacks before the batch, as `start` takes them
+        self.weights.append(helper.make_tensor(shape, TensorProto.INT64, [len(sizes)], sizes))
+        self._append("Reshape", [flow, shape], [found])
+        return found
 
     def _inline(self, name: str, given: list[str]) -> list[str]:
         """Appends the nodes of a piece, with its inputs named as given, and returns the names of its outputs."""

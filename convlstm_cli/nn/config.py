@@ -249,6 +249,13 @@ class ForecasterConfig:
         """Channels that say how right known frames were before, at each of `LOOKBACKS`; 0 where none is asked."""
         return len(LOOKBACKS) * len(self.past_frames) if self.motions and HEADS[self.head].judges else 0
 
+    def lookbacks(self, frames: int) -> tuple[int, ...]:
+        """How many frames before the last of an input the motions are found: 0, and each of `LOOKBACKS` if asked for.
+
+        An input that is shorter is looked back on as far as it goes.
+        """
+        return (0, *(min(lookback, frames - 1) for lookback in LOOKBACKS)) if self.past_channels else (0,)
+
     @property
     def motions(self) -> tuple[str, ...]:
         """Names of the motions along which the last frame is moved on; none where it is not."""

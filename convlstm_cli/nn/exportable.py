@@ -23,14 +23,23 @@ from convlstm_cli.nn.forecaster import EncoderForecaster
 
 
 class Start(nn.Module):
-    """The state before the first frame is read."""
+    """The state before the first frame is read; from motions if given, those of `searched`: (lookbacks, B, 2, H, W)."""
 
     def __init__(self, network: EncoderForecaster) -> None:
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
 
-    def forward(self, frames: Tensor, *motions: Tensor) -> tuple[Tensor, ...]:
-        return self.network.start(frames, torch.cat(motions, dim=1) if motions else None)
+    def forward(self, frames: Tensor, *flows: Tensor) -> tuple[Tensor, ...]:
+        if not flows:
+            return self.network.start(frames)
+        config = self.network.config
+        found: dict[tuple[str, int], Tensor] = {}
+        for hunt, flow in zip(searched(config), flows, strict=True):
+            found.update({(hunt.search, back): each for back, each in zip(hunt.lookbacks, flow, strict=True)})
+        lookbacks = config.lookbacks(config.input_frames)
+        still = frames.new_zeros(frames.shape[0], 2, *frames.shape[-2:])
+        by_lookback = [[found.get((name, back), still) for name in config.motions] for back in lookbacks]
+        return self.network.start(frames, [torch.cat(each, dim=1) for each in by_lookback])
 
 
 class Read(nn.Module):
@@ -56,20 +65,35 @@ class Step(nn.Module):
         return frame, *state
 
 
+class Hunt(NamedTuple):
+    """A search from several lookbacks, from each of which it sees as many frames: one batch."""
+
+    search: str
+    frames: int
+    lookbacks: tuple[int, ...]
+
+    @property
+    def name(self) -> str:
+        """The search, and how many frames it sees."""
+        return f"{self.search}_{self.frames}"
+
+
 class Pyramid(nn.Module):
-    """The levels on which a motion is estimated, the smallest first, and the initial motion on the smallest.
+    """The levels on which motions are estimated, the smallest first, and the initial motions on the smallest.
 
     The mask of frames that have one is left out.
     """
 
-    def __init__(self, network: EncoderForecaster, search: motion.Search) -> None:
+    def __init__(self, network: EncoderForecaster, hunt: Hunt) -> None:
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
-        self.search = search
+        self.hunt = hunt
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        levels = motion.pyramid(self.network.shown(frames), self.search.frames)
-        return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
+        _, count, lookbacks = self.hunt
+        levels = motion.pyramid(self.network.shown(frames), count + max(lookbacks))
+        seen = [motion.seen_from(level, count, lookbacks) for level in levels]
+        return *seen, frames.new_zeros(frames.shape[0] * len(lookbacks), 2, *levels[0].shape[-2:])
 
 
 class Enlarge(nn.Module):
@@ -130,18 +154,18 @@ def record_parts(network: EncoderForecaster) -> dict[str, ExportedProgram]:
 def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[str, Piece]]:
     """`start`, `read`, `step` and the estimation of motion in one program: all inputs and all outputs, in order.
 
-    A motion has several pieces, because its steps are most of all operations. That of the name `fine`, for one: of the
-    frames `fine_pyramid` gives the levels and an initial motion. On each level, `fine_enlarge_1`, `fine_enlarge_2` and
-    so on resize the motion, and the search's number of steps of `fine_improve_0`, `fine_improve_1` and so on improve
-    it. The last motions go into `start` beside the frames.
+    A motion has several pieces, because its steps are most of all operations. That of the name `fine` in four frames,
+    for one: of the frames `fine_4_pyramid` gives the levels and an initial motion. On each level, `fine_4_enlarge_1`,
+    `fine_4_enlarge_2` and so on resize the motion, and the search's number of steps of `fine_4_improve_0`,
+    `fine_4_improve_1` and so on improve it. The last motions go into `start` beside the frames.
     """
     frames = _frames(network)
     pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
     with torch.no_grad():
         given: tuple[Tensor, ...] = (frames,)
-        for name in searched(network.config):
-            search = motion.SEARCHES[name]
-            pyramid = Pyramid(network, search)
+        for hunt in searched(network.config):
+            name, search = hunt.name, motion.SEARCHES[hunt.search]
+            pyramid = Pyramid(network, hunt)
             pieces[f"{name}_pyramid"] = pyramid, (frames,)
             *levels, flow = pyramid(frames)
             for index, level in enumerate(levels):
@@ -150,7 +174,7 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
                     pieces[f"{name}_enlarge_{index}"] = enlarge, (flow,)
                     [flow] = enlarge(flow)
                 pieces[f"{name}_improve_{index}"] = Improve(search), (flow, level)
-            given = *given, flow
+            given = *given, torch.stack(motion.apart(flow, len(hunt.lookbacks)))
         state = network.start(frames)
         pieces["start"] = Start(network), given
         pieces["read"] = Read(network), (frames[:, 0], *state)
@@ -158,13 +182,22 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
         counts = {name: Piece(len(inputs), len(module(*inputs))) for name, (module, inputs) in pieces.items()}
     # Each piece has its own tensors and batch, because torch.export would identify those that two pieces share.
     inputs = tuple(tuple(tensor.clone() for tensor in inputs) for _, inputs in pieces.values())
-    batches = tuple(({0: Dim(f"{name}_batch")},) * count.inputs for name, count in counts.items())
+    # Motions that go into `start` have their lookbacks before the batch.
+    batches = tuple(
+        tuple({int(name == "start" and index > 0): Dim(f"{name}_batch")} for index in range(count.inputs))
+        for name, count in counts.items()
+    )
     return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
 
 
-def searched(config: ForecasterConfig) -> tuple[str, ...]:
-    """The motions that `record_together` has pieces for; a single frame has none."""
-    return config.motions if config.input_frames > 1 else ()
+def searched(config: ForecasterConfig) -> list[Hunt]:
+    """The motions that `record_together` has pieces for, those of each name by the frames that they are seen in."""
+    lookbacks = config.lookbacks(config.input_frames)
+    return [
+        Hunt(name, count, tuple(members))
+        for name in config.motions
+        for count, members in motion.groups(config.input_frames, motion.SEARCHES[name], lookbacks).items()
+    ]
 
 
 @contextlib.contextmanager

@@ -7,13 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.nn.config import LOOKBACKS, NOISE_LEADS, ForecasterConfig
+from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecast_state import Factors, ForecastState, repeated
 from convlstm_cli.nn.head import Head
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import Advection, blur, past_errors
+from convlstm_cli.nn.motion import Advection, blur, estimate_motions, past_errors
 from convlstm_cli.nn.noise import Fields, Noise, View
 from convlstm_cli.nn.recurrence import State, autocast
 
@@ -194,10 +194,10 @@ class EncoderForecaster(nn.Module):
             forecast, current = self._forecast(current, min(chunk, horizon - first), ahead)
             yield forecast
 
-    def start(self, frames: Tensor, motion: Tensor | None = None) -> tuple[Tensor, ...]:
+    def start(self, frames: Tensor, motions: Sequence[Tensor] | None = None) -> tuple[Tensor, ...]:
         """The state before the first of the frames of `forward` is read: tensors as in `state_names`, h and c zero.
 
-        `motion` holds those of the last frame, (B, 2 K, H, W), where the caller knows them already.
+        `motions` holds those from each of `config.lookbacks`, (B, 2 K, H, W) each, where the caller knows them already.
 
         `start`, `read` for each frame and `step` for each lead time together compute what `forward` does, one time step
         a call, with nothing but tensors in between.
@@ -205,11 +205,10 @@ class EncoderForecaster(nn.Module):
         height, width = frames.shape[-2] // self.config.patch_size, frames.shape[-1] // self.config.patch_size
         zeros = [frames.new_zeros(frames.shape[0], hidden, height, width) for hidden in self.config.hidden]
         states = [(h, h.clone()) for h in zeros]
-        if motion is None:
+        if motions is None:
             return self._begin(frames, states).flat()
         shown = self.shown(frames)
-        advection = Advection.starting(shown[:, -1], motion, is_cubic=self._is_cubic, is_splatted=self._is_splatted)
-        return ForecastState(states, shown[:, -1:], self._judged(advection, shown)).flat()
+        return ForecastState(states, shown[:, -1:], self._advected(shown, motions)).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         """The state after the encoder has read one more frame, (B, C, H, W) or with the mask (B, C + 1, H, W)."""
@@ -321,8 +320,9 @@ class EncoderForecaster(nn.Module):
 
     def advection(self, frames: Tensor) -> Advection:
         """How the last of the frames (B, T, C, H, W) is moved on, with what is known of how right that was before."""
-        advection = Advection.of(frames, self.config.motions, is_cubic=self._is_cubic, is_splatted=self._is_splatted)
-        return self._judged(advection, frames)
+        # Nothing is learned of the motion: one that followed a loss could stop being one.
+        lookbacks = self.config.lookbacks(frames.shape[1])
+        return self._advected(frames, estimate_motions(frames.detach(), self.config.motions, lookbacks))
 
     @property
     def _is_cubic(self) -> bool:
@@ -332,15 +332,19 @@ class EncoderForecaster(nn.Module):
     def _is_splatted(self) -> bool:
         return HEADS[self.config.head].splats
 
-    def _judged(self, advection: Advection, frames: Tensor) -> Advection:
-        """An advection that carries the errors of the past of each known frame, where the head asks for them.
+    def _advected(self, frames: Tensor, motions: Sequence[Tensor]) -> Advection:
+        """An advection along the first of the motions, with the errors of the past of each known frame if asked for.
 
         They are logarithms: a weight that falls with a power of the error is linear in them before the softmax.
         """
-        if not self.config.past_channels:
+        # A copy, since a view would keep all frames.
+        last = frames[:, -1].clone()
+        advection = Advection.starting(last, motions[0], is_cubic=self._is_cubic, is_splatted=self._is_splatted)
+        _, *lookbacks = self.config.lookbacks(frames.shape[1])
+        if not lookbacks:
             return advection
-        lookbacks = [min(lookback, frames.shape[1] - 1) for lookback in LOOKBACKS]
-        errors = [past_errors(frames, advection.motion, lookback, BLUR) for lookback in lookbacks]
+        pairs = zip(motions[1:], lookbacks, strict=True)
+        errors = [past_errors(frames, motion, lookback, BLUR) for motion, lookback in pairs]
         return advection.carrying(torch.cat(errors, dim=1).add(LEAST_ERROR).log())
 
     def _forecast(

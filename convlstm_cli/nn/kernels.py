@@ -37,8 +37,7 @@ class Level(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in ("clips", "frames", "height", "width")),
         *((name, ctypes.c_int64) for name in ("iterations", "window", "smoothing", "threads")),
-        ("damping", ctypes.c_double),
-        ("unexplained", ctypes.c_double),
+        *((name, ctypes.c_double) for name in ("damping", "unexplained", "least_trust", "structure", "contrast")),
     )
 
 

@@ -17,7 +17,7 @@ from convlstm_cli.nn.motion import sample
 FARTHEST = 4.0
 """Pixels by which the moved frame is shifted at most where the motion is steered."""
 
-JUDGEMENT = (1.4, 1.1)
+JUDGEMENT = (1.9, 2.7)
 """Powers of past errors, for each of `LOOKBACKS`, with which the weights of known frames fall at first."""
 
 

@@ -4,13 +4,14 @@ import math
 
 import pytest
 import torch
+from advected import advected
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.kernels import MOTION
-from convlstm_cli.nn.motion import SEARCHES, Advection, Search, choice, eager, estimate_motions, native
+from convlstm_cli.nn.motion import SEARCHES, Search, choice, eager, estimate_motions, native
 
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
@@ -97,7 +98,7 @@ def test_threads_and_batches_change_no_bit(size: tuple[int, int], monkeypatch: p
     clips = frames(3, 8, *size, seed=4)[:, :, None]
 
     def forecast(given: Tensor) -> Tensor:
-        seen, beside, _ = Advection.of(given, SEARCHES, is_splatted=True).carrying(given[:, 0]).advance(3)
+        seen, beside, _ = advected(given, SEARCHES, is_splatted=True).carrying(given[:, 0]).advance(3)
         assert beside is not None
         return torch.cat((seen.flatten(1), beside.flatten(1)), dim=1)
 
@@ -108,7 +109,7 @@ def test_threads_and_batches_change_no_bit(size: tuple[int, int], monkeypatch: p
 
 
 def test_a_window_shows_its_part_to_rounding() -> None:
-    whole = Advection.of(frames(1, 8, 48, 40, seed=5)[:, :, None], ("fine", "latest"), is_splatted=True)
+    whole = advected(frames(1, 8, 48, 40, seed=5)[:, :, None], ("fine", "latest"), is_splatted=True)
     part = whole.window(7, 5, 21, 30).advance(4)[0]
     assert torch.allclose(part, whole.advance(4)[0][..., 7:28, 5:35], rtol=0.0, atol=1e-4)
 
@@ -137,7 +138,7 @@ def test_it_is_used_where_it_can_be() -> None:
 
 def test_a_gradient_to_frames_goes_through_tensors() -> None:
     clip = frames(1, 4, 16, 16, seed=7)[:, :, None].clone().requires_grad_()
-    Advection.of(clip).advance(2)[0].sum().backward()  # type: ignore[no-untyped-call]
+    advected(clip).advance(2)[0].sum().backward()  # type: ignore[no-untyped-call]
     assert clip.grad is not None
     assert clip.grad[:, -1].abs().max() > 0.0
 
@@ -148,14 +149,14 @@ def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch: pytest.M
         patch.setattr(native, "UNEXPLAINED", 1.0)
         choice.why_no_kernel.cache_clear()
         assert choice.why_no_kernel() == "it does not compute what torch does (search)"
-        by_tensors = estimate_motions(clip, ("fine",))
+        [by_tensors] = estimate_motions(clip, ("fine",))
     choice.why_no_kernel.cache_clear()
     assert choice.why_no_kernel() is None
-    assert torch.allclose(by_tensors, estimate_motions(clip, ("fine",)), atol=1e-4)
+    assert torch.allclose(by_tensors, estimate_motions(clip, ("fine",))[0], atol=1e-4)
 
 
 def test_searches_that_share_a_pyramid_find_what_each_finds_alone() -> None:
     clip = frames(2, 8, 24, 24, seed=9)[:, :, None]
-    together = estimate_motions(clip, SEARCHES)
-    alone = torch.cat([estimate_motions(clip, [name]) for name in SEARCHES], dim=1)
+    [together] = estimate_motions(clip, SEARCHES)
+    alone = torch.cat([estimate_motions(clip, [name])[0] for name in SEARCHES], dim=1)
     assert torch.allclose(together, alone, atol=1e-5)

@@ -13,10 +13,13 @@ from convlstm_cli.nn.motion.eager import improve
 from convlstm_cli.nn.motion.gaussian import blur
 from convlstm_cli.nn.motion.reading import sample
 from convlstm_cli.nn.motion.search import (
+    apart,
     enlarge,
     estimate_motion,
     estimate_motions,
+    groups,
     pyramid,
+    seen_from,
 )
 from convlstm_cli.nn.motion.searches import SEARCHES, Search
 
@@ -24,13 +27,16 @@ __all__ = [
     "SEARCHES",
     "Advection",
     "Search",
+    "apart",
     "blur",
     "enlarge",
     "estimate_motion",
     "estimate_motions",
+    "groups",
     "improve",
     "past_errors",
     "pyramid",
     "sample",
+    "seen_from",
     "why_no_kernel",
 ]

@@ -10,7 +10,6 @@ Niklaus and Liu 2020, CVPR). Things that meet are averaged. Between things that 
 where nothing lands the moved frame.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
@@ -19,10 +18,11 @@ from torch import Tensor
 from convlstm_cli.nn.motion import eager, native
 from convlstm_cli.nn.motion.choice import has_kernel_for
 from convlstm_cli.nn.motion.gaussian import blur
-from convlstm_cli.nn.motion.search import estimate_motions
 
 PAST_WINDOW = 1.5
 """σ in pixels of the Gaussian over which errors of the past are averaged."""
+WHOLE = 6.0
+"""What the error of the whole frame counts for beside that around a place."""
 
 
 class Advection(NamedTuple):
@@ -42,21 +42,6 @@ class Advection(NamedTuple):
     """Whether the frame is read by cubic convolution, which may go beyond the frame's values; else bilinearly."""
     lead: Tensor | None = None
     """(B, 1, 1, 1): the steps that were made, where the frame is splatted too."""
-
-    @classmethod
-    def of(
-        cls,
-        frames: Tensor,
-        motions: Iterable[str] = ("medium",),
-        *,
-        is_cubic: bool = True,
-        is_splatted: bool = False,
-    ) -> "Advection":
-        """The last of the frames (B, T, C, H, W), not moved yet, as a whole, with the motions of these names."""
-        # Nothing is learned of the motion: one that followed a loss could stop being one.
-        motion = estimate_motions(frames.detach(), motions)
-        # A copy, since a view would keep all frames.
-        return cls.starting(frames[:, -1].clone(), motion, is_cubic=is_cubic, is_splatted=is_splatted)
 
     @classmethod
     def starting(
@@ -99,17 +84,21 @@ class Advection(NamedTuple):
 
 
 def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> Tensor:
-    """By how much each known frame would have missed the last frame, had it been forecast so many steps before.
+    """By how much each known frame missed the last frame, when it was forecast so many steps before.
+
+    Around each place the error is that of this place, and `WHOLE` times that of the whole frame: a few pixels say
+    little of what comes, and which motion is right for a video shows in the whole frame.
 
     Args:
         frames: (B, T, C, H, W) in [0, 1], T > steps.
-        motion: that of the last frame, (B, 2 K, H, W).
+        motion: that which the frames before the last `steps` show, (B, 2 K, H, W). One that had seen the last frame
+            would be fitted to it, and most of all the motion of the fewest frames.
         steps: lead time of the hindcast; 0 where there is no frame before the last.
         blurred: σ in pixels of the blur of the frame that is moved along the first motion.
 
     Returns:
-        (B, K + 2, H, W): the mean |difference| of the channels around each place, of the frame before moved along each
-        motion, of the first of these blurred, and of the frame before as it is.
+        (B, K + 2, H, W): the mean |difference| of the channels, of the frame before moved along each motion, of the
+        first of these blurred, and of the frame before as it is.
     """
     before, last = frames[:, -1 - steps], frames[:, -1:]
     if steps:
@@ -117,4 +106,5 @@ def past_errors(frames: Tensor, motion: Tensor, steps: int, blurred: float) -> T
     else:
         moved = before[:, None].expand(-1, motion.shape[1] // 2, -1, -1, -1)
     known = torch.cat((moved, blur(moved[:, 0], blurred)[:, None], before[:, None]), dim=1)
-    return blur((known - last).abs().mean(dim=2), PAST_WINDOW)
+    errors = (known - last).abs().mean(dim=2)
+    return blur(errors, PAST_WINDOW) + WHOLE * errors.mean(dim=(-2, -1), keepdim=True)

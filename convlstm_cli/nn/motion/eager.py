@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlstm_cli.nn.motion.gaussian import blur
+from convlstm_cli.nn.motion.guided import smooth, trust
 from convlstm_cli.nn.motion.reading import sample
 from convlstm_cli.nn.motion.searches import Search
 
@@ -19,7 +20,9 @@ EXACT = 2.0**20
 
 def improve(flow: Tensor, level: Tensor, search: Search) -> Tensor:
     """The motion on a level (B, T, h, w) after one more Gauss-Newton step."""
-    return blur(flow + _gauss_newton(level, flow, search), search.smoothing)
+    terms = _normal_equations(level, flow)
+    weight = trust(terms[:, 0:1] + terms[:, 2:3], search.damping)
+    return smooth(flow + _solved(blur(terms, search.window), search.damping), weight, level[:, -1:], search.smoothing)
 
 
 def advance(
@@ -113,8 +116,13 @@ def _traced(motion: Tensor, source: Tensor, corner: tuple[int, int]) -> Tensor:
     return source - sample(motion, halfway, corner)
 
 
-def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
-    """The change of `flow` (B, 2, H, W) that best carries the frames (B, T, H, W) before the last into the last."""
+def _normal_equations(frames: Tensor, flow: Tensor) -> Tensor:
+    """What each pixel says of how `flow` (B, 2, H, W) has to change to carry the frames (B, T, H, W) into the last.
+
+    Returns:
+        (B, 5, H, W): means over the frames before the last of the products xx, xy, yy of the derivatives, and xt, yt
+        of those with the difference that is left.
+    """
     steps = torch.arange(frames.shape[1] - 1, 0, -1, device=frames.device, dtype=frames.dtype)  # T-1 ... 1
     back = -steps.view(1, -1, 1, 1, 1) * flow[:, None]  # (B, T-1, 2, H, W)
     moved = sample(frames[:, :-1].flatten(0, 1)[:, None], back.flatten(0, 1)).view_as(frames[:, :-1])
@@ -127,7 +135,11 @@ def _gauss_newton(frames: Tensor, flow: Tensor, search: Search) -> Tensor:
     weight = UNEXPLAINED / (difference.square() + UNEXPLAINED**2).sqrt() / steps
     by_x, by_y = weight * dx, weight * dy
     products = ((by_x, dx), (by_x, dy), (by_y, dy), (by_x, difference), (by_y, difference))
-    terms = torch.stack([(one * other).mean(dim=1) for one, other in products], dim=1)  # (B, 5, H, W)
-    xx, xy, yy, xt, yt = blur(terms, search.window).unbind(dim=1)
-    xx, yy = xx + search.damping, yy + search.damping
+    return torch.stack([(one * other).mean(dim=1) for one, other in products], dim=1)
+
+
+def _solved(terms: Tensor, damping: float) -> Tensor:
+    """The change of the motion, (B, 2, H, W), that normal equations (B, 5, H, W) ask for."""
+    xx, xy, yy, xt, yt = terms.unbind(dim=1)
+    xx, yy = xx + damping, yy + damping
     return torch.stack((xy * yt - yy * xt, xy * xt - xx * yt), dim=1) / (xx * yy - xy * xy)[:, None]

@@ -1,5 +1,5 @@
 // The search for motion on one level of a pyramid, and a frame moved on along motions, each row by row on all threads.
-// The arithmetic is that of search.py and advection.py, which compute it by tensors; tests hold the two together.
+// The arithmetic is that of eager.py and guided.py, which compute it by tensors; tests hold the two together.
 // native.py compiles this file on first use.
 //
 // Each value is computed from its own row and place alone, in one order: so it comes out the same for any number of
@@ -69,19 +69,23 @@ typedef struct {
   int64_t iterations, window, smoothing;  // radii of the two Gaussians in pixels
   int64_t threads;
   double damping, unexplained;
+  double least_trust, structure, contrast;  // of guided.py, the second times the damping
 } Level;
 
-enum { TERMS = 5 };
+// Terms of the normal equations; sums of the guided filter, each weighted: one, I, I I, u, v, I u, I v; and what it fits:
+// one, two slopes, two offsets.
+enum { TERMS = 5, SUMS = 7, LINES = TERMS };
 
-// Floats that a thread needs for itself: the rows of all terms, and one with its edges repeated.
+// Floats that a thread needs for itself: the rows of all sums, and one with its edges repeated.
 static int64_t own_scratch(const Level *s) {
   int64_t radius = s->window > s->smoothing ? s->window : s->smoothing;
-  return (TERMS + 1) * s->width + 2 * radius;
+  return (SUMS + 1) * s->width + 2 * radius;
 }
 
 // Floats of scratch memory that `motion_improve` needs.
 int64_t motion_scratch(const Level *s) {
-  return s->clips * s->height * ((s->frames - 1) * (s->width + 2) + TERMS * s->width) + s->threads * own_scratch(s);
+  int64_t rows = s->clips * s->height;
+  return rows * ((s->frames - 1) * (s->width + 2) + (TERMS + SUMS) * s->width) + s->threads * own_scratch(s);
 }
 
 // A row under one half of a Gaussian, its middle first, in place; `padded` is scratch memory.
@@ -105,10 +109,11 @@ static void blur_column(
   }
 }
 
-// Row y of the terms of the normal equations, (TERMS, height, width), blurred along x. Rows of what was moved have their
-// edges repeated.
+// Row y of the terms of the normal equations, (TERMS, height, width), blurred along x, and of how much each pixel's
+// motion counts. Rows of what was moved have their edges repeated.
 static void add_terms(
-  const Level *s, const float *last, const float *moved, int64_t y, const float *window, float *terms, float *padded) {
+  const Level *s, const float *last, const float *moved, int64_t y, const float *window, float *terms, float *trust,
+  float *padded) {
   int64_t width = s->width, area = s->height * width, before = s->frames - 1, stride = width + 2;
   float unexplained = (float)s->unexplained;
   float *restrict xx = terms + y * width, *restrict xy = xx + area, *restrict yy = xy + area;
@@ -127,27 +132,76 @@ static void add_terms(
       xt[x] += weight * dx * difference, yt[x] += weight * dy * difference;
     }
   }
+  float least = (float)s->least_trust, structure = (float)s->structure, *weight = trust + y * width;
+#pragma omp simd
+  for (int64_t x = 0; x < width; x++) {
+    float squares = xx[x] + yy[x];
+    weight[x] = least + squares / (squares + structure);
+  }
   for (int64_t term = 0; term < TERMS; term++) blur_row(xx + term * area, width, window, s->window, padded);
 }
 
-// Row y of the motion (2, height, width) after the step that the terms ask for, blurred along x into `ahead`.
-static void solve(
-  const Level *s, const float *terms, const float *flow, int64_t y, const float *window, const float *smoothing,
-  float *ahead, float *own, float *padded) {
+// Row y of the sums of the guided filter, (SUMS, height, width), blurred along x, of the motion (2, height, width) after
+// the step that the terms ask for. The first of the sums holds how much each pixel counts.
+static void add_sums(
+  const Level *s, const float *last, const float *terms, const float *flow, int64_t y, const float *window,
+  const float *smoothing, float *sums, float *own, float *padded) {
   int64_t width = s->width, area = s->height * width;
   for (int64_t term = 0; term < TERMS; term++)
     blur_column(terms + term * area, s->height, width, y, window, s->window, own + term * width);
   const float *xx = own, *xy = xx + width, *yy = xy + width, *xt = yy + width, *yt = xt + width;
-  float damping = (float)s->damping;
-  float *u = ahead + y * width, *v = u + area;
+  const float *u = flow + y * width, *v = u + area, *shown = last + y * width;
+  float damping = (float)s->damping, *row = sums + y * width;
 #pragma omp simd
   for (int64_t x = 0; x < width; x++) {
     float a = xx[x] + damping, b = xy[x], d = yy[x] + damping, determinant = a * d - b * b;
-    u[x] = flow[y * width + x] + (b * yt[x] - d * xt[x]) / determinant;
-    v[x] = flow[area + y * width + x] + (b * xt[x] - a * yt[x]) / determinant;
+    float new_u = u[x] + (b * yt[x] - d * xt[x]) / determinant, new_v = v[x] + (b * xt[x] - a * yt[x]) / determinant;
+    float weight = row[x], shaded = weight * shown[x];
+    row[area + x] = shaded, row[2 * area + x] = shaded * shown[x];
+    row[3 * area + x] = weight * new_u, row[4 * area + x] = weight * new_v;
+    row[5 * area + x] = shaded * new_u, row[6 * area + x] = shaded * new_v;
   }
-  blur_row(u, width, smoothing, s->smoothing, padded);
-  blur_row(v, width, smoothing, s->smoothing, padded);
+  for (int64_t sum = 0; sum < SUMS; sum++) blur_row(row + sum * area, width, smoothing, s->smoothing, padded);
+}
+
+// Row y of what the guided filter fits in the window around each pixel, (LINES, height, width), blurred along x.
+static void add_lines(
+  const Level *s, const float *sums, int64_t y, const float *smoothing, float *lines, float *own, float *padded) {
+  int64_t width = s->width, area = s->height * width;
+  for (int64_t sum = 0; sum < SUMS; sum++)
+    blur_column(sums + sum * area, s->height, width, y, smoothing, s->smoothing, own + sum * width);
+  const float *total = own, *i = total + width, *ii = i + width, *u = ii + width, *v = u + width;
+  const float *iu = v + width, *iv = iu + width;
+  float contrast = (float)s->contrast, *row = lines + y * width;
+#pragma omp simd
+  for (int64_t x = 0; x < width; x++) {
+    float part = 1.0f / total[x], brightness = part * i[x], mean_u = part * u[x], mean_v = part * v[x];
+    float variance = part * ii[x] - brightness * brightness;
+    float steep = 1.0f / ((variance > 0.0f ? variance : 0.0f) + contrast);
+    float slope_u = steep * (part * iu[x] - brightness * mean_u);
+    float slope_v = steep * (part * iv[x] - brightness * mean_v);
+    row[x] = total[x], row[area + x] = total[x] * slope_u, row[2 * area + x] = total[x] * slope_v;
+    row[3 * area + x] = total[x] * (mean_u - slope_u * brightness);
+    row[4 * area + x] = total[x] * (mean_v - slope_v * brightness);
+  }
+  for (int64_t line = 0; line < LINES; line++) blur_row(row + line * area, width, smoothing, s->smoothing, padded);
+}
+
+// Row y of the motion (2, height, width) that the guided filter gives.
+static void follow(
+  const Level *s, const float *last, const float *lines, int64_t y, const float *smoothing, float *flow, float *own) {
+  int64_t width = s->width, area = s->height * width;
+  for (int64_t line = 0; line < LINES; line++)
+    blur_column(lines + line * area, s->height, width, y, smoothing, s->smoothing, own + line * width);
+  const float *total = own, *slope_u = total + width, *slope_v = slope_u + width;
+  const float *offset_u = slope_v + width, *offset_v = offset_u + width, *shown = last + y * width;
+  float *u = flow + y * width, *v = u + area;
+#pragma omp simd
+  for (int64_t x = 0; x < width; x++) {
+    float part = 1.0f / total[x];
+    u[x] = part * (slope_u[x] * shown[x] + offset_u[x]);
+    v[x] = part * (slope_v[x] * shown[x] + offset_v[x]);
+  }
 }
 
 // Gauss-Newton steps: changes the motion (clips, 2, height, width) by what the frames (clips, frames, height, width)
@@ -156,10 +210,10 @@ void motion_improve(
   const Level *s, const float *frames, const float *window, const float *smoothing, float *flow, float *scratch) {
   int64_t height = s->height, width = s->width, area = height * width, before = s->frames - 1, stride = width + 2;
   float *moved = scratch, *terms = moved + s->clips * before * height * stride;
-  float *owns = terms + s->clips * TERMS * area;
+  float *sums = terms + s->clips * TERMS * area, *owns = sums + s->clips * SUMS * area;
 #pragma omp parallel num_threads(s->threads)
   {
-    float *own = owns + omp_get_thread_num() * own_scratch(s), *padded = own + TERMS * width;
+    float *own = owns + omp_get_thread_num() * own_scratch(s), *padded = own + SUMS * width;
     for (int64_t iteration = 0; iteration < s->iterations; iteration++) {
 #pragma omp for
       for (int64_t line = 0; line < s->clips * before * height; line++) {
@@ -174,26 +228,33 @@ void motion_improve(
             within((float)y - steps * v[x], (int32_t)height));
         row[-1] = row[0], row[width] = row[width - 1];
       }
+      // Each of the next loops reads rows around its own that the one before has finished.
 #pragma omp for
       for (int64_t line = 0; line < s->clips * height; line++) {
         int64_t y = line % height, clip = line / height;
-        const float *last = frames + (clip * s->frames + before) * area;
-        add_terms(s, last, moved + clip * before * height * stride, y, window, terms + clip * TERMS * area, padded);
+        add_terms(
+          s, frames + (clip * s->frames + before) * area, moved + clip * before * height * stride, y, window,
+          terms + clip * TERMS * area, sums + clip * SUMS * area, padded);
       }
 #pragma omp for
       for (int64_t line = 0; line < s->clips * height; line++) {
         int64_t y = line % height, clip = line / height;
-        solve(
-          s, terms + clip * TERMS * area, flow + clip * 2 * area, y, window, smoothing, flow + clip * 2 * area, own,
-          padded);
+        add_sums(
+          s, frames + (clip * s->frames + before) * area, terms + clip * TERMS * area, flow + clip * 2 * area, y, window,
+          smoothing, sums + clip * SUMS * area, own, padded);
       }
 #pragma omp for
-      for (int64_t line = 0; line < s->clips * 2 * height; line++) {
-        const float *plane = flow + line / height * area;
-        blur_column(plane, height, width, line % height, smoothing, s->smoothing, terms + line * width);
+      for (int64_t line = 0; line < s->clips * height; line++) {
+        int64_t y = line % height, clip = line / height;  // the terms have been used, and hold the lines from here on
+        add_lines(s, sums + clip * SUMS * area, y, smoothing, terms + clip * TERMS * area, own, padded);
       }
 #pragma omp for
-      for (int64_t at = 0; at < s->clips * 2 * area; at++) flow[at] = terms[at];
+      for (int64_t line = 0; line < s->clips * height; line++) {
+        int64_t y = line % height, clip = line / height;
+        follow(
+          s, frames + (clip * s->frames + before) * area, terms + clip * TERMS * area, y, smoothing,
+          flow + clip * 2 * area, own);
+      }
     }
   }
 }

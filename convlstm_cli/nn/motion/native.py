@@ -10,6 +10,7 @@ from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.kernels import MOTION, Advance, Level
 from convlstm_cli.nn.motion.eager import AROUND, FILLED, UNEXPLAINED
 from convlstm_cli.nn.motion.gaussian import gaussian
+from convlstm_cli.nn.motion.guided import CONTRAST, LEAST_TRUST, STRUCTURE
 from convlstm_cli.nn.motion.searches import Search
 
 
@@ -19,9 +20,8 @@ def improve(flow: Tensor, level: Tensor, search: Search) -> Tensor:
     flow, level = flow.clone(memory_format=torch.contiguous_format), level.contiguous()
     window, smoothing = _half(search.window), _half(search.smoothing)
     threads = torch.get_num_threads()
-    shape = Level(
-        *level.shape, search.iterations, len(window) - 1, len(smoothing) - 1, threads, search.damping, UNEXPLAINED
-    )
+    steps = search.iterations, len(window) - 1, len(smoothing) - 1, threads
+    shape = Level(*level.shape, *steps, search.damping, UNEXPLAINED, LEAST_TRUST, STRUCTURE * search.damping, CONTRAST)
     scratch = level.new_empty(kernel.motion_scratch(ctypes.byref(shape)))
     kernel.motion_improve(ctypes.byref(shape), level.data_ptr(), window, smoothing, flow.data_ptr(), scratch.data_ptr())
     return flow

@@ -13,7 +13,7 @@ many frames and a wide window, small cars need a narrow window, and a hand that 
 `Search` is one such choice; a network may use several.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -45,14 +45,43 @@ def estimate_motion(frames: Tensor, search: Search = SEARCHES["medium"]) -> Tens
     Returns:
         (B, 2, H, W): by how far what is here in the last frame moves on to the next. Zero for T = 1.
     """
-    return _found(pyramid(frames, search.frames), search, frames)
+    return _found(pyramid(frames, search.frames), frames, search, (0,))[0]
 
 
-def estimate_motions(frames: Tensor, names: Iterable[str]) -> Tensor:
-    """Several motions at the end of clips, (B, 2 K, H, W), by the names of their searches."""
+def estimate_motions(frames: Tensor, names: Iterable[str], lookbacks: Sequence[int] = (0,)) -> list[Tensor]:
+    """Several motions, by the names of their searches, at the end of clips or some frames before it.
+
+    Args:
+        frames: (B, T, C, H, W) in [0, 1].
+        names: those of K searches.
+        lookbacks: how many frames before the last one; what came after is not looked at. Each is below T.
+
+    Returns:
+        For each lookback (B, 2 K, H, W), as `estimate_motion` gives them.
+    """
     searches = [SEARCHES[name] for name in names]
-    levels = pyramid(frames, max(search.frames for search in searches))
-    return torch.cat([_found(levels, search, frames) for search in searches], dim=1)
+    levels = pyramid(frames, max(search.frames for search in searches) + max(lookbacks))
+    found = [_found(levels, frames, search, lookbacks) for search in searches]
+    return [torch.cat(motions, dim=1) for motions in zip(*found, strict=True)]
+
+
+def groups(frames: int, search: Search, lookbacks: Sequence[int]) -> dict[int, list[int]]:
+    """The lookbacks from which a search in clips of so many frames sees as many frames, by that number.
+
+    They can be searched as one batch. Those from which a single frame is seen, which shows no motion, are left out.
+    """
+    found: dict[int, list[int]] = {}
+    for lookback in lookbacks:
+        count = min(search.frames, frames - lookback)
+        if count > 1:
+            found.setdefault(count, []).append(lookback)
+    return found
+
+
+def seen_from(level: Tensor, count: int, lookbacks: Sequence[int]) -> Tensor:
+    """The last `count` frames of a level (B, T, h, w) before each lookback, one batch after the other."""
+    ends = [level.shape[1] - lookback for lookback in lookbacks]
+    return torch.cat([level[:, end - count : end] for end in ends])
 
 
 def pyramid(frames: Tensor, count: int) -> list[Tensor]:
@@ -63,16 +92,24 @@ def pyramid(frames: Tensor, count: int) -> list[Tensor]:
     return [blur(level, SMOOTHING) for level in reversed(levels)]
 
 
-def _found(levels: list[Tensor], search: Search, frames: Tensor) -> Tensor:
-    """The motion that a search finds on the levels of a pyramid, which may have more frames than it looks at."""
-    if frames.shape[1] < 2:
-        return frames.new_zeros(frames.shape[0], 2, *frames.shape[-2:])
-    flow = frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
-    for level in levels:
-        if flow.shape[-2:] != level.shape[-2:]:
-            flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
-        flow = _searched(flow, level[:, -search.frames :], search)
-    return flow
+def apart(motions: Tensor, lookbacks: int) -> tuple[Tensor, ...]:
+    """The motions (B, 2, H, W) from each of so many lookbacks that were found as one batch."""
+    return motions.view(lookbacks, -1, *motions.shape[1:]).unbind()
+
+
+def _found(levels: list[Tensor], frames: Tensor, search: Search, lookbacks: Sequence[int]) -> list[Tensor]:
+    """The motions that a search finds from each lookback on the levels of a pyramid, (B, 2, H, W) each."""
+    batch, length = frames.shape[:2]
+    motions: dict[int, Tensor] = {}
+    for count, members in groups(length, search, lookbacks).items():
+        flow = frames.new_zeros(batch * len(members), 2, *levels[0].shape[-2:])
+        for level in levels:
+            if flow.shape[-2:] != level.shape[-2:]:
+                flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
+            flow = _searched(flow, seen_from(level, count, members), search)
+        motions.update(zip(members, apart(flow, len(members)), strict=True))
+    still = frames.new_zeros(batch, 2, *frames.shape[-2:]) if len(motions) < len(set(lookbacks)) else None
+    return [motions.get(lookback, still) for lookback in lookbacks]  # type: ignore[misc]  # `still` where it is needed
 
 
 def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:

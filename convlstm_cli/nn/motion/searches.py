@@ -16,7 +16,7 @@ class Search:
     window: float
     """σ of the Gaussian, in pixels of a level, that shares a motion."""
     smoothing: float
-    """σ of the blur of the motion after each step, likewise."""
+    """σ of the windows of the guided filter after each step (`guided.py`), likewise."""
     damping: float = 7e-4
     """Added to the squared derivatives, in squared pixel values per squared pixel."""
 
@@ -24,10 +24,10 @@ class Search:
 SEARCHES: dict[str, Search] = registry(
     Motion,
     {
-        "medium": Search(4, 3, 2.5, 2.0),
-        "coarse": Search(8, 3, 3.5, 3.0),
-        "fine": Search(4, 6, 1.8, 1.0, damping=2e-4),
-        "latest": Search(2, 4, 2.5, 1.6),
+        "medium": Search(4, 3, 2.5, 1.6),
+        "coarse": Search(8, 3, 3.5, 2.4),
+        "fine": Search(4, 6, 1.8, 0.8, damping=2e-4),
+        "latest": Search(2, 4, 2.5, 1.3),
     },
 )
 """The searches that `kinds.MOTIONS` describes."""
