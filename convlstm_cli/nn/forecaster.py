@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.autocast import autocast
 from convlstm_cli.nn.config import LOOKBACKS, NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecast_state import Factors, ForecastState, repeated
@@ -15,7 +16,7 @@ from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
 from convlstm_cli.nn.layer import ConvLSTM
 from convlstm_cli.nn.motion import Advection, blur, past_errors
 from convlstm_cli.nn.noise import Fields, Noise, View
-from convlstm_cli.nn.recurrence import State, autocast
+from convlstm_cli.nn.stepwise import State
 
 LEAST_ERROR = 4e-3
 """Added to errors of the past, about one step of 8 bits: smaller ones say nothing."""

@@ -12,7 +12,7 @@ from convlstm_cli.nn import ConvLSTM, EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.cell import CellValues
 from convlstm_cli.nn.config import ForecasterKind, GateActivation, Peephole
 from convlstm_cli.nn.probe import replay, watching
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.stepwise import State
 
 CONFIG = ForecasterConfig(
     16, 24, 1, hidden=(4, 3), peephole="full", peephole_init="uniform", input_frames=4, horizon=3, patch_size=2
