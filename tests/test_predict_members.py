@@ -349,7 +349,7 @@ def test_a_stop_leaves_nothing_of_members(
         raise KeyboardInterrupt
 
     stop: Callable[..., None] = stopped
-    monkeypatch.setattr("convlstm_cli.predict.write_members", stop)
+    monkeypatch.setattr("convlstm_cli.predicting.writing.write_members", stop)
     with pytest.raises(KeyboardInterrupt):
         one(run, video, tmp_path / "out", CONFIG)
     assert not list((tmp_path / "out").iterdir())

@@ -26,7 +26,7 @@ from convlstm_cli.errors import (
     UsageError,
 )
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind, Head
+from convlstm_cli.nn.config import Forecaster, Head
 from convlstm_cli.progress import Progress
 from convlstm_cli.reporting import charts, page
 from convlstm_cli.runs.checkpoint import Checkpoint
@@ -345,9 +345,9 @@ def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert restore(record["data"], 4, 3).split == relative.split
 
 
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
 def test_three_times_the_trained_horizon_is_no_worse_than_copying(
-    make_folder: Callable[..., Path], tmp_path: Path, forecaster: ForecasterKind
+    make_folder: Callable[..., Path], tmp_path: Path, forecaster: Forecaster
 ) -> None:
     """By more than a tenth; and everything stays finite and in range."""
     config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)

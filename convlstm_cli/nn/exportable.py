@@ -68,7 +68,7 @@ class Pyramid(nn.Module):
         self.search = search
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        levels = motion.pyramid(self.network.shown(frames), self.search.frames)
+        levels = motion.pyramid(self.network.target_channels(frames), self.search.frames)
         return *levels, frames.new_zeros(frames.shape[0], 2, *levels[0].shape[-2:])
 
 

@@ -131,20 +131,19 @@ def evaluate_clips(
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
         seen, following = batch.tensor_split([input_frames], dim=1)
         frames, ahead = to_read(seen, compute.device), to_float(following, compute.device)
-        truth, future = models[0].shown(ahead), models[0].known(ahead)
+        truth, future = models[0].target_channels(ahead), models[0].known_future(ahead)
         there = valid(following[:, :, : truth.shape[2]], compute.device)
         members = forecast_members(models, frames, truth.shape[1], compute, future)
         forecasts = {MODEL: members.mean(dim=0)}
-        forecasts |= {
-            name: baseline.forecast(models[0].shown(frames), truth.shape[1]) for name, baseline in measured.items()
-        }
+        inputs = models[0].target_channels(frames)
+        forecasts |= {name: baseline.forecast(inputs, truth.shape[1]) for name, baseline in measured.items()}
         if evaluation.guarded is not None:
             forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
         if evaluation.ensemble is not None:
             drawn = {name: forecast[None] for name, forecast in forecasts.items()} | {MEMBERS: members}
             if sampling is not None:
                 drawn[MEMBERS] = sampling.draw(frames, truth.shape[1], compute, future)
-                drawn |= sampling.draw_baselines(models[0].shown(frames), truth.shape[1], values)
+                drawn |= sampling.draw_baselines(inputs, truth.shape[1], values)
                 forecasts[MEAN] = mean_of(drawn[MEMBERS], values)
             evaluation.ensemble.add(drawn, truth, there)
         for name, forecast in forecasts.items():

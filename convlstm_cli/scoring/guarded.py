@@ -24,7 +24,7 @@ def check_networks(models: Sequence[EncoderForecaster], frames: Tensor, compute:
 
     `frames` are (B, T, C, H, W) as for `forecast_members`.
     """
-    config, known = models[0].config, models[0].known(frames)
+    config, known = models[0].config, models[0].known_future(frames)
 
     def network(seen: Tensor, ahead: int) -> Tensor:
         future = None if known is None else known[:, seen.shape[1] : seen.shape[1] + ahead]

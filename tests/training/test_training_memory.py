@@ -12,7 +12,7 @@ from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.distributed import Ranks
 from convlstm_cli.errors import MemoryShort
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind
+from convlstm_cli.nn.config import Forecaster
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.train import train
 from convlstm_cli.training import memory as fitting
@@ -49,7 +49,7 @@ OPTIONS = {"hidden": (4, 4), "dilation": 2, "layer_norm": True, "dropout": 0.5}
 
 
 @pytest.mark.parametrize(
-    "change", [*({"forecaster": kind} for kind in get_args(ForecasterKind)), OPTIONS], ids=lambda each: str(each)[:30]
+    "change", [*({"forecaster": kind} for kind in get_args(Forecaster)), OPTIONS], ids=lambda each: str(each)[:30]
 )
 def test_what_is_counted_is_what_autograd_keeps_and_the_forecast(change: dict[str, Any]) -> None:
     """Against the storages of real tensors that autograd saves; functions may keep a little beside them."""
