@@ -16,8 +16,9 @@ from convlstm_cli.forecasting.ensemble import NetworksByColour
 from convlstm_cli.forecasting.members import draws_members, note_uncalibrated
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.streams import naming_a_smaller_tile
-from convlstm_cli.predict import check_runs, computed, mixing_of, too_large
+from convlstm_cli.predicting.checks import check_runs, too_large
 from convlstm_cli.predicting.members import guarded_members, members_of
+from convlstm_cli.predicting.pieces import compute_pieces, mixing_of
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import Precision
@@ -129,5 +130,5 @@ def _computed(prepared: Prepared, config: PredictConfig, compute: Compute, folde
                 for number in range(len(members))
             ]
     mixing = mixing_of(prepared, compute) if config.guard else None
-    pieces = computed(prepared, mixing, compute, folder)
+    pieces = compute_pieces(prepared, mixing, compute, folder)
     return [np.stack([look.forecast(look.valued(frame)) for piece in pieces for frame in piece.frames[0]])]

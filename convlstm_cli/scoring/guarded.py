@@ -90,10 +90,10 @@ class GuardedPieces:
 
     def record(self) -> GuardRecord:
         """What is mixed, for forecast.json."""
-        return record_of(self._guard)
+        return guard_record(self._guard)
 
 
-def record_of(guard: Guard) -> GuardRecord:
+def guard_record(guard: Guard) -> GuardRecord:
     """What is mixed of the forecasts of one clip, for forecast.json."""
     by_candidate = guard.weights[0].T.tolist()
     return GuardRecord(guard.origins, dict(zip(guard.names, map(tuple, by_candidate), strict=True)))
