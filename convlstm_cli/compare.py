@@ -20,7 +20,8 @@ from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
 from convlstm_cli.files import quoted, sweep
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.runs.folders import check_free
+from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.comparison_result import ComparisonSummary
 from convlstm_cli.video.data import VideoData, restore
 

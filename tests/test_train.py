@@ -28,7 +28,7 @@ from convlstm_cli.errors import (
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import Forecaster, Head
 from convlstm_cli.progress import Progress
-from convlstm_cli.reporting import charts, page
+from convlstm_cli.reporting import line_charts, page
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.evaluation import evaluate_clips
@@ -325,7 +325,7 @@ def test_a_run_without_its_state_is_not_begun_again(run: Run) -> None:
 def test_videos_that_do_not_move_are_reported_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "line_chart", charts.line_chart)  # which has gaps where a forecast is exact
+    monkeypatch.setattr(page, "line_chart", line_charts.line_chart)  # which has gaps where a forecast is exact
     folder = tmp_path / "still"
     folder.mkdir()
     for index in range(3):

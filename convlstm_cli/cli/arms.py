@@ -13,7 +13,8 @@ from convlstm_cli.compute import device
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.ensemble import open_members
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.runs.folders import check_free
+from convlstm_cli.runs.run import Run
 from convlstm_cli.training.initial import check_there
 from convlstm_cli.video.data import VideoData
 

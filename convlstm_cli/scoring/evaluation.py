@@ -10,11 +10,11 @@ from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.formulae import finite, skill
 from convlstm_cli.scoring.guard import origins_of
 from convlstm_cli.scoring.guarded import guarded_forecast
 from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores, Sampling
 from convlstm_cli.scoring.members.member_scores import mean_of
-from convlstm_cli.scoring.metrics import finite, skill
 from convlstm_cli.scoring.scores import PooledScores, Scores
 from convlstm_cli.scoring.systems import GUARDED, MEAN, MEMBERS, MODEL
 from convlstm_cli.video.clips import ClipDataset

@@ -14,7 +14,8 @@ from convlstm_cli.errors import RunError, UsageError, first_line
 from convlstm_cli.nn.config import NOISE_GRID, NOISE_LEADS, NOISE_PIXELS, REFINED_FEATURES, ForecasterConfig
 from convlstm_cli.nn.kinds import FORECASTERS, HEADS, PEEPHOLES, Peephole
 from convlstm_cli.runs.checkpoint import check_shapes
-from convlstm_cli.runs.run import Run, read_weights
+from convlstm_cli.runs.run import Run
+from convlstm_cli.runs.weights import read_weights
 from convlstm_cli.settings import flag_of
 from convlstm_cli.training.config import AUTO_INIT, FRESH
 from convlstm_cli.weights import MEMBERS, NAME

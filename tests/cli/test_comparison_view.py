@@ -6,7 +6,8 @@ from dataclasses import replace
 from made_up import made_up_summary
 from rich.console import Console
 
-from convlstm_cli.cli.views import View, comparison_view, unfinished_view
+from convlstm_cli.cli.comparison_view import comparison_view, unfinished_view
+from convlstm_cli.cli.score_tables import View
 from convlstm_cli.runs.comparisons import UnfinishedComparison
 
 

@@ -3,20 +3,17 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from convlstm_cli.reporting.charts import (
-    INK,
-    Bars,
+from convlstm_cli.reporting.bar_charts import Bars, dotted_bars, quantile_bars, two_sided_bars
+from convlstm_cli.reporting.drawing import INK
+from convlstm_cli.reporting.forest_chart import forest_chart
+from convlstm_cli.reporting.heat_map import heat_map
+from convlstm_cli.reporting.line_charts import (
     Line,
     curves_chart,
-    dotted_bars,
-    forest_chart,
-    heat_map,
     line_chart,
-    quantile_bars,
     rank_chart,
     reliability_diagram,
     spectrum_chart,
-    two_sided_bars,
 )
 from convlstm_cli.reporting.styles import arm_styles, system_styles
 
