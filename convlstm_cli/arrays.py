@@ -1,10 +1,12 @@
 """`forecast`: the next frames of an array, as an array of the same kind, without a file."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from convlstm_cli.compute import device as devices
 from convlstm_cli.compute.device import Compute
@@ -121,14 +123,18 @@ def forecast(
 
 def _computed(prepared: Prepared, config: PredictConfig, compute: Compute, folder: Path) -> list[Frame]:
     """The forecast (T, H, W, C) as it is written, or with members each of these."""
-    look = prepared.look
+    conversion = prepared.conversion
+
+    def written(frames: Iterable[Tensor]) -> Frame:
+        return np.stack([conversion.to_written(conversion.to_values(frame)) for frame in frames])
+
     if config.asks_for_members:
         guarded = guarded_members(prepared, config, compute)
         with members_of(prepared, guarded, config, compute, folder) as members:
             return [
-                np.stack([look.forecast(look.valued(members.frame(number, lead))) for lead in range(members.horizon)])
+                written(members.frame(number, lead) for lead in range(members.horizon))
                 for number in range(len(members))
             ]
     mixing = mixing_of(prepared, compute) if config.guard else None
     pieces = compute_pieces(prepared, mixing, compute, folder)
-    return [np.stack([look.forecast(look.valued(frame)) for piece in pieces for frame in piece.frames[0]])]
+    return [written(frame for piece in pieces for frame in piece.frames[0])]

@@ -129,7 +129,7 @@ def predict_video(
     with contextlib.ExitStack() as held:
         video, prepared = open_prepared(held, source, by_colour, config, compute, progress)
         clip, networks = prepared.clip, prepared.networks
-        if (note := unreachable(prepared.look.values, config.exceed)) is not None:
+        if (note := unreachable(prepared.conversion.values, config.exceed)) is not None:
             progress.note(f"{source}: {note}.")
         schedule = Schedule.of(clip, prepared.horizon, config, source, film=READERS[video.kind].is_film)
         writing = plan_writing(config.formats, video, prepared, schedule, progress)
@@ -156,11 +156,11 @@ def predict_video(
                 step=schedule.step,
                 start=schedule.start,
                 valid_times=schedule.valid_times,
-                native_size=prepared.look.geometry is None,
+                native_size=prepared.conversion.geometry is None,
                 spread=spread,
                 members=members_record(networks, config, guarded),
                 guard=_guard_record(mixing, guarded),
-                values=prepared.look.values,
+                values=prepared.conversion.values,
             )
             record_of(forecast, networks, prepared.tilings, config, origin, partial).write(partial)
     return forecast

@@ -26,11 +26,11 @@ from convlstm_cli.watching.calibration import HOUR, Reference
 from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.events import Event
 from convlstm_cli.watching.forecaster import Forecaster, Seen
+from convlstm_cli.watching.input_format import InputFormat, input_format_of
 from convlstm_cli.watching.judging import Normal, judge
 from convlstm_cli.watching.normal import NormalVideo
 from convlstm_cli.watching.output import Findings, finding
 from convlstm_cli.watching.record import RECORD, Calibration, WatchRecord
-from convlstm_cli.watching.sight import Sight, sight_of
 from convlstm_cli.watching.steps import LOOKED_AT, Steps
 
 COARSE = 100
@@ -134,13 +134,13 @@ class Watcher:
             video.select(self._config.channels or self._run.chosen_channels)
             steps = Steps(video, self._config.pace_of(self._run))
             first = list(itertools.islice(steps, LOOKED_AT))
-            sight, run = sight_of(video, [step.pixels for step in first], self._run, self._config)
-            if (doubt := sight.values.doubt(video.unit, video.dtype.name)) is not None:
+            input_format, run = input_format_of(video, [step.pixels for step in first], self._run, self._config)
+            if (doubt := input_format.values.doubt(video.unit, video.dtype.name)) is not None:
                 self._progress.note(f"{source}: {doubt}.")
             forecaster = self._forecaster(run)
             seconds = self._seconds(source, steps)
-            stream = forecaster.seen(itertools.chain(first, steps), sight)
-            known = self._normal(source, sight, forecaster)
+            stream = forecaster.seen(itertools.chain(first, steps), input_format)
+            known = self._normal(source, input_format, forecaster)
             calibrating: list[Seen] = []
             if known is None:
                 known, calibrating = self._first_part(source, stream, video.declared_frames, forecaster.reach)
@@ -148,15 +148,15 @@ class Watcher:
             self._note_threshold(source, reference, seconds)
             with finding(partial, forecaster.reach) as findings:
                 for seen in calibrating:
-                    judge(seen, reference, sight, findings, normal=True)
+                    judge(seen, reference, input_format, findings, normal=True)
                 for seen in stream:
-                    judge(seen, reference, sight, findings)
+                    judge(seen, reference, input_format, findings)
                     self._progress.watching(source.name, findings.frames, video.declared_frames)
             for note in video.notes:
                 self._progress.note(f"{source}: {note}.")
             self._check_length(source, findings, forecaster.reach, known)
-            findings.draw(partial, reference.threshold, Painter(sight.values, self._config.colormap))
-            record = self._record(source, sight, findings, known, reference, seconds)
+            findings.draw(partial, reference.threshold, Painter(input_format.values, self._config.colormap))
+            record = self._record(source, input_format, findings, known, reference, seconds)
             record.write(partial)
         return Watched(source, folder, record, findings.frames / (time.perf_counter() - began))
 
@@ -169,18 +169,18 @@ class Watcher:
             self._forecasters[channels] = forecaster
         return self._forecasters[channels]
 
-    def _normal(self, source: Path, sight: Sight, forecaster: Forecaster) -> Normal | None:
+    def _normal(self, source: Path, input_format: InputFormat, forecaster: Forecaster) -> Normal | None:
         """What normal videos show; None where there are none, so that the first part of the video counts."""
         videos = self._named or normal_frames.of_run(self._run, source)
         if not videos:
             return None
-        key = (videos, sight)
+        key = (videos, input_format)
         if key not in self._references:
             words = "--normal" if self._named else "the validation and test videos of the run"
             found = Normal(f"{words}, {len(videos)} video{'s' * (len(videos) != 1)}")
             for video in videos:
                 self._progress.indexing(video.path.name, videos.index(video) + 1, len(videos))
-                self._read_normal(video, sight, forecaster, found)
+                self._read_normal(video, input_format, forecaster, found)
             self._progress.finished()
             if found.frames < normal_frames.LEAST:
                 if self._named:
@@ -191,13 +191,13 @@ class Watcher:
                 self._progress.note(f"of {words} the first {found.frames} frames are compared with")
         return self._references[key]
 
-    def _read_normal(self, part: NormalVideo, sight: Sight, forecaster: Forecaster, found: Normal) -> None:
+    def _read_normal(self, part: NormalVideo, input_format: InputFormat, forecaster: Forecaster, found: Normal) -> None:
         """Adds the frames of a normal video."""
         with open_video(part.path) as video:
             video.select(self._config.channels or self._run.chosen_channels)
             steps = Steps(video, self._config.pace_of(self._run))
             first = list(itertools.islice(steps, LOOKED_AT))
-            like = sight.of_normal(video, [step.pixels for step in first], self._run, self._config)
+            like = input_format.of_normal(video, [step.pixels for step in first], self._run, self._config)
             wanted = (
                 step
                 for step in itertools.takewhile(
@@ -267,7 +267,7 @@ class Watcher:
     def _record(
         self,
         source: Path,
-        sight: Sight,
+        input_format: InputFormat,
         findings: Findings,
         known: Normal,
         reference: Reference,
@@ -277,8 +277,8 @@ class Watcher:
             source=str(source),
             run=str(self._run.folder),
             members=self._config.members,
-            size=sight.size,
-            values=sight.values,
+            size=input_format.size,
+            values=input_format.values,
             frames=findings.frames,
             scored=findings.scored,
             judged=findings.judged,

@@ -19,8 +19,8 @@ from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import (
     ConvLSTMError,
     InputError,
+    InsufficientMemoryError,
     Interrupted,
-    MemoryShort,
     OutputError,
     RunError,
     UsageError,
@@ -474,7 +474,7 @@ def test_want_of_memory_in_a_step_is_told_with_what_would_fit(
     monkeypatch.setattr(TrainStep, where, exhausted)
     monkeypatch.setattr("convlstm_cli.compute.device.free_memory", lambda _device: 10**7)
     with pytest.raises(
-        MemoryShort, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
+        InsufficientMemoryError, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
     ):
         train(data, PLAIN, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     monkeypatch.undo()

@@ -9,7 +9,7 @@ import numpy as np
 
 from convlstm_cli.compute.background import in_background
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.look import Look
+from convlstm_cli.forecasting.conversion import FrameConversion
 from convlstm_cli.forecasting.placement import Writing, of_shares, of_spread
 from convlstm_cli.forecasting.statistics import LeadTime
 from convlstm_cli.video.colour import Frame
@@ -29,7 +29,7 @@ SCORED = Path("scored", "truth-and-forecast")
 @contextlib.contextmanager
 def writing_forecast(
     folder: Path,
-    look: Look,
+    conversion: FrameConversion,
     writing: Writing,
     config: PredictConfig,
     *,
@@ -50,13 +50,13 @@ def writing_forecast(
 
         statistics = None
         if config.asks_for_members:
-            statistics = _open_statistics(stack, folder, look, writing, config)
+            statistics = _open_statistics(stack, folder, conversion, writing, config)
 
         def write(frame: Frame, true: Frame | None, found: LeadTime | None) -> None:
-            frame = look.forecast(frame)
-            _write(alone, frame, look)
+            frame = conversion.to_written(frame)
+            _write(alone, frame, conversion)
             if both and true is not None:
-                _write(both, np.hstack((look.coloured(true), frame)), look)
+                _write(both, np.hstack((conversion.coloured(true), frame)), conversion)
             if statistics is not None and found is not None:
                 statistics(found)
 
@@ -64,7 +64,9 @@ def writing_forecast(
         yield stack.enter_context(in_background(write, ahead=WAITING))
 
 
-def write_members(folder: Path, look: Look, writing: Writing, members: Sequence[Iterable[Frame]]) -> None:
+def write_members(
+    folder: Path, conversion: FrameConversion, writing: Writing, members: Sequence[Iterable[Frame]]
+) -> None:
     """Writes the members of a forecast, one after another, so that only one of them has open files.
 
     Formats that can hold all of them in one file, along an axis of their own, do: members.nc. Others have a file or a
@@ -82,11 +84,11 @@ def write_members(folder: Path, look: Look, writing: Writing, members: Sequence[
             with contextlib.ExitStack() as inner:
                 writers = [*together, *_open(inner, alone, alone, single)]
                 for frame in frames:
-                    _write(writers, look.forecast(frame), look)
+                    _write(writers, conversion.to_written(frame), conversion)
 
 
 def _open_statistics(
-    stack: contextlib.ExitStack, folder: Path, look: Look, writing: Writing, config: PredictConfig
+    stack: contextlib.ExitStack, folder: Path, conversion: FrameConversion, writing: Writing, config: PredictConfig
 ) -> Callable[[LeadTime], None]:
     """A function that writes the statistics of members at each lead time, as far as `config` asks for them.
 
@@ -94,7 +96,7 @@ def _open_statistics(
     value, exceed_1.0.nc, as floats in [0, 1]; and so has their standard deviation, spread.nc, in formats that hold
     floats, in the unit of the source. Images of each stand in a folder of that name.
     """
-    shares, deviation = look.of_shares, look.of_spread
+    shares, deviation = conversion.of_shares, conversion.of_spread
     placement = writing.placement
     floats = tuple(name for name in writing.formats if "float32" in OUTPUT_FORMATS[name].load_writer().types)
 
@@ -108,25 +110,25 @@ def _open_statistics(
     ]
 
     def write(found: LeadTime) -> None:
-        _write(spread, deviation.forecast(found.deviation.permute(1, 2, 0).float().numpy()), deviation)
+        _write(spread, deviation.to_written(found.deviation.permute(1, 2, 0).float().numpy()), deviation)
         for writers, pixels in zip(quantiles, found.quantiles, strict=True):
-            _write(writers, look.forecast(look.valued(pixels)), look)
+            _write(writers, conversion.to_written(conversion.to_values(pixels)), conversion)
         for writers, pixels in zip(exceedance, found.exceedance, strict=True):
-            _write(writers, shares.forecast(shares.valued(pixels)), shares)
+            _write(writers, shares.to_written(shares.to_values(pixels)), shares)
 
     return write
 
 
-def _write(writers: Sequence[FrameWriter], frame: Frame, look: Look) -> None:
+def _write(writers: Sequence[FrameWriter], frame: Frame, conversion: FrameConversion) -> None:
     """Gives each writer the frame itself, if it keeps such values, or else a picture of it, with alpha if it can.
 
     A film is in colours.
     """
     for writer in writers:
-        if writer.is_preview and look.has_colours:
-            writer.write(look.preview(frame))
+        if writer.is_preview and conversion.has_colours:
+            writer.write(conversion.preview(frame))
         else:
-            writer.write(frame if writer.keeps(frame) else look.picture(frame, alpha=writer.takes_alpha))
+            writer.write(frame if writer.keeps(frame) else conversion.picture(frame, alpha=writer.takes_alpha))
 
 
 def _unplaced(writing: Writing) -> Writing:

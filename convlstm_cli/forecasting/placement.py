@@ -94,13 +94,13 @@ def plan_writing(
     asked: Sequence[str], video: VideoReader, prepared: Prepared, schedule: Schedule, progress: Progress
 ) -> Writing:
     """How a forecast of a video is written in the formats that are asked for."""
-    facts, clip, look = prepared.facts, prepared.clip, prepared.look
+    facts, clip, conversion = prepared.facts, prepared.clip, prepared.conversion
     formats = formats_for(asked, facts, video.path, progress)
-    unit = video.unit or look.values.unit
-    placement = Placement(facts, prepared.horizon, schedule.seconds, clip.start, clip.last, unit, look.missing)
+    unit = video.unit or conversion.values.unit
+    placement = Placement(facts, prepared.horizon, schedule.seconds, clip.start, clip.last, unit, conversion.missing)
     located = facts.tags or any(each.dims for each in facts.variables)
-    if located and not placement.fits(*look.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
-        height, width = look.size
+    if located and not placement.fits(*conversion.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
+        height, width = conversion.size
         progress.note(
             f"{video.path}: its coordinates hold for its own size, and are left out of a forecast of {height}x{width} "
             "pixels; leave out --size model to keep them."

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.conversion import FrameConversion, fitted
 from convlstm_cli.forecasting.members import MembersFile
 from convlstm_cli.forecasting.output import MEMBERS, SCORED, write_members, writing_forecast
 from convlstm_cli.forecasting.placement import Writing
@@ -42,19 +42,19 @@ def write_forecast(
     `pieces` are those of `compute_pieces`, or the means of `members` where these were asked for. Returns the scores
     where the truth is known, and the spread of an ensemble.
     """
-    look, followed = prepared.look, prepared.clip.followed
+    conversion, followed = prepared.conversion, prepared.clip.followed
     count = len(prepared.networks if members is None else members)
     truth = _Truth(prepared, count, at_model_size=config.writes_model_size) if followed else None
     maps = _spread_maps(folder, prepared.horizon) if count > 1 else None
-    with writing_forecast(folder, look, writing, config, scored=followed) as write:
+    with writing_forecast(folder, conversion, writing, config, scored=followed) as write:
         for piece in pieces:
             following = [] if truth is None else truth.compare(piece, members)
             if maps and piece.spread is not None:
                 maps.add(piece.spread)
-            for frame, true in itertools.zip_longest(map(look.valued, piece.frames[0]), following):
+            for frame, true in itertools.zip_longest(map(conversion.to_values, piece.frames[0]), following):
                 write(frame, true, piece.found)
     numbers = "npy" in config.formats and members is None  # of members they are written in every format
-    spread = _write_spread(maps, look, numbers) if maps else None
+    spread = _write_spread(maps, conversion, numbers) if maps else None
     return None if truth is None else truth.finish(folder), spread
 
 
@@ -70,17 +70,17 @@ def write_forecast_of_members(
 
     Returns the scores where the truth is known, and the spread.
     """
-    look = prepared.look
-    statistics = Statistics(look.values, config.quantiles, config.exceed)
+    conversion = prepared.conversion
+    statistics = Statistics(conversion.values, config.quantiles, config.exceed)
     with members_of(prepared, guarded, config, compute, folder) as members:
         film = None if config.members is None else _members_film(folder, members)
         pieces = _summarised(members, statistics, film)
         scores, spread = write_forecast(folder, prepared, pieces, config, writing, members)
         if film is not None:
-            each = [_frames_of(members, number, look) for number in range(len(members))]
-            write_members(folder, look, writing, each)
+            each = [_frames_of(members, number, conversion) for number in range(len(members))]
+            write_members(folder, conversion, writing, each)
             assert spread is not None
-            film.write((folder / MEMBERS).with_suffix(".webm"), look, writing.fps, spread.full_scale)
+            film.write((folder / MEMBERS).with_suffix(".webm"), conversion, writing.fps, spread.full_scale)
     return scores, spread
 
 
@@ -89,10 +89,10 @@ class _Truth:
 
     def __init__(self, prepared: Prepared, count: int, *, at_model_size: bool) -> None:
         """`count` is the number of members; with `at_model_size` the true frames are returned at that size."""
-        self._look, self._channels = prepared.look, prepared.networks.channels
+        self._conversion, self._channels = prepared.conversion, prepared.networks.channels
         self._following, self._at_model_size = prepared.clip.following, at_model_size
-        self._scores = KnownFuture(_last_frame(prepared), count, self._look.values)
-        self._strip = TruthStrip(prepared.frames[:, :, : self._channels], self._look.painter)
+        self._scores = KnownFuture(_last_frame(prepared), count, self._conversion.values)
+        self._strip = TruthStrip(prepared.frames[:, :, : self._channels], self._conversion.painter)
         self._done = 0
 
     def compare(self, piece: Piece, members: MembersFile | None) -> list[Frame]:
@@ -102,18 +102,18 @@ class _Truth:
         """
         first, count = self._done, piece.frames.shape[1]
         self._done += count
-        look = self._look
-        following = [mark(frame, look.missing) for frame in itertools.islice(self._following, count)]
+        conversion = self._conversion
+        following = [mark(frame, conversion.missing) for frame in itertools.islice(self._following, count)]
         if not following:
             return following
-        frames = fitted(following, look.geometry, self._channels, look.missing)
-        truth, there = look.truth(frames)
+        frames = fitted(following, conversion.geometry, self._channels, conversion.missing)
+        truth, there = conversion.to_truth(frames)
         self._scores.add(piece.frames, truth, piece.spread, there)
         if members is not None:
             for lead in range(truth.shape[1]):
                 counted = None if there is None else there[0, lead]
                 self._scores.add_members(members.bands(first + lead), truth[0, lead], counted)
-        self._strip.add(piece.frames, look.clip(frames))
+        self._strip.add(piece.frames, conversion.to_clip(frames))
         return list(frames) if self._at_model_size else following
 
     def finish(self, folder: Path) -> KnownScores:
@@ -124,13 +124,13 @@ class _Truth:
 
 def _last_frame(prepared: Prepared) -> Tensor:
     """The last input frame as it is scored, (1, 1, C, H, W); values outside the range lie outside [0, 1]."""
-    look, channels = prepared.look, prepared.networks.channels
-    return look.truth(fitted(prepared.clip.inputs[-1:], look.geometry, channels, look.missing))[0]
+    conversion, channels = prepared.conversion, prepared.networks.channels
+    return conversion.to_truth(fitted(prepared.clip.inputs[-1:], conversion.geometry, channels, conversion.missing))[0]
 
 
-def _frames_of(members: MembersFile, number: int, look: Look) -> Iterator[Frame]:
+def _frames_of(members: MembersFile, number: int, conversion: FrameConversion) -> Iterator[Frame]:
     """The frames of a member, as the source has them."""
-    return (look.valued(members.frame(number, lead)) for lead in range(members.horizon))
+    return (conversion.to_values(members.frame(number, lead)) for lead in range(members.horizon))
 
 
 def _summarised(members: MembersFile, statistics: Statistics, film: "MembersFilm | None") -> Iterator[Piece]:
@@ -158,7 +158,7 @@ def _spread_maps(folder: Path, horizon: int) -> "SpreadMaps":
     return SpreadMaps(folder, horizon)
 
 
-def _write_spread(maps: "SpreadMaps", look: Look, numbers: bool) -> SpreadRecord:
+def _write_spread(maps: "SpreadMaps", conversion: FrameConversion, numbers: bool) -> SpreadRecord:
     """Writes the pictures of an ensemble's spread, and its `numbers` where these are wanted."""
-    scale = maps.write(look.spread, keep=numbers)
+    scale = maps.write(conversion.spread, keep=numbers)
     return SpreadRecord(scale, maps.colour_map, tuple(maps.by_lead_time))

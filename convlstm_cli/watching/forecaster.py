@@ -11,8 +11,8 @@ from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.tensors import to_float, to_read, valid
 from convlstm_cli.watching.config import WatchConfig
+from convlstm_cli.watching.input_format import InputFormat
 from convlstm_cli.watching.patches import Surprise, surprise
-from convlstm_cli.watching.sight import Sight
 from convlstm_cli.watching.steps import Step
 from convlstm_cli.watching.windows import Batch, Moment, batches
 
@@ -62,10 +62,10 @@ class Forecaster:
         self.reach = self.model.config.input_frames
         """Frames before each that it is forecast from: as long, a surprising frame disturbs later forecasts."""
 
-    def seen(self, steps: Iterable[Step], sight: Sight) -> Iterator[Seen]:
+    def seen(self, steps: Iterable[Step], input_format: InputFormat) -> Iterator[Seen]:
         """The frames of a video, one after another; batches of them are read, forecast and measured when asked for."""
-        content = sight.content().to(self._compute.device)
-        for batch in batches(steps, sight, self.reach, self._config.batch_size):
+        content = input_format.content().to(self._compute.device)
+        for batch in batches(steps, input_format, self.reach, self._config.batch_size):
             yield from self._seen(batch, content).singles()
 
     def _seen(self, batch: Batch, content: Tensor) -> Seen:

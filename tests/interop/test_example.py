@@ -15,7 +15,7 @@ from exporting import TEMPLATES, described, load_example, make_run
 
 from convlstm_cli.arrays import forecast
 from convlstm_cli.export import _describe, _readme, export
-from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.forecasting.conversion import FrameConversion, fitted
 from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.video.config import Fit
@@ -152,8 +152,10 @@ def test_the_example_maps_values_as_training_does(dtype: str, missing: int | Non
         frames[holes] = np.nan
     whole = list(frames[..., None])
     last = mark(whole[-1], missing)
-    look = Look(FrameGeometry(16, 24, fit), at_model_size=True, last=last, values=values, missing=missing)
-    clip = look.clip(fitted(whole[-3:], look.geometry, 1, missing))
+    conversion = FrameConversion(
+        FrameGeometry(16, 24, fit), at_model_size=True, last=last, values=values, missing=missing
+    )
+    clip = conversion.to_clip(fitted(whole[-3:], conversion.geometry, 1, missing))
     expected, there = to_float(clip, torch.device("cpu")), valid(clip, torch.device("cpu"))
     found, unknowable = example.prepare(
         frames, example.range_of(frames, manifest(fit, 1, values)), manifest(fit, 1, values, missing)

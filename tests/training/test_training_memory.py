@@ -10,7 +10,7 @@ import torch
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.distributed import Ranks
-from convlstm_cli.errors import MemoryShort
+from convlstm_cli.errors import InsufficientMemoryError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.config import Forecaster
 from convlstm_cli.nn.forecaster import parameter_count
@@ -107,7 +107,7 @@ def test_a_number_is_left_as_it_is_and_unknown_memory_takes_the_most(free: SetFr
 
 def test_where_not_even_one_clip_fits(free: SetFree) -> None:
     free(needed(1) - 1)
-    with pytest.raises(MemoryShort, match="--batch-size auto: not even one clip"):
+    with pytest.raises(InsufficientMemoryError, match="--batch-size auto: not even one clip"):
         with_batch_size(AUTO, [MODEL], 100, choose("cpu"))
 
 
@@ -115,7 +115,7 @@ def test_a_training_that_cannot_fit_is_refused_with_what_does(free: SetFree) -> 
     room = training_memory(MODEL, 64) - 1
     free(room)
     config = TrainConfig(batch_size=64, device="cpu")
-    with pytest.raises(MemoryShort, match=r"--batch-size 64 with frames of 32x32 .* would fit") as told:
+    with pytest.raises(InsufficientMemoryError, match=r"--batch-size 64 with frames of 32x32 .* would fit") as told:
         check(MODEL, config, choose("cpu"))
     [batch] = (int(number) for number in re.findall(r"--batch-size (\d+), or", str(told.value)))
     assert needed(batch) <= room < needed(2 * batch)
