@@ -16,7 +16,8 @@ from convlstm_cli.nn.noise import Fields
 from convlstm_cli.nn.stepwise import State
 
 BLUR = 1.0
-"""σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
+"""σ in pixels of the blur of the moved frame that a mix may use. It stands for uncertain positions: where a thing will
+be is harder to forecast than its appearance."""
 
 
 class FutureInputs(NamedTuple):

@@ -23,7 +23,7 @@ ROWS = 2
 LEAST, MOST = 128, 320
 """Longest side of a panel in pixels: smaller frames are enlarged by whole numbers, larger ones shrunk."""
 LINE, GAP, GROUND, INK = 16, 4, 24, 235
-"""Height of the line above a panel, pixels between panels, and the greys of the ground and of the letters."""
+"""Height of the line above a panel, pixels between panels, and the greys of the background and of the letters."""
 
 
 class MembersFilm:

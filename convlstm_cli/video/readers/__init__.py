@@ -2,7 +2,7 @@
 
 Owns how a path becomes frames; `open_video` picks the reader of a path. A further kind is a file with a `READER` and
 its entry here.
-May import the other files of video/ and the ground."""
+May import the other files of video/ and the base modules."""
 
 from pathlib import Path
 
