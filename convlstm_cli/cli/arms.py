@@ -38,12 +38,12 @@ def new_arms(config: CompareConfig, request: Request, progress: Progress) -> tup
         _check_starts(arms)
         data, _ = prepare(request, progress)
         return data, arms
-    asked = request.asked(config)
-    arms = compare.recorded_arms(runs, training, asked)
+    explicit = request.explicit(config)
+    arms = compare.recorded_arms(runs, training, explicit)
     _check_starts(arms)
     if request.output is not None:
         check_free(request.output)
-    data = prepare_videos(compare.recorded_data(runs[0], request.folders, asked), arms[0].model, progress)
+    data = prepare_videos(compare.recorded_data(runs[0], request.folders, explicit), arms[0].model, progress)
     return data, arms
 
 

@@ -135,4 +135,4 @@ def _continue(begun: "Plan", config: CompareConfig, request: Request, progress: 
 
     check_varied(begun.compare, request)
     with stop_on_signals() as should_stop:
-        return comparison.resume(begun, request.asked(config), progress=progress, should_stop=should_stop)
+        return comparison.resume(begun, request.explicit(config), progress=progress, should_stop=should_stop)

@@ -95,8 +95,8 @@ def _continue(run: "Run", request: Request, progress: "Progress", ranks: "Ranks"
     from convlstm_cli.training.resuming import settings_to_go_on
     from convlstm_cli.video import data
 
-    asked, model = request.asked(), run.model_config
-    config = settings_to_go_on(run, training=asked.training, model=asked.model, data=asked.data)
+    explicit, model = request.explicit(), run.model_config
+    config = settings_to_go_on(run, training=explicit.training, model=explicit.model, data=explicit.data)
     progress.note(f"going on with {run.folder}")
     with joined(ranks, device.choose(config.device, config.precision, ranks).device):
         restore = partial(data.restore, run.config["data"], model.input_frames, model.horizon, progress.indexing)
