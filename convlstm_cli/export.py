@@ -49,6 +49,13 @@ class Export:
 def export(run: Run, folder: Path, config: ExportConfig | None = None, progress: Progress | None = None) -> Export:
     """Writes the network of a run into a new folder, whole or not at all, and checks that it forecasts the same.
 
+    Args:
+        run: the run whose network is exported.
+        folder: to make.
+        config: which programs are written, and for the shipped weights their frame size and colour; None for the
+            defaults.
+        progress: receives notes; None is silent.
+
     Raises:
         UsageError: several processes, or a size or colour for a run that has its own.
         RunError: a run without usable weights.

@@ -51,9 +51,15 @@ def predict(
     whole and was made from the same input, weights, settings and versions, and replaced otherwise. Yields each input
     with its forecast, or with the error that it failed with, and goes on.
 
-    With a `shard`, only the inputs of that share are forecast, out of all inputs sorted by path; names do not depend on
-    it. Several processes may fill one `output` at once in this way; `ranks` gives each process of a machine an
-    accelerator of its own.
+    Args:
+        inputs: video files, image folders, files of arrays, or folders of any of these.
+        run: the run whose network forecasts, or several, which make an ensemble.
+        output: the folder of all forecasts.
+        config: the settings; None for the defaults.
+        progress: receives progress and notes; None is silent.
+        shard: only the inputs of this share are forecast, out of all inputs sorted by path; names do not depend on it.
+            So several processes may fill one `output` at once.
+        ranks: gives each process of a machine an accelerator of its own.
 
     The shipped weights are chosen for each input, grey or colour, and work at its size (`working_size.py`).
 

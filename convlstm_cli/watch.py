@@ -76,6 +76,14 @@ def watch(
     depends on the length of a video only by its events. Yields each input with what was found, or with the error that
     it failed with, and goes on.
 
+    Args:
+        inputs: video files, image folders, files of arrays, or folders of any of these.
+        run: the run whose network forecasts each frame.
+        output: the folder of all that is found.
+        config: the settings; None for the defaults.
+        progress: receives progress and notes; None is silent.
+        normal: videos, or folders of them, that show nothing to raise an alarm for.
+
     Raises:
         UsageError: a device that does not exist, or an option that does not fit the run.
         RunError: a run without usable weights, or one without members where some are asked for.
