@@ -18,7 +18,8 @@ from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
-from convlstm_cli.files import quoted, sweep
+from convlstm_cli.files import sweep
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.folders import check_free
 from convlstm_cli.runs.run import Run

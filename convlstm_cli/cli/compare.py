@@ -59,7 +59,7 @@ def compare(
     from convlstm_cli.cli.comparison_view import comparison_view
     from convlstm_cli.compute.distributed import check_one_process
     from convlstm_cli.compute.memory import keep_freed_memory
-    from convlstm_cli.files import quoted
+    from convlstm_cli.paths import quoted
     from convlstm_cli.runs.run import Run
     from convlstm_cli.training.optimisers import leave_out_compiler
     from convlstm_cli.weights import NAME

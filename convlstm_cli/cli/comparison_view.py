@@ -10,7 +10,7 @@ from rich.table import Table
 
 from convlstm_cli.cli.score_tables import View, score_table, shown_leads
 from convlstm_cli.cli.tables import facts_table, plain_table
-from convlstm_cli.files import quoted
+from convlstm_cli.paths import quoted
 from convlstm_cli.reporting.numbers import interval, number, percent
 from convlstm_cli.reporting.wording import decimals
 from convlstm_cli.scoring.baselines import BASELINES

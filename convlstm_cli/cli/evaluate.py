@@ -35,8 +35,9 @@ def evaluate(
     from convlstm_cli.cli import console
     from convlstm_cli.cli.evaluation_view import evaluation_view
     from convlstm_cli.compute.distributed import check_one_process
-    from convlstm_cli.files import check_absent, quoted
+    from convlstm_cli.files import check_absent
     from convlstm_cli.forecasting.ensemble import open_members
+    from convlstm_cli.paths import quoted
     from convlstm_cli.reporting import scorecard
     from convlstm_cli.weights.pretrained import free_folder, means_run
 

@@ -30,7 +30,7 @@ def export(
     from convlstm_cli import export as exporting
     from convlstm_cli.cli import console
     from convlstm_cli.compute.distributed import check_one_process
-    from convlstm_cli.files import quoted
+    from convlstm_cli.paths import quoted
     from convlstm_cli.weights.pretrained import free_folder, open_run
 
     check_one_process("export")

@@ -9,8 +9,8 @@ import torch
 
 from convlstm_cli.compute import device, graphs
 from convlstm_cli.compute.versions import versions
-from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.nn import gates, motion, winograd
+from convlstm_cli.paths import cache_folder, cache_size
 from convlstm_cli.runs.folders import RUNS
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import write_duration

@@ -8,12 +8,12 @@ from rich.markup import escape
 from convlstm_cli.cli.notes import noted
 from convlstm_cli.cli.score_tables import View, scores_view
 from convlstm_cli.cli.tables import facts_table, plain_table
-from convlstm_cli.files import quoted
+from convlstm_cli.paths import quoted
 from convlstm_cli.reporting.numbers import number, size
 from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.rates import rate_in_words
-from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.readers.checks import cut_off
 from convlstm_cli.video.values import in_unit
 from convlstm_cli.weights import MEMBERS
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from rich.markup import escape
 from rich.table import Table
 
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 
 
 def plain_table(*headings: str, left: int = 1) -> Table:

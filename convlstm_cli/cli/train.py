@@ -126,7 +126,7 @@ def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: 
 def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> None:
     from convlstm_cli.cli import console
     from convlstm_cli.cli.score_tables import scores_view
-    from convlstm_cli.files import quoted
+    from convlstm_cli.paths import quoted
 
     folder = result.run.folder
     if as_json:

@@ -9,8 +9,8 @@ from convlstm_cli.comparing.explicit_settings import NOTHING_EXPLICIT, ExplicitS
 from convlstm_cli.comparing.plan import Arm
 from convlstm_cli.comparing.variation import PEEPHOLE, RETRAINED, Variation
 from convlstm_cli.errors import UsageError
-from convlstm_cli.files import unique
 from convlstm_cli.nn.config import ForecasterConfig, Peephole
+from convlstm_cli.paths import unique
 from convlstm_cli.reporting.styles import system_headings, system_labels
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.run import Run

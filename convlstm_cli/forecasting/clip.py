@@ -13,7 +13,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.config import Pace
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.timeline import in_words, number_gaps, same_rate, timeline_of
 
 FINENESS = 4

@@ -10,8 +10,8 @@ from convlstm_cli.forecasting.times import Schedule
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
 from convlstm_cli.video.packing import Packing
-from convlstm_cli.video.readers.base import VideoReader
 from convlstm_cli.video.readers.tiff_tags import GDAL_METADATA
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import Placement, SourceFacts
 from convlstm_cli.video.writers.arrangement import REFERENCES
 

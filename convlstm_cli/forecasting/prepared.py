@@ -22,7 +22,8 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import VideoReader, cut_off
+from convlstm_cli.video.readers.checks import cut_off
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import same_rate
 from convlstm_cli.video.values import known

@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from convlstm_cli.errors import OutputError, UsageError
-from convlstm_cli.files import PARTIAL, numbered
+from convlstm_cli.files import PARTIAL
 from convlstm_cli.lock import LOCK
+from convlstm_cli.paths import numbered
 
 RUNS = Path("runs")
 """Folder of new runs, in which the newest run is looked for."""

@@ -27,9 +27,10 @@ from safetensors.torch import save
 
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.errors import RunError, first_line
-from convlstm_cli.files import nearest, quoted, replacing, sweep, write_text, writing
+from convlstm_cli.files import replacing, sweep, write_text, writing
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.paths import nearest, quoted
 from convlstm_cli.runs import record
 from convlstm_cli.runs.checkpoint import Checkpoint, load
 from convlstm_cli.runs.folders import RUNS, check_free

@@ -14,7 +14,7 @@ from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.compute.transfer import send
 from convlstm_cli.errors import ConvLSTMError, Interrupted, LostProcessError, RunError
-from convlstm_cli.files import quoted
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import StepReport
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord

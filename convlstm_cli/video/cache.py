@@ -11,12 +11,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 from convlstm_cli.errors import OutputError
-from convlstm_cli.files import replacing, resolved, write_text, writing
+from convlstm_cli.files import replacing, write_text, writing
+from convlstm_cli.paths import resolved
 from convlstm_cli.video.cache_entry import Entry, EntryFiles
 from convlstm_cli.video.cache_writer import decode_into
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.readers import source_files
-from convlstm_cli.video.readers.base import VideoReader, reading
+from convlstm_cli.video.readers.checks import reading
+from convlstm_cli.video.readers.video_reader import VideoReader
 
 LAYOUT = 10
 """Version of the entries. A higher one makes older entries be decoded again."""

@@ -16,7 +16,7 @@ import numpy as np
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.leaks.prints import CELLS, Prints
 from convlstm_cli.video.ranks import COLUMNS, Ranks
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.values import ValueRange, range_declared
 
 

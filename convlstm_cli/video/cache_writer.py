@@ -15,7 +15,7 @@ from convlstm_cli.video.leaks.prints import print_of
 from convlstm_cli.video.missing import StandingApart, filled, gone, mark
 from convlstm_cli.video.ranks import COLUMNS, ranks_of_frame
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.values import known, range_declared
 
 

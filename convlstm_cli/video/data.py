@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import resolved
+from convlstm_cli.paths import resolved
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry

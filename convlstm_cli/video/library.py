@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convlstm_cli.errors import DependencyError, InputError
-from convlstm_cli.files import cache_folder, sweep
+from convlstm_cli.files import sweep
+from convlstm_cli.paths import cache_folder
 from convlstm_cli.video.cache import decode_once
 from convlstm_cli.video.cache_entry import Entry, map_frames, read_prints, read_ranks
 from convlstm_cli.video.colour import Frame
@@ -17,7 +18,7 @@ from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.ranks import Ranks
-from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.readers.checks import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.split import Segment, Split, split

@@ -12,7 +12,7 @@ from convlstm_cli.forecasting.working_size import working_geometry
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.readers.base import EXACT_GREY, VideoReader
+from convlstm_cli.video.readers.video_reader import EXACT_GREY, VideoReader
 from convlstm_cli.video.tensors import clip_tensor
 from convlstm_cli.video.values import ValueRange
 from convlstm_cli.watching.config import LONGEST, WatchConfig

@@ -9,14 +9,14 @@ import pytest
 from video_helpers import MakeVideo
 
 from convlstm_cli.errors import InputError, OutputError
-from convlstm_cli.files import cache_folder, cache_size
+from convlstm_cli.paths import cache_folder, cache_size
 from convlstm_cli.video import cache_writer
 from convlstm_cli.video.cache_writer import StoredFrames
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import index
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 
 GEOMETRY = FrameGeometry(32, 40)
 
