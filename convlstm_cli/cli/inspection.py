@@ -30,8 +30,8 @@ from convlstm_cli.video.values import known
 from convlstm_cli.weights.pretrained import NAMES, card, model_of
 
 
-class _Held:
-    """What the values of a video are, frame by frame."""
+class _ValueSummary:
+    """The range, the type and the missing values of a video, gathered frame by frame."""
 
     def __init__(self, missing: float | None) -> None:
         self._missing, self._apart = missing, StandingApart()
@@ -78,10 +78,10 @@ def inspect_video(
     with open_video(path) as video:
         video.select(channels)
         names = video.facts().channel_names
-        held = _Held(video.missing if missing is None else missing)
+        summary_of_values = _ValueSummary(video.missing if missing is None else missing)
         for frame in video:
             frames += 1
-            held.add(frame)
+            summary_of_values.add(frame)
             count = frame.shape[2] if frame.shape[2] != 1 else 3
             grey = grey and is_grey(frame, video.grey_tolerance)
             if video.time is not None:
@@ -100,14 +100,14 @@ def inspect_video(
             fps=video.fps or (1 / timeline.step if timeline.step else None),
             colour=colour_name(1 if grey else count),
             channel_names=names,
-            dtype=held.dtype,
+            dtype=summary_of_values.dtype,
             unit=video.unit,
-            values=held.ends,
-            missing=held.share_missing,
+            values=summary_of_values.ends,
+            missing=summary_of_values.share_missing,
             timeline=timeline,
             times=clock,
             start=None if video.start is None else video.start.isoformat(),
-            notes=(*_found_notes(path, found.notes), *video.notes, *held.notes(), *timeline.notes),
+            notes=(*_found_notes(path, found.notes), *video.notes, *summary_of_values.notes(), *timeline.notes),
         )
 
 
