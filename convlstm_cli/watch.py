@@ -25,9 +25,9 @@ from convlstm_cli.watching import normal as normal_frames
 from convlstm_cli.watching.calibration import HOUR, Reference
 from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.events import Event
-from convlstm_cli.watching.forecaster import Forecaster, Seen
+from convlstm_cli.watching.forecaster import Forecaster, ObservedFrames
 from convlstm_cli.watching.input_format import InputFormat, input_format_of
-from convlstm_cli.watching.judging import Normal, judge
+from convlstm_cli.watching.judging import NormalFrames, judge
 from convlstm_cli.watching.normal import NormalVideo
 from convlstm_cli.watching.output import Findings, finding
 from convlstm_cli.watching.record import RECORD, Calibration, WatchRecord
@@ -133,7 +133,7 @@ class Watcher:
         self._run, self._config, self._compute, self._progress = run, config, compute, progress
         self._named = normal
         self._forecasters: dict[int, Forecaster] = {}
-        self._references: dict[object, Normal] = {}
+        self._references: dict[object, NormalFrames] = {}
 
     def watch(self, source: Path, folder: Path) -> Watched:
         """Judges one video. Raises InputError or OutputError."""
@@ -149,7 +149,7 @@ class Watcher:
             seconds = self._seconds(source, steps)
             stream = forecaster.seen(itertools.chain(first, steps), input_format)
             known = self._normal(source, input_format, forecaster)
-            calibrating: list[Seen] = []
+            calibrating: list[ObservedFrames] = []
             if known is None:
                 known, calibrating = self._first_part(source, stream, video.declared_frames, forecaster.reach)
             reference = known.reference(forecaster.reach, seconds, self._config.false_alarms)
@@ -177,7 +177,7 @@ class Watcher:
             self._forecasters[channels] = forecaster
         return self._forecasters[channels]
 
-    def _normal(self, source: Path, input_format: InputFormat, forecaster: Forecaster) -> Normal | None:
+    def _normal(self, source: Path, input_format: InputFormat, forecaster: Forecaster) -> NormalFrames | None:
         """What normal videos show; None where there are none, so that the first part of the video counts."""
         videos = self._named or normal_frames.of_run(self._run, source)
         if not videos:
@@ -185,7 +185,7 @@ class Watcher:
         key = (videos, input_format)
         if key not in self._references:
             words = "--normal" if self._named else "the validation and test videos of the run"
-            found = Normal(f"{words}, {len(videos)} video{'s' * (len(videos) != 1)}")
+            found = NormalFrames(f"{words}, {len(videos)} video{'s' * (len(videos) != 1)}")
             for video in videos:
                 self._progress.indexing(video.path.name, videos.index(video) + 1, len(videos))
                 self._read_normal(video, input_format, forecaster, found)
@@ -199,7 +199,9 @@ class Watcher:
                 self._progress.note(f"of {words} the first {found.frames} frames are compared with")
         return self._references[key]
 
-    def _read_normal(self, part: NormalVideo, input_format: InputFormat, forecaster: Forecaster, found: Normal) -> None:
+    def _read_normal(
+        self, part: NormalVideo, input_format: InputFormat, forecaster: Forecaster, found: NormalFrames
+    ) -> None:
         """Adds the frames of a normal video."""
         with open_video(part.path) as video:
             video.select(self._config.channels or self._run.chosen_channels)
@@ -220,11 +222,11 @@ class Watcher:
             found.part_from_next(forecaster.reach)
 
     def _first_part(
-        self, source: Path, stream: Iterator[Seen], declared: int | None, reach: int
-    ) -> tuple[Normal, list[Seen]]:
+        self, source: Path, stream: Iterator[ObservedFrames], declared: int | None, reach: int
+    ) -> tuple[NormalFrames, list[ObservedFrames]]:
         """What the first part of a video shows, and its frames. Raises InputError where it is too short."""
         wanted = normal_frames.first_part(declared)
-        found, taken = Normal("the first part of the video itself"), []
+        found, taken = NormalFrames("the first part of the video itself"), []
         for seen in stream:
             found.add(seen)
             taken.append(seen.without_pictures())
@@ -265,7 +267,7 @@ class Watcher:
             )
 
     @staticmethod
-    def _check_length(source: Path, findings: Findings, reach: int, known: Normal) -> None:
+    def _check_length(source: Path, findings: Findings, reach: int, known: NormalFrames) -> None:
         if not findings.judged:
             raise InputError(
                 f"{source}: has {findings.frames} frames, and none is left to judge: each takes {reach} frames before "
@@ -277,7 +279,7 @@ class Watcher:
         source: Path,
         input_format: InputFormat,
         findings: Findings,
-        known: Normal,
+        known: NormalFrames,
         reference: Reference,
         seconds: float,
     ) -> WatchRecord:

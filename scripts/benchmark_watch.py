@@ -36,7 +36,7 @@ from convlstm_cli.video.geometry import resize
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.search import find_videos
 from convlstm_cli.video.tensors import to_float
-from convlstm_cli.watching.calibration import Usual, cross_scores, threshold_of
+from convlstm_cli.watching.calibration import UsualErrors, cross_scores, threshold_of
 from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.forecaster import Forecaster
 from convlstm_cli.watching.input_format import InputFormat, input_format_of
@@ -84,13 +84,17 @@ SCORES: dict[str, Callable[[Measured, Measured], Tensor]] = {
     "squared error of the frame": lambda found, _: found.frame,
     "largest squared error of a patch": lambda found, _: largest(found.square),
     "the same, standardised": lambda found, _: largest(found.standardised),
-    "the same, in the usual": lambda found, normal: largest(found.square / Usual.of(normal.square).error),
+    "the same, in the usual": lambda found, normal: largest(found.square / UsualErrors.of(normal.square).error),
     "largest error of a patch": lambda found, _: largest(found.surprise),
     "the same, in what is left open": lambda found, normal: largest(
         found.surprise / (normal.surprise.nanmean() + found.spread)
     ),
-    "the same, in the usual there": lambda found, normal: largest(found.surprise / Usual.of(normal.surprise).error),
-    "watch: in both": lambda found, normal: Usual.of(normal.surprise).scores(Surprise(found.surprise, found.spread))[0],
+    "the same, in the usual there": lambda found, normal: largest(
+        found.surprise / UsualErrors.of(normal.surprise).error
+    ),
+    "watch: in both": lambda found, normal: UsualErrors.of(normal.surprise).scores(
+        Surprise(found.surprise, found.spread)
+    )[0],
 }
 """By name, the scores of frames beside normal ones. The first orders frames as the PSNR of Liu et al. 2018 does; the
 last is that of `convlstm watch`, whose error is the CRPS of members, or the absolute error of one forecast."""
