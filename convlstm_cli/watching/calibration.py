@@ -44,7 +44,7 @@ class UsualErrors:
         return cls(mean + FLOOR * overall + LEAST_ERROR)
 
     def ratios(self, found: Surprise) -> Tensor:
-        """How surprising each patch is, (B, rows, columns): its error over the sum of the usual error and the spread."""
+        """How surprising each patch is, (B, rows, columns): its error over the sum of usual error and spread."""
         return found.error / (self.error.where(~self.error.isnan(), self.error.nanmean()) + found.spread)
 
     def scores(self, found: Surprise) -> tuple[Tensor, Tensor]:
