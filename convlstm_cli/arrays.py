@@ -1,10 +1,12 @@
 """`forecast`: the next frames of an array, as an array of the same kind, without a file."""
 
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+from torch import Tensor
 
 from convlstm_cli.compute import device as devices
 from convlstm_cli.compute.device import Compute
@@ -16,8 +18,9 @@ from convlstm_cli.forecasting.ensemble import NetworksByColour
 from convlstm_cli.forecasting.members import draws_members, note_uncalibrated
 from convlstm_cli.forecasting.prepared import Prepared, prepare
 from convlstm_cli.forecasting.streams import naming_a_smaller_tile
-from convlstm_cli.predict import check_runs, computed, mixing_of, too_large
+from convlstm_cli.predicting.checks import check_runs, too_large
 from convlstm_cli.predicting.members import guarded_members, members_of
+from convlstm_cli.predicting.pieces import compute_pieces, mixing_of
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import Precision
@@ -120,14 +123,18 @@ def forecast(
 
 def _computed(prepared: Prepared, config: PredictConfig, compute: Compute, folder: Path) -> list[Frame]:
     """The forecast (T, H, W, C) as it is written, or with members each of these."""
-    look = prepared.look
+    conversion = prepared.conversion
+
+    def written(frames: Iterable[Tensor]) -> Frame:
+        return np.stack([conversion.to_written(conversion.to_values(frame)) for frame in frames])
+
     if config.asks_for_members:
         guarded = guarded_members(prepared, config, compute)
         with members_of(prepared, guarded, config, compute, folder) as members:
             return [
-                np.stack([look.forecast(look.valued(members.frame(number, lead))) for lead in range(members.horizon)])
+                written(members.frame(number, lead) for lead in range(members.horizon))
                 for number in range(len(members))
             ]
     mixing = mixing_of(prepared, compute) if config.guard else None
-    pieces = computed(prepared, mixing, compute, folder)
-    return [np.stack([look.forecast(look.valued(frame)) for piece in pieces for frame in piece.frames[0]])]
+    pieces = compute_pieces(prepared, mixing, compute, folder)
+    return [written(frame for piece in pieces for frame in piece.frames[0])]

@@ -5,28 +5,30 @@ from pathlib import Path
 
 from convlstm_cli import lock
 from convlstm_cli.comparing.arms import named_runs, peephole_arms, recorded_arms, recorded_data, varied_arms
-from convlstm_cli.comparing.asked import NOTHING, Asked
 from convlstm_cli.comparing.case import Case, TrainedArm
 from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.explicit_settings import NOTHING_EXPLICIT, ExplicitSettings
 from convlstm_cli.comparing.judge import judge
 from convlstm_cli.comparing.plan import Arm, Plan, Trial
 from convlstm_cli.comparing.planning import make_plan
 from convlstm_cli.comparing.recorded import compare_runs
-from convlstm_cli.comparing.resuming import with_asked
+from convlstm_cli.comparing.resuming import with_explicit
 from convlstm_cli.comparing.trials import train_all
 from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.errors import Interrupted
-from convlstm_cli.files import quoted, sweep
+from convlstm_cli.files import sweep
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.runs.folders import check_free
+from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.comparison_result import ComparisonSummary
 from convlstm_cli.video.data import VideoData, restore
 
 __all__ = [
     "Arm",
-    "Asked",
+    "ExplicitSettings",
     "Plan",
     "Variation",
     "compare",
@@ -88,7 +90,7 @@ def compare(
 
 def resume(
     plan: Plan,
-    asked: Asked = NOTHING,
+    explicit: ExplicitSettings = NOTHING_EXPLICIT,
     *,
     progress: Progress | None = None,
     should_stop: Callable[[], bool] = lambda: False,
@@ -97,8 +99,8 @@ def resume(
 
     Args:
         plan: `Plan.read` of the comparison's folder.
-        asked: what is to change, such as `Asked(compare={"seeds": 5})`. Seeds can be added, and devices, jobs and the
-            time between checkpoints changed; everything else has to be as recorded.
+        explicit: what is to change, such as `ExplicitSettings(compare={"seeds": 5})`. Seeds can be added, and devices,
+            jobs and the time between checkpoints changed; everything else has to be as recorded.
         progress, should_stop: as those of `compare`.
 
     Returns what summary.json holds.
@@ -117,7 +119,7 @@ def resume(
             raise Interrupted(f"interrupted; go on with: convlstm compare -o {quoted(plan.folder)} --resume")
 
     with lock.holding(plan.folder):
-        plan = with_asked(plan, asked)
+        plan = with_explicit(plan, explicit)
         progress.note(f"going on with {plan.folder}")
         model = plan.arms[0].model
         data = restore(plan.data, model.input_frames, model.horizon, on_video)

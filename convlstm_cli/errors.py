@@ -1,15 +1,15 @@
 """Every error that the tool raises on purpose, each with the exit code that the command line gives it.
 
-    ConvLSTMError            1   something failed; the message says what and what to do
-    ├── InputError           1   a video, image, array or folder that cannot be used
-    ├── RunError             1   a run folder that is missing, damaged or of another kind
-    ├── OutputError          1   something could not be written
-    ├── DependencyError      1   a library that is missing or does not load
-    ├── MemoryShort          1   a training that takes more memory than there is
-    ├── LostError            1   another process of a training that has ended, after saving
-    ├── ElsewhereError       ·   a failure that another process of a training has reported, with its exit code
-    ├── UsageError           2   an option or argument that makes no sense
-    └── Interrupted        130   Ctrl-C or SIGTERM, after everything worth keeping was saved
+    ConvLSTMError                 1   something failed; the message says what and what to do
+    ├── InputError                1   a video, image, array or folder that cannot be used
+    ├── RunError                  1   a run folder that is missing, damaged or of another kind
+    ├── OutputError               1   something could not be written
+    ├── DependencyError           1   a library that is missing or does not load
+    ├── InsufficientMemoryError   1   a training that takes more memory than there is
+    ├── LostProcessError          1   another process of a training that has ended, after saving
+    ├── RemoteProcessError        ·   a failure that another process of a training has reported, with its exit code
+    ├── UsageError                2   an option or argument that makes no sense
+    └── Interrupted             130   Ctrl-C or SIGTERM, after everything worth keeping was saved
 
 A message is one sentence or two: which file or option, what is wrong, what to do next.
 """
@@ -39,15 +39,15 @@ class DependencyError(ConvLSTMError):
     """A library that is missing, or does not load on this system."""
 
 
-class MemoryShort(ConvLSTMError):
+class InsufficientMemoryError(ConvLSTMError):
     """A training takes more memory than there is; the message says what would fit."""
 
 
-class LostError(ConvLSTMError):
+class LostProcessError(ConvLSTMError):
     """Another process of a training has ended or is out of reach; everything worth keeping is saved."""
 
 
-class ElsewhereError(ConvLSTMError):
+class RemoteProcessError(ConvLSTMError):
     """Another process of a training has failed and reported why; this one ends with its exit code."""
 
     def __init__(self, message: str, exit_code: int) -> None:

@@ -240,8 +240,8 @@ def _show(
     input_frames = max(model.config.input_frames for model in models)
     seen, following = clips[position][None].tensor_split([input_frames], dim=1)
     read, ahead = to_read(seen, compute.device), to_float(following, compute.device)
-    frames, horizon = models[0].shown(read), ahead.shape[1]
-    future = models[0].known(ahead)
+    frames, horizon = models[0].target_channels(read), ahead.shape[1]
+    future = models[0].known_future(ahead)
     forecast = forecast_members(models, read, horizon, compute, future).mean(dim=0)
     forecasts = {MODEL: forecast}
     forecasts |= {name: baseline.forecast(frames, horizon) for name, baseline in BASELINES.items()}
@@ -249,7 +249,7 @@ def _show(
         forecasts[GUARDED] = guarded_forecast(models, read, forecasts, compute)
     if sampling is not None:
         forecasts[MEAN] = mean_of(sampling.draw(read, horizon, compute, future), clips.values)
-    whole = models[0].shown(with_gaps(clips[position][None], compute.device))
+    whole = models[0].target_channels(with_gaps(clips[position][None], compute.device))
     inputs, known = whole.tensor_split([input_frames], dim=1)
     unknowable = always_gaps(inputs)
     rows = {"input": inputs[:, -PICTURED_FRAMES:], "truth": known}

@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jinja2 import Environment, PackageLoader
 
 from convlstm_cli.compute.distributed import check_one_process
 from convlstm_cli.compute.versions import versions
@@ -25,6 +24,7 @@ from convlstm_cli.interop.config import ExportConfig
 from convlstm_cli.interop.manifest import MANIFEST, CheckEntry, Manifest, describe
 from convlstm_cli.interop.program import largest_difference
 from convlstm_cli.interop.programs import PROGRAMS
+from convlstm_cli.interop.readme import render_readme
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
@@ -48,6 +48,13 @@ class Export:
 
 def export(run: Run, folder: Path, config: ExportConfig | None = None, progress: Progress | None = None) -> Export:
     """Writes the network of a run into a new folder, whole or not at all, and checks that it forecasts the same.
+
+    Args:
+        run: the run whose network is exported.
+        folder: to make.
+        config: which programs are written, and for the shipped weights their frame size and colour; None for the
+            defaults.
+        progress: receives notes; None is silent.
 
     Raises:
         UsageError: several processes, or a size or colour for a run that has its own.
@@ -78,12 +85,12 @@ def export(run: Run, folder: Path, config: ExportConfig | None = None, progress:
                 progress.note(program.not_run)
             differences[name] = None if run_program is None else largest_difference(run_program, network)
         _check(differences, folder)
-        manifest = _describe(run, network, written, differences)
+        manifest = manifest_of(run, network, written, differences)
         content = json.dumps(manifest.to_dict(), indent=2, allow_nan=False)
         (partial / MANIFEST).write_text(f"{content}\n", encoding="utf-8")
         example = importlib.resources.files("convlstm_cli.interop").joinpath("templates", "forecast.py")
         (partial / "forecast.py").write_bytes(example.read_bytes())
-        (partial / "README.md").write_text(_readme(manifest), encoding="utf-8")
+        (partial / "README.md").write_text(render_readme(manifest), encoding="utf-8")
         files = {path.name: path.stat().st_size for path in sorted(partial.iterdir())}
     return Export(folder, files, differences)
 
@@ -110,9 +117,10 @@ def _check(differences: Mapping[str, float | None], folder: Path) -> None:
             )
 
 
-def _describe(
+def manifest_of(
     run: Run, network: EncoderForecaster, programs: Mapping[str, Any], differences: dict[str, float | None]
 ) -> Manifest:
+    """The manifest of an exported network: `programs` as they were written, with their differences from it."""
     test = run.read_test()
     return describe(
         network.config,
@@ -126,25 +134,4 @@ def _describe(
         test_scores={name: test[name]["mean"] for name in ("model", "persistence")} if test else None,
         programs=programs,
         check=CheckEntry(TOLERANCE, differences),
-    )
-
-
-def _readme(manifest: Manifest) -> str:
-    """README.md of the exported folder."""
-    environment = Environment(
-        loader=PackageLoader("convlstm_cli.interop"), autoescape=False, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template("export.md").render(
-        network=manifest.network,
-        run=manifest.run,
-        parameters=manifest.parameters,
-        values=manifest.frames.values,
-        values_rule=manifest.frames.values_rule,
-        fit=manifest.frames.fit_rule,
-        mask=manifest.frames.mask_rule,
-        missing=manifest.frames.missing,
-        guides=[guide.title for guide in manifest.frames.guides],
-        resize=manifest.frames.resize_rule,
-        onnx=manifest.programs.get("onnx"),
-        torch=manifest.programs.get("torch"),
     )

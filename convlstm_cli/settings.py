@@ -1,7 +1,7 @@
 """How settings are declared: frozen dataclasses whose fields are command-line options, and the checks they share.
 
-Each wing declares its own in its config.py (`TrainConfig` in training/, `DataConfig` in video/, and so on), so that an
-option's choices come from the registry beside it. Imports no torch and no OpenCV.
+Each folder declares its own in its config.py (`TrainConfig` in training/, `DataConfig` in video/, and so on), so that
+the choices of an option come from the registry beside it. Imports no torch and no OpenCV.
 """
 
 import re

@@ -65,8 +65,8 @@ def train(
         UsageError: options that do not go together, such as a loss and the network's head, a device that is not there,
             or weights to start from that do not fit.
         OutputError: `folder` is there already, cannot be written, or another process is training into it.
-        MemoryShort: a batch that does not fit into memory; the message names one that does.
-        LostError: another process has ended, after saving.
+        InsufficientMemoryError: a batch that does not fit into memory; the message names one that does.
+        LostProcessError: another process has ended, after saving.
         Interrupted: after saving; `resume` goes on, bit for bit on a CPU unless `max_time` makes the learning rate
             follow the clock.
     """
@@ -130,7 +130,7 @@ def resume(
         UsageError: settings that differ from the recorded ones and would make another run of it.
         RunError: the run's state is damaged.
         OutputError: another process is training the run, or it cannot be written.
-        MemoryShort, LostError, Interrupted: as `train` does.
+        InsufficientMemoryError, LostProcessError, Interrupted: as `train` does.
     """
     progress = progress or Progress()
     recorded = train_config(run)

@@ -25,12 +25,12 @@ from convlstm_cli.watching import normal as normal_frames
 from convlstm_cli.watching.calibration import HOUR, Reference
 from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.events import Event
-from convlstm_cli.watching.forecaster import Forecaster, Seen
-from convlstm_cli.watching.judging import Normal, judge
+from convlstm_cli.watching.forecaster import Forecaster, ObservedFrames
+from convlstm_cli.watching.input_format import InputFormat, input_format_of
+from convlstm_cli.watching.judging import NormalFrames, judge
 from convlstm_cli.watching.normal import NormalVideo
 from convlstm_cli.watching.output import Findings, finding
 from convlstm_cli.watching.record import RECORD, Calibration, WatchRecord
-from convlstm_cli.watching.sight import Sight, sight_of
 from convlstm_cli.watching.steps import LOOKED_AT, Steps
 
 COARSE = 100
@@ -75,6 +75,14 @@ def watch(
     Each input is written whole into `output`/STEM, or not at all; what an earlier call wrote there is replaced. Memory
     depends on the length of a video only by its events. Yields each input with what was found, or with the error that
     it failed with, and goes on.
+
+    Args:
+        inputs: video files, image folders, files of arrays, or folders of any of these.
+        run: the run whose network forecasts each frame.
+        output: the folder of all that is found.
+        config: the settings; None for the defaults.
+        progress: receives progress and notes; None is silent.
+        normal: videos, or folders of them, that show nothing to raise an alarm for.
 
     Raises:
         UsageError: a device that does not exist, or an option that does not fit the run.
@@ -125,7 +133,7 @@ class Watcher:
         self._run, self._config, self._compute, self._progress = run, config, compute, progress
         self._named = normal
         self._forecasters: dict[int, Forecaster] = {}
-        self._references: dict[object, Normal] = {}
+        self._references: dict[object, NormalFrames] = {}
 
     def watch(self, source: Path, folder: Path) -> Watched:
         """Judges one video. Raises InputError or OutputError."""
@@ -134,29 +142,29 @@ class Watcher:
             video.select(self._config.channels or self._run.chosen_channels)
             steps = Steps(video, self._config.pace_of(self._run))
             first = list(itertools.islice(steps, LOOKED_AT))
-            sight, run = sight_of(video, [step.pixels for step in first], self._run, self._config)
-            if (doubt := sight.values.doubt(video.unit, video.dtype.name)) is not None:
+            input_format, run = input_format_of(video, [step.pixels for step in first], self._run, self._config)
+            if (doubt := input_format.values.doubt(video.unit, video.dtype.name)) is not None:
                 self._progress.note(f"{source}: {doubt}.")
             forecaster = self._forecaster(run)
             seconds = self._seconds(source, steps)
-            stream = forecaster.seen(itertools.chain(first, steps), sight)
-            known = self._normal(source, sight, forecaster)
-            calibrating: list[Seen] = []
+            stream = forecaster.seen(itertools.chain(first, steps), input_format)
+            known = self._normal(source, input_format, forecaster)
+            calibrating: list[ObservedFrames] = []
             if known is None:
                 known, calibrating = self._first_part(source, stream, video.declared_frames, forecaster.reach)
             reference = known.reference(forecaster.reach, seconds, self._config.false_alarms)
             self._note_threshold(source, reference, seconds)
             with finding(partial, forecaster.reach) as findings:
                 for seen in calibrating:
-                    judge(seen, reference, sight, findings, normal=True)
+                    judge(seen, reference, input_format, findings, normal=True)
                 for seen in stream:
-                    judge(seen, reference, sight, findings)
+                    judge(seen, reference, input_format, findings)
                     self._progress.watching(source.name, findings.frames, video.declared_frames)
             for note in video.notes:
                 self._progress.note(f"{source}: {note}.")
             self._check_length(source, findings, forecaster.reach, known)
-            findings.draw(partial, reference.threshold, Painter(sight.values, self._config.colormap))
-            record = self._record(source, sight, findings, known, reference, seconds)
+            findings.draw(partial, reference.threshold, Painter(input_format.values, self._config.colormap))
+            record = self._record(source, input_format, findings, known, reference, seconds)
             record.write(partial)
         return Watched(source, folder, record, findings.frames / (time.perf_counter() - began))
 
@@ -169,18 +177,18 @@ class Watcher:
             self._forecasters[channels] = forecaster
         return self._forecasters[channels]
 
-    def _normal(self, source: Path, sight: Sight, forecaster: Forecaster) -> Normal | None:
+    def _normal(self, source: Path, input_format: InputFormat, forecaster: Forecaster) -> NormalFrames | None:
         """What normal videos show; None where there are none, so that the first part of the video counts."""
         videos = self._named or normal_frames.of_run(self._run, source)
         if not videos:
             return None
-        key = (videos, sight)
+        key = (videos, input_format)
         if key not in self._references:
             words = "--normal" if self._named else "the validation and test videos of the run"
-            found = Normal(f"{words}, {len(videos)} video{'s' * (len(videos) != 1)}")
+            found = NormalFrames(f"{words}, {len(videos)} video{'s' * (len(videos) != 1)}")
             for video in videos:
                 self._progress.indexing(video.path.name, videos.index(video) + 1, len(videos))
-                self._read_normal(video, sight, forecaster, found)
+                self._read_normal(video, input_format, forecaster, found)
             self._progress.finished()
             if found.frames < normal_frames.LEAST:
                 if self._named:
@@ -191,13 +199,15 @@ class Watcher:
                 self._progress.note(f"of {words} the first {found.frames} frames are compared with")
         return self._references[key]
 
-    def _read_normal(self, part: NormalVideo, sight: Sight, forecaster: Forecaster, found: Normal) -> None:
+    def _read_normal(
+        self, part: NormalVideo, input_format: InputFormat, forecaster: Forecaster, found: NormalFrames
+    ) -> None:
         """Adds the frames of a normal video."""
         with open_video(part.path) as video:
             video.select(self._config.channels or self._run.chosen_channels)
             steps = Steps(video, self._config.pace_of(self._run))
             first = list(itertools.islice(steps, LOOKED_AT))
-            like = sight.of_normal(video, [step.pixels for step in first], self._run, self._config)
+            like = input_format.of_normal(video, [step.pixels for step in first], self._run, self._config)
             wanted = (
                 step
                 for step in itertools.takewhile(
@@ -212,11 +222,11 @@ class Watcher:
             found.part_from_next(forecaster.reach)
 
     def _first_part(
-        self, source: Path, stream: Iterator[Seen], declared: int | None, reach: int
-    ) -> tuple[Normal, list[Seen]]:
+        self, source: Path, stream: Iterator[ObservedFrames], declared: int | None, reach: int
+    ) -> tuple[NormalFrames, list[ObservedFrames]]:
         """What the first part of a video shows, and its frames. Raises InputError where it is too short."""
         wanted = normal_frames.first_part(declared)
-        found, taken = Normal("the first part of the video itself"), []
+        found, taken = NormalFrames("the first part of the video itself"), []
         for seen in stream:
             found.add(seen)
             taken.append(seen.without_pictures())
@@ -257,7 +267,7 @@ class Watcher:
             )
 
     @staticmethod
-    def _check_length(source: Path, findings: Findings, reach: int, known: Normal) -> None:
+    def _check_length(source: Path, findings: Findings, reach: int, known: NormalFrames) -> None:
         if not findings.judged:
             raise InputError(
                 f"{source}: has {findings.frames} frames, and none is left to judge: each takes {reach} frames before "
@@ -267,9 +277,9 @@ class Watcher:
     def _record(
         self,
         source: Path,
-        sight: Sight,
+        input_format: InputFormat,
         findings: Findings,
-        known: Normal,
+        known: NormalFrames,
         reference: Reference,
         seconds: float,
     ) -> WatchRecord:
@@ -277,8 +287,8 @@ class Watcher:
             source=str(source),
             run=str(self._run.folder),
             members=self._config.members,
-            size=sight.size,
-            values=sight.values,
+            size=input_format.size,
+            values=input_format.values,
             frames=findings.frames,
             scored=findings.scored,
             judged=findings.judged,

@@ -36,12 +36,12 @@ from convlstm_cli.video.geometry import resize
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.search import find_videos
 from convlstm_cli.video.tensors import to_float
-from convlstm_cli.watching.calibration import Usual, cross_scores, threshold_of
+from convlstm_cli.watching.calibration import UsualErrors, cross_scores, threshold_of
 from convlstm_cli.watching.config import WatchConfig
 from convlstm_cli.watching.forecaster import Forecaster
+from convlstm_cli.watching.input_format import InputFormat, input_format_of
 from convlstm_cli.watching.patches import Surprise, pooled, side_of
 from convlstm_cli.watching.patches import surprise as surprise_of
-from convlstm_cli.watching.sight import Sight, sight_of
 from convlstm_cli.watching.steps import Step
 from convlstm_cli.watching.windows import batches
 from convlstm_cli.weights.pretrained import open_run
@@ -84,13 +84,17 @@ SCORES: dict[str, Callable[[Measured, Measured], Tensor]] = {
     "squared error of the frame": lambda found, _: found.frame,
     "largest squared error of a patch": lambda found, _: largest(found.square),
     "the same, standardised": lambda found, _: largest(found.standardised),
-    "the same, in the usual": lambda found, normal: largest(found.square / Usual.of(normal.square).error),
+    "the same, in the usual": lambda found, normal: largest(found.square / UsualErrors.of(normal.square).error),
     "largest error of a patch": lambda found, _: largest(found.surprise),
     "the same, in what is left open": lambda found, normal: largest(
         found.surprise / (normal.surprise.nanmean() + found.spread)
     ),
-    "the same, in the usual there": lambda found, normal: largest(found.surprise / Usual.of(normal.surprise).error),
-    "watch: in both": lambda found, normal: Usual.of(normal.surprise).scores(Surprise(found.surprise, found.spread))[0],
+    "the same, in the usual there": lambda found, normal: largest(
+        found.surprise / UsualErrors.of(normal.surprise).error
+    ),
+    "watch: in both": lambda found, normal: UsualErrors.of(normal.surprise).scores(
+        Surprise(found.surprise, found.spread)
+    )[0],
 }
 """By name, the scores of frames beside normal ones. The first orders frames as the PSNR of Liu et al. 2018 does; the
 last is that of `convlstm watch`, whose error is the CRPS of members, or the absolute error of one forecast."""
@@ -180,9 +184,9 @@ def measure_video(
     alarms: list[float],
 ) -> None:
     """Plants anomalies into each third of a video, and adds their figures to `rows`."""
-    sight, forecaster = prepared(frames, run, config)
+    input_format, forecaster = prepared(frames, run, config)
     reach = forecaster.reach
-    normal = measured(frames, sight, forecaster)
+    normal = measured(frames, input_format, forecaster)
     numbers = np.arange(reach, len(frames))
     edges = np.linspace(reach, len(frames), PARTS + 1).astype(int)
     for part in range(PARTS):
@@ -200,7 +204,7 @@ def measure_video(
             for _ in range(max(1, repeats // PARTS)):
                 at = int(random.integers(first + 5, max(first + 6, stop - LASTING - 5)))
                 found = planted(frames, kind, sprite, random, at)
-                add(found, frames, normal, reference, limits, (first, stop), sight, forecaster, rows, kind)
+                add(found, frames, normal, reference, limits, (first, stop), input_format, forecaster, rows, kind)
 
 
 def add(
@@ -210,7 +214,7 @@ def add(
     reference: Measured,
     limits: dict[str, float],
     part: tuple[int, int],
-    sight: Sight,
+    input_format: InputFormat,
     forecaster: Forecaster,
     rows: dict[str, dict[str, list[tuple[float, float, bool]]]],
     kind: str,
@@ -219,7 +223,7 @@ def add(
     reach = forecaster.reach
     touched = np.flatnonzero((found.frames != frames).any(axis=(1, 2, 3)))
     first, stop = max(reach, int(touched[0])), min(len(frames), int(touched[-1]) + reach + 1)
-    again = measured(found.frames[first - reach : stop], sight, forecaster)
+    again = measured(found.frames[first - reach : stop], input_format, forecaster)
     calm = np.arange(max(part[0], reach), part[1])
     calm = calm[(calm < first) | (calm >= stop)] - reach
     shown, changes = found.shown[first:stop], found.changes[first:stop]
@@ -249,16 +253,16 @@ def crossed(score: Callable[[Measured, Measured], Tensor], normal: Measured) -> 
     return scores
 
 
-def prepared(frames: Frames, run: Run, config: WatchConfig) -> tuple[Sight, Forecaster]:
+def prepared(frames: Frames, run: Run, config: WatchConfig) -> tuple[InputFormat, Forecaster]:
     """How a run sees frames, and its network."""
     array = Array(frames)
-    sight, run = sight_of(array, list(frames[:32]), run, config)  # type: ignore[arg-type]
+    input_format, run = input_format_of(array, list(frames[:32]), run, config)  # type: ignore[arg-type]
     compute = device.choose(config.device, config.precision)
-    return sight, Forecaster(run, config, compute)
+    return input_format, Forecaster(run, config, compute)
 
 
 class Array:
-    """Frames in memory with what `sight_of` asks of a video."""
+    """Frames in memory with what `input_format_of` asks of a video."""
 
     path = Path("frames")
     unit, missing, declared_range = "", None, None
@@ -267,12 +271,12 @@ class Array:
         self.dtype = frames.dtype
 
 
-def measured(frames: Frames, sight: Sight, forecaster: Forecaster) -> Measured:
+def measured(frames: Frames, input_format: InputFormat, forecaster: Forecaster) -> Measured:
     """What scores are made of, of all frames but the first `reach`."""
     steps = (Step(at + 1, None, frame, begins=at == 0) for at, frame in enumerate(frames))
     found: list[Measured] = []
-    side = side_of(*sight.size)
-    for batch in batches(steps, sight, forecaster.reach, 16):
+    side = side_of(*input_format.size)
+    for batch in batches(steps, input_format, forecaster.reach, 16):
         if not len(batch.clips):
             continue
         members = forecaster.forecast(batch.clips)[:, :, 0].cpu()

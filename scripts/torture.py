@@ -42,7 +42,7 @@ import torch
 from PIL import Image
 
 from convlstm_cli.cli.app import main as convlstm
-from convlstm_cli.video.cache import Entry, data_file
+from convlstm_cli.video.cache_entry import Entry, EntryFiles
 
 if TYPE_CHECKING:
     from _typeshed import HasFileno
@@ -342,7 +342,7 @@ def fingerprint(path: Path) -> Any:
 
 
 def read_json(path: Path) -> Any:
-    if path.parent.name == "cache" and data_file(path).exists() and Entry.load(path) is None:
+    if path.parent.name == "cache" and EntryFiles.of(path).frames.exists() and Entry.load(path) is None:
         return "broken"
     content = json.loads(path.read_text())
     return without_times(content)

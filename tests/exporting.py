@@ -21,7 +21,7 @@ from convlstm_cli.interop.manifest import CheckEntry, Manifest, describe
 from convlstm_cli.interop.program import RunProgram
 from convlstm_cli.interop.torch_program import TorchFiles, TorchProgram
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
+from convlstm_cli.nn.config import Forecaster, Head, Peephole
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.values import ValueRange
 
@@ -34,7 +34,7 @@ ADVECTED: Kind = ("advected", "motions", "channel")
 UNCONDITIONED: Kind = ("unconditioned", "sigmoid", "none")
 AUTOREGRESSIVE: Kind = ("autoregressive", "residual", "full")
 
-EVERY_KIND = [(f, h, p) for f in get_args(ForecasterKind) for h in get_args(Head) for p in get_args(Peephole)]
+EVERY_KIND = [(f, h, p) for f in get_args(Forecaster) for h in get_args(Head) for p in get_args(Peephole)]
 KINDS = EVERY_KIND if os.environ.get("CONVLSTM_EXPORT") == "all" else [ADVECTED, UNCONDITIONED, AUTOREGRESSIVE]
 """Every forecaster and peephole once, with the default head and two that estimate no motion; or each with each."""
 

@@ -95,9 +95,10 @@ def run(
     c, h, h_after, out = (guard(_poisoned_like(t)) for t in (c_before, grad_h, grad_h, inside))
     added, bias = (None if each is None else guard(each) for each in (example.more, example.bias))
     kept = guard(_poisoned_like(h)) if example.fuses else None
-    gates.forward(inside, c_before, c, h, keep=True, more=added, bias=bias, c_kept=kept)
+    sums_of: dict[str, Tensor | None] = {"more": added, "bias": bias} if example.fuses else {}
+    gates.forward(inside, c_before, c, h, keep=True, **sums_of, **({} if kept is None else {"c_kept": kept}))
     after = guard(c)
-    gates.forward(again, after, after, h_after, keep=False, more=added, bias=bias)
+    gates.forward(again, after, after, h_after, keep=False, **sums_of)
     seen = inside if activated is None else guard(activated)
     states = (guard(c_before.to(h.dtype)), guard(example.more_grad_h)) if example.fuses else (c_before, c)
     gates.backward(seen, *states, (grad_h, more), grad_c, out)

@@ -54,7 +54,8 @@ def draw_nothing(patch: pytest.MonkeyPatch) -> None:
     """
     patch.setattr("convlstm_cli.reporting.page.line_chart", lambda *_, **_options: "<svg></svg>")
     patch.setattr("convlstm_cli.reporting.run_page.curves_chart", lambda *_: "<svg></svg>")
-    patch.setattr("convlstm_cli.reporting.charts._svg", lambda *_: "<svg></svg>")
+    for charts in ("line_charts", "bar_charts", "forest_chart"):
+        patch.setattr(f"convlstm_cli.reporting.{charts}.to_svg", lambda *_: "<svg></svg>")
 
 
 VOID = {"meta", "img", "br", "input"}

@@ -12,8 +12,9 @@ from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.bootstrap import Interval, Skill
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.scoring.evaluation import Evaluation
+from convlstm_cli.scoring.formulae import skill
 from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores
-from convlstm_cli.scoring.metrics import Rows, skill
+from convlstm_cli.scoring.pooling import Rows
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.scoring.systems import MEMBERS

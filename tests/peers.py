@@ -12,7 +12,7 @@ from torch import Tensor
 
 from convlstm_cli.nn import interop
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.stepwise import State
 
 
 @dataclass(frozen=True)

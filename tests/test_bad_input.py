@@ -19,7 +19,7 @@ from odd_files import Odd
 from typer.testing import CliRunner, Result
 
 from convlstm_cli.cli.app import app
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 from convlstm_cli.reporting import run_page, scorecard
 from convlstm_cli.video.readers import open_video
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from convlstm_cli.compare import Asked, compare, peephole_arms, recorded_arms, resume
+from convlstm_cli.compare import ExplicitSettings, compare, peephole_arms, recorded_arms, resume
 from convlstm_cli.comparing import planning
 from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.comparing.plan import Plan
@@ -130,16 +130,19 @@ def test_seeds_can_be_added_and_what_is_trained_stays(data: VideoData, tmp_path:
     folder = tmp_path / "out"
     compared(data, folder, dataclasses.replace(PAIR, seeds=1))
     before = {path: path.stat().st_mtime_ns for path in folder.glob("seed-*/**/*")}
-    summary = resume(Plan.read(folder), Asked(compare={"seeds": 2}))
+    summary = resume(Plan.read(folder), ExplicitSettings(compare={"seeds": 2}))
     assert summary.seeds == [0, 1]
     assert all(path.stat().st_mtime_ns == time for path, time in before.items())
     assert Plan.read(folder).extended
     assert any("added" in line for line in summary.verdict)
     at_once = compared(data, tmp_path / "at_once")
     assert summary.arms[1].scores == at_once.arms[1].scores
-    for asked, words in ((Asked(compare={"seeds": 1}), "--seeds is 1"), (Asked(model={"horizon": 9}), "--frames is 9")):
+    for explicit, words in (
+        (ExplicitSettings(compare={"seeds": 1}), "--seeds is 1"),
+        (ExplicitSettings(model={"horizon": 9}), "--frames is 9"),
+    ):
         with pytest.raises(UsageError, match=words):
-            resume(Plan.read(folder), asked)
+            resume(Plan.read(folder), explicit)
 
 
 @pytest.mark.usefixtures("without_charts")

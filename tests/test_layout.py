@@ -1,8 +1,8 @@
 """The order of the package's folders, read from CONTRIBUTING.md, and every import of the package held to it."""
 
 import ast
+import functools
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -28,18 +28,21 @@ def place(module: str) -> str:
     return parts[1] if len(parts) > 1 else "__init__"
 
 
-def imports(path: Path) -> Iterator[tuple[int, str]]:
+@functools.cache
+def imports(path: Path) -> tuple[tuple[int, str], ...]:
     """Line and dotted name of every import of the package in a file, inside functions too."""
+    found: list[tuple[int, str]] = []
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
-            yield from ((node.lineno, name.name) for name in node.names if name.name.startswith("convlstm_cli"))
+            found += [(node.lineno, name.name) for name in node.names if name.name.startswith("convlstm_cli")]
         elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("convlstm_cli"):
             for name in node.names:
                 dotted = f"{node.module}.{name.name}"
                 is_module = (ROOT / dotted.replace(".", "/")).is_dir() or (
                     ROOT / f"{dotted.replace('.', '/')}.py"
                 ).exists()
-                yield node.lineno, dotted if is_module else str(node.module)
+                found.append((node.lineno, dotted if is_module else str(node.module)))
+    return tuple(found)
 
 
 def module_of(path: Path) -> str:

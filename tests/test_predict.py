@@ -29,7 +29,8 @@ from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS, OutputFormat
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers import READERS
-from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader
+from convlstm_cli.video.readers.reader import Reader
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 from convlstm_cli.video.search import find_videos
 from convlstm_cli.video.writers.base import FrameWriter
 

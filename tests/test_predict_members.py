@@ -13,8 +13,8 @@ from helpers import moving_square
 from prediction import Notes, frames_of, lively, make_run, one
 from typer.testing import CliRunner
 
-from convlstm_cli.cli import views
 from convlstm_cli.cli.app import app
+from convlstm_cli.cli.forecast_view import forecast_line
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.forecasting import members as members_module
 from convlstm_cli.forecasting.config import PredictConfig
@@ -180,7 +180,7 @@ def test_the_record_says_what_members_there_are(run: Run, video: Path, tmp_path:
     assert record["run"] == str(run.folder)
     spread = np.load(forecast.folder / "spread.npy") / forecast.values.span
     assert record["spread"]["by_lead_time"] == pytest.approx(np.sqrt(np.square(spread).mean(axis=(1, 2))), rel=1e-4)
-    assert "5 members" in views.forecast_line(forecast)
+    assert "5 members" in forecast_line(forecast)
 
 
 def test_a_known_future_scores_the_members(run: Run, video: Path, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_a_known_future_scores_the_members(run: Run, video: Path, tmp_path: Path
     assert forecast.scores.crps.by_lead_time == pytest.approx(crps.tolist(), rel=1e-4)
     assert forecast.scores.crps.mean == pytest.approx(crps.mean().item(), rel=1e-4)
     assert forecast.scores.spread_skill is not None
-    assert "CRPS" in views.forecast_line(forecast)
+    assert "CRPS" in forecast_line(forecast)
 
 
 @pytest.mark.parametrize("other", [{"members": 4}, {"seed": 1}, {"quantiles": (0.5,)}, {"exceed": (5.0,)}])
@@ -349,7 +349,7 @@ def test_a_stop_leaves_nothing_of_members(
         raise KeyboardInterrupt
 
     stop: Callable[..., None] = stopped
-    monkeypatch.setattr("convlstm_cli.predict.write_members", stop)
+    monkeypatch.setattr("convlstm_cli.predicting.writing.write_members", stop)
     with pytest.raises(KeyboardInterrupt):
         one(run, video, tmp_path / "out", CONFIG)
     assert not list((tmp_path / "out").iterdir())

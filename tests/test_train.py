@@ -19,16 +19,16 @@ from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import (
     ConvLSTMError,
     InputError,
+    InsufficientMemoryError,
     Interrupted,
-    MemoryShort,
     OutputError,
     RunError,
     UsageError,
 )
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind, Head
+from convlstm_cli.nn.config import Forecaster, Head
 from convlstm_cli.progress import Progress
-from convlstm_cli.reporting import charts, page
+from convlstm_cli.reporting import line_charts, page
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.evaluation import evaluate_clips
@@ -325,7 +325,7 @@ def test_a_run_without_its_state_is_not_begun_again(run: Run) -> None:
 def test_videos_that_do_not_move_are_reported_without_a_traceback(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(page, "line_chart", charts.line_chart)  # which has gaps where a forecast is exact
+    monkeypatch.setattr(page, "line_chart", line_charts.line_chart)  # which has gaps where a forecast is exact
     folder = tmp_path / "still"
     folder.mkdir()
     for index in range(3):
@@ -345,9 +345,9 @@ def test_a_run_goes_on_from_any_folder(tmp_path: Path, monkeypatch: pytest.Monke
     assert restore(record["data"], 4, 3).split == relative.split
 
 
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
 def test_three_times_the_trained_horizon_is_no_worse_than_copying(
-    make_folder: Callable[..., Path], tmp_path: Path, forecaster: ForecasterKind
+    make_folder: Callable[..., Path], tmp_path: Path, forecaster: Forecaster
 ) -> None:
     """By more than a tenth; and everything stays finite and in range."""
     config = DataConfig((str(make_folder(videos=8, frames=16)),), height=32, width=32)
@@ -474,7 +474,7 @@ def test_want_of_memory_in_a_step_is_told_with_what_would_fit(
     monkeypatch.setattr(TrainStep, where, exhausted)
     monkeypatch.setattr("convlstm_cli.compute.device.free_memory", lambda _device: 10**7)
     with pytest.raises(
-        MemoryShort, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
+        InsufficientMemoryError, match=r"--batch-size 8 with frames of 32x32 .*; --batch-size 4, or --check.* would fit"
     ):
         train(data, PLAIN, TrainConfig(max_steps=2, device="cpu"), tmp_path / "run")
     monkeypatch.undo()

@@ -14,7 +14,7 @@ from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.formats import OUTPUT_FORMATS
 from convlstm_cli.video.readers import open_video
 from convlstm_cli.video.readers.arrays.reader import Opener, array_reader
-from convlstm_cli.video.readers.base import TimedFrame
+from convlstm_cli.video.readers.video_reader import TimedFrame
 from convlstm_cli.video.values import KEPT_AS
 from convlstm_cli.video.writers import open_writer
 

@@ -19,7 +19,7 @@ from typer.main import get_command
 from convlstm_cli import __version__
 from convlstm_cli.cli.conversion import convert_quickly
 from convlstm_cli.cli.loading import load
-from convlstm_cli.errors import ConvLSTMError, ElsewhereError, Interrupted, UsageError
+from convlstm_cli.errors import ConvLSTMError, Interrupted, RemoteProcessError, UsageError
 
 NAME = "convlstm"
 COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "explain", "export", "info")
@@ -101,7 +101,7 @@ class Commands(TyperGroup):
             return super().invoke(ctx)
         except KeyboardInterrupt:
             message, exit_code = "interrupted; no file is left half written.", Interrupted.exit_code
-        except ElsewhereError as error:  # the process that failed has shown the message
+        except RemoteProcessError as error:  # the process that failed has shown the message
             message, exit_code = "", error.exit_code
         except (UsageError, Interrupted) as error:  # the same in all processes, so only the first one shows it
             message, exit_code = "" if _other_process() else str(error), error.exit_code

@@ -13,7 +13,8 @@ from convlstm_cli.compute import device
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.ensemble import open_members
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import Run, check_free
+from convlstm_cli.runs.folders import check_free
+from convlstm_cli.runs.run import Run
 from convlstm_cli.training.initial import check_there
 from convlstm_cli.video.data import VideoData
 
@@ -37,12 +38,12 @@ def new_arms(config: CompareConfig, request: Request, progress: Progress) -> tup
         _check_starts(arms)
         data, _ = prepare(request, progress)
         return data, arms
-    asked = request.asked(config)
-    arms = compare.recorded_arms(runs, training, asked)
+    explicit = request.explicit(config)
+    arms = compare.recorded_arms(runs, training, explicit)
     _check_starts(arms)
     if request.output is not None:
         check_free(request.output)
-    data = prepare_videos(compare.recorded_data(runs[0], request.folders, asked), arms[0].model, progress)
+    data = prepare_videos(compare.recorded_data(runs[0], request.folders, explicit), arms[0].model, progress)
     return data, arms
 
 

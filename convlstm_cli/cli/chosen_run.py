@@ -3,7 +3,8 @@
 from pathlib import Path
 
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import RUNS, Run, last_written
+from convlstm_cli.runs.folders import RUNS, last_written
+from convlstm_cli.runs.run import Run
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import Pretrained, open_run
 

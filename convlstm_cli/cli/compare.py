@@ -55,10 +55,11 @@ def compare(
     All trainings together take about 4 minutes unless --max-time, --max-steps or --epochs is given. --max-time is the
     time of the whole comparison; --max-steps and --epochs are those of each training.
     """
-    from convlstm_cli.cli import console, resuming, views
+    from convlstm_cli.cli import console, resuming
+    from convlstm_cli.cli.comparison_view import comparison_view
     from convlstm_cli.compute.distributed import check_one_process
     from convlstm_cli.compute.memory import keep_freed_memory
-    from convlstm_cli.files import quoted
+    from convlstm_cli.paths import quoted
     from convlstm_cli.runs.run import Run
     from convlstm_cli.training.optimisers import leave_out_compiler
     from convlstm_cli.weights import NAME
@@ -88,7 +89,7 @@ def compare(
     if json:
         console.show_json(summary.to_dict())
     else:
-        console.show(*views.comparison_view(summary))
+        console.show(*comparison_view(summary))
         written = Path(summary.folder)
         progress.note(f"wrote {written} (report.html, summary.json, metrics.csv)")
         progress.note(f"next: open {quoted(written / 'report.html')}")
@@ -99,7 +100,7 @@ def _compare_trained(trained: list[Path], request: Request, progress: "Progress"
     from convlstm_cli import compare as comparison
     from convlstm_cli.cli import arms
     from convlstm_cli.cli.console import stop_on_signals
-    from convlstm_cli.runs.run import new_folder
+    from convlstm_cli.runs.folders import new_folder
 
     runs, training = arms.trained_runs(request.folders, trained, request), request.training
     folder = request.output or new_folder(trained[0], "compare")
@@ -118,7 +119,7 @@ def _begin(config: CompareConfig, request: Request, progress: "Progress") -> "Co
     from convlstm_cli import compare as comparison
     from convlstm_cli.cli.arms import new_arms
     from convlstm_cli.cli.console import stop_on_signals
-    from convlstm_cli.runs.run import new_folder
+    from convlstm_cli.runs.folders import new_folder
 
     data, arms = new_arms(config, request, progress)
     folder = request.output or new_folder(request.folders[0], "compare")
@@ -134,4 +135,4 @@ def _continue(begun: "Plan", config: CompareConfig, request: Request, progress: 
 
     check_varied(begun.compare, request)
     with stop_on_signals() as should_stop:
-        return comparison.resume(begun, request.asked(config), progress=progress, should_stop=should_stop)
+        return comparison.resume(begun, request.explicit(config), progress=progress, should_stop=should_stop)

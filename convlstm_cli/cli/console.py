@@ -18,7 +18,7 @@ from rich.console import Console, RenderableType
 from rich.markup import escape
 
 from convlstm_cli.compute.stopping import StopRequest
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 from convlstm_cli.progress import Progress, StepReport
 from convlstm_cli.reporting.numbers import figure
 from convlstm_cli.video.values import unit_power

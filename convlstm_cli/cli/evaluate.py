@@ -32,10 +32,12 @@ def evaluate(
 ) -> None:
     """Score a run, and its members, beside what needs no training: copying, the linear trend, optical flow."""
     from convlstm_cli import evaluate as evaluation
-    from convlstm_cli.cli import console, views
+    from convlstm_cli.cli import console
+    from convlstm_cli.cli.evaluation_view import evaluation_view
     from convlstm_cli.compute.distributed import check_one_process
-    from convlstm_cli.files import check_absent, quoted
+    from convlstm_cli.files import check_absent
     from convlstm_cli.forecasting.ensemble import open_members
+    from convlstm_cli.paths import quoted
     from convlstm_cli.reporting import scorecard
     from convlstm_cli.weights.pretrained import free_folder, means_run
 
@@ -50,7 +52,7 @@ def evaluate(
     report = evaluation.evaluate(runs, folders, config, progress)
     folder = output or free_folder(run, "evaluation")
     scorecard.write_scorecard(report, folder)
-    console.show_json(report.to_dict()) if json else console.show(*views.evaluation_view(report))
+    console.show_json(report.to_dict()) if json else console.show(*evaluation_view(report))
     scored = ", members.csv" if report.members is not None else ""
     progress.note(
         f"wrote {folder} (evaluation.json, scores.csv{scored}, report.html, by_lead_time.png, worst.png, best.png)"

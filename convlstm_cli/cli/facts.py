@@ -9,9 +9,10 @@ import torch
 
 from convlstm_cli.compute import device, graphs
 from convlstm_cli.compute.versions import versions
-from convlstm_cli.files import cache_folder, cache_size
 from convlstm_cli.nn import gates, motion, winograd
-from convlstm_cli.runs.run import RUNS, Run
+from convlstm_cli.paths import cache_folder, cache_size
+from convlstm_cli.runs.folders import RUNS
+from convlstm_cli.runs.run import Run
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import colour_name
 from convlstm_cli.video.opencv import cv2
@@ -69,7 +70,7 @@ def gather() -> Facts:
 
 
 @dataclass(frozen=True)
-class RunFacts:
+class ReportedRun:
     """What a bug report about a run needs of it."""
 
     run: str
@@ -86,10 +87,10 @@ class RunFacts:
         return vars(self)
 
 
-def of_run(run: Run) -> RunFacts:
+def of_run(run: Run) -> ReportedRun:
     """The facts about a run. Raises RunError where its config.json is damaged."""
     model, versions = run.model_config, run.config.get("versions", {})
-    return RunFacts(
+    return ReportedRun(
         run=str(run.folder),
         network=f"{model.input_frames} frames of {model.height}x{model.width}, {colour_name(model.channels)}, to "
         f"{model.horizon}; layers of {', '.join(map(str, model.hidden))}; peephole {model.peephole}",

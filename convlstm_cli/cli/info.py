@@ -16,10 +16,11 @@ def info(
     json: AsJson = False,
 ) -> None:
     """Print what a bug report needs: versions, devices, OpenCV's codecs, the cache."""
-    from convlstm_cli.cli import console, views
+    from convlstm_cli.cli import console
     from convlstm_cli.cli.facts import gather, of_run
+    from convlstm_cli.cli.tables import facts_table
     from convlstm_cli.weights.pretrained import open_run
 
     about = {} if run is None else of_run(open_run(run)).to_dict()
     facts = {**gather().to_dict(), **about}
-    console.show_json(facts) if json else console.show(views.facts_table(facts))
+    console.show_json(facts) if json else console.show(facts_table(facts))

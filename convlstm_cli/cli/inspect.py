@@ -33,7 +33,10 @@ def inspect(
     **options: Any,
 ) -> None:
     """Show what a video, a folder of videos, a run or a comparison holds."""
-    from convlstm_cli.cli import console, inspection, views
+    from convlstm_cli.cli import console, inspection
+    from convlstm_cli.cli import inspection_views as views
+    from convlstm_cli.cli.comparison_view import comparison_view, unfinished_view
+    from convlstm_cli.cli.inspected import Found
     from convlstm_cli.runs.comparisons import SUMMARY, UnfinishedComparison, is_comparison
     from convlstm_cli.runs.record import damaged
     from convlstm_cli.runs.run import Run
@@ -43,14 +46,11 @@ def inspect(
 
     height, width = parse_size(size)
     config = build(DataConfig, options, folders=(path,), height=height, width=width)
-    found: inspection.Found
+    found: Found
     if is_comparison(path):
         found = inspection.inspect_comparison(path)
         with damaged(path / SUMMARY, "convlstm compare --resume writes it anew"):
-            if isinstance(found, UnfinishedComparison):
-                view = views.unfinished_view(found)
-            else:
-                view = views.comparison_view(found)
+            view = unfinished_view(found) if isinstance(found, UnfinishedComparison) else comparison_view(found)
     elif is_pretrained(path):
         found = inspection.inspect_weights()
         view = views.weights_view(found)

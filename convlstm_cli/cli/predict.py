@@ -63,7 +63,8 @@ def predict(
     A finished forecast is kept if its input, weights, settings and versions are unchanged.
     """
     from convlstm_cli import predict as prediction
-    from convlstm_cli.cli import console, views
+    from convlstm_cli.cli import console
+    from convlstm_cli.cli.forecast_view import forecast_line
     from convlstm_cli.compute.distributed import Ranks
     from convlstm_cli.forecasting.shards import from_environment, parse_shard
 
@@ -81,7 +82,7 @@ def predict(
         else:
             forecasts.append(outcome)
             if not json:
-                console.show(views.forecast_line(outcome))
+                console.show(forecast_line(outcome))
     kept = sum(forecast.kept for forecast in forecasts)
     if json:
         used = {"runs": [str(each.folder) for each in runs]} if ensemble else {"run": str(runs[0].folder)}

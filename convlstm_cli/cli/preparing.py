@@ -5,7 +5,7 @@ from convlstm_cli.cli.request import Request
 from convlstm_cli.compute import device
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.progress import Progress
-from convlstm_cli.runs.run import check_free
+from convlstm_cli.runs.folders import check_free
 from convlstm_cli.train import check_options
 from convlstm_cli.training.initial import check_there
 from convlstm_cli.training.network import for_videos

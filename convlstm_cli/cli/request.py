@@ -8,8 +8,8 @@ from typing import Any
 import typer
 
 from convlstm_cli.cli.options import build, given_fields
-from convlstm_cli.comparing.asked import Asked
 from convlstm_cli.comparing.config import CompareConfig
+from convlstm_cli.comparing.explicit_settings import ExplicitSettings
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.settings import parse_size
 from convlstm_cli.training.config import TrainConfig
@@ -60,7 +60,7 @@ class Request:
         """The videos, brought to frames of this size. Raises UsageError for a wrong value."""
         return build(DataConfig, self.options, folders=tuple(map(str, self.folders)), height=height, width=width)
 
-    def asked(self, compare: CompareConfig | None = None) -> Asked:
+    def explicit(self, compare: CompareConfig | None = None) -> ExplicitSettings:
         """The settings that the user gave, as opposed to defaults. Raises UsageError for a wrong value."""
         height, width = self.frame_size()
         data = given_fields(self.data(height, width), self.given)
@@ -68,7 +68,7 @@ class Request:
             data["folders"] = self.data(height, width).folders
         if "size" in self.given:
             data |= {"height": height, "width": width}
-        return Asked(
+        return ExplicitSettings(
             data=data,
             model=given_fields(self.model(height, width), self.given),
             training=given_fields(self.training, self.given),

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from convlstm_cli.comparing.plan import Plan
 from convlstm_cli.runs import comparisons
-from convlstm_cli.runs.run import Run, newest
+from convlstm_cli.runs.folders import newest
+from convlstm_cli.runs.run import Run
 
 
 def begun_run(output: Path | None) -> Run | None:

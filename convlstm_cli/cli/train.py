@@ -76,7 +76,7 @@ def _begin(request: Request, progress: "Progress", ranks: "Ranks") -> "TrainResu
     from convlstm_cli.cli.preparing import prepare
     from convlstm_cli.compute import device
     from convlstm_cli.compute.distributed import joined
-    from convlstm_cli.runs.run import new_folder
+    from convlstm_cli.runs.folders import new_folder
 
     config = request.training
     with joined(ranks, device.choose(config.device, config.precision, ranks).device):
@@ -95,8 +95,8 @@ def _continue(run: "Run", request: Request, progress: "Progress", ranks: "Ranks"
     from convlstm_cli.training.resuming import settings_to_go_on
     from convlstm_cli.video import data
 
-    asked, model = request.asked(), run.model_config
-    config = settings_to_go_on(run, training=asked.training, model=asked.model, data=asked.data)
+    explicit, model = request.explicit(), run.model_config
+    config = settings_to_go_on(run, training=explicit.training, model=explicit.model, data=explicit.data)
     progress.note(f"going on with {run.folder}")
     with joined(ranks, device.choose(config.device, config.precision, ranks).device):
         restore = partial(data.restore, run.config["data"], model.input_frames, model.horizon, progress.indexing)
@@ -108,7 +108,8 @@ def _continue(run: "Run", request: Request, progress: "Progress", ranks: "Ranks"
 
 def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: bool) -> None:
     """Shows what training would do, for --dry-run."""
-    from convlstm_cli.cli import console, inspection, views
+    from convlstm_cli.cli import console, inspection
+    from convlstm_cli.cli.inspection_views import plan_view
     from convlstm_cli.cli.preparing import prepare
     from convlstm_cli.compute import device
     from convlstm_cli.compute.distributed import joined
@@ -119,18 +120,19 @@ def _show_plan(request: Request, progress: "Progress", ranks: "Ranks", as_json: 
         data, model = ranks.first_of_machine(partial(prepare, request, progress, noting=False))
         if ranks.is_first:
             plan = inspection.plan(data, model, config, compute, ranks)
-            console.show_json(plan.to_dict()) if as_json else console.show(*views.plan_view(plan))
+            console.show_json(plan.to_dict()) if as_json else console.show(*plan_view(plan))
 
 
 def _show_result(result: "TrainResult", progress: "Progress", as_json: bool) -> None:
-    from convlstm_cli.cli import console, views
-    from convlstm_cli.files import quoted
+    from convlstm_cli.cli import console
+    from convlstm_cli.cli.score_tables import scores_view
+    from convlstm_cli.paths import quoted
 
     folder = result.run.folder
     if as_json:
         console.show_json({"run": str(folder), **(result.run.read_test() or {})})
         return
-    console.show(*views.test_view(result.test.to_dict()))
+    console.show(*scores_view(result.test.to_dict()))
     if result.is_by_heart:
         progress.note(
             f"epoch {result.best_epoch} of {result.epochs} forecasts the validation videos best: after it the training "

@@ -11,7 +11,8 @@ from convlstm_cli.comparing.statistics.intervals import arm_interval
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.comparison_result import ArmSummary, EpochSummary, RunSummary
-from convlstm_cli.scoring.metrics import METRICS, finite
+from convlstm_cli.scoring.formulae import finite
+from convlstm_cli.scoring.metrics import METRICS
 from convlstm_cli.scoring.scores import Scores
 from convlstm_cli.training.memory import training_memory
 from convlstm_cli.training.recorded import train_config

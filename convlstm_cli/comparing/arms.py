@@ -5,12 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import get_args
 
-from convlstm_cli.comparing.asked import NOTHING, Asked
+from convlstm_cli.comparing.explicit_settings import NOTHING_EXPLICIT, ExplicitSettings
 from convlstm_cli.comparing.plan import Arm
 from convlstm_cli.comparing.variation import PEEPHOLE, RETRAINED, Variation
 from convlstm_cli.errors import UsageError
-from convlstm_cli.files import unique
 from convlstm_cli.nn.config import ForecasterConfig, Peephole
+from convlstm_cli.paths import unique
 from convlstm_cli.reporting.styles import system_headings, system_labels
 from convlstm_cli.runs.agreement import first_difference
 from convlstm_cli.runs.run import Run
@@ -64,18 +64,20 @@ def named_runs(names: Sequence[str]) -> list[Run]:
     return [Run.open(Path(name)) for name in names]
 
 
-def recorded_arms(runs: Sequence[Run], training: TrainConfig, asked: Asked = NOTHING) -> list[Arm]:
+def recorded_arms(
+    runs: Sequence[Run], training: TrainConfig, explicit: ExplicitSettings = NOTHING_EXPLICIT
+) -> list[Arm]:
     """An arm for each run's recorded network and training, to be trained anew.
 
     Args:
         runs: at least two.
         training: has the arms' seed, limits and device; all else is on record.
-        asked: what was asked for explicitly of the network and the training.
+        explicit: settings of the network and the training that were given explicitly.
 
     Raises UsageError where the runs would be trained on other clips than each other, where a setting is asked for that
     is on record, and for a run whose name cannot be that of a folder.
     """
-    _check_recorded(asked)
+    _check_recorded(explicit)
     alike = ("--size", "--input-frames", "--frames", "--fit", "--colour", "--stride")
     if (difference := first_difference(runs, alike)) is not None:
         raise UsageError(f"--arms: {difference}; all arms must be trained on the same clips.")
@@ -90,10 +92,10 @@ def recorded_arms(runs: Sequence[Run], training: TrainConfig, asked: Asked = NOT
         raise UsageError(f"--arms: {error}, because it becomes a folder's; rename that run.") from error
 
 
-def recorded_data(run: Run, folders: Sequence[str | Path], asked: Asked = NOTHING) -> DataConfig:
+def recorded_data(run: Run, folders: Sequence[str | Path], explicit: ExplicitSettings = NOTHING_EXPLICIT) -> DataConfig:
     """The data settings of a run, with other folders, and with what is asked for of `fit`, `colour` and the split."""
     settings = {**run.config["data"]["settings"], "folders": tuple(map(str, folders))}
-    return replace(DataConfig(**settings), **asked.data)
+    return replace(DataConfig(**settings), **explicit.data)
 
 
 def arm_names(names: Iterable[str]) -> list[str]:
@@ -105,10 +107,10 @@ def arm_names(names: Iterable[str]) -> list[str]:
     return found
 
 
-def _check_recorded(asked: Asked) -> None:
+def _check_recorded(explicit: ExplicitSettings) -> None:
     """Raises UsageError where something is asked for that the runs have on record."""
-    flags = [flag_of(ForecasterConfig, name) for name in asked.model]
-    flags += [flag_of(TrainConfig, name) for name in asked.training if name not in RETRAINED]
-    flags += ["--size"] if asked.data.keys() & {"height", "width"} else []
+    flags = [flag_of(ForecasterConfig, name) for name in explicit.model]
+    flags += [flag_of(TrainConfig, name) for name in explicit.training if name not in RETRAINED]
+    flags += ["--size"] if explicit.data.keys() & {"height", "width"} else []
     if flags:
         raise UsageError(f"{sorted(flags)[0]} is recorded in the runs of --arms; leave it out.")

@@ -9,7 +9,7 @@ import numpy as np
 from convlstm_cli.comparing.case import Case
 from convlstm_cli.comparing.scored import Scored
 from convlstm_cli.files import replacing
-from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.formulae import finite
 from convlstm_cli.scoring.scores import Scores
 
 METRICS = ("mse", "mae", "ssim")

@@ -29,7 +29,8 @@ from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.anatomy_result import Anatomy
 from convlstm_cli.scoring.bootstrap import difference_interval
 from convlstm_cli.scoring.comparison_result import ComparisonSummary, Difference, VideoSummary
-from convlstm_cli.scoring.metrics import definitions, finite
+from convlstm_cli.scoring.formulae import finite
+from convlstm_cli.scoring.metrics import definitions
 from convlstm_cli.video.painting import Painter
 
 Errors = Mapping[str, NDArray[np.float64]]

@@ -23,7 +23,7 @@ from convlstm_cli.comparing.trial import ShareProgress, TrialResult, make_trial
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.errors import ConvLSTMError, Interrupted
-from convlstm_cli.files import quoted
+from convlstm_cli.paths import quoted
 from convlstm_cli.training.optimisers import leave_out_compiler
 from convlstm_cli.video import data as video_data
 from convlstm_cli.video.data import VideoData

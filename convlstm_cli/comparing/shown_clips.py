@@ -42,9 +42,9 @@ def _shown(position: int, case: Case, networks: Mapping[str, EncoderForecaster],
     seen, following = case.clips[position][None].tensor_split([case.input_frames], dim=1)
     read, ahead = to_read(seen, compute.device), to_float(following, compute.device)
     model = next(iter(networks.values()))
-    frames, truth, future = model.shown(read), model.shown(ahead), model.known(ahead)
+    frames, truth, future = model.target_channels(read), model.target_channels(ahead), model.known_future(ahead)
     horizon = truth.shape[1]
-    whole = model.shown(with_gaps(case.clips[position][None], compute.device))
+    whole = model.target_channels(with_gaps(case.clips[position][None], compute.device))
     inputs, known = whole.tensor_split([case.input_frames], dim=1)
     rows = {name: BASELINES[name].forecast(frames, horizon) for name in SHOWN_BASELINES}
     rows |= {name: forecast_members([network], read, horizon, compute, future)[0] for name, network in networks.items()}

@@ -11,7 +11,7 @@ from convlstm_cli.comparing.processes import train_in_processes
 from convlstm_cli.comparing.tally import Tally
 from convlstm_cli.comparing.trial import ShareProgress, is_finished, make_trial
 from convlstm_cli.errors import Interrupted
-from convlstm_cli.files import quoted
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.data import VideoData
 

@@ -15,7 +15,7 @@ import torch.distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from convlstm_cli.errors import ConvLSTMError, ElsewhereError, LostError, UsageError, first_line
+from convlstm_cli.errors import ConvLSTMError, LostProcessError, RemoteProcessError, UsageError, first_line
 
 T = TypeVar("T")
 
@@ -61,7 +61,7 @@ class Ranks:
         """Connects to the other processes: NCCL between CUDA devices, gloo between CPUs.
 
         Raises UsageError for a device that cannot train with others, or where the address of rank 0 is missing, and
-        LostError where the processes do not reach each other.
+        LostProcessError where the processes do not reach each other.
         """
         if self.world == 1:
             return
@@ -75,7 +75,9 @@ class Ranks:
             raise UsageError(f"WORLD_SIZE is {self.world} but {error}; start with torchrun, or unset it.") from error
         except RuntimeError as error:
             where = f"{os.environ['MASTER_ADDR']}:{os.environ['MASTER_PORT']}"
-            raise LostError(f"the processes do not reach each other at {where} ({first_line(error)}).") from error
+            raise LostProcessError(
+                f"the processes do not reach each other at {where} ({first_line(error)})."
+            ) from error
         # A second group, for numbers and objects on the CPU, which may be waited for longer than gradients.
         self._talk = dist.new_group(backend="gloo", timeout=PREPARATION)
 
@@ -130,14 +132,14 @@ class Ranks:
     def first_of_machine(self, work: Callable[[], T]) -> T:
         """Does work whose result stays on disk: one process of each machine first, then the others, which find it.
 
-        Raises what the work raises, and ElsewhereError where it failed in another process.
+        Raises what the work raises, and RemoteProcessError where it failed in another process.
         """
         return self._after(work, leads=self.local_rank == 0) if self.world > 1 else work()
 
     def first(self, work: Callable[[], T], otherwise: Callable[[], T]) -> T:
         """Lets rank 0 do the work, and the other processes do `otherwise` after it.
 
-        Raises what the work raises, and ElsewhereError where it failed in another process.
+        Raises what the work raises, and RemoteProcessError where it failed in another process.
         """
         if self.world == 1:
             return work()
@@ -156,7 +158,7 @@ class Ranks:
             raise failure
         for rank, code in enumerate(codes):
             if code is not None:
-                raise ElsewhereError(f"process {rank} has failed and printed why.", code)
+                raise RemoteProcessError(f"process {rank} has failed and printed why.", code)
         return result[0] if leads else work()
 
 
@@ -173,14 +175,16 @@ def check_one_process(work: str) -> None:
 def joined(ranks: Ranks, device: torch.device) -> Iterator[None]:
     """Connects the processes inside the block. After a failure it does not disconnect, which would wait for the others.
 
-    Raises LostError where another process has ended, for which torch has many errors.
+    Raises LostProcessError where another process has ended, for which torch has many errors.
     """
     ranks.connect(device)
     try:
         yield
     except RuntimeError as error:
         if ranks.world > 1 and is_lost(error):
-            raise LostError("another process of this training has ended, and printed why if it could.") from error
+            raise LostProcessError(
+                "another process of this training has ended, and printed why if it could."
+            ) from error
         raise
     ranks.leave()
 

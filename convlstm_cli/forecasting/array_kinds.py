@@ -18,7 +18,8 @@ from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array
 from convlstm_cli.video.readers.arrays.layout import Layout, named_layout
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
-from convlstm_cli.video.readers.base import VideoReader, check_pixels
+from convlstm_cli.video.readers.checks import check_pixels
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import SourceFacts, member_dim
 from convlstm_cli.video.values import to_type
 

@@ -13,7 +13,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.config import Pace
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.timeline import in_words, number_gaps, same_rate, timeline_of
 
 FINENESS = 4
@@ -21,7 +21,7 @@ FINENESS = 4
 are counted from, is not known before. Of more frames some are left out, and each step is met within an eighth of it."""
 
 
-class AloneError(InputError):
+class IsolatedFrameError(InputError):
     """The last frame lies behind a gap, and no frame before it is read with it."""
 
     def __init__(self, message: str, before: int, why: str) -> None:
@@ -165,8 +165,8 @@ def read_clip(video: VideoReader, input_frames: int, at: int | None, pace: Pace 
 
     Where `pace.every` is a duration, longer than the video's own step, the frames nearest to each such step before the
     last frame are read; otherwise all frames are. There may be fewer, two at least: none before a gap is read.
-    Raises InputError where there are fewer than two, AloneError where frames before a gap would do, or where the video
-    ends before `at`.
+    Raises InputError where there are fewer than two or the video ends before `at`, and IsolatedFrameError where frames
+    before a gap would do.
     """
     every = None if isinstance(pace.every, str) else pace.every
     recent, times = _Recent(input_frames, every), array("d")
@@ -258,7 +258,7 @@ def _alone(
         before = next((after for start, after in list(itertools.pairwise(begins))[::-1] if after - start > 1), None)
         remedy = "give " if before is None else f"give --at {before} to forecast from the frames before, or "
         message = f"{video.path}: frame {last} stands alone, because {why}; {remedy}a larger --max-gap."
-        return InputError(message) if before is None else AloneError(message, before, why)
+        return InputError(message) if before is None else IsolatedFrameError(message, before, why)
     if every is not None:
         length = write_duration(every)
         return InputError(

@@ -9,8 +9,8 @@ from torch import Tensor
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.clip import InputClip, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.conversion import FrameConversion, fitted
 from convlstm_cli.forecasting.ensemble import Networks
-from convlstm_cli.forecasting.look import Look, fitted
 from convlstm_cli.forecasting.units import missing_in
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
@@ -23,7 +23,7 @@ def with_guides(
     source: Path,
     frames: Tensor,
     clip: InputClip,
-    look: Look,
+    conversion: FrameConversion,
     networks: Networks,
     config: PredictConfig,
     pace: Pace,
@@ -31,7 +31,7 @@ def with_guides(
 ) -> tuple[Tensor, Tensor | None]:
     """The input of networks with the channels that they read beside it, and those that are known ahead.
 
-    `frames` are those of the clip, (1, T, C, H, W) of `Look.clip`, which was read at `pace`. Gives
+    `frames` are those of the clip, (1, T, C, H, W) of `FrameConversion.to_clip`, which was read at `pace`. Gives
     (1, T, C + inputs, H, W) and (1, horizon, known, H, W), both of `clip_tensor`; None where nothing is known ahead.
 
     Raises InputError for an input without such a channel, or that ends too early for what is to be known.
@@ -44,17 +44,17 @@ def with_guides(
             found = read_clip(video, networks.input_frames, config.at, pace)
             if (found.first, found.last, len(found.inputs)) != (clip.first, clip.last, len(clip.inputs)):
                 raise InputError(f"{source}: {guide.title} has other times than what is forecast; save both alike.")
-            inputs.append(_tensor(found.inputs, guide, look, missing))
+            inputs.append(_tensor(found.inputs, guide, conversion, missing))
             if guide.known:
                 following = list(islice(found.following, horizon))
                 _check_known(source, guide, len(following), horizon, clip)
-                ahead.append(_tensor(following, guide, look, missing))
+                ahead.append(_tensor(following, guide, conversion, missing))
     return together(inputs), together(ahead) if ahead else None
 
 
-def _tensor(frames: Sequence[Frame], guide: Guide, look: Look, missing: float | None) -> Tensor:
-    content = None if look.geometry is None else look.geometry.content(*look.last.shape[:2])
-    return clip_tensor(fitted(frames, look.geometry, 1, missing), guide.values, missing, content)[None]
+def _tensor(frames: Sequence[Frame], guide: Guide, conversion: FrameConversion, missing: float | None) -> Tensor:
+    content = None if conversion.geometry is None else conversion.geometry.content(*conversion.last.shape[:2])
+    return clip_tensor(fitted(frames, conversion.geometry, 1, missing), guide.values, missing, content)[None]
 
 
 def _check_known(source: Path, guide: Guide, found: int, horizon: int, clip: InputClip) -> None:

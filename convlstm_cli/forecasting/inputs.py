@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convlstm_cli.errors import ConvLSTMError, InputError
-from convlstm_cli.files import unique
+from convlstm_cli.paths import unique
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.readers.folders import is_pattern
 from convlstm_cli.video.readers.parts import split_part

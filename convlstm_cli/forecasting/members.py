@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.files import quoted, reserve
+from convlstm_cli.files import reserve
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.inference import member_seed
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 from convlstm_cli.weights.pretrained import Pretrained

@@ -5,14 +5,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from convlstm_cli.errors import DependencyError
-from convlstm_cli.forecasting.clip import InputClip
-from convlstm_cli.forecasting.look import Look
+from convlstm_cli.forecasting.prepared import Prepared
 from convlstm_cli.forecasting.times import Schedule
 from convlstm_cli.progress import Progress
 from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
 from convlstm_cli.video.packing import Packing
-from convlstm_cli.video.readers.base import VideoReader
 from convlstm_cli.video.readers.tiff_tags import GDAL_METADATA
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import Placement, SourceFacts
 from convlstm_cli.video.writers.arrangement import REFERENCES
 
@@ -53,6 +52,10 @@ class Writing:
     formats: tuple[str, ...]
     placement: Placement
     """What the formats say of the frames."""
+    fps: float
+    """Frames per second of films."""
+    names: Sequence[str] | None
+    """Names of images, without their suffix; None numbers them."""
 
 
 def of_shares(placement: Placement, value: float) -> Placement:
@@ -88,24 +91,18 @@ def _beside(placement: Placement, name: str, title: str, unit: str) -> Placement
 
 
 def plan_writing(
-    asked: Sequence[str],
-    video: VideoReader,
-    facts: SourceFacts,
-    clip: InputClip,
-    look: Look,
-    schedule: Schedule,
-    frames: int,
-    progress: Progress,
+    asked: Sequence[str], video: VideoReader, prepared: Prepared, schedule: Schedule, progress: Progress
 ) -> Writing:
-    """How a forecast of so many frames is written in the formats that are asked for; `facts` are those of the video."""
+    """How a forecast of a video is written in the formats that are asked for."""
+    facts, clip, conversion = prepared.facts, prepared.clip, prepared.conversion
     formats = formats_for(asked, facts, video.path, progress)
-    unit = video.unit or look.values.unit
-    placement = Placement(facts, frames, schedule.seconds, clip.start, clip.last, unit, look.missing)
+    unit = video.unit or conversion.values.unit
+    placement = Placement(facts, prepared.horizon, schedule.seconds, clip.start, clip.last, unit, conversion.missing)
     located = facts.tags or any(each.dims for each in facts.variables)
-    if located and not placement.fits(*look.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
-        height, width = look.size
+    if located and not placement.fits(*conversion.size) and any(OUTPUT_FORMATS[name].placed for name in formats):
+        height, width = conversion.size
         progress.note(
             f"{video.path}: its coordinates hold for its own size, and are left out of a forecast of {height}x{width} "
             "pixels; leave out --size model to keep them."
         )
-    return Writing(formats, placement)
+    return Writing(formats, placement, schedule.fps, schedule.names)

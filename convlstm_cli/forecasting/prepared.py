@@ -1,4 +1,4 @@
-"""What a forecast is computed from: the input frames of a video, its networks, and the look of what they forecast."""
+"""What a forecast is computed from: the input frames of a video, its networks, and how frames are converted."""
 
 import contextlib
 from dataclasses import dataclass, replace
@@ -8,11 +8,11 @@ from torch import Tensor
 
 from convlstm_cli.compute.device import Compute
 from convlstm_cli.errors import InputError
-from convlstm_cli.forecasting.clip import AloneError, InputClip, read_clip
+from convlstm_cli.forecasting.clip import InputClip, IsolatedFrameError, read_clip
 from convlstm_cli.forecasting.config import PredictConfig
+from convlstm_cli.forecasting.conversion import FrameConversion, check_channels, fitted
 from convlstm_cli.forecasting.ensemble import Networks, NetworksByColour
 from convlstm_cli.forecasting.guides import with_guides
-from convlstm_cli.forecasting.look import Look, check_channels, fitted
 from convlstm_cli.forecasting.streams import plan_tilings
 from convlstm_cli.forecasting.tiling.plan import Tiling
 from convlstm_cli.forecasting.units import always_missing, misfit, missing_in, range_for
@@ -22,7 +22,8 @@ from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.rates import rate_in_words
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import VideoReader, cut_off
+from convlstm_cli.video.readers.checks import cut_off
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import same_rate
 from convlstm_cli.video.values import known
@@ -34,7 +35,7 @@ class Prepared:
 
     clip: InputClip
     networks: Networks
-    look: Look
+    conversion: FrameConversion
     frames: Tensor
     """The input frames with the channels that are read beside them, (1, T, C + inputs, H, W) of `with_guides`."""
     future: Tensor | None
@@ -63,15 +64,15 @@ def open_prepared(
     video = held.enter_context(open_video(source))
     try:
         return video, prepare(video, by_colour, config, compute, progress)
-    except AloneError as alone:
+    except IsolatedFrameError as isolated:
         if config.at is not None:
             raise
         video.close()
         progress.note(
-            f"{source}: {alone.why}, and what follows is too short to read, so the forecast starts from frame "
-            f"{alone.before}; a larger --max-gap reads over the gap."
+            f"{source}: {isolated.why}, and what follows is too short to read, so the forecast starts from frame "
+            f"{isolated.before}; a larger --max-gap reads over the gap."
         )
-        before = replace(config, at=alone.before)
+        before = replace(config, at=isolated.before)
     video = held.enter_context(open_video(source))
     return video, prepare(video, by_colour, before, compute, progress)
 
@@ -97,39 +98,39 @@ def prepare(
     check_channels(video.path, found, networks.name, networks.channels)
     if found in (1, 3):
         found = 1 if clip.grey or networks.channels == 1 else 3
-    look = _look(video, clip, networks, geometry, found, config)
-    if not any(known(frame, look.missing).size for frame in clip.inputs):
+    conversion = _conversion(video, clip, networks, geometry, found, config)
+    if not any(known(frame, conversion.missing).size for frame in clip.inputs):
         raise InputError(
             f"{video.path}: has no value in frames {clip.first} to {clip.last}, from which it would be forecast: all "
             "are missing; choose frames that have values with --at, or another --missing."
         )
-    if (doubt := look.values.doubt(video.unit, video.dtype.name)) is not None:
+    if (doubt := conversion.values.doubt(video.unit, video.dtype.name)) is not None:
         progress.note(f"{video.path}: {doubt}.")
-    if (outside := misfit(clip.inputs, look.values, look.missing)) is not None:
+    if (outside := misfit(clip.inputs, conversion.values, conversion.missing)) is not None:
         progress.note(f"{video.path}: {outside}.")
-    frames = look.clip(fitted(clip.inputs, geometry, networks.channels, look.missing))
+    frames = conversion.to_clip(fitted(clip.inputs, geometry, networks.channels, conversion.missing))
     horizon = config.frames or networks.horizon
-    frames, future = with_guides(video.path, frames, clip, look, networks, config, pace, horizon)
+    frames, future = with_guides(video.path, frames, clip, conversion, networks, config, pace, horizon)
     tilings = None
     if geometry is None:
         tilings = plan_tilings(video.path, networks.models, frames, config, compute, progress)
-    return Prepared(clip, networks, look, frames, future, tilings, horizon, facts)
+    return Prepared(clip, networks, conversion, frames, future, tilings, horizon, facts)
 
 
-def _look(
+def _conversion(
     video: VideoReader,
     clip: InputClip,
     networks: Networks,
     geometry: FrameGeometry | None,
     channels: int,
     config: PredictConfig,
-) -> Look:
-    """How the frames of a forecast are written, in so many channels."""
+) -> FrameConversion:
+    """How frames become those of the network, and its forecast those that are written, in so many channels."""
     run = networks.runs[0]
     missing = missing_in(video, run, config)
     inputs = fitted(clip.inputs, None, channels, missing)
     written = fitted(clip.inputs, geometry, channels, missing) if config.writes_model_size else inputs
-    return Look(
+    return FrameConversion(
         geometry,
         config.writes_model_size,
         inputs[-1],

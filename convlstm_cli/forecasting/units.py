@@ -12,7 +12,7 @@ from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import parse_range
 from convlstm_cli.video.missing import Mask, gone
 from convlstm_cli.video.ranks import range_of, ranks_of, ranks_of_frame
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.values import BYTES, LEAST_INSIDE, ValueRange, known, range_declared
 
 

@@ -19,8 +19,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from convlstm_cli.files import cache_folder, replacing, sweep
+from convlstm_cli.files import replacing, sweep
 from convlstm_cli.lock import taking_turns
+from convlstm_cli.paths import cache_folder
 
 FLAGS = ("-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp", "-fPIC")
 

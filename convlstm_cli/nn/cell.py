@@ -143,7 +143,15 @@ def cell_step(
 ) -> tuple[Tensor, Tensor]:
     """One time step: (x_t, h_{t-1}, c_{t-1}) to (h_t, c_t).
 
-    x is (B, in, H, W), or None for a cell without input; h and c are (B, hidden, H, W). h_t lies in (-1, 1).
+    Args:
+        x: (B, in, H, W), or None for a cell without input.
+        h, c: (B, hidden, H, W).
+        weights: the trained values.
+        rules: what else defines the cell; those of the paper if not given.
+        masks: what this step leaves out; nothing if not given.
+
+    Returns:
+        h_t in (-1, 1) and c_t, both (B, hidden, H, W).
     """
     values = cell_values(x, h, c, weights, rules, masks)
     return values.h, values.c
@@ -157,7 +165,7 @@ def cell_values(
     rules: CellRules = PAPER,
     masks: StepMasks = NO_MASKS,
 ) -> CellValues:
-    """One time step with all its gates: (x_t, h_{t-1}, c_{t-1}) to (i, f, g, o, c, h)_t."""
+    """One time step with all its gates: (x_t, h_{t-1}, c_{t-1}) to (i, f, g, o, c, h)_t; arguments of `cell_step`."""
     sigma, squash = function(rules.gate_activation), function(rules.activation)
     peepholes = weights.peepholes
     h_before, c_before = h, c

@@ -5,7 +5,7 @@ from typing import Any
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.kinds import FORECASTERS, GATE_ACTIVATION_KINDS, HEADS, PEEPHOLES, describe
-from convlstm_cli.nn.kinds import ForecasterKind as ForecasterKind
+from convlstm_cli.nn.kinds import Forecaster as Forecaster
 from convlstm_cli.nn.kinds import GateActivation as GateActivation
 from convlstm_cli.nn.kinds import Head as Head
 from convlstm_cli.nn.kinds import Peephole as Peephole
@@ -104,7 +104,7 @@ class ForecasterConfig:
         0.0,
         "Rate at which training drops channels of what each layer gives to the next, the same for all frames.",
     )
-    forecaster: ForecasterKind = option(
+    forecaster: Forecaster = option(
         "advected",
         f"Input of the first forecaster layer. {describe(FORECASTERS)}",
     )
@@ -157,7 +157,7 @@ class ForecasterConfig:
         check_choice("--peephole", self.peephole, Peephole)
         check_choice("--peephole-init", self.peephole_init, PeepholeInit)
         check_choice("--gate-activation", self.gate_activation, GateActivation)
-        check_choice("--forecaster", self.forecaster, ForecasterKind)
+        check_choice("--forecaster", self.forecaster, Forecaster)
         check_choice("--head", self.head, Head)
         if not abs(self.forget_bias) <= MAX_BIAS:
             raise UsageError(f"--forget-bias is {self.forget_bias}; give a number such as 1.")

@@ -5,7 +5,7 @@ as Keras and TensorFlow define it: where the padding is odd, as for an even kern
 """
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal, cast
+from typing import Any, Literal, NamedTuple, cast
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -23,6 +23,62 @@ CONVOLUTIONS: dict[int, Callable[..., Tensor]] = {1: F.conv1d, 2: F.conv2d, 3: F
 """By the number of dimensions."""
 
 
+class ConvolutionShape(NamedTuple):
+    """What decides which size a convolution makes of which; all but the padding have a number for each dimension."""
+
+    padding: NamedPadding | Pads
+    kernel: tuple[int, ...]
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+
+    def zeros_around(self, size: tuple[int, ...]) -> Pads:
+        """The padding of frames of this size, in zeros before and after each dimension."""
+        if self.padding == "valid":
+            return ((0, 0),) * len(self.kernel)
+        if self.padding != "same":
+            return self.padding
+        pads = []
+        for length, side, step, gap in zip(size, self.kernel, self.stride, self.dilation, strict=True):
+            total = (side - 1) * gap
+            if step > 1:
+                total = max((-(-length // step) - 1) * step + total + 1 - length, 0)
+            pads.append((total // 2, total - total // 2))
+        return tuple(pads)
+
+    def output_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The size that frames of this size give; below 1 where they are smaller than the kernel."""
+        if self.padding == "same":
+            return tuple(-(-length // step) for length, step in zip(size, self.stride, strict=True))
+        pads = self.zeros_around(size)
+        return tuple(
+            (length + before + after - (side - 1) * gap - 1) // step + 1
+            for length, (before, after), side, step, gap in zip(
+                size, pads, self.kernel, self.stride, self.dilation, strict=True
+            )
+        )
+
+    def input_size(self, size: tuple[int, ...]) -> tuple[int, ...]:
+        """The least size of frames that give this size."""
+        if self.padding == "same":
+            return tuple((length - 1) * step + 1 for length, step in zip(size, self.stride, strict=True))
+        pads = self.zeros_around(size)
+        return tuple(
+            (length - 1) * step + (side - 1) * gap + 1 - before - after
+            for length, (before, after), side, step, gap in zip(
+                size, pads, self.kernel, self.stride, self.dilation, strict=True
+            )
+        )
+
+    def named_padding(self) -> NamedPadding | Pads:
+        """The padding by its name, where its numbers mean the same at every size."""
+        if isinstance(self.padding, str):
+            return self.padding
+        if not any(map(any, self.padding)):
+            return "valid"
+        same = self._replace(padding="same").zeros_around(self.kernel)
+        return "same" if set(self.stride) == {1} and self.padding == same else self.padding
+
+
 def convolve(
     frames: Tensor,
     weight: Tensor,
@@ -36,68 +92,13 @@ def convolve(
     """The convolution of frames (B, in, *size) with a weight (out, in / groups, *kernel): (B, out, *output_size)."""
     kernel = tuple(int(side) for side in weight.shape[2:])  # numbers also while torch.jit traces
     stride, dilation = stride or (1,) * len(kernel), dilation or (1,) * len(kernel)
-    pads = zeros_around(padding, tuple(frames.shape[2:]), kernel, stride, dilation)
+    pads = ConvolutionShape(padding, kernel, stride, dilation).zeros_around(tuple(frames.shape[2:]))
     around = tuple(before for before, _ in pads)
     if any(before != after for before, after in pads):
         frames = F.pad(frames, [zeros for pair in reversed(pads) for zeros in pair])
         around = (0,) * len(kernel)
     convolution = CONVOLUTIONS[len(kernel)]
     return convolution(frames, weight, bias, padding=around, stride=stride, dilation=dilation, groups=groups)
-
-
-def zeros_around(
-    padding: NamedPadding | Pads,
-    size: tuple[int, ...],
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> Pads:
-    """The padding of each dimension in zeros."""
-    if padding == "valid":
-        return ((0, 0),) * len(kernel)
-    if padding != "same":
-        return padding
-    pads = []
-    for length, side, step, gap in zip(size, kernel, stride, dilation, strict=True):
-        total = (side - 1) * gap
-        if step > 1:
-            total = max((-(-length // step) - 1) * step + total + 1 - length, 0)
-        pads.append((total // 2, total - total // 2))
-    return tuple(pads)
-
-
-def output_size(
-    size: tuple[int, ...],
-    padding: NamedPadding | Pads,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> tuple[int, ...]:
-    """The size that a convolution gives; below 1 where the frames are smaller than the kernel."""
-    if padding == "same":
-        return tuple(-(-length // step) for length, step in zip(size, stride, strict=True))
-    pads = zeros_around(padding, size, kernel, stride, dilation)
-    return tuple(
-        (length + before + after - (side - 1) * gap - 1) // step + 1
-        for length, (before, after), side, step, gap in zip(size, pads, kernel, stride, dilation, strict=True)
-    )
-
-
-def input_size(
-    size: tuple[int, ...],
-    padding: NamedPadding | Pads,
-    kernel: tuple[int, ...],
-    stride: tuple[int, ...],
-    dilation: tuple[int, ...],
-) -> tuple[int, ...]:
-    """The least size of frames from which a convolution gives `size`."""
-    if padding == "same":
-        return tuple((length - 1) * step + 1 for length, step in zip(size, stride, strict=True))
-    pads = zeros_around(padding, size, kernel, stride, dilation)
-    return tuple(
-        (length - 1) * step + (side - 1) * gap + 1 - before - after
-        for length, (before, after), side, step, gap in zip(size, pads, kernel, stride, dilation, strict=True)
-    )
 
 
 def per_dimension(name: str, value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
@@ -121,15 +122,3 @@ def read_padding(value: Padding, dimensions: int) -> NamedPadding | Pads:
             "dimensions a number or a pair (before, after)."
         )
     return cast(Pads, pads)
-
-
-def named_padding(
-    padding: NamedPadding | Pads, kernel: tuple[int, ...], stride: tuple[int, ...], dilation: tuple[int, ...]
-) -> NamedPadding | Pads:
-    """The padding by its name, where numbers mean the same at every size."""
-    if isinstance(padding, str):
-        return padding
-    if not any(map(any, padding)):
-        return "valid"
-    same = zeros_around("same", kernel, kernel, stride, dilation)
-    return "same" if set(stride) == {1} and padding == same else padding

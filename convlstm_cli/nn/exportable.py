@@ -91,7 +91,7 @@ class Pyramid(nn.Module):
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
         _, count, lookbacks = self.hunt
-        levels = motion.pyramid(self.network.shown(frames), count + max(lookbacks))
+        levels = motion.pyramid(self.network.target_channels(frames), count + max(lookbacks))
         seen = [motion.seen_from(level, count, lookbacks) for level in levels]
         return *seen, frames.new_zeros(frames.shape[0] * len(lookbacks), 2, *levels[0].shape[-2:])
 

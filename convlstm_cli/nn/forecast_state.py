@@ -7,7 +7,7 @@ from torch import Tensor
 
 from convlstm_cli.nn.motion import Advection
 from convlstm_cli.nn.noise import Noise
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.stepwise import State
 
 Factors = Sequence[Tensor]
 """Dropout in one stack: the factors of what each layer gives to the next, (B, 1, hidden, 1, 1); none where nothing is

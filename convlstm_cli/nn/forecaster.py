@@ -1,26 +1,26 @@
 """The encoder-forecaster: reads frames and forecasts the next ones (Shi et al. 2015, section 3.2)."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.autocast import autocast
 from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
-from convlstm_cli.nn.forecast_state import Factors, ForecastState, repeated
+from convlstm_cli.nn.forecast_state import Factors, ForecastState
 from convlstm_cli.nn.head import Head
-from convlstm_cli.nn.kinds import FORECASTERS, HEADS, ForecasterKind, registry
+from convlstm_cli.nn.kinds import FORECASTERS, HEADS
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.motion import Advection, blur, estimate_motions, past_errors
+from convlstm_cli.nn.motion import Advection, estimate_motions, past_errors
 from convlstm_cli.nn.noise import Fields, Noise, View
-from convlstm_cli.nn.recurrence import State, autocast
+from convlstm_cli.nn.stepwise import State
+from convlstm_cli.nn.unrolling import BLUR, NOTHING_GIVEN, UNROLLINGS, FutureInputs
 
 LEAST_ERROR = 4e-3
 """Added to errors of the past, about one step of 8 bits: smaller ones say nothing."""
-BLUR = 1.0
-"""σ in pixels of the blur of the moved frame that a mix may use: the place of a thing is less certain than its look."""
 
 
 class EncoderForecaster(nn.Module):
@@ -94,7 +94,7 @@ class EncoderForecaster(nn.Module):
         *,
         future: Tensor | None = None,
         truth: Tensor | None = None,
-        fed: Tensor | None = None,
+        teacher_forced: Tensor | None = None,
         dropout: Tensor | None = None,
         noise: Noise | None = None,
     ) -> Tensor:
@@ -106,8 +106,8 @@ class EncoderForecaster(nn.Module):
             horizon: number of frames to forecast; None takes the configured one.
             future: (B, horizon, known, H, W), the inputs that are known for the frames to forecast, where there are.
             truth: (B, horizon, C, H, W), the frames that follow, for scheduled sampling (Bengio et al. 2015).
-            fed: (B, horizon) bool, true where an autoregressive forecaster reads the frame of `truth` instead of its
-                own; None reads its own everywhere.
+            teacher_forced: (B, horizon) bool, true where an autoregressive forecaster reads the frame of `truth` and
+                not its own; None reads its own everywhere.
             dropout: (B, config.between_layers), the factors of `nn.dropout.draw_channels`, encoder first; it acts in
                 evaluation mode too. None draws new ones in training mode.
             noise: that of members, for a network that reads noise.
@@ -125,11 +125,11 @@ class EncoderForecaster(nn.Module):
             dropout = draw_channels(self.config.dropout, frames.shape[0], self.config.between_layers)
         encoder, forecaster = self._factors(dropout, frames.device)
         current = self._begin(frames, self._encode(frames, factors=encoder))._replace(factors=forecaster)
+        given = FutureInputs(future, truth, teacher_forced)
         if noise is None:
-            return self._forecast(current, horizon, future, truth, fed)[0]
+            return self._forecast(current, horizon, given)[0]
         current = current.repeated(noise, self.config.patch_size)
-        each = [None if given is None else repeated(given, noise.members) for given in (future, truth, fed)]
-        forecast, _ = self._forecast(current, horizon, *each)
+        forecast, _ = self._forecast(current, horizon, given.repeated(noise.members))
         return forecast.view(noise.members, len(frames), *forecast.shape[1:])
 
     def members(
@@ -182,16 +182,15 @@ class EncoderForecaster(nn.Module):
         states = self._encode(frames[:, :chunk])
         for first in range(chunk, frames.shape[1], chunk):
             states = self._encode(frames[:, first : first + chunk], states)
-        last = self.shown(frames[:, -1:]).clone()  # a view would keep all frames
+        last = self.target_channels(frames[:, -1:]).clone()  # a view would keep all frames
         current = self._begin(frames, states) if advection is None else ForecastState(states, last, advection)
         current = current._replace(last=last)
+        given = FutureInputs(known=future)
         if noise is not None:
-            current = current.repeated(noise, self.config.patch_size)
-            future = None if future is None else repeated(future, noise.members)
-        del frames, states, advection
+            current, given = current.repeated(noise, self.config.patch_size), given.repeated(noise.members)
+        del frames, states, advection, future
         for first in range(0, horizon, chunk):
-            ahead = None if future is None else future[:, first : first + chunk]
-            forecast, current = self._forecast(current, min(chunk, horizon - first), ahead)
+            forecast, current = self._forecast(current, min(chunk, horizon - first), given.at(first, chunk))
             yield forecast
 
     def start(self, frames: Tensor, motions: Sequence[Tensor] | None = None) -> tuple[Tensor, ...]:
@@ -207,7 +206,7 @@ class EncoderForecaster(nn.Module):
         states = [(h, h.clone()) for h in zeros]
         if motions is None:
             return self._begin(frames, states).flat()
-        shown = self.shown(frames)
+        shown = self.target_channels(frames)
         return ForecastState(states, shown[:, -1:], self._advected(shown, motions)).flat()
 
     def read(self, frame: Tensor, state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
@@ -294,12 +293,12 @@ class EncoderForecaster(nn.Module):
             new_states.append(state)
         return new_states
 
-    def shown(self, frames: Tensor) -> Tensor:
+    def target_channels(self, frames: Tensor) -> Tensor:
         """The channels of frames that are forecast."""
         channels = self.config.channels
         return frames if frames.shape[2] == channels else frames[:, :, :channels]
 
-    def known(self, frames: Tensor) -> Tensor | None:
+    def known_future(self, frames: Tensor) -> Tensor | None:
         """The inputs that are known for the frames to forecast, out of all channels; None where there are none."""
         stop = self.config.channels + self.config.inputs
         return frames[:, :, stop - self.config.known : stop] if self.config.known else None
@@ -312,7 +311,7 @@ class EncoderForecaster(nn.Module):
 
     def _begin(self, frames: Tensor, states: list[State]) -> ForecastState:
         """What the first forecast is computed from: the encoder's states, the last frame and, if used, its motion."""
-        frames = self.shown(frames)
+        frames = self.target_channels(frames)
         if not FORECASTERS[self.config.forecaster].moves:
             return ForecastState(states, frames[:, -1:])
         with autocast(frames.device, None):  # bf16 cannot resolve small motions
@@ -348,15 +347,10 @@ class EncoderForecaster(nn.Module):
         return advection.carrying(torch.cat(errors, dim=1).add(LEAST_ERROR).log())
 
     def _forecast(
-        self,
-        current: ForecastState,
-        steps: int,
-        future: Tensor | None = None,
-        truth: Tensor | None = None,
-        fed: Tensor | None = None,
+        self, current: ForecastState, steps: int, given: FutureInputs = NOTHING_GIVEN
     ) -> tuple[Tensor, ForecastState]:
         """The next frames (B, steps, C, H, W), and what those after them start from."""
-        return UNROLLINGS[self.config.forecaster](self, current, steps, future, truth, fed)
+        return UNROLLINGS[self.config.forecaster](self, current, steps, given)
 
     def unroll(
         self, x: Tensor | None, states: list[State], steps: int | None, factors: Factors = ()
@@ -393,98 +387,6 @@ class EncoderForecaster(nn.Module):
 def _dropped(x: Tensor, factors: Factors, layer: int) -> Tensor:
     """What a layer, by its index, gives to the next."""
     return x * factors[layer].to(x.dtype) if factors and layer >= 0 else x
-
-
-# One function for each kind of forecaster. Each gives the next frames (B, steps, C, H, W), and the state after them.
-
-Unrolling = Callable[
-    [EncoderForecaster, ForecastState, int, Tensor | None, Tensor | None, Tensor | None], tuple[Tensor, ForecastState]
-]
-
-
-def _advected(
-    network: EncoderForecaster,
-    current: ForecastState,
-    steps: int,
-    future: Tensor | None,
-    _truth: Tensor | None,
-    _fed: Tensor | None,
-) -> tuple[Tensor, ForecastState]:
-    """Reads the last frame, moved on to each lead time along its motion."""
-    last, advection = current.last, current.advection
-    assert advection is not None
-    with autocast(last.device, None):
-        seen, beside, advection = advection.advance(steps)
-        known = list(seen.clamp(0.0, 1.0).unbind(dim=2))  # cubic convolution goes beyond the values of a frame
-        moved, count = known[0], network.config.past_channels
-        past, carried = (None, None) if beside is None else (beside[:, :, :count], beside[:, :, count:])
-        noise = network.noise_fields(current, moved, carried)
-        if HEADS[network.config.head].mixes:
-            known += [blur(moved.flatten(0, 1), BLUR).view_as(moved), last]
-    patches = _beside(network.to_patches(_with(moved, future)), noise)
-    hidden, states = network.unroll(patches, current.states, None, current.factors)
-    pixels = None if noise is None else noise.pixels
-    return network.head(hidden, known, pixels, past if count else None), current._replace(
-        states=states, advection=advection
-    )
-
-
-def _unconditioned(
-    network: EncoderForecaster,
-    current: ForecastState,
-    steps: int,
-    future: Tensor | None,
-    _truth: Tensor | None,
-    _fed: Tensor | None,
-) -> tuple[Tensor, ForecastState]:
-    """Reads nothing, as in the paper, but what is known for the frames to forecast."""
-    noise = network.noise_fields(current, current.last.expand(-1, steps, -1, -1, -1))
-    known = _beside(None if future is None else network.to_patches(future), noise)
-    hidden, states = network.unroll(known, current.states, steps, current.factors)
-    seen = None if noise is None else noise.pixels
-    return network.head(hidden, [current.last], seen), current._replace(states=states)
-
-
-def _autoregressive(
-    network: EncoderForecaster,
-    current: ForecastState,
-    steps: int,
-    future: Tensor | None,
-    truth: Tensor | None,
-    fed: Tensor | None,
-) -> tuple[Tensor, ForecastState]:
-    """Reads its own last forecast, or the frame of `truth` where `fed` says so."""
-    states, last = current.states, current.last
-    forecast = []
-    for step in range(steps):
-        ahead = None if future is None else future[:, step : step + 1]
-        noise = network.noise_fields(current, last)
-        patches = _beside(network.to_patches(_with(last, ahead)), noise)
-        hidden, states = network.unroll(patches, states, None, current.factors)
-        last = network.head(hidden, [last], None if noise is None else noise.pixels)
-        forecast.append(last)
-        if truth is not None and fed is not None:
-            last = torch.where(fed[:, step].view(-1, 1, 1, 1, 1), truth[:, step : step + 1], last)
-    # A copy, because a view would keep the whole piece in memory and would change with it.
-    return torch.cat(forecast, dim=1), current._replace(states=states, last=last.clone())
-
-
-def _with(frames: Tensor, future: Tensor | None) -> Tensor:
-    """Frames and the known inputs behind their channels."""
-    return frames if future is None else torch.cat((frames, future.to(frames.dtype)), dim=2)
-
-
-def _beside(patches: Tensor | None, noise: Fields | None) -> Tensor | None:
-    """The input of the second stack, (B, T, channels, h, w), with the grid fields of noise behind its channels."""
-    if noise is None:
-        return patches
-    return noise.grid if patches is None else torch.cat((patches, noise.grid.to(patches.dtype)), dim=2)
-
-
-UNROLLINGS: dict[str, Unrolling] = registry(
-    ForecasterKind,
-    {"advected": _advected, "unconditioned": _unconditioned, "autoregressive": _autoregressive},
-)
 
 
 def parameter_count(config: ForecasterConfig) -> int:

@@ -2,7 +2,7 @@
 
 Each kind of choice has one Literal type, which type checkers and the command line read, and one table right below it,
 which all other code reads. `registry` fails at import where the two differ. What needs torch is a table of functions
-beside the equations (`cell.py`, `forecaster.py`), checked by `registry` too. This file imports no torch.
+beside the equations (`activations.py`, `unrolling.py`), checked by `registry` too. This file imports no torch.
 """
 
 from collections.abc import Callable, Mapping
@@ -78,8 +78,8 @@ GATE_ACTIVATION_KINDS = registry(
 
 
 @dataclass(frozen=True)
-class Forecaster:
-    """What the second stack reads; how it unrolls stands in `forecaster.UNROLLINGS`."""
+class ForecasterKind:
+    """What the second stack reads; how it unrolls stands in `unrolling.UNROLLINGS`."""
 
     text: str
     """For --help."""
@@ -89,13 +89,13 @@ class Forecaster:
     """Whether the last frame is moved on along its motion, for the second stack and the head."""
 
 
-ForecasterKind = Literal["advected", "unconditioned", "autoregressive"]
+Forecaster = Literal["advected", "unconditioned", "autoregressive"]
 FORECASTERS = registry(
-    ForecasterKind,
+    Forecaster,
     {
-        "advected": Forecaster("the last frame moved on along its motion", reads=True, moves=True),
-        "unconditioned": Forecaster("nothing (the paper)", reads=False),
-        "autoregressive": Forecaster("the last predicted frame", reads=True),
+        "advected": ForecasterKind("the last frame moved on along its motion", reads=True, moves=True),
+        "unconditioned": ForecasterKind("nothing (the paper)", reads=False),
+        "autoregressive": ForecasterKind("the last predicted frame", reads=True),
     },
 )
 
@@ -167,6 +167,6 @@ HEADS = registry(
 )
 
 
-def describe(kinds: Mapping[str, PeepholeKind | GateActivationKind | Forecaster | HeadKind]) -> str:
+def describe(kinds: Mapping[str, PeepholeKind | GateActivationKind | ForecasterKind | HeadKind]) -> str:
     """The entries of a table in one sentence, for --help."""
     return "; ".join(f"{name}: {kind.text}" for name, kind in kinds.items()) + "."

@@ -12,7 +12,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.activations import Activation, check_activation
 from convlstm_cli.nn.calls import check_dropout_masks, check_mask, count_steps, state_shape
 from convlstm_cli.nn.cell import CellRules, CellWeights, Norm, Norms, Peepholes
-from convlstm_cli.nn.dimensions import CONVOLUTIONS, named_padding, output_size, per_dimension, read_padding
+from convlstm_cli.nn.dimensions import CONVOLUTIONS, ConvolutionShape, per_dimension, read_padding
 from convlstm_cli.nn.dimensions import Padding as Padding
 from convlstm_cli.nn.dropout import DropoutMasks, check_rate, draw
 from convlstm_cli.nn.kinds import PEEPHOLES, Peephole, PeepholeInit
@@ -214,7 +214,7 @@ class ConvLSTM(nn.Module):
     def _rules(self) -> CellRules:
         return CellRules(
             gate_activation=self.gate_activation,
-            padding=named_padding(self.padding, self.kernel_size, self.stride, self.dilation),
+            padding=self.input_convolution.named_padding(),
             cell_clip=self.cell_clip,
             detach_peepholes=self.detach_peepholes,
             peephole=self.peephole,
@@ -272,8 +272,8 @@ class ConvLSTM(nn.Module):
             else:
                 nn.init.uniform_(peephole, -bound, bound)
 
-    # torch.jit.trace would compile it, and cannot.
-    __jit_unused_properties__ = ("weights",)
+    # torch.jit.trace would compile them, and cannot.
+    __jit_unused_properties__ = ("weights", "input_convolution")
 
     @property
     def weights(self) -> CellWeights:
@@ -346,9 +346,14 @@ class ConvLSTM(nn.Module):
     def flatten_parameters(self) -> None:
         """Nothing: there for code that was written for torch.nn.LSTM."""
 
+    @property
+    def input_convolution(self) -> ConvolutionShape:
+        """What decides the size of the states for that of x."""
+        return ConvolutionShape(self.padding, self.kernel_size, self.stride, self.dilation)
+
     def state_size(self, *size: int) -> tuple[int, ...]:
         """Height and width of the states for an input of this size."""
-        return output_size(size, self.padding, self.kernel_size, self.stride, self.dilation)
+        return self.input_convolution.output_size(size)
 
     def _drawn(self, x: Tensor | None, shape: tuple[int, ...]) -> DropoutMasks:
         like = self.weight_hh if x is None else x

@@ -7,10 +7,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from convlstm_cli.nn.autocast import autocast
 from convlstm_cli.nn.cell import CellValues, cell_values
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.nn.layer import ConvLSTM
-from convlstm_cli.nn.recurrence import State, autocast
+from convlstm_cli.nn.stepwise import State
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.cell import CellRules, CellWeights, cell_step
-from convlstm_cli.nn.dimensions import NamedPadding, Pads, convolve, input_size
+from convlstm_cli.nn.dimensions import ConvolutionShape, NamedPadding, Pads, convolve
 from convlstm_cli.nn.sequences import DataFormat
 
 
@@ -17,11 +17,9 @@ class Layer(Protocol):
 
     in_channels: int
     hidden_channels: int
-    kernel_size: tuple[int, ...]
     image_size: tuple[int, ...] | None
     padding: NamedPadding | Pads
     stride: tuple[int, ...]
-    dilation: tuple[int, ...]
     dimensions: int
     batch_first: bool
     data_format: DataFormat
@@ -33,6 +31,9 @@ class Layer(Protocol):
 
     @property
     def weights(self) -> CellWeights: ...
+
+    @property
+    def input_convolution(self) -> ConvolutionShape: ...
 
 
 class _Step(nn.Module):
@@ -80,7 +81,7 @@ class ScriptedConvLSTM(nn.Module):
             )
         self.batch_first, self.go_backwards = layer.batch_first, layer.go_backwards
         size = layer.image_size or (8,) * layer.dimensions
-        least = input_size(size, layer.padding, layer.kernel_size, layer.stride, layer.dilation)
+        least = layer.input_convolution.input_size(size)
         x = layer.weight_hh.new_zeros(1, layer.in_channels, *least)
         with warnings.catch_warnings():
             # The kernels' sizes become constants, as they should.

@@ -1,5 +1,5 @@
-"""Parts of a prediction that use both forecasts and the scores by which these are guarded.
+"""One forecast of one input: its pieces and its members under the guard, its files, its result.
 
-`predict.py` and `arrays.py` above put them together. May import scoring, forecasting, weights, runs, compute, nn, video
-and the ground.
+`predict.py` and `arrays.py` above put these together. May import reporting, scoring, forecasting, weights, runs,
+compute, nn, video and the base modules.
 """

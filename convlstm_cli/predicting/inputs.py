@@ -14,7 +14,7 @@ def guard_inputs(prepared: Prepared, compute: Compute) -> Tensor:
 
     At the source's size they are on the CPU, where whole frames fit if tiles are needed; else on the device.
     """
-    native = prepared.look.geometry is None
+    native = prepared.conversion.geometry is None
     return to_read(prepared.frames, torch.device("cpu") if native else compute.device)
 
 
@@ -23,6 +23,6 @@ def checked_inputs(inputs: Tensor, prepared: Prepared, compute: Compute) -> Tens
 
     At the source's size they are smaller, because the check asks for a few numbers only.
     """
-    if prepared.look.geometry is not None:
+    if prepared.conversion.geometry is not None:
         return inputs
     return shrunk(inputs, prepared.networks.models).to(compute.device)

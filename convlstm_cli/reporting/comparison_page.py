@@ -8,18 +8,11 @@ from typing import Any, TypeVar
 from markupsafe import Markup
 from torch import Tensor
 
-from convlstm_cli.reporting.charts import (
-    Bars,
-    Line,
-    curves_chart,
-    dotted_bars,
-    forest_chart,
-    heat_map,
-    line_chart,
-    quantile_bars,
-    two_sided_bars,
-)
+from convlstm_cli.reporting.bar_charts import Bars, dotted_bars, quantile_bars, two_sided_bars
 from convlstm_cli.reporting.films import film
+from convlstm_cli.reporting.forest_chart import forest_chart
+from convlstm_cli.reporting.heat_map import heat_map
+from convlstm_cli.reporting.line_charts import Line, curves_chart, line_chart
 from convlstm_cli.reporting.numbers import interval, percent
 from convlstm_cli.reporting.page import LEAD_TIME, lead_chart, legend, scale, score_group, title, write_page
 from convlstm_cli.reporting.pictures import data_uri, encode
@@ -36,6 +29,7 @@ KNOCKED_OUT = {"i": "W_ci", "f": "W_cf", "o": "W_co", "all": "all three"}
 
 Row = TypeVar("Row", Saturation, PeepholeWeights, KnockOut)
 Value = TypeVar("Value", bound=Hashable)
+Entry = TypeVar("Entry")
 
 
 @dataclass(frozen=True)
@@ -172,7 +166,7 @@ def _knock_out_chart(rows: Sequence[KnockOut], styles: Mapping[str, Style]) -> M
 def _gate_charts(
     rows: Sequence[Row],
     styles: Mapping[str, Style],
-    draw: Callable[[str, Sequence[str], Sequence[Bars], str, float], str],
+    draw: Callable[[str, Sequence[str], Sequence[Bars[Sequence[float]]], str, float], str],
     x_label: str,
     entry: Callable[[Row], Sequence[float]],
 ) -> list[tuple[str, Markup]]:
@@ -193,8 +187,8 @@ def _layer(row: Saturation | PeepholeWeights | KnockOut) -> str:
 
 
 def _bars(
-    rows: Sequence[Row], key: Callable[[Row], str], styles: Mapping[str, Style], entry: Callable[[Row], Any]
-) -> list[Bars]:
+    rows: Sequence[Row], key: Callable[[Row], str], styles: Mapping[str, Style], entry: Callable[[Row], Entry | None]
+) -> list[Bars[Entry]]:
     """For each arm its entries in the order in which the values of `key` come first."""
     keys = _distinct(map(key, rows))
     found = {(row.arm, key(row)): entry(row) for row in rows}

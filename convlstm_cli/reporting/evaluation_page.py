@@ -7,8 +7,8 @@ from pathlib import Path
 from markupsafe import Markup
 
 from convlstm_cli.compute.versions import versions
-from convlstm_cli.reporting.charts import Line, line_chart
 from convlstm_cli.reporting.films import film
+from convlstm_cli.reporting.line_charts import Line, line_chart
 from convlstm_cli.reporting.members_section import members_section
 from convlstm_cli.reporting.page import (
     LEAD_TIME,
@@ -27,7 +27,8 @@ from convlstm_cli.reporting.wording import evaluation_verdict, ranges, worse_lea
 from convlstm_cli.scoring import bootstrap
 from convlstm_cli.scoring.baselines import BASELINES
 from convlstm_cli.scoring.bootstrap import Skill
-from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, finite
+from convlstm_cli.scoring.formulae import finite
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS
 from convlstm_cli.scoring.result import EvaluationReport
 from convlstm_cli.scoring.scores import PooledScores
 from convlstm_cli.video.colour import colour_name

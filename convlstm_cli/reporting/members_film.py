@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from convlstm_cli.forecasting.look import Look
+from convlstm_cli.forecasting.conversion import FrameConversion
 from convlstm_cli.forecasting.members import MembersFile
 from convlstm_cli.forecasting.statistics import LeadTime
 from convlstm_cli.reporting.spread_maps import picture
@@ -23,7 +23,7 @@ ROWS = 2
 LEAST, MOST = 128, 320
 """Longest side of a panel in pixels: smaller frames are enlarged by whole numbers, larger ones shrunk."""
 LINE, GAP, GROUND, INK = 16, 4, 24, 235
-"""Height of the line above a panel, pixels between panels, and the greys of the ground and of the letters."""
+"""Height of the line above a panel, pixels between panels, and the greys of the background and of the letters."""
 
 
 class MembersFilm:
@@ -42,7 +42,7 @@ class MembersFilm:
         with self._path.open("ab") as file:
             file.write(torch.stack((found.mean, found.spread)).numpy().tobytes())
 
-    def write(self, path: Path, look: Look, fps: float, full_scale: float) -> None:
+    def write(self, path: Path, conversion: FrameConversion, fps: float, full_scale: float) -> None:
         """Writes a WebM film: members in columns of two, then a column of their mean and their spread.
 
         Frames are drawn as in other films, the spread in the colours of its pictures, whose brightest stands for
@@ -50,31 +50,33 @@ class MembersFilm:
         """
         with self._path.open("rb") as file, open_writer(path, "webm", fps) as writer:
             for lead in range(self._members.horizon):
-                writer.write(_together(self._panels(lead, file, look, full_scale), look))
+                writer.write(_together(self._panels(lead, file, conversion, full_scale), conversion))
         self._path.unlink()
 
-    def _panels(self, lead: int, file: BinaryIO, look: Look, full_scale: float) -> dict[str, Frame]:
+    def _panels(self, lead: int, file: BinaryIO, conversion: FrameConversion, full_scale: float) -> dict[str, Frame]:
         """The pictures of a lead time by their names; `file` is the hidden one, read up to this lead time."""
         count = len(self._members)
         members = [self._members.frame(each, lead) for each in range(min(SHOWN, count))]
-        panels = {f"member {number}": _drawn(each, look) for number, each in enumerate(members, start=1)}
+        panels = {f"member {number}": _drawn(each, conversion) for number, each in enumerate(members, start=1)}
         panels |= {"": np.full_like(panels["member 1"], GROUND)} if len(members) % ROWS else {}
         both = np.fromfile(file, np.float32, 2 * members[0].numel()).reshape(2, *members[0].shape)
         mean, spread = torch.from_numpy(both)
-        drawn = picture(spread.permute(1, 2, 0).numpy(), full_scale, look.spread)
-        return {**panels, f"mean of {count}": _drawn(mean, look), "spread": drawn}
+        drawn = picture(spread.permute(1, 2, 0).numpy(), full_scale, conversion.spread)
+        return {**panels, f"mean of {count}": _drawn(mean, conversion), "spread": drawn}
 
 
-def _drawn(pixels: Tensor, look: Look) -> Frame:
+def _drawn(pixels: Tensor, conversion: FrameConversion) -> Frame:
     """A frame of the network (C, H, W) as people watch it, (H, W, 3)."""
-    return to_channels(look.painter.paint(look.forecast(look.valued(pixels)), look.missing), 3)
+    return to_channels(
+        conversion.painter.paint(conversion.to_written(conversion.to_values(pixels)), conversion.missing), 3
+    )
 
 
-def _together(panels: dict[str, Frame], look: Look) -> Frame:
+def _together(panels: dict[str, Frame], conversion: FrameConversion) -> Frame:
     """Panels in columns of `ROWS`, with their names above them, and a colour bar where they are in colours."""
     named = [_named(name, _sized(frame)) for name, frame in panels.items()]
     columns = [np.vstack(named[first : first + ROWS]) for first in range(0, len(named), ROWS)]
-    bar = [to_channels(colour_bar.beside(look.painter, columns[0].shape[0]), 3)] if look.has_colours else []
+    bar = [to_channels(colour_bar.beside(conversion.painter, columns[0].shape[0]), 3)] if conversion.has_colours else []
     return np.hstack([*columns, *bar])
 
 

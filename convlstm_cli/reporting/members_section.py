@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from convlstm_cli.reporting.charts import Line, line_chart, rank_chart, reliability_diagram
+from convlstm_cli.reporting.line_charts import Line, Zero, line_chart, rank_chart, reliability_diagram
 from convlstm_cli.reporting.members_wording import score_digits
 from convlstm_cli.reporting.page import LEAD_TIME, ScoreColumn, ScoreGroup, legend
 from convlstm_cli.reporting.styles import system_labels, system_styles
+from convlstm_cli.scoring.formulae import finite
 from convlstm_cli.scoring.members.exceedance import PooledExceedance
 from convlstm_cli.scoring.members.member_scores import PooledMembers, Ranks, listed
-from convlstm_cli.scoring.metrics import finite
 from convlstm_cli.scoring.systems import MEMBERS
 
 Systems = Mapping[str, PooledMembers]
@@ -79,7 +79,7 @@ def _by_lead_time(
     what: str,
     unit: str,
     *,
-    zero: str = "",
+    zero: Zero = "",
     ideal: float | None = None,
 ) -> Markup:
     styles = system_styles()

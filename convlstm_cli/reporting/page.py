@@ -11,8 +11,8 @@ from markupsafe import Markup
 from torch import Tensor
 
 from convlstm_cli.files import write_text
-from convlstm_cli.reporting.charts import Ends, Line, line_chart
 from convlstm_cli.reporting.films import FRAME_SECONDS, SIDE
+from convlstm_cli.reporting.line_charts import Ends, Line, Zero, line_chart
 from convlstm_cli.reporting.numbers import FILTERS
 from convlstm_cli.reporting.pictures import Rows, bar, data_uri, encode, has_gaps
 from convlstm_cli.reporting.styles import Style, swatch, system_styles
@@ -159,7 +159,7 @@ def lead_chart(
         for name, scores in sorted(systems.items(), key=lambda item: item[0] not in BASELINES)
     ]
     alt = f"{metric.heading} by lead time; the numbers are in a table"
-    zero = "bottom" if metric.bounds[0] == 0 else ""
+    zero: Zero = "bottom" if metric.bounds[0] == 0 else ""
     return Markup(line_chart(alt, lines, LEAD_TIME, metric.label(unit_of(systems)), zero=zero))
 
 

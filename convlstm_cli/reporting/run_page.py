@@ -5,7 +5,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from convlstm_cli.reporting.charts import Line, curves_chart
+from convlstm_cli.reporting.line_charts import Line, curves_chart
 from convlstm_cli.reporting.page import lead_chart, legend, score_group, unit_of, write_page
 from convlstm_cli.reporting.pictures import data_uri
 from convlstm_cli.reporting.styles import system_labels, system_styles

@@ -20,16 +20,18 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from convlstm_cli.files import creating_folder
-from convlstm_cli.reporting.charts import MARKED, settle
+from convlstm_cli.reporting.drawing import settle
 from convlstm_cli.reporting.evaluation_page import write_evaluation_report
+from convlstm_cli.reporting.line_charts import MARKED
 from convlstm_cli.reporting.numbers import figure, times
 from convlstm_cli.reporting.page import LEAD_TIME, title, unit_of
 from convlstm_cli.reporting.pictures import Image, strip, with_bar, write_image
 from convlstm_cli.reporting.styles import system_labels, system_styles
 from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.formulae import finite
 from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores
 from convlstm_cli.scoring.members.member_scores import PER_CLIP
-from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, finite
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of
 from convlstm_cli.scoring.result import EvaluationReport, ShownClip
 from convlstm_cli.scoring.scores import PooledScores
 from convlstm_cli.scoring.systems import MODEL

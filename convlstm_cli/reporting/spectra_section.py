@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
-from convlstm_cli.reporting.charts import INK, Line, spectrum_chart
+from convlstm_cli.reporting.drawing import INK
+from convlstm_cli.reporting.line_charts import Line, spectrum_chart
 from convlstm_cli.reporting.members_wording import ALIKE
 from convlstm_cli.reporting.page import legend
 from convlstm_cli.reporting.styles import Style, system_labels, system_styles

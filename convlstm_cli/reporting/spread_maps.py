@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 from convlstm_cli.files import replacing
-from convlstm_cli.reporting.charts import INK
+from convlstm_cli.reporting.drawing import INK
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.writers import open_writer
 

@@ -9,7 +9,8 @@ from typing import Any
 from convlstm_cli.errors import ConvLSTMError, RunError, UsageError
 from convlstm_cli.files import write_text
 from convlstm_cli.runs import record
-from convlstm_cli.runs.run import RUNS, Run
+from convlstm_cli.runs.folders import RUNS
+from convlstm_cli.runs.run import Run
 
 RECORD = "comparison.json"
 """The file that makes a folder a comparison."""

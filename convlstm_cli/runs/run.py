@@ -23,18 +23,19 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 
 from convlstm_cli.compute.memory import is_out_of_memory
-from convlstm_cli.errors import OutputError, RunError, UsageError, first_line
-from convlstm_cli.files import PARTIAL, nearest, numbered, quoted, replacing, sweep, write_text, writing
-from convlstm_cli.lock import LOCK
+from convlstm_cli.errors import RunError, first_line
+from convlstm_cli.files import replacing, sweep, write_text, writing
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
+from convlstm_cli.paths import nearest, quoted
 from convlstm_cli.runs import record
-from convlstm_cli.runs.checkpoint import Checkpoint, check_shapes, check_values, load
+from convlstm_cli.runs.checkpoint import Checkpoint, load
+from convlstm_cli.runs.folders import RUNS, check_free
 from convlstm_cli.runs.records import DataRecord, EpochRecord, ResultRecord
+from convlstm_cli.runs.weights import read_weights
 from convlstm_cli.video.config import DataConfig, Pace
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.guides import Guide, guides_of
@@ -43,8 +44,6 @@ from convlstm_cli.video.values import BYTES, ValueRange
 Section = TypeVar("Section")
 
 SAMPLES = "samples"
-RUNS = Path("runs")
-"""Folder of new runs, in which the newest run is looked for."""
 
 
 class Run:
@@ -334,61 +333,3 @@ class Run:
             raise RunError(
                 f"{self.folder / 'config.json'}: its {section!r} part is damaged ({detail}); train again."
             ) from error
-
-
-def read_weights(path: Path, model: ForecasterConfig, remedy: str) -> dict[str, torch.Tensor]:
-    """The weights in a safetensors file, by the names of the network's parameters; those of 16 bits as float32.
-
-    Raises RunError, with the remedy, where they are damaged or not those of this network.
-    """
-    try:
-        with safe_open(path, framework="pt") as file:
-            found = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - it has no other way
-            check_shapes({name: each.get_shape() for name, each in found.items()}, model)
-        weights = {
-            name: value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-            for name, value in load_file(path).items()
-        }
-        check_values(weights)
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        if is_out_of_memory(error):
-            raise
-        raise RunError(f"{path}: is damaged or of another network ({first_line(error)}); {remedy}.") from error
-    return weights
-
-
-def check_free(folder: Path) -> None:
-    """Raises OutputError if a new run cannot be `folder`, because something is there."""
-    if folder.exists() and not (folder.is_dir() and all(_is_left(path) for path in folder.iterdir())):
-        raise OutputError(f"{folder}: is there already; add --resume to go on with it, or choose another -o.")
-
-
-def _is_left(path: Path) -> bool:
-    """Whether a path may be left by a process that was killed before it made a run."""
-    return path.name.startswith(PARTIAL) or path.name == LOCK
-
-
-def new_folder(source: str | Path, kind: str = "") -> Path:
-    """The path of a new run folder: runs/NAME-1, runs/NAME-2 and so on, named after the videos' folder."""
-    stem = Path(source).resolve().name.replace("*", "").replace("?", "") or "run"  # of a pattern of images
-    if kind:
-        stem = f"{kind}-{stem}"
-    return numbered(RUNS, stem)
-
-
-def newest() -> Path:
-    """The run folder under runs/ that was written to last, which a training continues.
-
-    Raises UsageError if there is none.
-    """
-    found = last_written(trained=False)
-    if found is None:
-        raise UsageError(f"there is no run under {RUNS.resolve()} to continue; give a FOLDER, or name a run with -o.")
-    return found
-
-
-def last_written(*, trained: bool) -> Path | None:
-    """The run folder under runs/ that was written to last; with `trained`, one that has weights; None without one."""
-    marker = "model.safetensors" if trained else "resume.pt"
-    found = [path for path in RUNS.glob(f"*/{marker}") if (path.parent / "config.json").exists()]
-    return max(found, key=lambda path: path.stat().st_mtime).parent if found else None

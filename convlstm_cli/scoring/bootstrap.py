@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.formulae import finite
 from convlstm_cli.scoring.scores import Scores
 
 RESAMPLES = 2000

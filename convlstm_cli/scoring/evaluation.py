@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from torch import Tensor
 from torch.utils.data import DataLoader, Subset
 
 from convlstm_cli.compute.device import Compute
@@ -10,11 +11,11 @@ from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.forecasting.inference import forecast_members
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
+from convlstm_cli.scoring.formulae import finite, skill
 from convlstm_cli.scoring.guard import origins_of
 from convlstm_cli.scoring.guarded import guarded_forecast
 from convlstm_cli.scoring.members.ensemble_scores import EnsembleScores, Sampling
 from convlstm_cli.scoring.members.member_scores import mean_of
-from convlstm_cli.scoring.metrics import finite, skill
 from convlstm_cli.scoring.scores import PooledScores, Scores
 from convlstm_cli.scoring.systems import GUARDED, MEAN, MEMBERS, MODEL
 from convlstm_cli.video.clips import ClipDataset
@@ -127,28 +128,10 @@ def evaluate_clips(
     evaluation.ensemble = _ensemble(models, sampling, evaluation)
     measured = {name: each for name, each in baselines.items() if name != "persistence" or known is None}
     assert evaluation.guarded is None or measured.keys() == BASELINES.keys()
+    scorer = _Scorer(models, input_frames, compute, measured, sampling, evaluation)
     done = 0
     for batch in DataLoader(Subset(clips, ranks.share(range(len(clips)))), batch_size=batch_size):
-        seen, following = batch.tensor_split([input_frames], dim=1)
-        frames, ahead = to_read(seen, compute.device), to_float(following, compute.device)
-        truth, future = models[0].shown(ahead), models[0].known(ahead)
-        there = valid(following[:, :, : truth.shape[2]], compute.device)
-        members = forecast_members(models, frames, truth.shape[1], compute, future)
-        forecasts = {MODEL: members.mean(dim=0)}
-        forecasts |= {
-            name: baseline.forecast(models[0].shown(frames), truth.shape[1]) for name, baseline in measured.items()
-        }
-        if evaluation.guarded is not None:
-            forecasts[GUARDED] = guarded_forecast(models, frames, forecasts, compute)
-        if evaluation.ensemble is not None:
-            drawn = {name: forecast[None] for name, forecast in forecasts.items()} | {MEMBERS: members}
-            if sampling is not None:
-                drawn[MEMBERS] = sampling.draw(frames, truth.shape[1], compute, future)
-                drawn |= sampling.draw_baselines(models[0].shown(frames), truth.shape[1], values)
-                forecasts[MEAN] = mean_of(drawn[MEMBERS], values)
-            evaluation.ensemble.add(drawn, truth, there)
-        for name, forecast in forecasts.items():
-            evaluation.systems[name].add(forecast, truth, there)
+        scorer.add(batch)
         done += len(batch) * ranks.world
         if on_batch is not None:
             on_batch(min(done, len(clips)), len(clips))
@@ -157,6 +140,46 @@ def evaluate_clips(
     if known is not None:
         evaluation.baselines["persistence"] = known
     return evaluation
+
+
+class _Scorer:
+    """Forecasts batches of clips with all systems, and adds their scores to an evaluation."""
+
+    def __init__(
+        self,
+        models: Sequence[EncoderForecaster],
+        input_frames: int,
+        compute: Compute,
+        baselines: Mapping[str, Baseline],
+        sampling: Sampling | None,
+        evaluation: Evaluation,
+    ) -> None:
+        self._models, self._input_frames, self._compute = models, input_frames, compute
+        self._baselines, self._sampling, self._evaluation = baselines, sampling, evaluation
+
+    def add(self, batch: Tensor) -> None:
+        """Scores clips (B, T, C, H, W) as `ClipDataset` gives them."""
+        evaluation, compute, first = self._evaluation, self._compute, self._models[0]
+        seen, following = batch.tensor_split([self._input_frames], dim=1)
+        frames, ahead = to_read(seen, compute.device), to_float(following, compute.device)
+        truth, future = first.target_channels(ahead), first.known_future(ahead)
+        there = valid(following[:, :, : truth.shape[2]], compute.device)
+        members = forecast_members(self._models, frames, truth.shape[1], compute, future)
+        forecasts = {MODEL: members.mean(dim=0)}
+        inputs = first.target_channels(frames)
+        forecasts |= {name: baseline.forecast(inputs, truth.shape[1]) for name, baseline in self._baselines.items()}
+        if evaluation.guarded is not None:
+            forecasts[GUARDED] = guarded_forecast(self._models, frames, forecasts, compute)
+        if evaluation.ensemble is not None:
+            drawn = {name: forecast[None] for name, forecast in forecasts.items()} | {MEMBERS: members}
+            if self._sampling is not None:
+                values = evaluation.model.values
+                drawn[MEMBERS] = self._sampling.draw(frames, truth.shape[1], compute, future)
+                drawn |= self._sampling.draw_baselines(inputs, truth.shape[1], values)
+                forecasts[MEAN] = mean_of(drawn[MEMBERS], values)
+            evaluation.ensemble.add(drawn, truth, there)
+        for name, forecast in forecasts.items():
+            evaluation.systems[name].add(forecast, truth, there)
 
 
 def _ensemble(

@@ -24,7 +24,7 @@ def check_networks(models: Sequence[EncoderForecaster], frames: Tensor, compute:
 
     `frames` are (B, T, C, H, W) as for `forecast_members`.
     """
-    config, known = models[0].config, models[0].known(frames)
+    config, known = models[0].config, models[0].known_future(frames)
 
     def network(seen: Tensor, ahead: int) -> Tensor:
         future = None if known is None else known[:, seen.shape[1] : seen.shape[1] + ahead]
@@ -90,10 +90,10 @@ class GuardedPieces:
 
     def record(self) -> GuardRecord:
         """What is mixed, for forecast.json."""
-        return record_of(self._guard)
+        return guard_record(self._guard)
 
 
-def record_of(guard: Guard) -> GuardRecord:
+def guard_record(guard: Guard) -> GuardRecord:
     """What is mixed of the forecasts of one clip, for forecast.json."""
     by_candidate = guard.weights[0].T.tolist()
     return GuardRecord(guard.origins, dict(zip(guard.names, map(tuple, by_candidate), strict=True)))

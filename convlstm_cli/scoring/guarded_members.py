@@ -87,7 +87,7 @@ class GuardedMembers:
         if not origins:
             return None
         config, count = models[0].config, max(CHECKED, len(models))
-        shown, mask = models[0].shown(frames), frames[:, :, config.channels + config.inputs :]
+        shown, mask = models[0].target_channels(frames), frames[:, :, config.channels + config.inputs :]
         hindcasts = {origin: _hindcast(models, frames, origin, compute, count, seed) for origin in origins}
 
         def made(candidate: str) -> Forecast:
@@ -133,10 +133,10 @@ def _hindcast(
     models: Sequence[EncoderForecaster], frames: Tensor, origin: int, compute: Compute, count: int, seed: int
 ) -> _Hindcast:
     """So many members and all baselines from the frames before an origin; arguments as for `GuardedMembers.check`."""
-    seen, ahead, known = frames[:, :origin], frames.shape[1] - origin, models[0].known(frames)
+    seen, ahead, known = frames[:, :origin], frames.shape[1] - origin, models[0].known_future(frames)
     future = None if known is None else known[:, origin:]
     members = forecast_members(models, seen, ahead, compute, future, members=count, seed=seed)
-    shown = models[0].shown(seen)
+    shown = models[0].target_channels(seen)
     return _Hindcast(members, {name: baseline.forecast(shown, ahead) for name, baseline in BASELINES.items()})
 
 

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from convlstm_cli.runs.record import build
 from convlstm_cli.scoring.baselines import BASELINES
+from convlstm_cli.scoring.formulae import finite, known_mean, skill, spread_skill
 from convlstm_cli.scoring.members.fair_crps import fair_crps
-from convlstm_cli.scoring.metrics import finite, known_mean, skill, spread_skill
 from convlstm_cli.scoring.scores import PooledScores, Scores, Values, score
 from convlstm_cli.scoring.systems import MODEL
 from convlstm_cli.video.values import BYTES, ValueRange

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from convlstm_cli.files import resolved
+from convlstm_cli.paths import resolved
 from convlstm_cli.runs import prints
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.leaks.groups import AUTO, group_of

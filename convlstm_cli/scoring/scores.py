@@ -12,18 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convlstm_cli.scoring.metrics import (
-    EVENT_METRICS,
-    METRICS,
-    VALID,
-    Kept,
-    Metric,
-    Rows,
-    columns_of,
-    event_column,
-    finite,
-    measure,
-)
+from convlstm_cli.scoring.formulae import finite
+from convlstm_cli.scoring.measuring import event_column, measure
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of
+from convlstm_cli.scoring.pooling import VALID, Kept, Rows
 from convlstm_cli.video.values import BYTES, ValueRange
 
 Values = list[float | None]

@@ -4,7 +4,7 @@
     kinds()                                       the kinds of scenes with their share of the clips
 
 `scenes/` holds one file per kind and their registry; `camera.py` what a camera and a codec add to each.
-May import the ground and `video.opencv` only.
+May import the base modules and `video.opencv` only.
 """
 
 import math

@@ -91,7 +91,7 @@ def _errors(network: EncoderForecaster, batch: Tensor, compute: Compute) -> Tens
     """Sums by lead time over a batch, (2, T): the variance of members, and the squared error of their mean."""
     seen, following = batch.tensor_split([network.config.input_frames], dim=1)
     frames, ahead = to_read(seen, compute.device), to_float(following, compute.device)
-    truth, future = network.shown(ahead), network.known(ahead)
+    truth, future = network.target_channels(ahead), network.known_future(ahead)
     members = forecast_members([network], frames, truth.shape[1], compute, future, members=MEMBERS)
     there = valid(following[:, :, : truth.shape[2]], compute.device)
     pixels = torch.stack((members.var(dim=0, correction=1), (members.mean(dim=0) - truth).square()))

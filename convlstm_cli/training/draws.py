@@ -30,8 +30,8 @@ class Draws:
     step: int
     """Number of the step."""
 
-    def fed(self, part: Part, horizon: int, feeding: float) -> Tensor | None:
-        """Where true frames are fed, (B, horizon) bool, with probability `feeding`; None for 0."""
+    def teacher_forced(self, part: Part, horizon: int, feeding: float) -> Tensor | None:
+        """Where true frames are read, (B, horizon) bool, with probability `feeding`; None for 0."""
         if not feeding:
             return None
         positions, count = part

@@ -13,8 +13,8 @@ from convlstm_cli.compute.distributed import is_lost
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
 from convlstm_cli.compute.transfer import send
-from convlstm_cli.errors import ConvLSTMError, Interrupted, LostError, RunError
-from convlstm_cli.files import quoted
+from convlstm_cli.errors import ConvLSTMError, Interrupted, LostProcessError, RunError
+from convlstm_cli.paths import quoted
 from convlstm_cli.progress import StepReport
 from convlstm_cli.runs.checkpoint import Checkpoint
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord
@@ -72,7 +72,7 @@ class Training:
         self.copied: Scores | None = None  # the scores of persistence, the same after every epoch
 
     def fit(self) -> TrainResult:
-        """Trains to the end. Raises Interrupted, or LostError, after saving."""
+        """Trains to the end. Raises Interrupted, or LostProcessError, after saving."""
         with self._saved_at_the_end(), self.session.memory_explained():
             if not self.state.steps:
                 if self.session.config.init != FRESH:
@@ -288,7 +288,7 @@ class Training:
             if ranks.world == 1 or is_out_of_memory(error) or not is_lost(error):
                 raise
             self._save()
-            raise LostError(
+            raise LostProcessError(
                 f"another process of this training has ended; what was reached is saved, {go_on}"
             ) from error
 

@@ -9,7 +9,7 @@ import torch
 from convlstm_cli.compute import device
 from convlstm_cli.compute.distributed import ALONE, Ranks
 from convlstm_cli.compute.meta import Allocated
-from convlstm_cli.errors import MemoryShort, UsageError
+from convlstm_cli.errors import InsufficientMemoryError, UsageError
 from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster, parameter_count
 from convlstm_cli.nn.noise import Noise
@@ -36,7 +36,7 @@ def with_batch_size(
     """The settings with `--batch-size auto` made a number: the largest power of two that fits for every network.
 
     At most `LARGEST_ON_CPU` or `LARGEST_ELSEWHERE` for each process, and no more than there are training clips.
-    `at_once` is how many trainings share the device. Raises MemoryShort where not even one clip fits.
+    `at_once` is how many trainings share the device. Raises InsufficientMemoryError where not even one clip fits.
     """
     if config.batch_size != AUTO_BATCH:
         return config
@@ -48,14 +48,14 @@ def with_batch_size(
     config = replace(config, batch_size=batch)
     for model in models:
         if not _fits(model, config, batch, free, ranks):
-            raise MemoryShort(
+            raise InsufficientMemoryError(
                 f"--batch-size auto: not even one clip fits into memory{_remedies(model, config, free, ranks)}"
             )
     return config
 
 
 def check(model: ForecasterConfig, config: TrainConfig, compute: device.Compute, ranks: Ranks = ALONE) -> None:
-    """Raises MemoryShort for a training on the CPU that cannot fit into the system's memory.
+    """Raises InsufficientMemoryError for a training on the CPU that cannot fit into the system's memory.
 
     The system would kill the process, without a message, as soon as it had used the memory up.
     """
@@ -63,7 +63,7 @@ def check(model: ForecasterConfig, config: TrainConfig, compute: device.Compute,
     if free is None or 40 * parameter_count(model) + GENEROUS * config.batch_size * _frames_and_states(model) < free:
         return  # without counting, which takes a second
     if _needed(model, config, config.batch_size, ranks) > free:
-        raise MemoryShort(too_large(model, config, free, ranks))
+        raise InsufficientMemoryError(too_large(model, config, free, ranks))
 
 
 def room(compute: device.Compute, ranks: Ranks = ALONE, at_once: int = 1) -> int | None:

@@ -25,8 +25,8 @@ class Batch(NamedTuple):
     """(B, T, C, H, W) in [0, 1]; the channels that are forecast first, then further inputs."""
     valid: Tensor | None = None
     """Where the clips have values, bool like them; None is everywhere."""
-    fed: Tensor | None = None
-    """(B, horizon) bool, where true frames are fed; None is nowhere."""
+    teacher_forced: Tensor | None = None
+    """(B, horizon) bool, where the network reads true frames instead of its own; None is nowhere."""
     dropout: Tensor | None = None
     """(B, between_layers), the factors of dropout; None drops nothing."""
     carried: Tensor | None = None
@@ -55,18 +55,23 @@ class Objective:
         """The mean over the clips of the batch, in float32; `noise` is that of members where the batch has none."""
         network = self._network
         frames, ahead = batch.clips.tensor_split([network.config.input_frames], dim=1)
-        truth, future = network.shown(ahead), network.known(ahead)
+        truth, future = network.target_channels(ahead), network.known_future(ahead)
         known = batch.valid[:, : frames.shape[1]] if batch.valid is not None and network.config.mask else None
         network.train()
         with self._compute.autocast():
-            more: dict[str, Any] = {"future": future, "truth": truth, "fed": batch.fed, "dropout": batch.dropout}
+            more: dict[str, Any] = {
+                "future": future,
+                "truth": truth,
+                "teacher_forced": batch.teacher_forced,
+                "dropout": batch.dropout,
+            }
             if batch.drawn is not None:
                 noise = GivenNoise(self._members + 1, batch.drawn)
             if noise is not None:
                 more["noise"] = noise
             forecast = self._called(with_mask(frames, known), truth.shape[1], **more)
-        last = network.shown(frames[:, -1:])
-        there = None if batch.valid is None else network.shown(batch.valid[:, frames.shape[1] :])
+        last = network.target_channels(frames[:, -1:])
+        there = None if batch.valid is None else network.target_channels(batch.valid[:, frames.shape[1] :])
         return self._loss(forecast.float(), truth, last, there)
 
     def _loss(self, forecast: Tensor, truth: Tensor, last: Tensor, there: Tensor | None) -> Tensor:

@@ -120,8 +120,8 @@ def write_sample(
     """Writes a picture of the first clip's input, truth and forecast into the run's samples, named by the epoch."""
     device = compute.device
     seen, following = clips[0][None].tensor_split([network.config.input_frames], dim=1)  # (1, T, C, H, W)
-    inputs, truth = (network.shown(with_gaps(part, device)) for part in (seen, following))
-    known = network.known(to_float(following, device))
+    inputs, truth = (network.target_channels(with_gaps(part, device)) for part in (seen, following))
+    known = network.known_future(to_float(following, device))
     forecast = forecast_clip(network, to_read(seen, device), truth.shape[1], compute, known)
     pictures.write_strip(
         run.folder / SAMPLES / f"epoch_{epoch:04d}.png",

@@ -9,7 +9,7 @@ from convlstm_cli.compute.device import Compute
 from convlstm_cli.compute.distributed import Ranks
 from convlstm_cli.compute.memory import is_out_of_memory
 from convlstm_cli.compute.stopping import Stopped, at_once
-from convlstm_cli.errors import MemoryShort
+from convlstm_cli.errors import InsufficientMemoryError
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
@@ -63,11 +63,13 @@ class Session:
 
     @contextlib.contextmanager
     def memory_explained(self) -> Iterator[None]:
-        """Turns an error that memory ran out into MemoryShort, whose message says what would fit."""
+        """Turns an error that memory ran out into InsufficientMemoryError, whose message says what would fit."""
         free = fitting.room(self.compute, self.ranks)
         try:
             yield
         except (MemoryError, RuntimeError) as error:
             if not is_out_of_memory(error):
                 raise
-            raise MemoryShort(fitting.too_large(self.run.model_config, self.config, free, self.ranks)) from error
+            raise InsufficientMemoryError(
+                fitting.too_large(self.run.model_config, self.config, free, self.ranks)
+            ) from error

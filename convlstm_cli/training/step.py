@@ -247,10 +247,10 @@ class TrainStep:
         """What the loss of a batch is computed from, with all that the step draws."""
         draws = Draws(self._config.seed, self._steps)
         part = part or (range(len(clips)), len(clips))
-        fed = draws.fed(part, clips.shape[1] - self.network.config.input_frames, feeding)
+        forced = draws.teacher_forced(part, clips.shape[1] - self.network.config.input_frames, feeding)
         dropout = draws.dropout(part, self.network.config)
-        fed, dropout = (None if each is None else send(each, clips.device) for each in (fed, dropout))
-        return Batch(clips, valid, fed, dropout), draws.noise(part, self._config.members)
+        forced, dropout = (None if each is None else send(each, clips.device) for each in (forced, dropout))
+        return Batch(clips, valid, forced, dropout), draws.noise(part, self._config.members)
 
     def _set_rate(self, rate: float) -> None:
         for group, highest in zip(self.optimizer.param_groups, self._highest_rates, strict=True):

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import resolved
+from convlstm_cli.paths import resolved
 from convlstm_cli.video.clips import ClipDataset
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.geometry import FrameGeometry
@@ -150,8 +150,18 @@ def prepare(
 ) -> VideoData:
     """Finds and decodes the videos and splits them.
 
-    Raises InputError where no video can be used, they are too short for the split, or, with `one_rate`, their frame
-    rates differ.
+    Decoded frames are kept in the cache, so that a later call with the same settings decodes nothing.
+
+    Args:
+        config: which videos, at which size, and how they are split.
+        input_frames: frames that a network will read, at least 1.
+        horizon: frames that it will forecast from these, at least 1. A clip has `input_frames + horizon` frames.
+        on_progress: is called before each video with its name, its position from 1 and the number of videos.
+        one_rate: whether videos with other frame rates than the others are an error.
+
+    Raises:
+        InputError: no video can be used, the videos are too short for the split, or their frame rates differ.
+        OutputError: the cache cannot be written.
     """
     clip_frames = input_frames + horizon
     library = _index(config, clip_frames, on_progress)
@@ -200,7 +210,14 @@ def restore(
 ) -> VideoData:
     """The data of a run, from what its config.json says, with the very split that it was trained with.
 
-    Raises InputError where a video of the `needed` subsets is gone or shows other frames.
+    Args:
+        record: `data` of the run's config.json, as `VideoData.to_dict` gave it.
+        input_frames, horizon, on_progress: as for `prepare`.
+        needed: subsets whose videos have to be there unchanged.
+
+    Raises:
+        InputError: a video of the `needed` subsets is gone or shows other frames.
+        OutputError: the cache cannot be written.
     """
     config = DataConfig(**record["settings"])
     library = _index(config, input_frames + horizon, on_progress)

@@ -4,10 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from convlstm_cli.errors import DependencyError, InputError
-from convlstm_cli.files import cache_folder, sweep
-from convlstm_cli.video.cache import Entry, decode_once, map_frames, read_prints, read_ranks
+from convlstm_cli.files import sweep
+from convlstm_cli.paths import cache_folder
+from convlstm_cli.video.cache import decode_once
+from convlstm_cli.video.cache_entry import Entry, map_frames, read_prints, read_ranks
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.geometry import FrameGeometry
@@ -15,7 +18,7 @@ from convlstm_cli.video.guides import Guide
 from convlstm_cli.video.leaks.prints import Prints
 from convlstm_cli.video.natural import first_few
 from convlstm_cli.video.ranks import Ranks
-from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.readers.checks import cut_off
 from convlstm_cli.video.readers.kinds import unread_kinds
 from convlstm_cli.video.search import Note, aggregated, find_videos
 from convlstm_cli.video.split import Segment, Split, split
@@ -248,28 +251,19 @@ def index(
         if on_progress is not None:
             on_progress(name, position, len(found.videos))
         try:
-            out = tuple(guide.channel for guide in guides)
-            location, entry = decode_once(path, geometry, cache_dir, missing, channels, without=out)
-            beside = {
-                guide.channel: decode_once(path, geometry, cache_dir, missing, (guide.channel,), flag=guide.flag)
-                for guide in guides
-            }
-            timeline = timeline_of(entry.frames, entry.times, entry.numbers, pace=pace)
+            decoded = _decoded(path, geometry, cache_dir, missing, channels, guides, pace)
         except (InputError, DependencyError) as error:
             problems.append(Problem(path, str(error).removeprefix(f"{path}: ")))
             continue
-        if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:
+        (location, entry), timeline = decoded.entry, decoded.timeline
+        reason = _why_unusable(entry, timeline, min_frames)
+        if reason is None and (first_name := first_names.setdefault(entry.digest, name)) != name:
+            reason = f"shows the same frames as {first_name}."
+        if reason is not None:
             problems.append(Problem(path, reason))
             continue
-        if not entry.has_values:
-            problems.append(Problem(path, "has no value: all of its pixels are missing; leave it out."))
-            continue
-        first_name = first_names.setdefault(entry.digest, name)
-        if first_name != name:
-            problems.append(Problem(path, f"shows the same frames as {first_name}."))
-            continue
         entries[name] = location, replace(entry, times=None, numbers=None)  # the timeline has what is needed of them
-        for channel, (place, each) in beside.items():
+        for channel, (place, each) in decoded.guides.items():
             entries_of_guides[channel][name] = place, replace(each, times=None, numbers=None)
         timelines[name] = timeline
         videos.append(_video(name, path, entry, timeline, min_frames))
@@ -280,6 +274,41 @@ def index(
 
 def _cut_off(video: Video) -> str | None:
     return cut_off(video.source_frames, video.declared_frames, video.seconds, video.fps)
+
+
+class _Decoded(NamedTuple):
+    """A video in the cache."""
+
+    entry: tuple[Path, Entry]
+    guides: dict[int | str, tuple[Path, Entry]]
+    """The entry of each of its channels that are read and not forecast."""
+    timeline: Timeline
+
+
+def _decoded(
+    path: Path,
+    geometry: FrameGeometry,
+    cache_dir: Path,
+    missing: float | None,
+    channels: tuple[int | str, ...] | None,
+    guides: Sequence[Guide],
+    pace: Pace,
+) -> _Decoded:
+    """A video and its guides, decoded at most once, and its steps in time. Raises as `decode_once` does."""
+    without = tuple(guide.channel for guide in guides)
+    location, entry = decode_once(path, geometry, cache_dir, missing, channels, without=without)
+    beside = {
+        guide.channel: decode_once(path, geometry, cache_dir, missing, (guide.channel,), flag=guide.flag)
+        for guide in guides
+    }
+    return _Decoded((location, entry), beside, timeline_of(entry.frames, entry.times, entry.numbers, pace=pace))
+
+
+def _why_unusable(entry: Entry, timeline: Timeline, min_frames: int) -> str | None:
+    """Why no clip of `min_frames` frames can be taken from a video, in words; None where one can."""
+    if (reason := _too_short(entry.frames, timeline, min_frames)) is not None:
+        return reason
+    return None if entry.has_values else "has no value: all of its pixels are missing; leave it out."
 
 
 def _too_short(frames: int, timeline: Timeline, min_frames: int) -> str | None:

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convlstm_cli.errors import DependencyError, InputError
-from convlstm_cli.files import printable, unique
+from convlstm_cli.paths import printable, unique
 from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.readers import contents_of, source_files, store_reader, video_suffixes
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.folders import ImageFolder, is_folder, is_pattern
 from convlstm_cli.video.readers.images import images_of
 from convlstm_cli.video.readers.parts import MARK, split_part

@@ -30,21 +30,21 @@ HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Usual:
+class UsualErrors:
     """The usual errors of normal frames."""
 
     error: Tensor
     """Mean over the frames, (rows, columns), with the floor; NaN where a patch never has values."""
 
     @classmethod
-    def of(cls, errors: Tensor) -> "Usual":
+    def of(cls, errors: Tensor) -> "UsualErrors":
         """What is usual in frames (N, rows, columns)."""
         mean = errors.nanmean(dim=0)
         overall = mean.nanmean().nan_to_num(0.0)
         return cls(mean + FLOOR * overall + LEAST_ERROR)
 
     def ratios(self, found: Surprise) -> Tensor:
-        """How surprising each patch is, (B, rows, columns): its error in what is usual there and what is left open."""
+        """How surprising each patch is, (B, rows, columns): its error over the sum of usual error and spread."""
         return found.error / (self.error.where(~self.error.isnan(), self.error.nanmean()) + found.spread)
 
     def scores(self, found: Surprise) -> tuple[Tensor, Tensor]:
@@ -77,7 +77,7 @@ class Threshold:
 class Reference:
     """What normal frames show."""
 
-    usual: Usual
+    usual: UsualErrors
     scores: Scores
     """Ascending."""
     threshold: Threshold
@@ -98,7 +98,7 @@ def cross_scores(found: Surprise) -> Scores:
     for part in np.array_split(np.arange(count), min(FOLDS, count)):
         others = torch.ones(count, dtype=torch.bool)
         others[part] = False
-        usual = Usual.of(found.error[others])
+        usual = UsualErrors.of(found.error[others])
         scores[part] = usual.scores(Surprise(found.error[part], found.spread[part]))[0].double().numpy()
     return scores
 
@@ -145,4 +145,4 @@ def reference_of(found: Surprise, frames: NDArray[np.int64], reach: int, seconds
     known = ~np.isnan(scores)
     scores, frames = scores[known], frames[known]
     threshold = threshold_of(scores, frames, reach, seconds, per_hour)
-    return Reference(Usual.of(found.error), np.sort(scores), threshold)
+    return Reference(UsualErrors.of(found.error), np.sort(scores), threshold)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 
 @dataclass(frozen=True)
-class Judged:
+class JudgedFrame:
     """A frame with its score. Frame numbers count from 1."""
 
     frame: int
@@ -54,7 +54,7 @@ class Events:
         self._taken = self._last = 0
         self.found: list[Event] = []
 
-    def add(self, frame: Judged) -> None:
+    def add(self, frame: JudgedFrame) -> None:
         """Takes the next frame."""
         self._taken += 1
         if not frame.alarm:

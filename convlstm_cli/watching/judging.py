@@ -4,18 +4,18 @@ import numpy as np
 import torch
 
 from convlstm_cli.watching.calibration import Reference, reference_of
-from convlstm_cli.watching.events import Judged
-from convlstm_cli.watching.forecaster import Seen
+from convlstm_cli.watching.events import JudgedFrame
+from convlstm_cli.watching.forecaster import ObservedFrames
+from convlstm_cli.watching.input_format import InputFormat
 from convlstm_cli.watching.moments import Shot
 from convlstm_cli.watching.output import Findings
 from convlstm_cli.watching.patches import Surprise, centre, side_of
-from convlstm_cli.watching.sight import Sight
 
 MOST_PATCHES = 2**23
 """Patches of normal frames that are kept at most, in 64 MiB; about 70,000 frames of 128x72 pixels."""
 
 
-class Normal:
+class NormalFrames:
     """Collects the patches of normal frames."""
 
     def __init__(self, source: str) -> None:
@@ -33,7 +33,7 @@ class Normal:
         """Whether no more frames are kept."""
         return self._patches >= MOST_PATCHES
 
-    def add(self, seen: Seen) -> None:
+    def add(self, seen: ObservedFrames) -> None:
         """Takes frames that follow those before."""
         for moment in seen.moments:
             if moment.row is not None:
@@ -55,21 +55,23 @@ class Normal:
         return reference_of(found, np.asarray(self._numbers, np.int64), reach, seconds, per_hour)
 
 
-def judge(seen: Seen, reference: Reference, sight: Sight, findings: Findings, *, normal: bool = False) -> None:
+def judge(
+    seen: ObservedFrames, reference: Reference, input_format: InputFormat, findings: Findings, *, normal: bool = False
+) -> None:
     """Gives each of some frames to `findings` with its score; those taken for `normal` have no p-value and no alarm."""
     scores, patches = reference.usual.scores(seen.surprise)
     ratios = reference.usual.ratios(seen.surprise)
-    side = side_of(*sight.size)
+    side = side_of(*input_format.size)
     for moment in seen.moments:
         at = moment.row
         if at is None or scores[at].isnan():
-            findings.add(Judged(moment.frame, moment.time, None, None, False, None, None), None)
+            findings.add(JudgedFrame(moment.frame, moment.time, None, None, False, None, None), None)
             continue
         score = float(scores[at])
-        row, column = sight.in_source(*centre(int(patches[at]), ratios.shape[2], side))
+        row, column = input_format.in_source(*centre(int(patches[at]), ratios.shape[2], side))
         p = None if normal else reference.p_value(score)
         alarm = not normal and score > reference.threshold.score
-        judged = Judged(moment.frame, moment.time, score, p, alarm, row, column)
+        judged = JudgedFrame(moment.frame, moment.time, score, p, alarm, row, column)
         shot = None
         if not normal and seen.pictures is not None:
             shot = Shot(judged, seen.pictures.frames[at], seen.pictures.forecasts[at], ratios[at])

@@ -15,7 +15,7 @@ from convlstm_cli.reporting.pictures import Image, write_text
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.video.writers import open_writer
-from convlstm_cli.watching.events import Judged
+from convlstm_cli.watching.events import JudgedFrame
 
 AROUND = 6
 """Frames that are shown before the most surprising one of a moment, and after it."""
@@ -35,7 +35,7 @@ COLOUR_MAP = "magma"
 class Shot:
     """A frame as the film shows it."""
 
-    judged: Judged
+    judged: JudgedFrame
     frame: Tensor
     """(C, H, W) in [0, 1], NaN where pixels are missing."""
     forecast: Tensor
@@ -64,7 +64,7 @@ class Moments:
         for at in range(max(0, len(self._recent) - AROUND), len(self._recent)):
             self._consider(at)
 
-    def worst_first(self) -> list[tuple[Judged, tuple[Shot, ...]]]:
+    def worst_first(self) -> list[tuple[JudgedFrame, tuple[Shot, ...]]]:
         """The moments, the most surprising first: its most surprising frame, and the shots around it."""
         return [(shots[at].judged, shots) for _, _, at, shots in sorted(self._kept, reverse=True)]
 
@@ -82,7 +82,9 @@ class Moments:
             heapq.heappushpop(self._kept, kept)
 
 
-def write_film(path: Path, moments: Sequence[tuple[Judged, tuple[Shot, ...]]], painter: Painter, bright: float) -> None:
+def write_film(
+    path: Path, moments: Sequence[tuple[JudgedFrame, tuple[Shot, ...]]], painter: Painter, bright: float
+) -> None:
     """Writes the moments as a WebM film: the frame, its forecast and a map of the surprise side by side.
 
     `bright` is the surprise that the brightest colour stands for. Raises OutputError where it cannot be written.

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import resolved
 from convlstm_cli.forecasting.inputs import find_inputs
+from convlstm_cli.paths import resolved
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from convlstm_cli.files import writing
 from convlstm_cli.video.painting import Painter
 from convlstm_cli.watching.calibration import Threshold
-from convlstm_cli.watching.events import Events, Judged
+from convlstm_cli.watching.events import Events, JudgedFrame
 from convlstm_cli.watching.moments import Moments, Shot, write_film
 from convlstm_cli.watching.plot import Curve
 
@@ -33,7 +33,7 @@ class Findings:
         self._rows = csv.writer(self._file)
         self._rows.writerow(COLUMNS)
 
-    def add(self, judged: Judged, shot: Shot | None) -> None:
+    def add(self, judged: JudgedFrame, shot: Shot | None) -> None:
         """Takes the next frame, with its pictures where it is compared with normal frames."""
         self.frames += 1
         self.scored += judged.score is not None
@@ -67,7 +67,7 @@ def finding(folder: Path, reach: int) -> Iterator[Findings]:
             findings.close()
 
 
-def _row(judged: Judged) -> list[object]:
+def _row(judged: JudgedFrame) -> list[object]:
     """The row of a frame; empty where there is no value."""
     return [
         judged.frame,

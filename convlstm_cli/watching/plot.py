@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from convlstm_cli.reporting.styles import MODEL_STYLE
 from convlstm_cli.watching.calibration import Threshold
-from convlstm_cli.watching.events import Event, Judged
+from convlstm_cli.watching.events import Event, JudgedFrame
 
 BINS = 2000
 """Most points of the line: more than a plot has columns of pixels."""
@@ -28,7 +28,7 @@ class Curve:
         self._normal: float | None = None
         """When the last frame is that is taken for normal."""
 
-    def add(self, judged: Judged) -> None:
+    def add(self, judged: JudgedFrame) -> None:
         """Takes the next frame."""
         now = float(judged.frame) if judged.time is None else judged.time
         if self._frames % self._width == 0:

@@ -10,7 +10,7 @@ import numpy as np
 
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.config import Pace
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.timeline import ROUNDING, number_gaps, same_rate, usual_step
 
 LOOKED_AT = 32

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.video.tensors import valid
-from convlstm_cli.watching.sight import Sight
+from convlstm_cli.watching.input_format import InputFormat
 from convlstm_cli.watching.steps import Step
 
 
@@ -33,7 +33,7 @@ class Batch:
     """The windows, (B, input_frames + 1, C, H, W) of `clip_tensor`; the last frame of each is to be judged."""
 
 
-def batches(steps: Iterable[Step], sight: Sight, input_frames: int, size: int) -> Iterator[Batch]:
+def batches(steps: Iterable[Step], input_format: InputFormat, input_frames: int, size: int) -> Iterator[Batch]:
     """All frames in batches of at most `size` windows, each held at the network's size while it is needed.
 
     A frame has a window where `input_frames` frames are before it without a gap. One without any value counts as a gap.
@@ -41,9 +41,9 @@ def batches(steps: Iterable[Step], sight: Sight, input_frames: int, size: int) -
     before: deque[Tensor] = deque(maxlen=input_frames)
     moments: list[Moment] = []
     clips: list[Tensor] = []
-    content = sight.content()
+    content = input_format.content()
     for step in steps:
-        seen = sight.tensor(step.pixels)
+        seen = input_format.tensor(step.pixels)
         there = valid(seen[:, content], seen.device)
         if step.begins or (there is not None and not there.any()):
             before.clear()

@@ -1,7 +1,7 @@
 """The shipped weights, each with a card: seed, clips, steps, hours, machine, figures; a run named `pretrained`.
 
 Owns the names, files and cards of the weights, and what `pretrained` means where a RUN is taken.
-May import runs, nn and the ground; nothing of training, scoring or the terminal."""
+May import runs, nn and the base modules; nothing of training, scoring or the terminal."""
 
 NAME = "pretrained"
 """What the shipped weights are called where a RUN is taken. Here, so that `--help` can use it without torch."""

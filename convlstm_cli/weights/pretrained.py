@@ -11,8 +11,8 @@ from typing import Any
 from safetensors.torch import load
 from torch import Tensor
 
-from convlstm_cli.files import numbered
 from convlstm_cli.nn.config import ForecasterConfig
+from convlstm_cli.paths import numbered
 from convlstm_cli.runs.record import build
 from convlstm_cli.runs.records import EpochRecord, ResultRecord
 from convlstm_cli.runs.run import Run

@@ -23,6 +23,7 @@ from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute.meta import Allocated
 from convlstm_cli.nn import gates, recurrence
+from convlstm_cli.nn.fast.plan import Plan, block_steps
 from convlstm_cli.nn.gates import Sums
 from gpu_check.layers import SHAPES, OurLayer, PlainLayer, Shape, network
 
@@ -151,19 +152,15 @@ def measure(kind: type[PlainLayer] | type[OurLayer], shape: Shape, dtype: torch.
 def _as_on_a_gpu(counts: Counts, dtype: torch.dtype) -> Iterator[None]:
     """Layers are computed as on CUDA, although tensors are on the meta device and there is no Triton."""
 
-    def plan(_x: Any, _state: Any, _weights: Any, steps: int, shape: Any, _every: Any) -> recurrence.Plan:
-        return recurrence.Plan(steps, shape, dtype, torch.float32, channels_last=True, recording=True, segment=steps)
+    def plan(_x: Any, _state: Any, _weights: Any, steps: int, shape: Any, _every: Any) -> Plan:
+        block = block_steps("cuda", shape, dtype)
+        return Plan(steps, shape, dtype, torch.float32, channels_last=True, recording=True, segment=steps, block=block)
 
     def choose(_peepholes: Any, _rules: Any, _dtype: Any, c: Tensor, *, channels_last: bool) -> CountedGates:
         assert channels_last
         return CountedGates(counts, c)
 
-    blocks = {"meta": recurrence.BLOCK_BYTES["cuda"]}
-    with (
-        mock.patch.object(recurrence, "_plan", plan),
-        mock.patch.object(gates, "choose", choose),
-        mock.patch.dict(recurrence.BLOCK_BYTES, blocks),
-    ):
+    with mock.patch.object(recurrence, "make_plan", plan), mock.patch.object(gates, "choose", choose):
         yield
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from convlstm_cli.errors import Interrupted, RunError
 from convlstm_cli.files import replacing
 from convlstm_cli.scoring.baselines import BASELINES
-from convlstm_cli.scoring.metrics import finite, psnr
+from convlstm_cli.scoring.formulae import finite, psnr
 from convlstm_cli.scoring.scores import score
 from moving_mnist.sequences import CANVAS
 from moving_mnist.training import CHUNK, SPEAK_EVERY, Clips, Say, ShouldStop

@@ -12,7 +12,7 @@ from calls import called, convlstm, refused
 from convlstm_cli import __main__, __version__, evaluate, export
 from convlstm_cli.cli import app
 from convlstm_cli.comparing.recorded import compare_runs
-from convlstm_cli.errors import ElsewhereError, InputError, Interrupted, UsageError
+from convlstm_cli.errors import InputError, Interrupted, RemoteProcessError, UsageError
 from convlstm_cli.runs.run import Run
 
 
@@ -76,7 +76,7 @@ def test_wrong_use_ends_a_process_likewise(tmp_path: Path) -> None:
     [
         (UsageError("wrong"), 2, "error: wrong", ""),  # the same in all processes
         (InputError("broken"), 1, "error: broken", "error: process 1: broken"),
-        (ElsewhereError("elsewhere", 5), 5, "", ""),  # the process that failed has shown the message
+        (RemoteProcessError("elsewhere", 5), 5, "", ""),  # the process that failed has shown the message
         (KeyboardInterrupt(), 130, "error: interrupted", "error: interrupted"),
         (MemoryError(), 1, "error: out of memory", "error: out of memory"),
         (PermissionError(13, "Permission denied", "a.txt"), 1, "error: a.txt: Permission denied", "error: a.txt"),

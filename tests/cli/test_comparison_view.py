@@ -6,7 +6,8 @@ from dataclasses import replace
 from made_up import made_up_summary
 from rich.console import Console
 
-from convlstm_cli.cli.views import View, comparison_view, unfinished_view
+from convlstm_cli.cli.comparison_view import comparison_view, unfinished_view
+from convlstm_cli.cli.score_tables import View
 from convlstm_cli.runs.comparisons import UnfinishedComparison
 
 
@@ -47,7 +48,9 @@ def test_what_is_not_known_is_a_dash() -> None:
 def test_copying_that_is_exact_divides_nothing() -> None:
     summary = made_up_summary()
     still = replace(summary.baselines["persistence"], mean=summary.baselines["persistence"].mean | {"mse": 0.0})
-    text(comparison_view(replace(summary, baselines=summary.baselines | {"persistence": still})))
+    exact = replace(summary, baselines=summary.baselines | {"persistence": still})
+    usual, shown = (text(comparison_view(each)).split() for each in (summary, exact))
+    assert len(usual) - len(shown) == len(summary.arms)  # each lacks its share of the MSE of copying
 
 
 def test_an_unfinished_comparison_says_how_to_go_on() -> None:

@@ -10,9 +10,9 @@ from PIL import Image
 from recordings import recording
 from timed_videos import at_rate, timed_video
 
-from convlstm_cli.cli import console, views
+from convlstm_cli.cli import console
 from convlstm_cli.cli.inspection import inspect_data, inspect_run, inspect_video, plan
-from convlstm_cli.cli.views import data_view, run_view, video_view
+from convlstm_cli.cli.inspection_views import data_view, plan_view, run_view, video_view
 from convlstm_cli.compute.device import choose
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.nn.forecaster import parameter_count
@@ -45,7 +45,7 @@ def test_a_folder_says_what_it_leaves_out(tmp_path: Path) -> None:
     assert found.frames == 20
     (note,) = found.to_dict()["notes"]
     assert "20 images (f*_mask.png), masks" in note
-    assert note in views.video_view(found)
+    assert note in video_view(found)
 
 
 def test_a_folder_of_two_sequences_is_two_videos(tmp_path: Path) -> None:
@@ -55,10 +55,10 @@ def test_a_folder_of_two_sequences_is_two_videos(tmp_path: Path) -> None:
     assert [(video.name, video.frames) for video in found.videos] == [("walk_*.png", 20), ("wave_*.png", 20)]
     (note,) = found.to_dict()["notes"]
     assert note.startswith(f"{tmp_path / 'two'}: holds 2 videos")
-    assert note in views.data_view(found)
+    assert note in data_view(found)
     assert inspect_video(tmp_path / "two" / "walk_*.png").frames == 20
-    plan_view = views.plan_view(plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu")))
-    assert note not in plan_view  # the videos were prepared with it
+    shown = plan_view(plan(data, MODEL, TrainConfig(batch_size=5), choose("cpu")))
+    assert note not in shown  # the videos were prepared with it
 
 
 def test_a_plan_says_what_training_would_do(make_folder: Callable[..., Path]) -> None:

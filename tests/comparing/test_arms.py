@@ -14,7 +14,7 @@ from convlstm_cli.comparing.arms import (
     recorded_data,
     varied_arms,
 )
-from convlstm_cli.comparing.asked import Asked
+from convlstm_cli.comparing.explicit_settings import ExplicitSettings
 from convlstm_cli.comparing.variation import Variation
 from convlstm_cli.errors import UsageError
 from convlstm_cli.runs.run import Run
@@ -91,25 +91,29 @@ def test_runs_of_other_clips_are_refused(make_run: Callable[..., Run]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "flag"),
+    ("explicit", "flag"),
     [
-        (Asked(model={"horizon": 5}), "--frames"),
-        (Asked(training={"learning_rate": 0.1, "seed": 1}), "--learning-rate"),
-        (Asked(data={"height": 64, "width": 64}), "--size"),
+        (ExplicitSettings(model={"horizon": 5}), "--frames"),
+        (ExplicitSettings(training={"learning_rate": 0.1, "seed": 1}), "--learning-rate"),
+        (ExplicitSettings(data={"height": 64, "width": 64}), "--size"),
     ],
 )
-def test_what_is_on_record_cannot_be_asked_for(make_run: Callable[..., Run], asked: Asked, flag: str) -> None:
+def test_what_is_on_record_cannot_be_asked_for(
+    make_run: Callable[..., Run], explicit: ExplicitSettings, flag: str
+) -> None:
     runs = [make_run("a"), make_run("b", hidden=(2,))]
     with pytest.raises(UsageError, match=f"{flag} is recorded in the runs of --arms"):
-        recorded_arms(runs, TRAINING, asked)
-    free = Asked(data={"split_seed": 3}, training={"seed": 1, "max_steps": 5, "device": "cpu"}, compare={"seeds": 9})
+        recorded_arms(runs, TRAINING, explicit)
+    free = ExplicitSettings(
+        data={"split_seed": 3}, training={"seed": 1, "max_steps": 5, "device": "cpu"}, compare={"seeds": 9}
+    )
     assert len(recorded_arms(runs, TRAINING, free)) == 2
 
 
 def test_data_of_recorded_arms_are_those_of_the_run_but_for_what_is_asked(make_run: Callable[..., Run]) -> None:
     run = make_run("a")
     run.config["data"]["settings"] |= {"fit": "crop", "split_seed": 4}
-    data = recorded_data(run, [Path("/videos")], Asked(data={"validation": 0.2}))
+    data = recorded_data(run, [Path("/videos")], ExplicitSettings(data={"validation": 0.2}))
     assert (data.folders, data.height, data.fit, data.split_seed, data.validation) == (("/videos",), 32, "crop", 4, 0.2)
 
 

@@ -14,7 +14,7 @@ from helpers import TINY
 
 from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.distributed import ALONE, Ranks, is_lost
-from convlstm_cli.errors import ElsewhereError, InputError, LostError, UsageError
+from convlstm_cli.errors import InputError, LostProcessError, RemoteProcessError, UsageError
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.scores import Scores
@@ -82,7 +82,7 @@ def test_a_failure_is_told_by_the_process_that_has_it_and_ends_the_others() -> N
 
     with pytest.raises(InputError, match="no video"):
         Told(0, [1, None]).first_of_machine(fail)
-    with pytest.raises(ElsewhereError) as ended:
+    with pytest.raises(RemoteProcessError) as ended:
         Told(1, [1, None]).first_of_machine(fail)
     assert ended.value.exit_code == 1
     assert Told(0, [None, None]).first(lambda: "made", fail) == "made"
@@ -110,7 +110,7 @@ def test_processes_that_do_not_reach_each_other_are_one_message(monkeypatch: pyt
         monkeypatch.setenv("MASTER_PORT", str(taken.getsockname()[1]))
         monkeypatch.setenv("WORLD_SIZE", "2")
         monkeypatch.setenv("RANK", "0")
-        with pytest.raises(LostError, match=r"do not reach each other at 127\.0\.0\.1:\d+"):
+        with pytest.raises(LostProcessError, match=r"do not reach each other at 127\.0\.0\.1:\d+"):
             Ranks(0, 2, 0, 2).connect(torch.device("cpu"))
     monkeypatch.delenv("MASTER_ADDR")
     with pytest.raises(UsageError, match="MASTER_ADDR"):

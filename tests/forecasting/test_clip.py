@@ -15,7 +15,7 @@ from convlstm_cli.forecasting.times import Schedule
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.video.config import Pace
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import TimedFrame, VideoReader
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 
 
 def test_at_beyond_the_end_says_how_many_frames_there_are(video: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
 from convlstm_cli.predict import Forecast, predict
 from convlstm_cli.reporting.spread_maps import NOT_FORECAST, SCALES
 from convlstm_cli.runs.run import Run
-from convlstm_cli.scoring.metrics import spread_skill
+from convlstm_cli.scoring.formulae import spread_skill
 from convlstm_cli.video.opencv import cv2
 from convlstm_cli.video.readers import open_video
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from prediction import one
 
 from convlstm_cli.cli.inspection import plan
-from convlstm_cli.cli.views import plan_view
+from convlstm_cli.cli.inspection_views import plan_view
 from convlstm_cli.compute.device import choose
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.export import export

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from prediction import Notes, frames_of, lively, make_run, one
 
-from convlstm_cli.cli import views
+from convlstm_cli.cli.forecast_view import forecast_line
 from convlstm_cli.errors import InputError, UsageError
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.predict import Forecast, predict
@@ -24,8 +24,8 @@ def test_a_source_of_the_trained_size_has_the_same_forecast_at_its_own(video: Pa
     for name in names:
         assert (native.folder / name).read_bytes() == (usual.folder / name).read_bytes()
     assert native.scores == usual.scores
-    assert "at native size" in views.forecast_line(native)
-    assert "at the model's size" in views.forecast_line(usual)
+    assert "at native size" in forecast_line(native)
+    assert "at the model's size" in forecast_line(usual)
 
 
 @pytest.mark.parametrize("fit", ["pad", "crop"])

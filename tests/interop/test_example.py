@@ -14,9 +14,10 @@ import torch
 from exporting import TEMPLATES, described, load_example, make_run
 
 from convlstm_cli.arrays import forecast
-from convlstm_cli.export import _describe, _readme, export
-from convlstm_cli.forecasting.look import Look, fitted
+from convlstm_cli.export import export, manifest_of
+from convlstm_cli.forecasting.conversion import FrameConversion, fitted
 from convlstm_cli.interop.config import ExportConfig
+from convlstm_cli.interop.readme import render_readme
 from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.video.config import Fit
 from convlstm_cli.video.geometry import FrameGeometry
@@ -32,7 +33,7 @@ def test_the_example_gives_a_forecast_in_the_unit_of_the_training(
     run, values = make_run(tmp_path / "run", channels=1), ValueRange(-10.0, 60.0, "dBZ")
     run.config["data"]["values"] = vars(values)
     made = described(run.model_config, values)
-    assert "values of -10 to 60 dBZ" in _readme(made)
+    assert "values of -10 to 60 dBZ" in render_readme(made)
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "manifest.json").write_text(json.dumps(made.to_dict()), encoding="utf-8")
@@ -54,7 +55,7 @@ def test_the_example_gives_a_forecast_in_the_unit_of_the_training(
 
 def test_the_readme_names_the_channels_that_are_read_alone_and_what_is_missing() -> None:
     made = described(ForecasterConfig(16, 24, 1, inputs=2, mask=True), ValueRange(0.0, 80.0, "mm/h"), -9999.0)
-    text = _readme(replace(made, frames=replace(made.frames, guides=(Guide("height"), Guide(3)))))
+    text = render_readme(replace(made, frames=replace(made.frames, guides=(Guide("height"), Guide(3)))))
     assert "(T, H, W, 3), height and channel 3 last, which are not forecast, in any type of numbers" in text
     assert "with NaN or -9999 where there is no value" in text
     assert "one channel, and behind them height and channel 3" in text
@@ -63,7 +64,7 @@ def test_the_readme_names_the_channels_that_are_read_alone_and_what_is_missing()
 def test_what_means_no_data_in_the_videos_of_a_training_is_in_the_manifest(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run")
     run.config["data"]["missing"] = -9999.0
-    assert _describe(run, run.load_model(torch.device("cpu")), {}, {}).frames.missing == -9999.0
+    assert manifest_of(run, run.load_model(torch.device("cpu")), {}, {}).frames.missing == -9999.0
 
 
 def test_the_example_runs_where_only_torch_was_exported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,8 +153,10 @@ def test_the_example_maps_values_as_training_does(dtype: str, missing: int | Non
         frames[holes] = np.nan
     whole = list(frames[..., None])
     last = mark(whole[-1], missing)
-    look = Look(FrameGeometry(16, 24, fit), at_model_size=True, last=last, values=values, missing=missing)
-    clip = look.clip(fitted(whole[-3:], look.geometry, 1, missing))
+    conversion = FrameConversion(
+        FrameGeometry(16, 24, fit), at_model_size=True, last=last, values=values, missing=missing
+    )
+    clip = conversion.to_clip(fitted(whole[-3:], conversion.geometry, 1, missing))
     expected, there = to_float(clip, torch.device("cpu")), valid(clip, torch.device("cpu"))
     found, unknowable = example.prepare(
         frames, example.range_of(frames, manifest(fit, 1, values)), manifest(fit, 1, values, missing)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
+from convlstm_cli.nn.config import Forecaster, Head, Peephole
 from convlstm_cli.nn.exportable import Read, Start, Step, run_parts
 
 
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
 @pytest.mark.parametrize("head", get_args(Head))
 @pytest.mark.parametrize("peephole", get_args(Peephole))
 def test_start_read_and_step_are_the_network(forecaster: Any, head: Any, peephole: Any) -> None:

@@ -13,13 +13,13 @@ from torch import Tensor
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind, Head, Peephole
+from convlstm_cli.nn.config import Forecaster, Head, Peephole
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.nn.head import START
 from convlstm_cli.nn.head import Head as FrameHead
 
 KINDS = get_args(Peephole)
-FORECASTERS = get_args(ForecasterKind)
+FORECASTERS = get_args(Forecaster)
 HEADS = get_args(Head)
 
 SMALL = ForecasterConfig(8, 12, 1, hidden=(3, 2), kernel_size=3, patch_size=4, input_frames=3, horizon=2)
@@ -85,7 +85,7 @@ def test_the_papers_parameter_counts(hidden: tuple[int, ...], kernel: int, recur
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
 @pytest.mark.parametrize("peephole", KINDS)
-def test_the_count_is_that_of_the_network(peephole: Peephole, forecaster: ForecasterKind) -> None:
+def test_the_count_is_that_of_the_network(peephole: Peephole, forecaster: Forecaster) -> None:
     config = replace(SMALL, peephole=peephole, forecaster=forecaster)
     state = torch.get_rng_state()
     count = parameter_count(config)
@@ -112,7 +112,7 @@ def test_arms_of_a_comparison_start_alike() -> None:
 @pytest.mark.parametrize("forecaster", FORECASTERS)
 @pytest.mark.parametrize("peephole", KINDS)
 @pytest.mark.parametrize("channels", [1, 3])
-def test_shapes_and_range(channels: int, peephole: Peephole, forecaster: ForecasterKind, head: Head) -> None:
+def test_shapes_and_range(channels: int, peephole: Peephole, forecaster: Forecaster, head: Head) -> None:
     config = replace(SMALL, channels=channels, peephole=peephole, forecaster=forecaster, head=head)
     network = make(config)
     for steps, horizon in [(1, 1), (3, 5), (4, None)]:
@@ -124,7 +124,7 @@ def test_shapes_and_range(channels: int, peephole: Peephole, forecaster: Forecas
 @settings(max_examples=15, deadline=None)
 @given(st.sampled_from(FORECASTERS), st.sampled_from(HEADS), st.integers(1, 4), st.integers(1, 4))
 def test_a_longer_horizon_begins_with_the_shorter_one(
-    forecaster: ForecasterKind, head: Head, short: int, more: int
+    forecaster: Forecaster, head: Head, short: int, more: int
 ) -> None:
     network = make(replace(SMALL, forecaster=forecaster, head=head)).double()
     clip = frames(dtype=torch.float64)
@@ -134,7 +134,7 @@ def test_a_longer_horizon_begins_with_the_shorter_one(
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(FORECASTERS), st.sampled_from(HEADS), st.integers(1, 5), st.integers(1, 7), st.integers(1, 8))
 def test_a_stream_is_the_forecast_in_pieces(
-    forecaster: ForecasterKind, head: Head, steps: int, horizon: int, chunk: int
+    forecaster: Forecaster, head: Head, steps: int, horizon: int, chunk: int
 ) -> None:
     network = make(replace(SMALL, forecaster=forecaster, head=head))
     clip = frames(steps=steps)
@@ -146,7 +146,7 @@ def test_a_stream_is_the_forecast_in_pieces(
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
-def test_a_stream_computes_no_more_than_a_piece_at_a_time(forecaster: ForecasterKind) -> None:
+def test_a_stream_computes_no_more_than_a_piece_at_a_time(forecaster: Forecaster) -> None:
     network = make(replace(SMALL, forecaster=forecaster))
     computed: list[int] = []
     for layer in (*network.encoder, *network.forecaster):
@@ -168,7 +168,7 @@ def test_what_becomes_of_a_piece_does_not_change_the_next() -> None:
 
 
 @pytest.mark.parametrize("forecaster", ["unconditioned", "autoregressive"])
-def test_a_new_residual_network_copies_the_last_frame(forecaster: ForecasterKind) -> None:
+def test_a_new_residual_network_copies_the_last_frame(forecaster: Forecaster) -> None:
     """The baseline to beat is where training starts."""
     clip = frames()
     forecast = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))(clip, 4)
@@ -189,7 +189,7 @@ def set_bias(head: FrameHead, value: float) -> None:
 
 
 @pytest.mark.parametrize(("forecaster", "changes"), [("unconditioned", [1, 1, 1]), ("autoregressive", [1, 2, 3])])
-def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: ForecasterKind, changes: list[int]) -> None:
+def test_a_residual_is_the_change_since_the_last_frame_seen(forecaster: Forecaster, changes: list[int]) -> None:
     """The last input frame, or the last forecast where that is fed back."""
     network = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="residual"))
     set_bias(network.head, 0.25)
@@ -206,7 +206,7 @@ def test_a_residual_forecast_is_bounded_only_outside_training() -> None:
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
-def test_a_new_mix_starts_near_the_known_frames(forecaster: ForecasterKind) -> None:
+def test_a_new_mix_starts_near_the_known_frames(forecaster: Forecaster) -> None:
     """The new one, which lies in [0, 1], has little weight beside them."""
     clip = torch.full((2, 3, 1, 8, 12), 0.3)  # still and flat, so that all known frames are one
     forecast = EncoderForecaster(replace(SMALL, forecaster=forecaster, head="mix"))(clip, 1)
@@ -272,7 +272,7 @@ def test_motion_is_found_in_full_precision_under_autocast() -> None:
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
 @pytest.mark.parametrize("peephole", KINDS)
-def test_every_parameter_learns(peephole: Peephole, forecaster: ForecasterKind) -> None:
+def test_every_parameter_learns(peephole: Peephole, forecaster: Forecaster) -> None:
     network = make(replace(SMALL, peephole=peephole, forecaster=forecaster)).train()
     before = copy.deepcopy(network.state_dict())
     optimizer = torch.optim.Adam(network.parameters(), lr=1e-3)
@@ -285,7 +285,7 @@ def test_every_parameter_learns(peephole: Peephole, forecaster: ForecasterKind) 
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
-def test_every_input_frame_reaches_every_forecast(forecaster: ForecasterKind) -> None:
+def test_every_input_frame_reaches_every_forecast(forecaster: Forecaster) -> None:
     network = make(replace(SMALL, forecaster=forecaster, head="sigmoid"))
     clip = frames().requires_grad_()
     for forecast in network(clip, 3).unbind(dim=1):
@@ -294,7 +294,7 @@ def test_every_input_frame_reaches_every_forecast(forecaster: ForecasterKind) ->
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
-def test_gradients(forecaster: ForecasterKind) -> None:
+def test_gradients(forecaster: Forecaster) -> None:
     config = ForecasterConfig(
         2, 2, 1, hidden=(1, 1), kernel_size=1, patch_size=2, peephole="full", forecaster=forecaster, head="mix"
     )
@@ -368,7 +368,7 @@ def test_dropout_drops_whole_channels_between_layers_in_training_only() -> None:
 
 
 @pytest.mark.parametrize("forecaster", FORECASTERS)
-def test_dilated_normalised_and_dropped_layers_learn(forecaster: ForecasterKind) -> None:
+def test_dilated_normalised_and_dropped_layers_learn(forecaster: Forecaster) -> None:
     config = replace(SMALL, forecaster=forecaster, dilation=2, layer_norm=True, dropout=0.3)
     network = make(config)
     assert network.encoder[1].weight_ih.shape == make(SMALL).encoder[1].weight_ih.shape

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, config, forecaster, kinds
+from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, config, kinds, unrolling
 from convlstm_cli.nn.activations import GATE_ACTIVATIONS
 
 
@@ -25,8 +25,8 @@ def test_a_name_without_an_entry_is_an_error_at_import() -> None:
         (kinds.Peephole, kinds.PEEPHOLES),
         (kinds.GateActivation, kinds.GATE_ACTIVATION_KINDS),
         (kinds.GateActivation, GATE_ACTIVATIONS),
-        (kinds.ForecasterKind, kinds.FORECASTERS),
-        (kinds.ForecasterKind, forecaster.UNROLLINGS),
+        (kinds.Forecaster, kinds.FORECASTERS),
+        (kinds.Forecaster, unrolling.UNROLLINGS),
         (kinds.Head, kinds.HEADS),
     ],
 )
@@ -58,20 +58,15 @@ def test_slopes_are_those_of_the_functions(name: str) -> None:
 
 def test_a_new_kind_of_forecaster_needs_an_entry_and_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
     def frozen(
-        network: EncoderForecaster,
-        progress: Any,
-        steps: int,
-        _future: Tensor | None,
-        _truth: Tensor | None,
-        _fed: Tensor | None,
+        network: EncoderForecaster, progress: Any, steps: int, _given: unrolling.FutureInputs
     ) -> tuple[Tensor, Any]:
         frames = progress.last.expand(-1, steps, -1, -1, -1)
         hidden, states = network.unroll(network.to_patches(frames), progress.states, None)
         return network.head(hidden, [progress.last]), progress._replace(states=states)
 
-    monkeypatch.setattr(config, "ForecasterKind", Literal["advected", "unconditioned", "autoregressive", "frozen"])
-    monkeypatch.setitem(kinds.FORECASTERS, "frozen", kinds.Forecaster("the last input frame", reads=True))
-    monkeypatch.setitem(forecaster.UNROLLINGS, "frozen", frozen)
+    monkeypatch.setattr(config, "Forecaster", Literal["advected", "unconditioned", "autoregressive", "frozen"])
+    monkeypatch.setitem(kinds.FORECASTERS, "frozen", kinds.ForecasterKind("the last input frame", reads=True))
+    monkeypatch.setitem(unrolling.UNROLLINGS, "frozen", frozen)
     made: Any = ForecasterConfig(8, 12, 1, hidden=(3,), patch_size=4, forecaster="frozen")  # type: ignore[arg-type]
     assert made.layers()[1]["in_channels"] == 16
     network = EncoderForecaster(made).eval()

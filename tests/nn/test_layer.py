@@ -14,7 +14,7 @@ from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ConvLSTM
 from convlstm_cli.nn.cell import cell_step
 from convlstm_cli.nn.config import Peephole
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.stepwise import State
 
 KINDS = get_args(Peephole)
 SIZE = (4, 5)

@@ -188,7 +188,7 @@ def test_without_bias_the_fast_way_is_taken(monkeypatch: pytest.MonkeyPatch) -> 
         patch.setattr(recurrence, "step_by_step", None)
         outputs = layer(frames())
     with monkeypatch.context() as patch:
-        patch.setattr(recurrence, "_knows", lambda *_: False)
+        patch.setattr(recurrence, "is_covered", lambda *_: False)
         torch.testing.assert_close(outputs, layer(frames()))
 
 

@@ -10,9 +10,9 @@ from torch import Tensor
 
 from convlstm_cli.nn import ConvLSTM, EncoderForecaster, ForecasterConfig
 from convlstm_cli.nn.cell import CellValues
-from convlstm_cli.nn.config import ForecasterKind, GateActivation, Peephole
+from convlstm_cli.nn.config import Forecaster, GateActivation, Peephole
 from convlstm_cli.nn.probe import replay, watching
-from convlstm_cli.nn.recurrence import State
+from convlstm_cli.nn.stepwise import State
 
 CONFIG = ForecasterConfig(
     16, 24, 1, hidden=(4, 3), peephole="full", peephole_init="uniform", input_frames=4, horizon=3, patch_size=2
@@ -58,9 +58,9 @@ def check(seen: list[CellValues], calls: list[tuple[Tensor, State]], tolerance: 
 @pytest.mark.parametrize("cell_clip", [None, 0.3])
 @pytest.mark.parametrize("gate_activation", get_args(GateActivation))
 @pytest.mark.parametrize("peephole", get_args(Peephole))
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
 def test_replay_is_what_the_layers_computed(
-    forecaster: ForecasterKind, peephole: Peephole, gate_activation: GateActivation, cell_clip: float | None
+    forecaster: Forecaster, peephole: Peephole, gate_activation: GateActivation, cell_clip: float | None
 ) -> None:
     network, frames = make(replace(CONFIG, forecaster=forecaster, peephole=peephole, gate_activation=gate_activation))
     for layer in network.named_layers().values():

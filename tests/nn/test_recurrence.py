@@ -18,8 +18,12 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlstm_cli.nn import ConvLSTM, recurrence, winograd
 from convlstm_cli.nn import convolution as convolutions
+from convlstm_cli.nn.autocast import autocast
 from convlstm_cli.nn.cell import CellRules
 from convlstm_cli.nn.config import GateActivation, Peephole
+from convlstm_cli.nn.fast import plan as plans
+from convlstm_cli.nn.fast.forward import ForwardPass
+from convlstm_cli.nn.fast.inputs import Inputs as SequenceInputs
 from convlstm_cli.nn.gates import choice
 from convlstm_cli.nn.gates.eager import EagerGates
 
@@ -71,7 +75,7 @@ def run_equations(
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
     """What `run` gives by `cell_step`, in the layer's precision and in float64."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(recurrence, "_plan", lambda *_: None)
+        patch.setattr(recurrence, "make_plan", lambda *_: None)
         plain = run(layer, x, state, steps, 3)
         wide = None if state is None else tuple(t.double() for t in state)
         return plain, run(copy.deepcopy(layer).double(), None if x is None else x.double(), wide, steps, 3)
@@ -174,7 +178,7 @@ def without_kernels(patch: pytest.MonkeyPatch) -> None:
 
 
 def channels_together(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(recurrence, "_channels_last", lambda *_: True)
+    patch.setattr(plans, "_channels_last", lambda *_: True)
     patch.setattr(winograd, "why_not", lambda: "switched off")
 
 
@@ -193,11 +197,11 @@ def fused(patch: pytest.MonkeyPatch) -> None:
 PATHS: dict[str, Callable[[pytest.MonkeyPatch], None]] = {
     "as chosen": lambda _patch: None,
     "without compiled kernels": without_kernels,
-    "positions together": lambda patch: patch.setattr(recurrence, "_channels_last", lambda *_: False),
+    "positions together": lambda patch: patch.setattr(plans, "_channels_last", lambda *_: False),
     "channels together": channels_together,
     "without packed weights": without_packed_weights,
     "sums in the gate arithmetic": fused,
-    "blocks of one step": lambda patch: patch.setattr(recurrence, "BLOCK_BYTES", {"cpu": 1}),
+    "blocks of one step": lambda patch: patch.setattr(plans, "BLOCK_BYTES", {"cpu": 1}),
 }
 
 
@@ -317,22 +321,22 @@ def test_an_input_of_few_channels_is_convolved_with_h(kernel: int, given_state: 
     check(layer, x, state)
     fast = winograd.why_not() is None
     assert layer.bias is not None
-    plan = recurrence._plan(x, None, layer.weights, 3, (2, 32, 9, 12), None)
-    inputs = recurrence._Inputs(x, None, None, layer.weight_ih, layer.weight_hh, layer.bias, None, None, None)
+    plan = plans.make_plan(x, None, layer.weights, 3, (2, 32, 9, 12), None)
+    inputs = SequenceInputs(x, None, None, layer.weight_ih, layer.weight_hh, layer.bias, None, None, None)
     assert plan is not None
-    assert (recurrence._Run(inputs, layer.rules, plan).joined is not None) == (fast and channels <= 4)
+    assert (ForwardPass(inputs, layer.rules, plan).joined is not None) == (fast and channels <= 4)
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode])
 def test_without_gradients_nothing_is_kept(context: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
     kept = []
-    forward = recurrence._Run.forward
+    forward = ForwardPass.forward
 
     def spy(*arguments: Any, **options: Any) -> Any:
         kept.append(options["keep"])
         return forward(*arguments, **options)
 
-    monkeypatch.setattr(recurrence._Run, "forward", spy)
+    monkeypatch.setattr(ForwardPass, "forward", spy)
     layer = make(2, 4, (5, 6))
     with context():
         layer(torch.randn(2, 3, 2, 5, 6))
@@ -368,7 +372,7 @@ def test_nothing_is_left_when_results_are_gone() -> None:
     layer = make(2, 4, (5, 6))
     outputs, _ = layer(torch.randn(2, 3, 2, 5, 6))
     node = outputs.grad_fn.next_functions[0][0]
-    assert "_Sequence" in type(node).__name__
+    assert "SequenceFunction" in type(node).__name__
     gone = weakref.ref(node)
     gc.disable()
     try:
@@ -484,7 +488,7 @@ def test_on_a_gpu_all_that_convolutions_are_given_says_that_channels_lie_togethe
     channels: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """By its strides: torch reorders whatever does not, and gradients when frames do not. Meta stands for a GPU."""
-    monkeypatch.setattr(recurrence, "_channels_last", lambda *_: True)
+    monkeypatch.setattr(plans, "_channels_last", lambda *_: True)
     x = torch.zeros(2, 3, channels, 5, 6, device="meta", requires_grad=True)
     with Convolutions() as seen:
         outputs, _ = make(channels, 4, (5, 6)).to("meta")(x)
@@ -502,9 +506,9 @@ def test_the_fast_way_is_for_devices_by_name(device: str, fast: bool) -> None:
     x: Any = torch.zeros(1, 3, 2, 5, 6, device=there)
     if device not in ("cpu", "meta"):  # such a tensor cannot be had here
         weights = weights._replace(weight_hh=SimpleNamespace(device=torch.device(device), dtype=torch.float32))
-    plan = recurrence._plan(x, None, weights, 3, (1, 4, 5, 6), None)
+    plan = plans.make_plan(x, None, weights, 3, (1, 4, 5, 6), None)
     assert (plan is not None) == fast
-    with recurrence.autocast(torch.device(device), None):
+    with autocast(torch.device(device), None):
         assert not torch.is_autocast_enabled("cpu")
 
 

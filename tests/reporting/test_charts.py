@@ -3,20 +3,17 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from convlstm_cli.reporting.charts import (
-    INK,
-    Bars,
+from convlstm_cli.reporting.bar_charts import Bars, dotted_bars, quantile_bars, two_sided_bars
+from convlstm_cli.reporting.drawing import INK
+from convlstm_cli.reporting.forest_chart import forest_chart
+from convlstm_cli.reporting.heat_map import heat_map
+from convlstm_cli.reporting.line_charts import (
     Line,
     curves_chart,
-    dotted_bars,
-    forest_chart,
-    heat_map,
     line_chart,
-    quantile_bars,
     rank_chart,
     reliability_diagram,
     spectrum_chart,
-    two_sided_bars,
 )
 from convlstm_cli.reporting.styles import arm_styles, system_styles
 
@@ -65,10 +62,14 @@ def test_a_line_has_gaps_where_there_is_no_number() -> None:
 
 
 def test_missing_ends_of_intervals_and_single_values_are_drawn_around() -> None:
-    line_chart("", [Line([None, 0.5], STYLE, interval=[None, [None, 0.7]])], "", "", zero="line", percent=True)
-    line_chart("", [Line([0.5], STYLE, interval=[[0.4, 0.6]], solid=[True])], "", "", zero="bottom")
-    forest_chart("", {"a": Line([None], STYLE), "b": Line([0.0], STYLE)}, "")
-    curves_chart("", [], "steps", "error")
+    gap = line_chart("", [Line([None, 0.5], STYLE, interval=[None, [None, 0.7]])], "", "", zero="line", percent=True)
+    assert len({x for x, _ in markers(gap) if x > 0}) == 1  # of two values; shading lies at x = 0
+    single = line_chart("", [Line([0.5], STYLE, interval=[[0.4, 0.6]], solid=[True])], "", "", zero="bottom")
+    assert len({x for x, _ in markers(single) if x > 0}) == 1
+    rows = forest_chart("", {"a": Line([None], STYLE), "b": Line([0.0], STYLE)}, "")
+    assert {"a", "b"} <= set(texts(rows))
+    assert len(markers(rows)) == 1
+    assert markers(curves_chart("", [], "steps", "error")) == []
 
 
 def markers(svg: str) -> list[tuple[float, float]]:

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig, cell
-from convlstm_cli.nn.config import ForecasterKind, GateActivation, Head, Peephole
+from convlstm_cli.nn.config import Forecaster, GateActivation, Head, Peephole
 from convlstm_cli.nn.interop.arrays import OURS
 from convlstm_cli.nn.interop.systems import SYSTEMS
 from convlstm_cli.reporting.explain import GATE_ORDER, READS, SIGMAS, explain, render
@@ -27,9 +27,9 @@ def show(config: ForecasterConfig, width: int) -> str:
 
 
 @pytest.mark.parametrize("head", get_args(Head))
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
 @pytest.mark.parametrize("peephole", get_args(Peephole))
-def test_names_shapes_and_counts_are_the_networks(peephole: Peephole, forecaster: ForecasterKind, head: Head) -> None:
+def test_names_shapes_and_counts_are_the_networks(peephole: Peephole, forecaster: Forecaster, head: Head) -> None:
     config = replace(CONFIG, peephole=peephole, forecaster=forecaster, head=head)
     explanation = explain(config)
     network = dict(EncoderForecaster(config).named_parameters())
@@ -112,8 +112,8 @@ def test_without_peepholes_none_are_shown() -> None:
     assert "of which 0 (0.00%) are peepholes (none)" in text
 
 
-@pytest.mark.parametrize("forecaster", get_args(ForecasterKind))
-def test_what_the_forecaster_reads_and_the_head_makes_is_said(forecaster: ForecasterKind) -> None:
+@pytest.mark.parametrize("forecaster", get_args(Forecaster))
+def test_what_the_forecaster_reads_and_the_head_makes_is_said(forecaster: Forecaster) -> None:
     def notes(head: Head) -> str:
         return " ".join(explain(replace(CONFIG, forecaster=forecaster, head=head)).notes)
 

@@ -16,8 +16,9 @@ from made_records import evaluation
 from convlstm_cli.errors import OutputError, RunError, UsageError
 from convlstm_cli.files import creating_folder, replacing
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.runs.folders import last_written, new_folder, newest
 from convlstm_cli.runs.records import EpochRecord, EvaluationRecord, ResultRecord
-from convlstm_cli.runs.run import Run, last_written, new_folder, newest
+from convlstm_cli.runs.run import Run
 from convlstm_cli.training.recorded import train_config
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.values import BYTES

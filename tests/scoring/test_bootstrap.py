@@ -5,7 +5,7 @@ import pytest
 from made_up_evaluation import scores_of
 
 from convlstm_cli.scoring.bootstrap import difference_interval, skills
-from convlstm_cli.scoring.metrics import skill
+from convlstm_cli.scoring.formulae import skill
 from convlstm_cli.scoring.scores import Scores
 
 

@@ -10,7 +10,7 @@ import torch
 from helpers import moving_square
 from prediction import frames_of, make_run, one
 
-from convlstm_cli.cli.views import forecast_line
+from convlstm_cli.cli.forecast_view import forecast_line
 from convlstm_cli.compute.device import choose
 from convlstm_cli.forecasting.config import PredictConfig
 from convlstm_cli.forecasting.inference import forecast_members

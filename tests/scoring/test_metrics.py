@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, definitions, psnr, skill
+from convlstm_cli.scoring.formulae import psnr, skill
+from convlstm_cli.scoring.metrics import EVENT_METRICS, METRICS, Metric, columns_of, definitions
 from convlstm_cli.scoring.scores import Scores, score
 from convlstm_cli.video.tensors import clip_tensor
 from convlstm_cli.video.values import ValueRange

@@ -15,7 +15,10 @@ from convlstm_cli.nn import ForecasterConfig
 from convlstm_cli.reporting.styles import system_styles
 from convlstm_cli.runs.run import Run
 from convlstm_cli.scoring.baselines import BASELINES, Baseline
-from convlstm_cli.scoring.metrics import METRICS, Column, Metric, averaged, finite
+from convlstm_cli.scoring.columns import Column
+from convlstm_cli.scoring.formulae import finite
+from convlstm_cli.scoring.metrics import METRICS, Metric
+from convlstm_cli.scoring.pooling import averaged
 from convlstm_cli.train import train
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig

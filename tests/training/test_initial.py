@@ -13,7 +13,8 @@ from convlstm_cli.errors import RunError, UsageError
 from convlstm_cli.nn.config import NOISE_GRID, ForecasterConfig
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.runs.run import Run
-from convlstm_cli.training.initial import NOISE_WEIGHT, adapted, check_there, start
+from convlstm_cli.training.adapting import NOISE_WEIGHT, adapted
+from convlstm_cli.training.initial import check_there, start
 from convlstm_cli.weights.pretrained import weights_of
 
 SMALL = ForecasterConfig(16, 24, 1, hidden=(4, 6), kernel_size=3, input_frames=4, horizon=3)

@@ -10,9 +10,9 @@ import torch
 from convlstm_cli.compute import device
 from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.distributed import Ranks
-from convlstm_cli.errors import MemoryShort
+from convlstm_cli.errors import InsufficientMemoryError
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind
+from convlstm_cli.nn.config import Forecaster
 from convlstm_cli.nn.forecaster import parameter_count
 from convlstm_cli.train import train
 from convlstm_cli.training import memory as fitting
@@ -49,7 +49,7 @@ OPTIONS = {"hidden": (4, 4), "dilation": 2, "layer_norm": True, "dropout": 0.5}
 
 
 @pytest.mark.parametrize(
-    "change", [*({"forecaster": kind} for kind in get_args(ForecasterKind)), OPTIONS], ids=lambda each: str(each)[:30]
+    "change", [*({"forecaster": kind} for kind in get_args(Forecaster)), OPTIONS], ids=lambda each: str(each)[:30]
 )
 def test_what_is_counted_is_what_autograd_keeps_and_the_forecast(change: dict[str, Any]) -> None:
     """Against the storages of real tensors that autograd saves; functions may keep a little beside them."""
@@ -107,7 +107,7 @@ def test_a_number_is_left_as_it_is_and_unknown_memory_takes_the_most(free: SetFr
 
 def test_where_not_even_one_clip_fits(free: SetFree) -> None:
     free(needed(1) - 1)
-    with pytest.raises(MemoryShort, match="--batch-size auto: not even one clip"):
+    with pytest.raises(InsufficientMemoryError, match="--batch-size auto: not even one clip"):
         with_batch_size(AUTO, [MODEL], 100, choose("cpu"))
 
 
@@ -115,7 +115,7 @@ def test_a_training_that_cannot_fit_is_refused_with_what_does(free: SetFree) -> 
     room = training_memory(MODEL, 64) - 1
     free(room)
     config = TrainConfig(batch_size=64, device="cpu")
-    with pytest.raises(MemoryShort, match=r"--batch-size 64 with frames of 32x32 .* would fit") as told:
+    with pytest.raises(InsufficientMemoryError, match=r"--batch-size 64 with frames of 32x32 .* would fit") as told:
         check(MODEL, config, choose("cpu"))
     [batch] = (int(number) for number in re.findall(r"--batch-size (\d+), or", str(told.value)))
     assert needed(batch) <= room < needed(2 * batch)

@@ -9,14 +9,14 @@ import pytest
 from video_helpers import MakeVideo
 
 from convlstm_cli.errors import InputError, OutputError
-from convlstm_cli.files import cache_folder, cache_size
-from convlstm_cli.video import cache
-from convlstm_cli.video.cache import _Stored
+from convlstm_cli.paths import cache_folder, cache_size
+from convlstm_cli.video import cache_writer
+from convlstm_cli.video.cache_writer import StoredFrames
 from convlstm_cli.video.colour import to_channels
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.library import index
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import VideoReader
+from convlstm_cli.video.readers.video_reader import VideoReader
 
 GEOMETRY = FrameGeometry(32, 40)
 
@@ -30,7 +30,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         names.append(path.name)
         return open_video(path)
 
-    monkeypatch.setattr(cache, "open_video", spy)
+    monkeypatch.setattr(cache_writer, "open_video", spy)
     return names
 
 
@@ -53,7 +53,7 @@ def test_frames_of_one_channel_are_stored_so_until_one_has_colour(colour: int | 
     path = own_cache / "frames"
     own_cache.mkdir(exist_ok=True)
     with path.open("w+b") as file:
-        stored = _Stored(file)
+        stored = StoredFrames(file)
         for frame, full in zip(frames, whole, strict=True):
             stored.add(frame, full, grey=frame.shape[2] == 1)
     assert (stored.grey, stored.narrow) == (colour is None, colour is None)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from convlstm_cli.watching.calibration import (
     Reference,
     Threshold,
-    Usual,
+    UsualErrors,
     cross_scores,
     reference_of,
     threshold_of,
@@ -35,7 +35,7 @@ def clustered(count: int, seed: int) -> NDArray[np.float64]:
 
 
 def of(scores: NDArray[np.float64]) -> Reference:
-    return Reference(Usual(torch.ones(1, 1)), np.sort(scores), Threshold(0.0, 1.0, 1.0))
+    return Reference(UsualErrors(torch.ones(1, 1)), np.sort(scores), Threshold(0.0, 1.0, 1.0))
 
 
 def test_p_values_count_the_normal_scores_that_are_at_least_as_high() -> None:
@@ -113,7 +113,7 @@ def test_usual_errors_of_other_parts_keep_the_scores_of_normal_frames_honest() -
     above = {"crossed": [0.0], "own": [0.0]}
     for seed in range(60):
         normal, later = draw(12, seed), draw(60, 1000 + seed)
-        usual = Usual.of(normal.error)
+        usual = UsualErrors.of(normal.error)
         scores = usual.scores(later)[0].numpy()
         for name, known in (("crossed", cross_scores(normal)), ("own", usual.scores(normal)[0].numpy())):
             above[name].append(float((scores > np.sort(known)[-2]).mean()))
@@ -126,7 +126,7 @@ def test_errors_are_judged_by_what_is_usual_at_their_place() -> None:
     """A tree in the wind: a large error there is no surprise, and the same error elsewhere is one."""
     errors = torch.full((100, 2, 2), 0.001)
     errors[:, 0, 0] = 0.1
-    usual = Usual.of(errors)
+    usual = UsualErrors.of(errors)
     found = torch.full((2, 2, 2), 0.001)
     found[0, 0, 0], found[1, 1, 1] = 0.12, 0.12
     scores, at = usual.scores(Surprise(found, torch.zeros_like(found)))

@@ -5,13 +5,13 @@ import pytest
 import torch
 
 from convlstm_cli.watching.calibration import Threshold
-from convlstm_cli.watching.events import Event, Events, Judged
+from convlstm_cli.watching.events import Event, Events, JudgedFrame
 from convlstm_cli.watching.moments import AROUND, MOMENTS, Moments, Shot
 from convlstm_cli.watching.plot import Curve
 
 
-def judged(frame: int, score: float, threshold: float = 1.0) -> Judged:
-    return Judged(frame, frame / 10, score, 0.5, score > threshold, frame % 7, frame % 5)
+def judged(frame: int, score: float, threshold: float = 1.0) -> JudgedFrame:
+    return JudgedFrame(frame, frame / 10, score, 0.5, score > threshold, frame % 7, frame % 5)
 
 
 def test_alarms_near_each_other_are_one_event_with_its_most_surprising_frame() -> None:

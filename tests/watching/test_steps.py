@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from convlstm_cli.video.config import Pace
-from convlstm_cli.video.readers.base import TimedFrame, VideoReader
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 from convlstm_cli.watching.steps import LOOKED_AT, Steps
 
 

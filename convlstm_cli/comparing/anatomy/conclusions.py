@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from convlstm_cli.comparing.anatomy.saturation import CLOSED, OPEN
 from convlstm_cli.scoring.anatomy_result import ALL, GATES, KnockOut, PeepholeWeights, Saturation
-from convlstm_cli.scoring.metrics import mean
+from convlstm_cli.scoring.formulae import mean
 
 NEGLIGIBLE = 0.001
 """Relative cost up to which a knock-out is said to change next to nothing."""

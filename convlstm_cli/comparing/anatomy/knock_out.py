@@ -7,7 +7,7 @@ import torch
 
 from convlstm_cli.nn.forecaster import EncoderForecaster
 from convlstm_cli.scoring.anatomy_result import ALL, GATES, KnockOut
-from convlstm_cli.scoring.metrics import finite, mean
+from convlstm_cli.scoring.formulae import finite, mean
 
 KNOCKED_OUT = (*GATES, ALL)
 """Gates whose peepholes are set to zero, in turn."""

@@ -67,7 +67,7 @@ class Activations:
         with watching(network, self.see):
             for batch in DataLoader(Subset(clips, positions), batch_size=batch_size):
                 frames = to_read(batch[:, input_frames - network.config.input_frames : input_frames], compute.device)
-                future = network.known(to_float(batch[:, input_frames:], compute.device))
+                future = network.known_future(to_float(batch[:, input_frames:], compute.device))
                 forecast_clip(network, frames, clips.clip_frames - input_frames, compute, future)
                 done += len(batch)
                 on_progress(done, len(positions))

@@ -113,7 +113,7 @@ def _streams(
         # is carried along by it, and is that of the frame without the rows and columns that extend it.
         with torch.inference_mode():
             last = clip[:, -max(1 + max(LOOKBACKS), *(SEARCHES[motion].frames for motion in motions)) :]
-            advection = model.advection(to_float(model.shown(last), compute.device))
+            advection = model.advection(to_float(model.target_channels(last), compute.device))
     height, width = clip.shape[-2:]
     for rows, columns in tiling:
         window = None

@@ -5,6 +5,6 @@ picks one by the device. Nothing here imports the recurrence, the layers or the 
 """
 
 from convlstm_cli.nn.gates.choice import choose, why_no_kernel
-from convlstm_cli.nn.gates.protocol import Gates, Sums
+from convlstm_cli.nn.gates.protocol import Gates, Sums, as_fusing
 
-__all__ = ["Gates", "Sums", "choose", "why_no_kernel"]
+__all__ = ["Gates", "Sums", "as_fusing", "choose", "why_no_kernel"]

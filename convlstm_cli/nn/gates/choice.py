@@ -15,7 +15,7 @@ from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.cell import PAPER, CellRules, Peepholes
 from convlstm_cli.nn.gates.eager import EagerGates
 from convlstm_cli.nn.gates.native import SOURCES, NativeGates
-from convlstm_cli.nn.gates.protocol import Gates, has_kernel_for
+from convlstm_cli.nn.gates.protocol import FusingGates, Gates, as_fusing, has_kernel_for
 from convlstm_cli.nn.kinds import PEEPHOLES
 
 
@@ -80,9 +80,9 @@ def first_difference(
     theirs = EagerGates(peepholes, rules)
     ours = kernel(peepholes, rules, dtype, c_before, channels_last=channels_last)
     expected, found = _forward(theirs, values.to(dtype), c_before), _forward(ours, values.to(dtype), c_before)
-    if kernel.fuses:
+    if (fusing := as_fusing(ours)) is not None:
         expected |= _forward_sum(theirs, values.to(dtype), c_before)
-        found |= _forward_sum(ours, values.to(dtype), c_before)
+        found |= _forward_sum(fusing, values.to(dtype), c_before)
     # Both from the same activated gates: at the kinks of a hard sigmoid rounding decides what the gradient is.
     expected |= _backward(theirs, expected["activated gates"], c_before, expected["c"])
     found |= _backward(ours, expected["activated gates"], c_before, expected["c"])
@@ -99,7 +99,7 @@ def _forward(gates: Gates, values: Tensor, c_before: Tensor) -> dict[str, Tensor
     return {"activated gates": inside, "c": c, "h": h}
 
 
-def _forward_sum(gates: Gates, values: Tensor, c_before: Tensor) -> dict[str, Tensor]:
+def _forward_sum(gates: FusingGates, values: Tensor, c_before: Tensor) -> dict[str, Tensor]:
     """`_forward` with everything that may be added to the gates, and with a second copy of c."""
     inside, c, h = values.clone(), c_before.clone(), c_before.to(values.dtype, copy=True)
     bias, kept = torch.linspace(-1.0, 1.0, values.shape[1], device=values.device, dtype=c.dtype), h.clone()

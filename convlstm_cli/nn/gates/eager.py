@@ -9,7 +9,11 @@ from convlstm_cli.nn.gates.protocol import Sums, kernel_slope
 
 
 class EagerGates:
-    """The gate arithmetic in torch operations; methods as in `protocol.Gates`."""
+    """The gate arithmetic in torch operations; methods as in `protocol.FusingGates`.
+
+    It fuses nothing, since each operation is a pass of its own. It takes what fusing kernels add all the same, because
+    these are checked against it.
+    """
 
     fuses = False
 

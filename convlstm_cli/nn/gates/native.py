@@ -53,22 +53,7 @@ class NativeGates:
         self._weight_pointers = PeepholePointers(*map(Tensor.data_ptr, self._weights))
         self._sum_pointers = SumPointers(self._bias.data_ptr(), *map(Tensor.data_ptr, self._grads))
 
-    def forward(
-        self,
-        gates: Tensor,
-        c_before: Tensor,
-        c: Tensor,
-        h: Tensor,
-        *,
-        keep: bool,
-        more: Tensor | None = None,
-        bias: Tensor | None = None,
-        c_kept: Tensor | None = None,
-    ) -> None:
-        if more is not None:
-            gates.add_(more)
-        if bias is not None:
-            gates.add_(bias[:, None, None])
+    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
         self._step.keep = keep
         self._kernel.convlstm_forward(
             ctypes.byref(self._step),
@@ -78,8 +63,6 @@ class NativeGates:
             h.data_ptr(),
             self._weight_pointers,
         )
-        if c_kept is not None:
-            c_kept.copy_(c)
 
     def backward(
         self, gates: Tensor, c_before: Tensor, c: Tensor, grad_h: tuple[Tensor, Tensor], grad_c: Tensor, out: Tensor

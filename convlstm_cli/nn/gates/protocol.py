@@ -5,7 +5,7 @@ all positions of a channel together. Gates may have a lower precision than the c
 precision of the cell state.
 """
 
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -31,32 +31,17 @@ class Gates(Protocol):
     """The gate arithmetic of one sequence: many steps with the same weights, sizes, type and memory order."""
 
     fuses: bool
-    """Whether `forward` adds `more` and `bias`, and writes `c_kept`, in the pass that reads the gates.
-
-    Elsewhere each takes a pass of its own: convolutions that add are faster there, and c is kept as it is."""
+    """Whether this is a `FusingGates`."""
 
     def __init__(
         self, peepholes: Peepholes | None, rules: CellRules, dtype: torch.dtype, c: Tensor, *, channels_last: bool
     ) -> None:
         """For gates of type `dtype` and for cell states of the type, size and device of `c`."""
 
-    def forward(
-        self,
-        gates: Tensor,
-        c_before: Tensor,
-        c: Tensor,
-        h: Tensor,
-        *,
-        keep: bool,
-        more: Tensor | None = None,
-        bias: Tensor | None = None,
-        c_kept: Tensor | None = None,
-    ) -> None:
+    def forward(self, gates: Tensor, c_before: Tensor, c: Tensor, h: Tensor, *, keep: bool) -> None:
         """Computes c_t and h_t from gates (B, 4*hidden, H, W) before activation and c_{t-1}, into `c` and `h`.
 
-        `more`, of the shape, type and memory order of the gates, and `bias` (4*hidden,), of the type of the cell state,
-        are added to the gates before all else. `c` may be `c_before`. With `keep` the activated gates replace `gates`;
-        without, its content is undefined. c_t is written to `c_kept` too, in the type of that.
+        `c` may be `c_before`. With `keep` the activated gates replace `gates`; without, its content is undefined.
         """
 
     def backward(
@@ -70,6 +55,36 @@ class Gates(Protocol):
 
     def sums(self) -> Sums:
         """The gradients to bias and peepholes, summed over all calls of `backward`."""
+
+
+class FusingGates(Gates, Protocol):
+    """Gate arithmetic that adds to the gates, and writes a second c, in the pass that reads the gates.
+
+    The others do neither: where they compute, convolutions add at less cost, and c is kept as it is.
+    """
+
+    def forward(
+        self,
+        gates: Tensor,
+        c_before: Tensor,
+        c: Tensor,
+        h: Tensor,
+        *,
+        keep: bool,
+        more: Tensor | None = None,
+        bias: Tensor | None = None,
+        c_kept: Tensor | None = None,
+    ) -> None:
+        """As `Gates.forward`, of gates to which `more` and `bias` are added first.
+
+        `more` has the shape, type and memory order of the gates, and `bias` (4*hidden,) the type of the cell state. c_t
+        is written to `c_kept` too, in the type of that.
+        """
+
+
+def as_fusing(gates: Gates) -> FusingGates | None:
+    """The gates, if they fuse; else None."""
+    return cast(FusingGates, gates) if gates.fuses else None
 
 
 def has_kernel_for(peepholes: Peepholes | None, rules: CellRules) -> bool:

@@ -42,7 +42,7 @@ class Sampling:
             )
             guarded = GuardedMembers.check(self.models, frames[at], compute, self.seed) if self.guard else None
             if guarded is not None:
-                members = guarded.whole(members, self.models[0].shown(frames[at]), self.seed)
+                members = guarded.whole(members, self.models[0].target_channels(frames[at]), self.seed)
             clips.append(members)
         return torch.cat(clips, dim=1)
 

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.formulae import finite
 from convlstm_cli.video.values import ValueRange
 
 MOST_BINS = 21

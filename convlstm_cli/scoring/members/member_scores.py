@@ -12,11 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from convlstm_cli.scoring.formulae import finite, known_mean, spread_skill
 from convlstm_cli.scoring.members.exceedance import Exceedance, PooledExceedance
 from convlstm_cli.scoring.members.fair_crps import fair_crps
 from convlstm_cli.scoring.members.fair_energy import fair_energy
 from convlstm_cli.scoring.members.ranks import RankHistogram, RankTest
-from convlstm_cli.scoring.metrics import VALID, Rows, finite, known_mean, spread_skill
+from convlstm_cli.scoring.pooling import VALID, Rows
 from convlstm_cli.video.values import BYTES, ValueRange
 
 PER_CLIP = {"crps": 1, "energy": 1, "mse": 2, "variance": 2}

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.formulae import finite
 
 LEVELS = 255
 """Steps of the network's range that ranks tell apart, those of an 8-bit picture: a truth of 0 and members just above it

@@ -27,7 +27,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from convlstm_cli.scoring.metrics import finite
+from convlstm_cli.scoring.formulae import finite
 
 TRUTH = "truth"
 """Name of the truth among systems."""

@@ -2,7 +2,7 @@
 
 Owns how a path becomes frames; `open_video` picks the reader of a path. A further kind is a file with a `READER` and
 its entry here.
-May import the other files of video/ and the ground."""
+May import the other files of video/ and the base modules."""
 
 from pathlib import Path
 
@@ -10,11 +10,13 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.registry import Registry
 from convlstm_cli.video.readers import images, pages, video_file, zipped
 from convlstm_cli.video.readers.arrays.registered import ARRAY_READERS, array_reader_of
-from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.folders import is_pattern
 from convlstm_cli.video.readers.kinds import kind_of, unread_kinds
 from convlstm_cli.video.readers.page_list import has_pages
 from convlstm_cli.video.readers.parts import MARK, split_part
+from convlstm_cli.video.readers.reader import Contents, Reader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.sequences.names import split_suffix
 
 READERS = Registry("reader", (images.READER, pages.READER, *ARRAY_READERS, zipped.READER, video_file.READER))

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 
 LISTED = 20
 """Names of channels that a message lists."""

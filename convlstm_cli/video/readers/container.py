@@ -16,7 +16,7 @@ from av.video.stream import VideoStream
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.opencv import MAX_PIXELS
-from convlstm_cli.video.readers.base import CONVERT, check_pixels, opencv_name
+from convlstm_cli.video.readers.checks import CONVERT, check_pixels, opencv_name
 from convlstm_cli.video.readers.extent import is_cut_short
 from convlstm_cli.video.readers.headers import WITH_HEAD, SequenceHeader, sequence_header
 from convlstm_cli.video.readers.mirrored import is_mirrored

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 from convlstm_cli.video.readers.arrays.registered import SUFFIXES, is_still
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.page_list import has_pages
 from convlstm_cli.video.readers.tiff_tags import is_open_ended
 from convlstm_cli.video.sequences.companions import Header

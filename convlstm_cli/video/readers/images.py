@@ -15,7 +15,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers import video_file
 from convlstm_cli.video.readers.arrays import registered
-from convlstm_cli.video.readers.base import TRANSPARENT, Reader, TimedFrame, VideoReader, reading
+from convlstm_cli.video.readers.checks import TRANSPARENT, reading
 from convlstm_cli.video.readers.decoding import (
     HEAD,
     DamagedImageError,
@@ -25,9 +25,11 @@ from convlstm_cli.video.readers.decoding import (
     transparent_type,
 )
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
+from convlstm_cli.video.readers.reader import Reader
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import tiff_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 from convlstm_cli.video.source import SourceFacts
 
 MAX_BYTES = 2**30

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 
 from convlstm_cli.video.opencv import VIDEO_BACKEND, cv2
-from convlstm_cli.video.readers.base import TimedFrame, opencv_name, turned_note
+from convlstm_cli.video.readers.checks import opencv_name, turned_note
 from convlstm_cli.video.readers.container import ContainerFacts
 from convlstm_cli.video.readers.stop import Halt
+from convlstm_cli.video.readers.video_reader import TimedFrame
 
 LONGEST_STEP = 1.5
 """Frames further apart than so many usual steps have others between them."""

@@ -10,19 +10,14 @@ from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import GREY_TOLERANCE
-from convlstm_cli.video.readers.base import (
-    EXACT_GREY,
-    Reader,
-    TimedFrame,
-    VideoReader,
-    check_pixels,
-    reading,
-)
+from convlstm_cli.video.readers.checks import check_pixels, reading
 from convlstm_cli.video.readers.decoding import decode_image, over_black, to_frame
 from convlstm_cli.video.readers.images import transparent_range
 from convlstm_cli.video.readers.page_list import Page, iterate_pages, put_first
+from convlstm_cli.video.readers.reader import Reader
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags
+from convlstm_cli.video.readers.video_reader import EXACT_GREY, TimedFrame, VideoReader
 
 MAPPED_PAGES = 64
 """Pages of a TIFF that are read from one map of the file."""

@@ -10,7 +10,7 @@ from av.video.reformatter import VideoReformatter
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.readers.base import CONVERT, check_pixels, turned_note
+from convlstm_cli.video.readers.checks import CONVERT, check_pixels, turned_note
 from convlstm_cli.video.readers.container import ContainerFacts
 from convlstm_cli.video.readers.decoding import over_black
 from convlstm_cli.video.values import native

@@ -15,12 +15,13 @@ from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from convlstm_cli.video.readers.base import TRANSPARENT, TimedFrame, changed_size
+from convlstm_cli.video.readers.checks import TRANSPARENT, changed_size
 from convlstm_cli.video.readers.container import UNDECODED, ContainerFacts, opened
 from convlstm_cli.video.readers.damage import Ledger
 from convlstm_cli.video.readers.picture import Picture
 from convlstm_cli.video.readers.resized import MAY_CHANGE, resized
 from convlstm_cli.video.readers.stop import Halt, Stop
+from convlstm_cli.video.readers.video_reader import TimedFrame
 
 MOST_FAILURES = 100
 """Times in a row that a container fails to give a packet, after which it is at its end."""

@@ -10,7 +10,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.missing import gone
 from convlstm_cli.video.packing import Packing
-from convlstm_cli.video.readers.base import TimedFrame, VideoReader
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 from convlstm_cli.video.source import DIMS, SourceFacts, Variable
 
 SMALL = frozenset({"bool", "uint8", "uint16", "int16", "float16", "float32"})

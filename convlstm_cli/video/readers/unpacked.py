@@ -13,8 +13,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from convlstm_cli.errors import InputError, OutputError
-from convlstm_cli.files import cache_folder, replacing, resolved
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.files import replacing
+from convlstm_cli.paths import cache_folder, resolved
+from convlstm_cli.video.readers.checks import reading
 
 PIECE = 2**20
 """Bytes that are unpacked at a time."""

@@ -5,10 +5,12 @@ from collections.abc import Generator
 from pathlib import Path
 
 from convlstm_cli.video.colour import GREY_TOLERANCE
-from convlstm_cli.video.readers.base import Reader, TimedFrame, VideoReader, changed_size
+from convlstm_cli.video.readers.checks import changed_size
 from convlstm_cli.video.readers.container import ContainerFacts, Decision, decide, declared_range, probe
 from convlstm_cli.video.readers.opencv_frames import opencv_frames
 from convlstm_cli.video.readers.pyav_frames import after_opencv, pyav_frames
+from convlstm_cli.video.readers.reader import Reader
+from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 
 # fmt: off
 SUFFIXES = frozenset({

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.readers.base import Contents, Reader, VideoReader, reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.decoding import HEAD, decode_image, may_have_alpha, to_frame
 from convlstm_cli.video.readers.folders import PLAIN_IMAGES, header
 from convlstm_cli.video.readers.images import (
@@ -28,6 +28,8 @@ from convlstm_cli.video.readers.images import (
     transparent_range,
 )
 from convlstm_cli.video.readers.parts import part_path, split_part
+from convlstm_cli.video.readers.reader import Contents, Reader
+from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.sequences.grouping import group
 from convlstm_cli.video.sequences.names import split_suffix
 from convlstm_cli.video.sequences.result import ImageSequence

@@ -2,5 +2,5 @@
 
 Owns numbers and dates of file names, series of numbered names, and what stands beside the frames of a video (masks,
 thumbnails, second formats).
-May import the other files of this folder and the ground.
+May import the other files of this folder and the base modules.
 """

@@ -8,7 +8,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from convlstm_cli.files import unique
+from convlstm_cli.paths import unique
 from convlstm_cli.video.natural import natsorted
 from convlstm_cli.video.sequences.companions import HeaderOf, choose_formats, goes_with, is_smaller, kind_of, words
 from convlstm_cli.video.sequences.names import ParsedName, split_suffix

@@ -2,7 +2,7 @@
 
 Owns the files that frames become; `open_writer` opens the writer that `video/formats.py` names for a format. A file is
 whole or not there: it is written beside its place and renamed into it, and so is a store, which is a folder.
-May import the other files of video/ and the ground."""
+May import the other files of video/ and the base modules."""
 
 import contextlib
 from collections.abc import Iterator, Sequence

@@ -11,7 +11,7 @@ from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.packing import Packing, checked_scale, numbers, text
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.source import SourceFacts
 
 if TYPE_CHECKING:

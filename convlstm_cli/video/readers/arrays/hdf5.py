@@ -18,7 +18,7 @@ from convlstm_cli.video.readers.arrays.layout import NAMES
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.source import SourceFacts, TimeAxis, Variable, stored_as
 
 if TYPE_CHECKING:

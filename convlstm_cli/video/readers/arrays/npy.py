@@ -9,7 +9,7 @@ import numpy as np
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.source import SourceFacts, stored_as
 
 NUMBERS = "buif"

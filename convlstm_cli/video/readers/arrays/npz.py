@@ -11,7 +11,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.npy import NpyFile, read_header
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.unpacked import unpack
 
 LOCAL_HEADER = 30

@@ -11,14 +11,16 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from convlstm_cli.errors import DependencyError, InputError
-from convlstm_cli.files import printable
+from convlstm_cli.paths import printable
 from convlstm_cli.video.readers.arrays.layout import Layout, guessed_layout, is_layout, named_layout
 from convlstm_cli.video.readers.arrays.likeness import by_content
 from convlstm_cli.video.readers.arrays.stored import Stored, frames_of
-from convlstm_cli.video.readers.base import Arrays, Contents, Reader, VideoReader, check_pixels, reading
+from convlstm_cli.video.readers.checks import check_pixels, reading
 from convlstm_cli.video.readers.parts import MARK, part_path, split_part
+from convlstm_cli.video.readers.reader import Contents, Reader
 from convlstm_cli.video.readers.stack import Stack
 from convlstm_cli.video.readers.unpacked import PACKED, is_packed, unpack_gzip
+from convlstm_cli.video.readers.video_reader import Arrays, VideoReader
 from convlstm_cli.video.sequences.names import split_suffix
 
 AXES = "axes="

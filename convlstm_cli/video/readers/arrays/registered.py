@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from convlstm_cli.video.readers.arrays import dicom, hdf5, netcdf, npy, npz, tiff, zarr_store
-from convlstm_cli.video.readers.base import Reader
+from convlstm_cli.video.readers.reader import Reader
 from convlstm_cli.video.sequences.names import split_suffix
 
 ARRAY_READERS = (npy.READER, npz.READER, hdf5.READER, netcdf.READER, zarr_store.READER, dicom.READER, tiff.READER)

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.readers.arrays.layout import Layout
-from convlstm_cli.video.readers.base import TimedFrame, reading
+from convlstm_cli.video.readers.checks import reading
+from convlstm_cli.video.readers.video_reader import TimedFrame
 from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.values import native
 

@@ -12,7 +12,7 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.video.extras import load_extra
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Key, Stored, Values
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_image import needed_codecs
 from convlstm_cli.video.readers.tiff_tags import TiffTags, read_tags, tiff_tags

@@ -19,7 +19,7 @@ from convlstm_cli.video.readers.arrays.labelled import Labelled, labelled_array,
 from convlstm_cli.video.readers.arrays.npy import NUMBERS
 from convlstm_cli.video.readers.arrays.reader import array_reader
 from convlstm_cli.video.readers.arrays.stored import Stored
-from convlstm_cli.video.readers.base import reading
+from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.source import SourceFacts
 
 MARKERS = ("zarr.json", ".zgroup", ".zarray")

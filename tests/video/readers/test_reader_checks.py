@@ -4,7 +4,7 @@ import pytest
 from video_helpers import MakeVideo
 
 from convlstm_cli.video.readers import open_video
-from convlstm_cli.video.readers.base import cut_off
+from convlstm_cli.video.readers.checks import cut_off
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 
 
 @dataclass(frozen=True)
-class Asked:
+class ExplicitSettings:
     """Values of config fields that were given explicitly, by the names of the fields; all others are left open.
 
     `--resume` and arms that are existing runs have their settings on record. What is asked for beside them has to agree
@@ -23,5 +23,5 @@ class Asked:
     """Fields of `CompareConfig`."""
 
 
-NOTHING = Asked()
+NOTHING_EXPLICIT = ExplicitSettings()
 """Nothing is asked for: everything is as it is on record."""

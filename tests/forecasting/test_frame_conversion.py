@@ -7,7 +7,7 @@ from prediction import frames_of, make_run, one
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.forecasting.config import PredictConfig
-from convlstm_cli.forecasting.look import Look, check_channels, fitted
+from convlstm_cli.forecasting.conversion import FrameConversion, check_channels, fitted
 from convlstm_cli.video.colour_bar import ROOM
 from convlstm_cli.video.geometry import FrameGeometry
 from convlstm_cli.video.painting import MISSING
@@ -44,11 +44,11 @@ def test_fitted_frames_come_back_as_frames() -> None:
 def test_frames_come_back_from_the_network_with_their_values(dtype: str) -> None:
     frames = np.random.default_rng(0).integers(40, 120, (3, 20, 40, 1)).astype(dtype)
     for values in (BYTES, ValueRange(30.0, 130.0), ValueRange(30.0, 130.0, log=True)):
-        look = Look(None, at_model_size=False, last=frames[-1], values=values)
-        clip = to_float(look.clip(frames), torch.device("cpu"))
+        conversion = FrameConversion(None, at_model_size=False, last=frames[-1], values=values)
+        clip = to_float(conversion.to_clip(frames), torch.device("cpu"))
         assert clip.shape == (1, 3, 1, 20, 40)
         assert 0 <= clip.min() < clip.max() <= 1
-        back = np.stack([look.valued(frame) for frame in clip[0]])
+        back = np.stack([conversion.to_values(frame) for frame in clip[0]])
         assert back.dtype == frames.dtype
         np.testing.assert_allclose(back, frames, rtol=1e-5, atol=1e-3)
 
@@ -58,49 +58,57 @@ def test_the_spread_of_pixels_that_never_have_a_value_is_not_shown_as_none(geome
     last = np.zeros((16, 16, 2), np.float32)
     unknowable = np.zeros(last.shape, bool)
     unknowable[:4], unknowable[4] = True, (True, False)
-    look = Look(geometry, at_model_size=False, last=last, values=ValueRange(0.0, 80.0), unknowable=unknowable)
-    level, forecast = look.spread(np.full((16, 16, 1), 7, np.uint8))
+    conversion = FrameConversion(
+        geometry, at_model_size=False, last=last, values=ValueRange(0.0, 80.0), unknowable=unknowable
+    )
+    level, forecast = conversion.spread(np.full((16, 16, 1), 7, np.uint8))
     assert (level == 7).all()
     np.testing.assert_array_equal(forecast, np.arange(16)[:, None] >= np.full(16, 4))
 
 
 def test_padding_is_the_least_value_of_the_range() -> None:
     frames = np.full((2, 20, 40, 1), 30_000, np.uint16)
-    look = Look(FrameGeometry(16, 16), at_model_size=False, last=frames[-1], values=ValueRange(-40_000.0, 30_000.0))
-    clip = look.clip(fitted(list(frames), look.geometry, 1))
+    conversion = FrameConversion(
+        FrameGeometry(16, 16), at_model_size=False, last=frames[-1], values=ValueRange(-40_000.0, 30_000.0)
+    )
+    clip = conversion.to_clip(fitted(list(frames), conversion.geometry, 1))
     assert set(clip.flatten().tolist()) == {0.0, 1.0}
     assert (clip[0, 0, 0, 4:12] == 1).all()
 
 
 def test_what_was_cropped_away_is_the_last_frame_and_has_no_spread() -> None:
     last = np.full((20, 40, 3), 7, np.uint8)
-    look = Look(FrameGeometry(20, 20, "crop"), at_model_size=False, last=last, values=BYTES)
+    conversion = FrameConversion(FrameGeometry(20, 20, "crop"), at_model_size=False, last=last, values=BYTES)
     grey = np.full((20, 20, 1), 200, np.uint8)
-    forecast = look.forecast(grey)
+    forecast = conversion.to_written(grey)
     assert forecast.shape == last.shape
     assert (forecast[:, :10] == 7).all()
     assert (forecast[:, 10:30] == 200).all()
-    level, where = look.spread(grey)
+    level, where = conversion.spread(grey)
     assert level.shape == (20, 40, 1)
     assert where.sum() == 20 * 20
-    assert Look(look.geometry, at_model_size=True, last=last, values=BYTES).forecast(grey).shape == (20, 20, 3)
+    assert FrameConversion(conversion.geometry, at_model_size=True, last=last, values=BYTES).to_written(grey).shape == (
+        20,
+        20,
+        3,
+    )
 
 
 def test_previews_of_measured_values_have_colours_and_a_bar_where_there_is_room() -> None:
     for rows in (ROOM - 1, ROOM):
         frame = np.full((rows, 40, 1), 20.0, np.float32)
         frame[:, :10] = np.nan
-        look = Look(None, at_model_size=True, last=frame, values=ValueRange(0.0, 40.0, "mm/h"))
-        preview = look.preview(frame)
+        conversion = FrameConversion(None, at_model_size=True, last=frame, values=ValueRange(0.0, 40.0, "mm/h"))
+        preview = conversion.preview(frame)
         assert preview.shape[0] == rows
         assert (preview.shape[1] > 40) == (rows == ROOM)
         assert (preview[:, :10] == MISSING).all()
-        assert (preview[:, 10:40] == look.painter.colours[128]).all()
-        assert set(look.picture(frame).ravel().tolist()) == {0, 128}
+        assert (preview[:, 10:40] == conversion.painter.colours[128]).all()
+        assert set(conversion.picture(frame).ravel().tolist()) == {0, 128}
     grey = np.full((ROOM, 40, 1), 20, np.uint8)
-    look = Look(None, at_model_size=True, last=grey, values=BYTES)
-    assert not look.has_colours
-    assert look.preview(grey) is grey
+    conversion = FrameConversion(None, at_model_size=True, last=grey, values=BYTES)
+    assert not conversion.has_colours
+    assert conversion.preview(grey) is grey
 
 
 @pytest.mark.parametrize(

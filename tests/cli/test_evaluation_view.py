@@ -9,8 +9,8 @@ import pytest
 from made_up_evaluation import made_up_report
 from rich.console import Console
 
-from convlstm_cli.cli.views import evaluation_view
-from convlstm_cli.cli.views import test_view as view_of_test
+from convlstm_cli.cli.evaluation_view import evaluation_view
+from convlstm_cli.cli.score_tables import scores_view
 from convlstm_cli.video.values import ValueRange
 
 
@@ -55,7 +55,7 @@ def test_errors_are_shown_with_their_unit() -> None:
     assert re.search(r"1 +32.0000 +128.0000 +128.0000 +64.0000", shown)
     assert "5 mm/h" in shown
     assert "Values are 0 to 80 mm/h, and errors in their unit." in shown
-    assert "MSE 32.0000 (mm/h)², 0.25 times" in text(view_of_test(report.evaluation.to_dict()))
+    assert "MSE 32.0000 (mm/h)², 0.25 times" in text(scores_view(report.evaluation.to_dict()))
 
 
 def test_many_lead_times_are_thinned_out() -> None:
@@ -73,11 +73,11 @@ def test_a_test_shows_every_baseline_that_it_has(old: bool) -> None:
     test = json.loads(json.dumps(made_up_report([0.005] * 3).evaluation.to_dict()))
     if old:
         del test["linear_trend"], test["optical_flow"]
-    shown = text(view_of_test(test))
+    shown = text(scores_view(test))
     assert "0.25 times that of copying the last frame (0.02000)" in shown
     assert ("0.50 times that of optical flow (0.01000)" in shown) is not old
     assert ("trend" in shown) is not old
 
 
 def test_small_errors_are_shown_with_two_digits() -> None:
-    assert "0.0000040" in text(view_of_test(made_up_report([4e-6, 4e-6]).evaluation.to_dict()))
+    assert "0.0000040" in text(scores_view(made_up_report([4e-6, 4e-6]).evaluation.to_dict()))

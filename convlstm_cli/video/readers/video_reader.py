@@ -1,4 +1,4 @@
-"""What all readers have in common: the open video, the registry's entry, and the checks that several readers share.
+"""An open video: its frames in order, and what its source says of them.
 
 Memory does not grow with the length of a video. The frame count that a file declares is not trusted: many are off by
 one, negative or far too high. Reading ends where decoding does.
@@ -7,7 +7,6 @@ one, negative or far too high. Reading ends where decoding does.
 import contextlib
 import itertools
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -16,18 +15,11 @@ from typing import Any, NamedTuple, Protocol, Self
 import numpy as np
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.files import nearest, quoted
 from convlstm_cli.video.colour import Frame
-from convlstm_cli.video.opencv import MAX_PIXELS
 from convlstm_cli.video.readers.channel_names import positions, unknown
+from convlstm_cli.video.readers.checks import CONVERT, reading
 from convlstm_cli.video.source import SourceFacts
 
-CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvpx-vp9 OUT.webm`"
-"""What a message suggests for a video that cannot be decoded."""
-TRANSPARENT = "its wholly transparent pixels are missing"
-"""The note about a video of floats that have NaN in place of an alpha of 0."""
-CUT_OFF = 0.9
-"""Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
 EXACT_GREY = 2
 """How far the channels of a grey pixel may lie apart where no lossy video codec tints them."""
 
@@ -252,112 +244,3 @@ class VideoReader:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-class Contents(NamedTuple):
-    """The videos of a file."""
-
-    videos: tuple[Path, ...]
-    """The file itself, or its parts as `parts.part_path` names them."""
-    note: str | None = None
-    """What the file was taken for, a clause that begins with what it holds; None where that is plain."""
-
-
-def _itself(path: Path) -> list[Path]:
-    return [path]
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A way of reading videos; an entry of READERS."""
-
-    name: str
-    """The kind of a video, as `convlstm inspect` shows it."""
-    doc: str
-    """What it reads, in a few words."""
-    suffixes: frozenset[str]
-    """Suffixes of the files that it reads, in lower case and with their dot."""
-    open: Callable[[Path], VideoReader]
-    """Opens a path, which exists and may be read. Raises InputError."""
-    single_frames: bool = False
-    """Whether a file is a single frame. A search of folders then takes the folder for the video, not the file."""
-    is_film: bool = True
-    """Whether its videos are films, which play at the rate of their times; frames of others may be hours apart."""
-    files: Callable[[Path], list[Path]] = _itself
-    """Lists the files whose content makes up the video at a path. Raises InputError."""
-    contents: Callable[[Path], Contents] | None = None
-    """Lists the videos of a file or of a part of it; None where a file is one video. Raises InputError."""
-    is_still: Callable[[Path], bool] | None = None
-    """Whether a file holds a single frame, so that it may be one of a sequence; None where it never does."""
-    position: Callable[[Path], float] | None = None
-    """Where a file of one frame stands in a sequence; None where its name says so. Raises InputError."""
-    is_store: Callable[[Path], bool] | None = None
-    """Whether a folder is one of its files; None where none is."""
-
-
-@contextlib.contextmanager
-def reading(path: Path) -> Iterator[None]:
-    """Turns an OSError of the block into an InputError that names the file and the remedy."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        if path.is_symlink():
-            raise InputError(f"{path}: is a link to {path.readlink()}, which is not there.") from error
-        meant = nearest(path)
-        remedy = "check the spelling." if meant is None else f"did you mean {quoted(meant)}?"
-        raise InputError(f"{path}: is not there; {remedy}") from error
-    except PermissionError as error:
-        raise InputError(f"{path}: may not be read; change its permissions.") from error
-    except IsADirectoryError as error:
-        raise InputError(f"{path}: is a folder named as a file; rename or remove it.") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error}).") from error
-
-
-def check_pixels(path: Path, height: int, width: int) -> None:
-    """Raises InputError for frames that would take too much memory."""
-    if height * width > MAX_PIXELS:
-        raise InputError(
-            f"{path}: has frames of {height}x{width} pixels, and more than {MAX_PIXELS} are not decoded; make them "
-            "smaller."
-        )
-
-
-def changed_size(path: Path, first: tuple[int, ...], now: tuple[int, ...], number: int) -> InputError:
-    """The error for a video whose frame `number`, from 1, has another height and width than the first."""
-    return InputError(
-        f"{path}: changes from {first[0]}x{first[1]} to {now[0]}x{now[1]} pixels at frame {number}; all frames of a "
-        f"video must have one size, so {CONVERT}."
-    )
-
-
-def turned_note(degrees: int) -> str:
-    """The note about a video that is turned as its file asks."""
-    return f"it is turned by {degrees % 360} degrees, as the file asks"
-
-
-def opencv_name(path: Path) -> str:
-    """The path as OpenCV takes it. Raises InputError for a path that is not UTF-8, at which OpenCV crashes."""
-    # FFmpeg cannot take an absolute path for one of its protocols, such as "concat:".
-    name = str(path.absolute())
-    try:
-        name.encode()
-    except UnicodeEncodeError as error:
-        raise InputError(
-            f"{path}: its name or a folder's is not UTF-8, so OpenCV cannot open it; rename it."
-        ) from error
-    return name
-
-
-def cut_off(decoded: int, declared: int | None, seconds: float | None = None, fps: float | None = None) -> str | None:
-    """The warning for a video with far fewer frames than it declares; None where there is nothing to warn of.
-
-    `seconds` from the first frame to the last, at `fps` frames a second, show whether a video of few frames is short.
-    """
-    covered = decoded if seconds is None or fps is None else max(decoded, seconds * fps + 1)
-    if declared is None or covered >= CUT_OFF * declared:
-        return None
-    return (
-        f"only {decoded} of the {declared} frames that it declares can be decoded, so it may be cut off or damaged; "
-        "those are used"
-    )

@@ -6,21 +6,21 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from convlstm_cli.forecasting.look import check_channels, fitted
+from convlstm_cli.forecasting.conversion import check_channels, fitted
 from convlstm_cli.forecasting.units import missing_in, range_for
 from convlstm_cli.forecasting.working_size import working_geometry
 from convlstm_cli.runs.run import Run
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.geometry import FrameGeometry
-from convlstm_cli.video.readers.base import EXACT_GREY, VideoReader
+from convlstm_cli.video.readers.video_reader import EXACT_GREY, VideoReader
 from convlstm_cli.video.tensors import clip_tensor
 from convlstm_cli.video.values import ValueRange
 from convlstm_cli.watching.config import LONGEST, WatchConfig
 
 
 @dataclass(frozen=True)
-class Sight:
-    """How a network sees the frames of a video. Equal sights show two videos alike."""
+class InputFormat:
+    """How a network sees the frames of a video. It sees two videos of equal formats alike."""
 
     source: tuple[int, int]
     """Height and width of the source's frames."""
@@ -60,8 +60,8 @@ class Sight:
         height, width = self.source
         return min(max(int(row), 0), height - 1), min(max(int(column), 0), width - 1)
 
-    def of_normal(self, video: VideoReader, frames: Sequence[Frame], run: Run, config: WatchConfig) -> "Sight":
-        """The same sight of another video, whose frames may have another size, type and value for no data.
+    def of_normal(self, video: VideoReader, frames: Sequence[Frame], run: Run, config: WatchConfig) -> "InputFormat":
+        """The same format for another video, whose frames may have another size, type and value for no data.
 
         `frames` are its first. Raises InputError for channels that the network cannot take.
         """
@@ -77,7 +77,9 @@ class Sight:
         return replace(self, source=size, geometry=geometry, values=values, missing=missing, dtype=video.dtype.name)
 
 
-def sight_of(video: VideoReader, frames: Sequence[Frame], run: Run, config: WatchConfig) -> tuple[Sight, Run]:
+def input_format_of(
+    video: VideoReader, frames: Sequence[Frame], run: Run, config: WatchConfig
+) -> tuple[InputFormat, Run]:
     """How a run sees a video whose first frames are given, and the run for its colour.
 
     Raises InputError for channels that the run cannot take, and UsageError for options that do not fit it.
@@ -89,7 +91,7 @@ def sight_of(video: VideoReader, frames: Sequence[Frame], run: Run, config: Watc
     check_channels(video.path, frames[0].shape[2], run.name, channels)
     height, width = frames[0].shape[:2]
     missing = missing_in(video, run, config.reading)
-    sight = Sight(
+    input_format = InputFormat(
         (height, width),
         working_geometry(run, config.reading, height, width, LONGEST),
         channels,
@@ -97,4 +99,4 @@ def sight_of(video: VideoReader, frames: Sequence[Frame], run: Run, config: Watc
         missing,
         video.dtype.name,
     )
-    return sight, run
+    return input_format, run

@@ -50,8 +50,11 @@ def fitted(
 
 
 @dataclass(frozen=True)
-class Look:
-    """The size, the colour and the values of the frames that are written."""
+class FrameConversion:
+    """How frames of a source become those of the network, and its forecast the frames that are written.
+
+    Size, channels and values are converted; what has no value in any input frame has none in the forecast.
+    """
 
     geometry: FrameGeometry | None
     """None where the network works at the source's size."""
@@ -85,25 +88,25 @@ class Look:
         return height, width
 
     @property
-    def of_shares(self) -> "Look":
-        """The look of maps of numbers in [0, 1] beside such frames."""
+    def of_shares(self) -> "FrameConversion":
+        """The conversion of maps of numbers in [0, 1] beside such frames."""
         return self._beside(1.0)
 
     @property
-    def of_spread(self) -> "Look":
-        """The look of maps of the standard deviation of values beside such frames."""
+    def of_spread(self) -> "FrameConversion":
+        """The conversion of maps of the standard deviation of values beside such frames."""
         return self._beside(max(band.span for band in self.values.bands or (self.values,)))
 
-    def _beside(self, most: float) -> "Look":
-        """The look of maps of floats from 0 to `most`, with NaN where nothing is forecast."""
+    def _beside(self, most: float) -> "FrameConversion":
+        """The conversion of maps of floats from 0 to `most`, with NaN where nothing is forecast."""
         nothing = np.full(self.last.shape, np.nan, np.float32)
         return replace(self, last=nothing, values=ValueRange(0.0, most), missing=None, bounded=True)
 
-    def clip(self, frames: Frame) -> Tensor:
+    def to_clip(self, frames: Frame) -> Tensor:
         """Frames of `fitted` as the network takes them, (1, T, C, H, W) for `to_float`."""
         return clip_tensor(frames, self.values, self.missing, self._content)[None]
 
-    def truth(self, frames: Frame) -> tuple[Tensor, Tensor | None]:
+    def to_truth(self, frames: Frame) -> tuple[Tensor, Tensor | None]:
         """Frames of `fitted` as a forecast is scored against, (1, T, C, H, W), and where they have values.
 
         Values outside the range lie outside [0, 1]; None is everywhere.
@@ -111,7 +114,7 @@ class Look:
         truth, there = truth_tensor(frames, self.values, self.missing, self._content)
         return truth[None], None if there is None else there[None]
 
-    def valued(self, pixels: Tensor) -> Frame:
+    def to_values(self, pixels: Tensor) -> Frame:
         """A forecast (C, H, W) in [0, 1] as a frame (H, W, C) of the source's type with its values."""
         return to_values(pixels, self.values, self.last.dtype)
 
@@ -142,7 +145,7 @@ class Look:
         """Whether previews are drawn in the colours of a map."""
         return self.painter.maps(self.last.shape[2])
 
-    def forecast(self, frame: Frame) -> Frame:
+    def to_written(self, frame: Frame) -> Frame:
         """A frame at the network's size as it is written, without values where the input has none."""
         restored = self._restored(self.coloured(frame), self.last)
         if self.bounded:
