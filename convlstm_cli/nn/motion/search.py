@@ -6,7 +6,8 @@ Motion is found as Lucas and Kanade (1981) do, in a pyramid and iterated (Bougue
   are summed over pairs of the last frame with each of the few before it, along the way that the motion itself gives.
 - They are weighted down where frames differ by more than motion explains (as by the penalty of Charbonnier et al.
   1994), because what grows, fades or is uncovered shows no motion.
-- They are damped and the motion is smoothed, so that noise and flat areas stand still or follow what is around them.
+- They are damped and the motion is smoothed by what the last frame shows (`guided.py`), so that noise stands still,
+  and a flat area follows the structure around it that looks alike.
 
 How many frames, how wide a window and how much smoothing are right depends on the video: rain moves steadily and needs
 many frames and a wide window, small cars need a narrow window, and a hand that turns needs the latest frames only. A
@@ -108,8 +109,8 @@ def _found(levels: list[Tensor], frames: Tensor, search: Search, lookbacks: Sequ
                 flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
             flow = _searched(flow, seen_from(level, count, members), search)
         motions.update(zip(members, apart(flow, len(members)), strict=True))
-    still = frames.new_zeros(batch, 2, *frames.shape[-2:]) if len(motions) < len(set(lookbacks)) else None
-    return [motions.get(lookback, still) for lookback in lookbacks]  # type: ignore[misc]  # `still` where it is needed
+    still = frames.new_zeros(batch, 2, *frames.shape[-2:])
+    return [motions.get(lookback, still) for lookback in lookbacks]
 
 
 def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
