@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import gc
 import os
 import shutil
 import sys
@@ -204,6 +205,7 @@ def test_an_export_that_does_not_fit_is_one_message(tmp_path: Path, monkeypatch:
     ):
         TorchProgram().write(network, folder)
     assert not list(tmp_path.iterdir())
+    gc.collect()  # does not end the process, as views of what could not be written do in CPython 3.12.1
 
 
 def test_a_file_to_be_mapped_that_does_not_fit(tmp_path: Path) -> None:

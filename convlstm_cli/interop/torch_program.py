@@ -1,6 +1,7 @@
 """A forecaster as programs of torch.export; the loops over input frames and lead times are their caller's."""
 
 import io
+import warnings
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -36,10 +37,13 @@ class TorchProgram(Program[TorchFiles]):
             files[name] = f"{name}.pt2"
             content = io.BytesIO()  # torch's own writing of files ends the process where the disk is full
             torch.export.save(program, content)
-            (folder / files[name]).write_bytes(content.getbuffer())
+            # No view of it, which crashes the garbage collector of CPython 3.12.1 where this raises; it copies nothing.
+            (folder / files[name]).write_bytes(content.getvalue())
         return TorchFiles(files, torch.__version__, list(network.state_names))
 
     def load(self, folder: Path, files: TorchFiles) -> RunProgram:
         """Loads the three programs."""
-        parts = {name: torch.export.load(folder / file).module() for name, file in files.files.items()}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "The given buffer is not writable")  # of PyTorch 2.11's own reading
+            parts = {name: torch.export.load(folder / file).module() for name, file in files.files.items()}
         return partial(run_parts, parts)

@@ -61,8 +61,27 @@ def latin(ones: Sequence[Any], others: Sequence[Any], thirds: Sequence[Any]) -> 
 @pytest.fixture(autouse=True)
 def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     """Triton loads the rest of itself when a kernel first runs; other tests shall not see the setting."""
-    if INTERPRETED:
-        monkeypatch.setenv("TRITON_INTERPRET", "1")
+    if not INTERPRETED:
+        return
+    monkeypatch.setenv("TRITON_INTERPRET", "1")
+    if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7):
+        _count_with_scalars(monkeypatch)
+
+
+def _count_with_scalars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Lets the interpreter of Triton 3.6, which belongs to PyTorch 2.11, run loops beside NumPy 2.4.
+
+    It takes int() of an array of one value, which NumPy no longer gives. Kernels that are compiled do not meet this.
+    """
+    from triton.runtime import interpreter  # type: ignore[import-untyped,import-not-found,unused-ignore]
+
+    patch_tensor = interpreter._patch_lang_tensor
+
+    def patch(tensor: Any, scope: Any) -> None:
+        patch_tensor(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda value: int(value.handle.data.item()))
+
+    monkeypatch.setattr(interpreter, "_patch_lang_tensor", patch)
 
 
 def compare(

@@ -14,6 +14,7 @@ Takes NumPy, and ONNX Runtime or, where only torch was exported, PyTorch.
 
 import argparse
 import json
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -235,7 +236,9 @@ def forecast_by_onnx(frames: Array, horizon: int, file: str) -> Array:
 def forecast_by_torch(frames: Array, horizon: int, files: dict[str, str]) -> Array:
     import torch
 
-    start, read, step = (torch.export.load(FOLDER / files[name]).module() for name in ("start", "read", "step"))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "The given buffer is not writable")  # of PyTorch 2.11's own reading
+        start, read, step = (torch.export.load(FOLDER / files[name]).module() for name in ("start", "read", "step"))
     clip = torch.from_numpy(frames)
     state = start(clip)
     for frame in clip.unbind(dim=1):
