@@ -29,7 +29,7 @@ from convlstm_cli.video.readers import open_video, source_files
 from convlstm_cli.video.readers.base import VideoReader, reading
 from convlstm_cli.video.values import ValueRange, known, range_declared
 
-LAYOUT = 10
+LAYOUT = 11
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 
