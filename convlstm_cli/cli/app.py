@@ -6,8 +6,10 @@ Each command is a file beside this one, imported when it is asked for; torch and
 import errno
 import functools
 import importlib
+import io
 import os
 import signal
+import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import Annotated, Any
@@ -150,6 +152,10 @@ def main() -> None:
     # Before torch is imported. Threads of OpenMP that wait for each other spin for long otherwise, which stalls a
     # training beside another program; not to spin at all costs a third of the speed of an idle machine.
     os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+    for stream in (sys.stdout, sys.stderr):
+        # An encoding that lacks a letter, as in the locale C, is no error; a stream that is closed is None.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app(prog_name=NAME)
 
 

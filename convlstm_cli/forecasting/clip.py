@@ -13,7 +13,9 @@ from convlstm_cli.errors import InputError
 from convlstm_cli.settings import write_duration
 from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.config import Pace
+from convlstm_cli.video.readers.parts import split_part
 from convlstm_cli.video.readers.video_reader import VideoReader
+from convlstm_cli.video.source import SourceFacts
 from convlstm_cli.video.timeline import in_words, number_gaps, same_rate, timeline_of
 
 FINENESS = 4
@@ -263,6 +265,12 @@ def _alone(
         length = write_duration(every)
         return InputError(
             f"{video.path}: is shorter than two steps of {length}, at which the run was trained; give a longer one."
+        )
+    facts = video.facts() if video.kind == "tiff" else SourceFacts()
+    if facts.channels > 1:
+        axes = f"{split_part(video.path).file}::axes={facts.axes.replace('T', '').replace('C', 'T')}"
+        return InputError(
+            f"{video.path}: a single frame shows no motion; if its {facts.channels} bands are times, give {axes!r}."
         )
     return InputError(
         f"{video.path}: a single frame shows no motion; give a video of at least 2 frames or a later --at."

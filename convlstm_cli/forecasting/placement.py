@@ -8,9 +8,9 @@ from convlstm_cli.errors import DependencyError
 from convlstm_cli.forecasting.prepared import Prepared
 from convlstm_cli.forecasting.times import Schedule
 from convlstm_cli.progress import Progress
+from convlstm_cli.video import gdal_metadata
 from convlstm_cli.video.formats import OUTPUT_FORMATS, SOURCE
 from convlstm_cli.video.packing import Packing
-from convlstm_cli.video.readers.tiff_tags import GDAL_METADATA
 from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.source import Placement, SourceFacts
 from convlstm_cli.video.writers.arrangement import REFERENCES
@@ -85,7 +85,7 @@ def _beside(placement: Placement, name: str, title: str, unit: str) -> Placement
         dtype="",
         packing=Packing(),
         attributes=references | {"long_name": title} | ({"units": unit} if unit else {}),
-        tags=tuple(tag for tag in source.tags if tag.code != GDAL_METADATA),
+        tags=tuple(tag for tag in source.tags if tag.code != gdal_metadata.TAG),
     )
     return replace(placement, source=others, unit=unit, missing=None)
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from convlstm_cli.errors import OutputError
 from convlstm_cli.files import replacing, sweep
 from convlstm_cli.lock import taking_turns
 from convlstm_cli.paths import cache_folder
@@ -56,12 +57,12 @@ def load(source: Source) -> ctypes.CDLL:
         try:
             with _building(source):
                 kernel = ctypes.CDLL(str(_build(command, _library(source, command))))
-        except OSError:  # the cache cannot be written, or nothing may be run from it
+        except (OSError, OutputError):  # the cache cannot be written, or nothing may be run from it
             with tempfile.TemporaryDirectory(prefix="convlstm-") as folder:
                 kernel = ctypes.CDLL(str(_build(command, Path(folder) / "kernel.so")))
     except subprocess.TimeoutExpired:
         raise NotAvailable(f"{command[0]} took too long") from None
-    except OSError as error:
+    except (OSError, OutputError) as error:
         raise NotAvailable(str(error)) from error
     for function, arguments in source.functions.items():
         getattr(kernel, function).argtypes = arguments
@@ -84,7 +85,7 @@ def compile_ahead(sources: Iterable[Source]) -> None:
 
 
 def _compile(building: threading.Lock, command: list[str], library: Path) -> None:
-    with building, contextlib.suppress(NotAvailable, OSError, subprocess.TimeoutExpired):
+    with building, contextlib.suppress(NotAvailable, OSError, OutputError, subprocess.TimeoutExpired):
         _build(command, library)
 
 
@@ -128,7 +129,10 @@ def _processor() -> tuple[str, ...]:
 
 
 def _build(command: list[str], library: Path) -> Path:
-    """Compiles into `library`, unless that exists. Raises NotAvailable, or OSError where it cannot be written."""
+    """Compiles into `library`, unless that exists.
+
+    Raises NotAvailable, or OSError or OutputError where it cannot be written.
+    """
     if library.exists():
         return library
     library.parent.mkdir(parents=True, exist_ok=True)

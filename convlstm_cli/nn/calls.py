@@ -63,6 +63,14 @@ def state_shape(layer: Layer, x: Tensor | None, state: PartialState | None) -> t
     return shape
 
 
+def check_type(name: str, given: Tensor | None, weight: Tensor) -> None:
+    """Raises UsageError for a tensor of another type than the weights, unless autocast brings both to one."""
+    if given is not None and given.dtype != weight.dtype and not torch.is_autocast_enabled(given.device.type):
+        raise UsageError(
+            f"{name} has the type {given.dtype} and the weights have {weight.dtype}; give {name}.to({weight.dtype})."
+        )
+
+
 def check_mask(mask: Tensor, batch: int, steps: int) -> None:
     """Raises UsageError unless the mask of time steps is (B, T) bool."""
     if mask.dtype != torch.bool or mask.shape != (batch, steps):

@@ -103,9 +103,9 @@ def convolve(
 
 def per_dimension(name: str, value: int | Sequence[int], dimensions: int) -> tuple[int, ...]:
     """One number for each dimension. Raises UsageError that names `name` for a wrong count and for numbers below 1."""
-    numbers = (value,) * dimensions if isinstance(value, int) else tuple(value)
+    numbers = tuple(value) if isinstance(value, Sequence) else (value,) * dimensions
     if len(numbers) != dimensions or not all(isinstance(number, int) and number >= 1 for number in numbers):
-        raise UsageError(f"{name} is {value}; give one number of at least 1, or {dimensions} of them.")
+        raise UsageError(f"{name} is {value!r}; give one whole number of at least 1, or {dimensions} of them.")
     return numbers
 
 

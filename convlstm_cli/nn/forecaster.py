@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.autocast import autocast
+from convlstm_cli.nn.calls import check_type
 from convlstm_cli.nn.config import NOISE_LEADS, ForecasterConfig
 from convlstm_cli.nn.dropout import draw_channels
 from convlstm_cli.nn.forecast_state import Factors, ForecastState
@@ -265,6 +266,7 @@ class EncoderForecaster(nn.Module):
         least = config.channels + config.inputs
         if frames.ndim != 5 or frames.shape[1] < 1 or frames.shape[2] not in {least, config.read_channels}:
             raise UsageError(f"frames have shape {tuple(frames.shape)}; expected (B, T >= 1, {least}, H, W).")
+        check_type("frames", frames, next(self.encoder.parameters()))
         if frames.shape[-2] % config.patch_size or frames.shape[-1] % config.patch_size:
             raise UsageError(
                 f"frames are {frames.shape[-2]}x{frames.shape[-1]}; "

@@ -10,7 +10,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.activations import Activation, check_activation
-from convlstm_cli.nn.calls import check_dropout_masks, check_mask, count_steps, state_shape
+from convlstm_cli.nn.calls import check_dropout_masks, check_mask, check_type, count_steps, state_shape
 from convlstm_cli.nn.cell import CellRules, CellWeights, Norm, Norms, Peepholes
 from convlstm_cli.nn.dimensions import CONVOLUTIONS, ConvolutionShape, per_dimension, read_padding
 from convlstm_cli.nn.dimensions import Padding as Padding
@@ -184,9 +184,10 @@ class ConvLSTM(nn.Module):
         check_choice("data_format", self.data_format, DataFormat)
         check_activation("activation", self.activation)
         check_activation("gate_activation", self.gate_activation)
-        if self.in_channels < 0 or self.hidden_channels < 1:
+        counts = self.in_channels, self.hidden_channels
+        if not all(isinstance(count, int) and count >= least for least, count in enumerate(counts)):
             raise UsageError(
-                f"in_channels is {self.in_channels} and hidden_channels {self.hidden_channels}; give >= 0 and >= 1."
+                f"in_channels is {counts[0]} and hidden_channels {counts[1]}; give whole numbers >= 0 and >= 1."
             )
         if self.cell_clip is not None and self.cell_clip <= 0:
             raise UsageError(f"cell_clip is {self.cell_clip}; it must be positive, or None for no bound.")
@@ -318,11 +319,15 @@ class ConvLSTM(nn.Module):
             `return_sequences` and `return_state`.
 
         Raises:
-            UsageError: shapes that do not fit this layer; the message names the expected ones.
+            UsageError: shapes or types that do not fit this layer; the message names the expected ones.
         """
         call = self.layout.read(x, state, lengths, mask)
         steps = count_steps(self, call, steps)
         shape = state_shape(self, call.x, call.state)
+        h_0, c_0 = call.state or (None, None)
+        check_type("x", call.x, self.weight_hh)
+        check_type("h_0", h_0, self.weight_hh)
+        check_type("c_0", c_0, self.weight_hh)
         frames, lengths, mask = call.x, call.lengths, call.mask
         if lengths is not None:
             lengths = read_lengths(lengths, shape[0], steps)

@@ -20,7 +20,7 @@ from convlstm_cli.video.readers import source_files
 from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.video_reader import VideoReader
 
-LAYOUT = 10
+LAYOUT = 11
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from convlstm_cli.video import gdal_metadata
 from convlstm_cli.video.packing import Packing
 from convlstm_cli.video.values import KEPT_AS, TYPES
 
@@ -174,11 +175,17 @@ class SourceFacts:
     def of_channels(self, chosen: Sequence[int]) -> "SourceFacts":
         """The facts of some channels, by their positions from 0."""
         names = tuple(self.names[each] for each in chosen) if self.names else ()
+        tags = tuple(
+            replace(each, values=gdal_metadata.of_bands(str(each.values), chosen))
+            if each.code == gdal_metadata.TAG
+            else each
+            for each in self.tags
+        )
         if "C" not in self.axes or self.dims is None:
-            return replace(self, channels=len(chosen), names=names)
+            return replace(self, channels=len(chosen), names=names, tags=tags)
         dim = self.dims[self.axes.index("C")]
         variables = tuple(_at(each, dim, list(chosen)) for each in self.variables)
-        return replace(self, channels=len(chosen), names=names, variables=variables)
+        return replace(self, channels=len(chosen), names=names, variables=variables, tags=tags)
 
 
 def member_dim(dims: Sequence[str]) -> str:

@@ -182,8 +182,8 @@ def range_declared(ends: tuple[float, float] | None, dtype: str, unit: str = "")
 
 
 def in_unit(ends: tuple[float, float], unit: str) -> str:
-    """Least and largest value in words, such as `0 to 80 mm/h`."""
-    return f"{ends[0]:.5g} to {ends[1]:.5g} {unit}".rstrip()
+    """Least and largest value in words, such as `0 to 80 mm/h`, and `0 to 0.8` for the unit `1` of CF."""
+    return f"{ends[0]:.5g} to {ends[1]:.5g} {'' if unit == '1' else unit}".rstrip()
 
 
 def native(pixels: NDArray[np.generic], source: str) -> NDArray[Any]:

@@ -1,7 +1,9 @@
 """Errors become one message and an exit code."""
 
+import io
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -18,6 +20,17 @@ from convlstm_cli.runs.run import Run
 
 def test_version(tmp_path: Path) -> None:
     assert called("--version", cwd=tmp_path).stdout.strip() == f"convlstm {__version__}"
+
+
+def test_an_encoding_that_lacks_letters_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", shown)
+    monkeypatch.setattr(sys, "stderr", None)  # closed
+    monkeypatch.setattr(signal, "signal", lambda *_: None)
+    monkeypatch.setattr(app, "app", lambda prog_name: shown.write(f"{prog_name} \N{GREEK SMALL LETTER SIGMA}"))
+    app.main()
+    shown.seek(0)
+    assert shown.read() == r"convlstm \u03c3"
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,19 @@ def test_one_frame_is_not_enough(tmp_path: Path) -> None:
         one(make_run(tmp_path / "run"), tmp_path / "still.npy", tmp_path / "out")
 
 
+def test_bands_that_are_times_are_said_how_to_give(tmp_path: Path) -> None:
+    tifffile = pytest.importorskip("tifffile")
+    frames = np.zeros((16, 18, 9), np.float32)
+    tifffile.imwrite(tmp_path / "a.tif", frames, metadata=None, photometric="minisblack", planarconfig="contig")
+    with (
+        pytest.raises(InputError, match=r"if its 9 bands are times, give '.*a\.tif::axes=HWT'"),
+        open_video(tmp_path / "a.tif") as video,
+    ):
+        read_clip(video, 10, None, Pace())
+    with open_video(tmp_path / "a.tif::axes=HWT") as video:
+        assert len(list(video)) == 9
+
+
 def test_frames_alone_at_the_end_of_a_varying_rate_are_left_out_and_that_is_noted(tmp_path: Path) -> None:
     path = timed_video(tmp_path / "varying.mp4", [*(number / 10 for number in range(10)), 2.9, 9.0])
     run, notes = make_run(tmp_path / "run"), Notes()

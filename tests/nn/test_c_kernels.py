@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from convlstm_cli.errors import OutputError
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.c_kernels import Source
 
@@ -98,3 +99,13 @@ def test_who_wants_a_kernel_that_another_compiles_waits_for_it(
         thread.join()
     assert compiled == [library]
     assert library.exists()
+
+
+def test_a_cache_without_room_is_no_error(source: Source, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path) -> None:
+        raise OutputError(f"{path}: cannot be written (No space left on device).")
+
+    monkeypatch.setattr(c_kernels, "_compile_into", lambda library, _: full(library))
+    c_kernels._compile(threading.Lock(), ["cc"], tmp_path / "three.so")
+    with pytest.raises(c_kernels.NotAvailable, match="No space left"):
+        c_kernels.load(source)

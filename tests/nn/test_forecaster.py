@@ -380,3 +380,9 @@ def test_dilated_normalised_and_dropped_layers_learn(forecaster: Forecaster) -> 
     for frame in frames(config).unbind(dim=1):
         state = network.read(frame, state)
     assert torch.allclose(network.step(state)[0], network(frames(config), 1)[:, 0], atol=1e-5)
+
+
+def test_frames_of_another_type_than_that_of_the_weights_are_named() -> None:
+    network = EncoderForecaster(ForecasterConfig(height=8, width=8, channels=1, hidden=(2,)))
+    with pytest.raises(UsageError, match=r"frames has the type torch.uint8 and the weights have torch.float32"):
+        network(torch.zeros(1, 2, 1, 8, 8, dtype=torch.uint8), 1)

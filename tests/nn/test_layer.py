@@ -12,6 +12,7 @@ from torch import Tensor
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn import ConvLSTM
+from convlstm_cli.nn.calls import check_type
 from convlstm_cli.nn.cell import cell_step
 from convlstm_cli.nn.config import Peephole
 from convlstm_cli.nn.stepwise import State
@@ -410,3 +411,22 @@ def test_calls_that_do_not_fit() -> None:
 def test_its_repr_says_what_it_is() -> None:
     assert repr(make("full")).startswith("ConvLSTM(2, 3, kernel_size=(3, 3)")
     assert "peephole='full'" in repr(make("full"))
+
+
+@pytest.mark.parametrize("name", ["x", "h_0", "c_0"])
+def test_another_type_than_that_of_the_weights_is_named(name: str) -> None:
+    state = torch.zeros(1, 3, *SIZE)
+    given = {"x": torch.zeros(1, 2, 2, *SIZE), "h_0": state, "c_0": state}
+    given[name] = given[name].double()
+    with pytest.raises(
+        UsageError, match=rf"{name} has the type torch.float64 and the weights have torch.float32; give {name}\.to"
+    ):
+        make()(given["x"], (given["h_0"], given["c_0"]))
+    with torch.autocast("cpu", torch.bfloat16):  # brings both to one type
+        check_type(name, given[name], make().weight_hh)
+
+
+@pytest.mark.parametrize(("kernel", "hidden"), [(3.0, 3), ("3", 3), (3, [3]), (3, 3.5)])
+def test_sizes_that_are_no_whole_numbers_are_named(kernel: Any, hidden: Any) -> None:
+    with pytest.raises(UsageError, match="whole number"):
+        ConvLSTM(2, hidden, kernel)

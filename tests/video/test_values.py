@@ -94,6 +94,7 @@ def test_integers_are_rounded_and_stay_in_their_type() -> None:
 
 
 def test_ends_are_shown_with_their_unit() -> None:
+    assert in_unit((0.0, 0.8), "1") == "0 to 0.8"
     assert (in_unit((0.0, 80.0), "mm/h"), in_unit((-2000.0, 3500.0), "")) == ("0 to 80 mm/h", "-2000 to 3500")
     assert ValueRange(0.0, 80.0, "mm/h", log=True).describe() == "0 to 80 mm/h, logarithmic"
 

@@ -29,7 +29,8 @@ def decode_image(content: NDArray[np.uint8], source: str, *, holes: bool = False
     """The first page of an image of any type of pixels, (H, W) or (H, W, 3) in OpenCV's order BGR.
 
     `content` are the N bytes of its file. Pixels that are transparent in part stand in front of black, and the image is
-    turned as its EXIF data asks. What a TIFF shows as white is bright. With `holes` it is float32, with NaN where it is
+    turned as its EXIF data asks. What a TIFF shows as white is bright, and what GDAL says it scales is scaled, with NaN
+    for its missing value. With `holes` it is float32, with NaN where it is
     wholly transparent.
 
     Raises InputError, which begins with `source`, and DamagedImageError where it cannot be decoded.
@@ -119,19 +120,19 @@ def _decode_tiff(source: str, content: NDArray[np.uint8], flags: int, tags: Tiff
     So are palettes of two colours, which OpenCV takes for greys.
     """
     pixels = None
-    if tags.bits > 1 or tags.photometric != tiff_image.PALETTE:
+    if tags.bits > 1 or not tags.has_palette:
         with contextlib.suppress(DamagedImageError):
             pixels = _imdecode(source, content, flags)
     if pixels is None:
         try:
-            return tiff_image.decode_page(content, tags)
+            return tags.to_values(tiff_image.decode_page(content, tags))
         except tiff_image.UnreadableTiffError as error:
             raise DamagedImageError(f"{source}: cannot be decoded: {error}.") from error
-    if tags.bits <= 8:
-        return pixels  # OpenCV counts those from black
-    if tags.bits < 16 and pixels.dtype == np.uint16:
-        pixels = np.right_shift(pixels, 16 - tags.bits, dtype=np.uint16)  # it moves 10, 12 and 14 bits to the top of 16
-    return tags.from_black(pixels)
+    if tags.bits > 8:  # OpenCV counts others from black
+        if tags.bits < 16 and pixels.dtype == np.uint16:
+            pixels = np.right_shift(pixels, 16 - tags.bits, dtype=np.uint16)  # it moves 10, 12 and 14 bits to the top
+        pixels = tags.from_black(pixels)
+    return tags.to_values(pixels)
 
 
 def _imdecode(source: str, content: NDArray[np.uint8], flags: int) -> NDArray[np.generic]:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers import video_file
+from convlstm_cli.video.readers.agreement import Agreement, Load, Said
 from convlstm_cli.video.readers.arrays import registered
 from convlstm_cli.video.readers.checks import TRANSPARENT, reading
 from convlstm_cli.video.readers.decoding import (
@@ -26,8 +27,9 @@ from convlstm_cli.video.readers.decoding import (
 )
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
 from convlstm_cli.video.readers.reader import Reader
+from convlstm_cli.video.readers.shared_facts import shared_facts
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
-from convlstm_cli.video.readers.tiff_tags import tiff_tags
+from convlstm_cli.video.readers.tiff_tags import tags_in, tiff_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
 from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
 from convlstm_cli.video.source import SourceFacts
@@ -59,7 +61,7 @@ def open_images(path: Path) -> VideoReader:
     video = _opened(path, files, times, numbers, notes, sequence.start)
     if reader is not None:
         with reader.open(files[0]) as first:
-            video.unit, video.missing, video.declared_range = first.unit, first.missing, first.declared_range
+            video.declared_range = first.declared_range
             notes += first.notes
     return video
 
@@ -74,20 +76,23 @@ def _opened(
 ) -> VideoReader:
     holes = first_transparent(map(_read_if_transparent, files), str(path))
     tags = None if registered.array_reader_of(files[0]) is not None else tiff_tags(files[0])
-    if tags is not None and tags.grey_note is not None:
-        notes.append(tags.grey_note)
-    return VideoReader(
+    if tags is not None:
+        notes += tags.notes
+    agreement = Agreement()
+    video = VideoReader(
         path,
         READER.name,
-        _read_files(files, times, numbers, notes, holes=holes is not None),
+        _read_files(files, times, agreement, numbers, notes, holes=holes is not None),
         len(files),
         start=start,
         numbers=numbers,
         notes=notes,
-        missing=None if tags is None else tags.nodata,
         declared_range=transparent_range(holes, notes),
-        facts=lambda: _facts(files[0]),
+        facts=lambda: shared_facts(files, _facts, notes),
     )
+    assert agreement.first is not None  # the first frame is read
+    video.unit, video.missing = agreement.first
+    return video
 
 
 def first_transparent(contents: Iterable[NDArray[np.uint8] | None], source: str) -> np.dtype[Any] | None:
@@ -113,7 +118,7 @@ def images_of(folder: Path) -> ImageFolder:
 
 
 def _facts(file: Path) -> SourceFacts:
-    """What a forecast takes on of images, by the first of them. Pictures of 8 bits are given back as PNG."""
+    """What a forecast takes on of an image. Pictures of 8 bits are given back as PNG."""
     if (reader := registered.array_reader_of(file)) is not None:
         with reader.open(file) as first:
             return first.facts()
@@ -142,8 +147,9 @@ READER = Reader(
 
 def read_images(
     sources: Sequence[str],
-    load: Callable[[int], Frame],
+    load: Load,
     times: Sequence[float] | None,
+    agreement: Agreement,
     close: Callable[[], None] = lambda: None,
     *,
     numbers: list[float] | None = None,
@@ -168,7 +174,7 @@ def read_images(
         stack.callback(close)
         for position, source in enumerate(sources):
             try:
-                image = load(position)
+                image, said = load(position)
             except DamagedImageError as error:
                 if numbers is not None:
                     del numbers[position - len(lost)]
@@ -184,7 +190,7 @@ def read_images(
                     f"{source}: is {height}x{width} pixels and {first} is {size[0]}x{size[1]}; all images of a folder "
                     "must have one size."
                 )
-            yield TimedFrame(image, None if times is None else times[position])
+            yield TimedFrame(agreement.of(image, said, source), None if times is None else times[position])
     if lost and notes is not None:
         notes.append(f"leaves out {len(lost)} of its {len(sources)} images, which cannot be decoded: {lost[0]}")
 
@@ -192,26 +198,34 @@ def read_images(
 def _read_files(
     paths: Sequence[Path],
     times: Sequence[float] | None,
+    agreement: Agreement,
     numbers: list[float] | None = None,
     notes: list[str] | None = None,
     *,
     holes: bool,
 ) -> Generator[TimedFrame, None, None]:
-    def load(position: int) -> Frame:
+    def load(position: int) -> tuple[Frame, Said]:
         return _read_image(paths[position], holes=holes)
 
-    return read_images(list(map(str, paths)), load, times, numbers=numbers, notes=notes)
+    return read_images(list(map(str, paths)), load, times, agreement, numbers=numbers, notes=notes)
 
 
-def _read_image(path: Path, *, holes: bool) -> Frame:
+def _read_image(path: Path, *, holes: bool) -> tuple[Frame, Said]:
     """An image, (H, W, C) with C = 1 or 3, as `decode_image` gives it; or an array's frame. Raises InputError."""
     if (reader := registered.array_reader_of(path)) is not None:
         with reader.open(path) as video:
             frame = next(video)
             if next(video, None) is not None:
                 raise InputError(f"{path}: holds more than one frame, unlike the files beside it; move it elsewhere.")
-            return frame
-    return to_frame(decode_image(_read_bytes(path), str(path), holes=holes), str(path))
+            return frame, Said(video.unit, video.missing)
+    return decoded(_read_bytes(path), str(path), holes=holes)
+
+
+def decoded(content: NDArray[np.uint8], source: str, *, holes: bool) -> tuple[Frame, Said]:
+    """The frame of an image file of N bytes, and what the file says of it. Raises InputError as `decode_image` does."""
+    tags = tags_in(content)
+    said = Said() if tags is None else Said(tags.packing.unit, tags.missing)
+    return to_frame(decode_image(content, source, holes=holes), source), said
 
 
 def _read_if_transparent(path: Path) -> NDArray[np.uint8] | None:

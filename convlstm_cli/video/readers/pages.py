@@ -37,17 +37,17 @@ def open_pages(path: Path) -> VideoReader:
         notes.append(f"{len(pages) - frames} of its {len(pages)} pages are smaller copies or masks, and no frames")
     if path.suffix.lower() in (".tif", ".tiff"):
         tags = read_tags(path) or TiffTags()
-        notes += [tags.grey_note] if tags.grey_note is not None else []
-        video = VideoReader(
+        notes += tags.notes
+        return VideoReader(
             path,
             READER.name,
             _read_tiff(path, pages, tags.interval),
             frames,
             notes=notes,
+            unit=tags.packing.unit,
+            missing=tags.missing,
             facts=lambda: tiff_facts(path),
         )
-        video.missing = tags.nodata
-        return video
     times = _times(pages)
     holes = any((pixels[:, :, 3] == 0).any() for pixels in _composed(path, transparent=True))
     return VideoReader(

@@ -4,12 +4,11 @@ import html
 import re
 from pathlib import Path
 
-from convlstm_cli.video.packing import Packing
+from convlstm_cli.video import gdal_metadata
 from convlstm_cli.video.readers.tiff_tags import (
     BITS,
     DESCRIPTION,
     FORMAT,
-    GDAL_METADATA,
     GEO,
     HEIGHT,
     RESOLUTION,
@@ -25,8 +24,6 @@ KINDS = {1: "uint", 2: "int", 3: "float"}
 _IMAGEJ = re.compile(r"^(unit|spacing|loop)=(.+)$", re.MULTILINE)
 _OME = re.compile(r"\b(PhysicalSize[XYZ](?:Unit)?)\s*=\s*\"([^\"<>&]*)\"")
 _CHANNEL = re.compile(r"<Channel\b[^>]*?\bName=\"([^\"<>]+)\"")
-_BAND = re.compile(r"<Item name=\"DESCRIPTION\" sample=\"(\d+)\"[^>]*>([^<]+)</Item>")
-_STATISTICS = re.compile(r"\s*<Item[^>]*name=\"STATISTICS_[^>]*>[^<]*</Item>", re.IGNORECASE)
 
 
 def tiff_facts(path: Path) -> SourceFacts:
@@ -38,11 +35,11 @@ def tiff_facts(path: Path) -> SourceFacts:
     dtype = f"{KINDS.get(directory.first(FORMAT, 1), '')}{directory.first(BITS, 1)}"
     description = directory.text(DESCRIPTION)
     found = _OME if "<OME" in description[:4096] else _IMAGEJ
-    wanted = [*(GEO if is_geo else RESOLUTION), GDAL_METADATA]
+    wanted = [*(GEO if is_geo else RESOLUTION), gdal_metadata.TAG]
     return SourceFacts(
         "geotiff" if is_geo else "tiff",
         dtype=dtype if dtype in STORABLE else "",
-        packing=Packing(missing=() if tags.nodata is None else (tags.nodata,)),
+        packing=tags.packing,
         size=(directory.first(HEIGHT, 0), directory.first(WIDTH, 0)),
         attributes=dict(found.findall(description)),
         names=band_names(directory),
@@ -53,14 +50,19 @@ def tiff_facts(path: Path) -> SourceFacts:
 def band_names(directory: Directory) -> tuple[str, ...]:
     """Names of the bands as GDAL or OME write them; none where one has none."""
     description = directory.text(DESCRIPTION)
-    named = dict(enumerate(_CHANNEL.findall(description))) if "<OME" in description[:4096] else {}
-    named |= {int(at): name for at, name in _BAND.findall(directory.text(GDAL_METADATA))}
+    named = dict(enumerate(map(html.unescape, _CHANNEL.findall(description)))) if "<OME" in description[:4096] else {}
+    named |= gdal_metadata.band_names(directory.text(gdal_metadata.TAG))
     count = max(named, default=-1) + 1
-    return tuple(html.unescape(named[at]) for at in range(count)) if count == len(named) else ()
+    return tuple(named[at] for at in range(count)) if count == len(named) else ()
 
 
 def _tag(directory: Directory, code: int) -> Tag:
     entry = directory.entries[code]
     if entry.kind == 2:
-        return Tag(code, 2, _STATISTICS.sub("", entry.text))  # of the source's own pixels
+        return Tag(code, 2, gdal_metadata.without(entry.text, _of_own_pixels))
     return Tag(code, entry.kind, entry.numbers(directory.order))
+
+
+def _of_own_pixels(name: str, _role: str) -> bool:
+    """Whether an item of GDAL's metadata tells of the pixels of its file, and not of those of others."""
+    return name.upper().startswith("STATISTICS_")

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from convlstm_cli.video.opencv import MAX_PIXELS
 from convlstm_cli.video.readers.in_memory import open_memory
 from convlstm_cli.video.readers.orientation import upright
-from convlstm_cli.video.readers.tiff_tags import TiffTags
+from convlstm_cli.video.readers.tiff_tags import PALETTE, TiffTags
 
 CODECS = "needs the library imagecodecs: `pip install imagecodecs`, or save it uncompressed with 8 or 16 bits a value"
 """What a message says of a TIFF that tifffile does not decode alone."""
-GREYS, RGB, PALETTE = (0, 1), 2, 3
-"""Values of PhotometricInterpretation that are read (TIFF 6.0)."""
+GREYS, RGB = (0, 1), 2
+"""Values of PhotometricInterpretation that are read beside PALETTE (TIFF 6.0)."""
 
 ORIENTATION = 274
 """The tag that says how an image is to be turned."""

@@ -9,6 +9,8 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from convlstm_cli.video import gdal_metadata
+from convlstm_cli.video.packing import Packing
 from convlstm_cli.video.readers.in_memory import open_memory
 from convlstm_cli.video.readers.page_list import MOST_TAGS
 
@@ -19,9 +21,22 @@ RESOLUTION = (282, 283, 296)
 GEO = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams and GeoAsciiParams of GeoTIFF
 1.1."""
-PHOTOMETRIC, PLANAR, GDAL_METADATA = 262, 284, 42112
+PHOTOMETRIC, PLANAR = 262, 284
 READ = frozenset(
-    {WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA, PHOTOMETRIC, PLANAR, GDAL_METADATA, *RESOLUTION, *GEO}
+    {
+        WIDTH,
+        HEIGHT,
+        DESCRIPTION,
+        SAMPLES,
+        BITS,
+        FORMAT,
+        NODATA,
+        PHOTOMETRIC,
+        PLANAR,
+        gdal_metadata.TAG,
+        *RESOLUTION,
+        *GEO,
+    }
 )
 """Tags that are read."""
 LONGEST = 2**24
@@ -30,6 +45,8 @@ SUFFIXES = frozenset({".tif", ".tiff"})
 """Suffixes of TIFF files, in lower case."""
 SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 12: 8, 16: 8}
 """Bytes of each type of value: BYTE, ASCII, SHORT, LONG, RATIONAL, DOUBLE, LONG8."""
+PALETTE = 3
+"""The PhotometricInterpretation of pixels whose numbers stand for colours of a table."""
 MANY = 4
 """Samples of a pixel up to which OpenCV decodes it."""
 _IMAGEJ = re.compile(r"(images|channels|slices|frames)=(\d+)")
@@ -58,13 +75,15 @@ class TiffTags(NamedTuple):
     sample_format: int = 1
     """1 unsigned, 2 signed, 3 floating."""
     nodata: float | None = None
-    """The value that stands for no measurement, as frames have it; None where the file names none."""
+    """The stored number that stands for no measurement, counted from black; None where the file names none."""
     photometric: int = 1
     """What the first values of a pixel are: 0 and 1 a grey, 2 RGB (PhotometricInterpretation of TIFF 6.0)."""
     has_next: bool = False
     """Whether there is a second directory."""
     planar: bool = False
     """Whether the values of one channel follow each other, and not those of one pixel (PlanarConfiguration)."""
+    scaling: gdal_metadata.Scaling = gdal_metadata.Scaling()
+    """How GDAL says that stored numbers become values."""
 
     @property
     def has_axes(self) -> bool:
@@ -97,16 +116,41 @@ class TiffTags(NamedTuple):
         return self._white_is_least and self.sample_format in (1, 2)
 
     @property
-    def grey_note(self) -> str | None:
-        """The note about a grey whose least number is white, a clause; None for others."""
-        if not self._white_is_least:
-            return None
-        done = "counted from black" if self.counts_from_white else "kept, since floats have no number for black"
-        return f"its least number is white (MINISWHITE); its numbers are {done}"
+    def has_palette(self) -> bool:
+        """Whether its numbers stand for colours of a table."""
+        return self.photometric == PALETTE
+
+    @property
+    def notes(self) -> list[str]:
+        """What people should know of how its numbers are read, a clause each."""
+        notes = []
+        if self._white_is_least:
+            done = "counted from black" if self.counts_from_white else "kept, since floats have no number for black"
+            notes.append(f"its least number is white (MINISWHITE); its numbers are {done}")
+        if not self.scaling.alike:
+            notes.append("its bands have scales or offsets of their own, so its numbers are read as they are stored")
+        return notes
+
+    @property
+    def packing(self) -> Packing:
+        """How stored numbers, counted from black, become those of frames."""
+        missing = () if self.nodata is None else (self.nodata,)
+        if self.counts_from_white or self.has_palette:  # frames have other numbers than GDAL scales
+            return Packing(missing=missing)
+        return Packing(self.scaling.unit, self.scaling.scale, self.scaling.offset, missing)
+
+    @property
+    def missing(self) -> float | None:
+        """The value of frames that stands for no measurement; None where that is NaN, or there is none."""
+        return None if self.packing.is_scaled else self.nodata
 
     def from_black(self, pixels: NDArray[Any]) -> NDArray[Any]:
-        """Stored pixels of any shape as frames have them: counted from black where the file counts from white."""
+        """Stored pixels of any shape, counted from black where the file counts from white."""
         return pixels ^ pixels.dtype.type(self._darkest) if self.counts_from_white else pixels
+
+    def to_values(self, pixels: NDArray[Any]) -> NDArray[Any]:
+        """Pixels of any shape, counted from black, as frames have them: scaled as GDAL says, with NaN in gaps then."""
+        return self.packing.to_values(pixels) if self.packing.is_scaled else pixels
 
     @property
     def _white_is_least(self) -> bool:
@@ -191,6 +235,7 @@ def _tags(directory: "Directory") -> TiffTags:
         directory.first(PHOTOMETRIC, 1),
         directory.has_next,
         directory.first(PLANAR, 1) == 2,
+        gdal_metadata.scaling_of(directory.text(gdal_metadata.TAG), max(directory.first(SAMPLES, 1), 1)),
     )
     if tags.nodata is None or not tags.counts_from_white:
         return tags

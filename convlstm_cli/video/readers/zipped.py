@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 from convlstm_cli.errors import InputError
 from convlstm_cli.paths import printable
 from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.readers.agreement import Agreement, Said
 from convlstm_cli.video.readers.checks import reading
-from convlstm_cli.video.readers.decoding import HEAD, decode_image, may_have_alpha, to_frame
+from convlstm_cli.video.readers.decoding import HEAD, may_have_alpha
 from convlstm_cli.video.readers.folders import PLAIN_IMAGES, header
 from convlstm_cli.video.readers.images import (
     MAX_BYTES,
     WITH_ALPHA,
+    decoded,
     first_transparent,
     read_images,
     transparent_range,
@@ -67,13 +69,15 @@ def open_zip(path: Path) -> VideoReader:
         notes = list(sequence.images.notes)
         with _reading(file):
             holes = first_transparent((_read_if_transparent(archive, name) for name in images), str(path))
-        return VideoReader(
+        agreement = Agreement()
+        video = VideoReader(
             path,
             READER.name,
             read_images(
                 [f"{file}: {name}" for name in images],
                 lambda number: _read_image(archive, file, images[number], holes=holes is not None),
                 sequence.images.times,
+                agreement,
                 archive.close,
                 numbers=numbers,
                 notes=notes,
@@ -84,6 +88,9 @@ def open_zip(path: Path) -> VideoReader:
             notes=notes,
             declared_range=transparent_range(holes, notes),
         )
+        assert agreement.first is not None  # the first frame is read
+        video.unit, video.missing = agreement.first
+        return video
     except BaseException:
         archive.close()
         raise
@@ -161,11 +168,10 @@ def _read_if_transparent(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint
     return np.frombuffer(_content(archive, "", name), np.uint8) if may_have_alpha(head) else None
 
 
-def _read_image(archive: zipfile.ZipFile, file: Path, name: str, *, holes: bool) -> Frame:
+def _read_image(archive: zipfile.ZipFile, file: Path, name: str, *, holes: bool) -> tuple[Frame, Said]:
     with _reading(file):
         content = _content(archive, "", name)
-    source = f"{file}: {name}"
-    return to_frame(decode_image(np.frombuffer(content, np.uint8), source, holes=holes), source)
+    return decoded(np.frombuffer(content, np.uint8), f"{file}: {name}", holes=holes)
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """TIFF through tifffile: a stack with its axes, and geographic images of one frame each."""
 
 import io
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 from xml.sax.saxutils import quoteattr
 
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from convlstm_cli.errors import OutputError
 from convlstm_cli.files import shown
+from convlstm_cli.video import gdal_metadata
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.extras import load_extra
-from convlstm_cli.video.readers.tiff_tags import GDAL_METADATA, GEO, NODATA, RESOLUTION
+from convlstm_cli.video.readers.tiff_tags import GEO, NODATA, RESOLUTION
 from convlstm_cli.video.source import Placement, Tag
 from convlstm_cli.video.values import TYPES
 from convlstm_cli.video.writers.arrangement import storage
@@ -123,9 +125,13 @@ class GeotiffWriter(ImagesWriter):
     def _begin(self) -> None:
         super()._begin()
         self._library: Any = load_extra("tifffile", "tiff", self.path, "written")
-        self._stored, self._packing = storage(self.placement, self.dtype, STAND_INS, scaled=False)
-        tags = self.placement.source.tags if self.placement.fits(*self.shape[:2]) else ()
-        self._tags = [_extra(each) for each in tags if each.code in (*GEO, GDAL_METADATA)]
+        self._stored, self._packing = storage(self.placement, self.dtype, STAND_INS)
+        source = self.placement.source
+        placed = [each for each in source.tags if each.code in GEO and self.placement.fits(*self.shape[:2])]
+        said = [each for each in source.tags if each.code == gdal_metadata.TAG]
+        if self._packing is not source.packing:  # whose scale is not that of these numbers
+            said = [replace(each, values=gdal_metadata.without(str(each.values), _is_of_storage)) for each in said]
+        self._tags = [_extra(each) for each in (*placed, *said)]
         self._tags += nodata_tag(self._packing.fill_value(self._stored))
 
     def _encoded(self, frame: Frame) -> bytes:
@@ -174,3 +180,8 @@ def _step(placement: Placement) -> float | None:
     """Seconds from one frame to the next."""
     seconds = placement.seconds
     return None if seconds is None or len(seconds) < 2 else seconds[1] - seconds[0]
+
+
+def _is_of_storage(_name: str, role: str) -> bool:
+    """Whether an item of GDAL's metadata says how stored numbers become values."""
+    return role in ("scale", "offset")

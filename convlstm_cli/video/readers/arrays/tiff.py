@@ -53,17 +53,18 @@ class TiffStack:
         """The stack."""
         assert not name
         series = self._series
-        missing = self._tags.nodata
+        tags = self._tags
         dtype = np.dtype(series.dtype)
         return Stored(
             shape=tuple(series.shape),
             dtype=dtype,
             read=self._read,
             dims=self._dims(),
-            to_values=lambda raw: _with_gaps(self._tags.from_black(raw), missing),
-            missing=missing if dtype.kind in "iu" else None,
+            to_values=lambda raw: _with_gaps(tags.to_values(tags.from_black(raw)), tags.missing),
+            unit=tags.packing.unit,
+            missing=tags.missing if dtype.kind in "iu" else None,
             times=self._times(),
-            note=self._tags.grey_note,
+            note="; ".join(tags.notes) or None,
             facts=lambda: tiff_facts(self._path),
             close=self._file.close,
         )
