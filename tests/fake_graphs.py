@@ -2,13 +2,18 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute import graphs
 from convlstm_cli.compute.graphs import Recording
+
+aten = torch.ops.aten
 
 
 class FakeRecorder:
@@ -62,3 +67,27 @@ def on_the_cpu(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) 
 
     monkeypatch.setitem(graphs.RECORDERS, "cpu", make)
     return made
+
+
+class Devices(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Collects the devices of all tensors that operations read and write.
+
+    What is captured has to meet one device alone: a graph copies nothing from the CPU and waits for nothing. Meta
+    stands for a GPU, and refuses what would have to be waited for.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.met: set[str] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if func is aten.grid_sampler_2d.default:  # which is hundreds of operations on meta, forward and backward
+            result = args[0].new_empty(*args[0].shape[:2], *args[1].shape[1:3])
+        elif func is aten.grid_sampler_2d_backward.default:
+            result = tuple(map(torch.empty_like, args[1:3]))
+        else:
+            result = func(*args, **(kwargs or {}))
+        for each in tree_leaves((args, kwargs, result)):
+            if isinstance(each, Tensor):
+                self.met.add(each.device.type)
+        return result

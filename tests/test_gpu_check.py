@@ -1,15 +1,22 @@
 """scripts/gpu-check rehearsed on the CPU: its steps, its table and its exit code."""
 
+import importlib.util
 import json
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
 import torch
 
+import gpu_check.__main__
+from gpu_check import suite
 from gpu_check.layers import TINY, OurLayer, PlainLayer
+from gpu_check.run import Context, Options
+from gpu_check.suite import FIRST
 from gpu_check.traffic import measure
 
 ROOT = Path(__file__).parent.parent
@@ -69,6 +76,51 @@ def test_a_step_that_does_not_exist_is_named(tmp_path: Path) -> None:
     done = check(tmp_path, "--only", "tests,dance")
     assert done.returncode == 2
     assert "--only names dance; the steps are machine, tests" in done.stderr
+
+
+def test_what_is_not_installed_is_named_before_any_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lacking(monkeypatch, "av", "msgspec")
+    monkeypatch.setattr(sys, "argv", ["gpu-check", "-o", str(tmp_path / "out")])
+    with pytest.raises(SystemExit) as ended:
+        gpu_check.__main__.main()
+    assert ended.value.code == 2
+    assert "does not find av, msgspec; install" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_all_that_the_package_depends_on_is_looked_for() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    modules = {"opencv-python": "cv2", "pillow": "PIL"}
+    named = [re.split(r"[<>=]", each)[0] for each in project["dependencies"]]
+    assert sorted(modules.get(name, name) for name in named) == sorted(gpu_check.__main__.NEEDED)
+
+
+def test_files_with_tests_of_a_gpu_start_first() -> None:
+    mark = "pytest.mark." + "gpu"
+    files = [path for path in (ROOT / "tests").rglob("test_*.py") if mark in path.read_text(encoding="utf-8")]
+    assert len(files) > 5
+    assert [path for path in files if not str(path.relative_to(ROOT)).startswith(FIRST)] == []
+
+
+def test_without_a_library_files_that_compute_on_a_gpu_are_left(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    context = Context(Options("cuda", False, tmp_path, 1), "tests", 0.0)
+    everything, _ = suite._files(context)
+    lacking(monkeypatch, "netCDF4", "hypothesis")
+    some, why = suite._files(context)
+    assert 20 < len(some) < len(everything)
+    assert all(name.startswith(FIRST) for name in some)
+    assert "hypothesis" not in "".join((ROOT / name.split("::")[0]).read_text(encoding="utf-8") for name in some)
+    assert re.search("files left out, because there is no .*hypothesis, netCDF4", why)
+
+
+def lacking(monkeypatch: pytest.MonkeyPatch, *absent: str) -> None:
+    """Nothing finds these packages any more."""
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else find(name))
 
 
 def test_traffic_counts_what_a_step_moves_and_reorders() -> None:

@@ -77,9 +77,13 @@ class CudaRecorder:
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
         graph = torch.cuda.CUDAGraph()
-        # Other threads, such as one that writes forecasts, may go on with CUDA meanwhile.
-        with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
-            result = function()
+        try:
+            # Other threads, such as one that writes forecasts, may go on with CUDA meanwhile.
+            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+                result = function()
+        except Exception as error:
+            # Where an operation cannot be captured, the end of the capture fails too, and does not say which.
+            raise (error.__context__ or error) from None
         left, _ = torch.cuda.mem_get_info(self._device)
         if left < free - left:
             raise NotCaptured("a graph keeps its memory, which would leave too little for all else")
@@ -160,6 +164,7 @@ class Captured:
         try:
             recording = self._recorder.record(call)
         except Exception as error:  # whatever capturing meets, the function can be computed without it
+            LOG.debug("no CUDA graph, because", exc_info=error)
             self._give_up(first_line(error))
             return None
         self._kept[key] = _Kept(buffers, recording)

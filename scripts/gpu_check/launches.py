@@ -14,6 +14,7 @@ import logging
 import os
 import statistics
 import tempfile
+import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from functools import partial
@@ -47,15 +48,19 @@ Systems = Mapping[str, Call]
 
 
 class Log(logging.Handler):
-    """Collects what forecasts log that could not be captured."""
+    """Collects what forecasts log that could not be captured, and prints where anything could not."""
 
     def __init__(self) -> None:
         super().__init__()
         self.notes: list[str] = []
         LOG.addHandler(self)
+        LOG.setLevel(logging.DEBUG)
 
     def emit(self, record: logging.LogRecord) -> None:
-        self.notes.append(record.getMessage())
+        if record.exc_info:
+            traceback.print_exception(record.exc_info[1])
+        else:
+            self.notes.append(record.getMessage())
 
 
 class OurLayer(ConvLSTM):
@@ -184,7 +189,8 @@ def rows(compute: Compute, *, quick: bool, rounds: int) -> Iterator[dict[str, An
     log = Log()
     for name, size, make in cases:
         torch.manual_seed(0)
-        inputs = [torch.rand(size, device=compute.device) for _ in range(3)]
+        # Drawn on the CPU, since CUDA draws nothing more after a capture that failed.
+        inputs = [torch.rand(size).to(compute.device) for _ in range(3)]
         log.notes.clear()
         for mode, systems in make(log.notes).items():
             ms = measure(systems, inputs, rounds)
@@ -203,7 +209,7 @@ def busy(compute: Compute, *, quick: bool) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         result = train(data, model, config, Path(folder) / "run")
     step = TrainStep(model, config, compute, None)
-    clips = torch.rand(batch, model.clip_frames, model.channels, side, side, device=compute.device)
+    clips = torch.rand(batch, model.clip_frames, model.channels, side, side).to(compute.device)
     alone = measure({"captured": step}, [clips], 10)["captured"]
     between = 1e3 * (result.step_seconds or 0.0)
     return {"mode": "busy", "shape": f"train, batch {batch}", "alone_ms": alone, "between_ms": between}

@@ -16,7 +16,7 @@ class Step(NamedTuple):
 
 
 STEPS = {
-    "machine": Step(commands.machine, 60),
+    "machine": Step(commands.machine, 90),
     "tests": Step(suite.tests, 160),
     "train": Step(commands.train, 80),
     "launches": Step(speed.launches, 90),

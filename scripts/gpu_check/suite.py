@@ -18,6 +18,9 @@ FIRST = (
     "tests/training/test_device_step",
     "tests/forecasting/test_inference",
     "tests/compute/test_graphs",
+    "tests/compute/test_device",
+    "tests/compute/test_transfer",
+    "tests/training/test_training_memory",
     "tests/nn/",
 )
 """Files that compute on the GPU, those that take longest first; they must all come to their end."""
@@ -31,6 +34,8 @@ SLOW = (
     "tests/interop/",
 )
 """Started next, so that the last file does not run alone."""
+LIBRARIES = ("h5py", "hypothesis", "netCDF4", "pydicom", "tifffile", "xarray", "zarr")
+"""What tests import beside what the package cannot do without. Files of FIRST need hypothesis at most."""
 SPLIT = ("tests/nn/test_triton_gates.py",)
 """Files whose functions get a process each, because compiling their kernels one after another takes too long."""
 QUICK = ("tests/test_registry.py", "tests/test_lock.py")
@@ -82,10 +87,11 @@ def _files(context: Context) -> tuple[list[str], str]:
     names = [str(path.relative_to(ROOT)) for path in sorted((ROOT / "tests").rglob("test_*.py"))]
     names = [name for name in names if name not in LEFT_OUT]
     left_out = ""
-    if importlib.util.find_spec("hypothesis") is None:
-        needing = [name for name in names if "hypothesis" in (ROOT / name).read_text(encoding="utf-8")]
-        names = [name for name in names if name not in needing]
-        left_out = f"{len(needing)} files left out, because hypothesis is not installed"
+    if missing := [name for name in LIBRARIES if importlib.util.find_spec(name) is None]:
+        # Of the others many read or write all formats, so that they would fail for want of a library alone.
+        kept = [name for name in names if name.startswith(FIRST) and not _mentions(name, missing)]
+        left_out = f"{len(names) - len(kept)} files left out, because there is no {', '.join(missing)}"
+        names = kept
 
     parts = [part for name in names for part in (_functions(name) if name in SPLIT else [name])]
 
@@ -93,6 +99,11 @@ def _files(context: Context) -> tuple[list[str], str]:
         return next((rank for rank, prefix in enumerate((*FIRST, *SLOW)) if name.startswith(prefix)), 99), name
 
     return sorted(parts, key=order), left_out
+
+
+def _mentions(name: str, libraries: list[str]) -> bool:
+    source = (ROOT / name).read_text(encoding="utf-8")
+    return any(library in source for library in libraries)
 
 
 def _functions(name: str) -> list[str]:

@@ -1,6 +1,9 @@
 """Captured functions, with recorders that need no GPU; and on one, where there is one."""
 
 import contextlib
+import itertools
+import logging
+import traceback
 from collections.abc import Iterator
 from typing import Any
 
@@ -138,7 +141,10 @@ class FakeCuda:
     def graph(self, _graph: object, *, pool: object, stream: "FakeStream", capture_error_mode: str) -> Iterator[None]:
         self.pools.append(pool)
         self.calls.append(f"capture in {stream.name}, {capture_error_mode}")
-        yield
+        try:
+            yield
+        except RuntimeError:  # as the end of a capture does after an operation that cannot be captured
+            raise RuntimeError("CUDA error: operation failed due to a previous error during capture") from None
 
 
 class FakeStream:
@@ -178,6 +184,29 @@ def test_a_cuda_graph_that_would_leave_less_memory_than_it_takes_is_dropped(monk
     recorder = CudaRecorder(torch.device("cuda", 0))
     with pytest.raises(NotCaptured, match="too little for all else"):
         recorder.record(lambda: torch.ones(3))
+
+
+def test_of_a_capture_that_fails_the_operation_is_said_and_not_the_end(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    FakeCuda(monkeypatch, [90])
+    monkeypatch.delenv(graphs.SWITCH, raising=False)
+    calls, notes = itertools.count(), list[str]()
+
+    def function(x: Tensor) -> Tensor:
+        if next(calls) == WARM_UPS:
+            raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nCompile with")
+        return x + 1.0
+
+    captured = Captured(function, torch.device("cuda", 0), note=notes.append)
+    with caplog.at_level(logging.DEBUG, graphs.LOG.name):
+        for _ in range(WARM_UPS + 2):
+            assert torch.equal(captured([torch.zeros(2)]), torch.ones(2))
+    [note] = notes
+    assert note.endswith(": CUDA error: operation not permitted when stream is capturing")
+    [record] = caplog.records
+    assert record.exc_info is not None
+    assert traceback.extract_tb(record.exc_info[2])[-1].name == "function"  # where it was
 
 
 @pytest.mark.gpu

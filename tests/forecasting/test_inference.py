@@ -4,13 +4,16 @@ from typing import Literal
 
 import pytest
 import torch
-from fake_graphs import on_the_cpu
+from fake_graphs import Devices, FakeRecorder, on_the_cpu
 
+from convlstm_cli.compute import graphs
 from convlstm_cli.compute.device import Compute, choose
 from convlstm_cli.compute.graphs import SWITCH, WARM_UPS
 from convlstm_cli.forecasting import inference
 from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip, forecast_members
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
+from convlstm_cli.nn.config import ForecasterKind
+from convlstm_cli.nn.noise import Noise
 from convlstm_cli.video.tensors import to_float
 
 MODEL = ForecasterConfig(32, 32, 1, hidden=(4,), kernel_size=3, input_frames=4, horizon=3)
@@ -148,6 +151,24 @@ def test_what_is_captured_ends_with_its_network(monkeypatch: pytest.MonkeyPatch)
     del network
     gc.collect()
     assert len(inference._captured) == before
+
+
+@pytest.mark.usefixtures("short_motion")
+@pytest.mark.parametrize("forecaster", ["unconditioned", "autoregressive", "advected"])
+def test_what_is_captured_has_nothing_on_the_cpu(forecaster: ForecasterKind, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(graphs.RECORDERS, "meta", FakeRecorder)
+    compute = Compute(torch.device("meta"), torch.float32)
+    model = ForecasterConfig(
+        *(16, 16, 1), hidden=(4,), input_frames=4, horizon=3, forecaster=forecaster, head="refined", noise=True
+    )
+    network = EncoderForecaster(model).to("meta")
+    frames = torch.empty(2, 4, 1, 16, 16, device="meta")
+    drawn = [each.to("meta") for each in Noise.of([0, 1]).drawn(2, (16, 16), model.patch_size, 3)]
+    captured = inference._captured_forecast(network, compute)
+    with Devices() as devices, inference._inferring(network, compute):
+        forecast = captured._function(frames, None, *drawn, 3, 2, ())
+    assert forecast.shape == (2, 2, 3, 1, 16, 16)
+    assert devices.met == {"meta"}
 
 
 @pytest.mark.gpu

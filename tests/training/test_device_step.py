@@ -9,10 +9,8 @@ from typing import Any
 
 import pytest
 import torch
-from fake_graphs import FakeRecorder, on_the_cpu
+from fake_graphs import Devices, FakeRecorder, on_the_cpu
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute import graphs
 from convlstm_cli.compute.device import Compute, choose
@@ -158,31 +156,18 @@ def test_members_on_the_device_are_those_of_the_cpu_and_go_on(monkeypatch: pytes
     assert made[0].replayed == 2 * STEPS - WARM_UPS
 
 
-class Devices(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Collects the devices of all tensors that operations read and write."""
-
-    def __init__(self) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.met: set[str] = set()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        result = func(*args, **(kwargs or {}))
-        for each in tree_leaves((args, kwargs, result)):
-            if isinstance(each, Tensor):
-                self.met.add(each.device.type)
-        return result
-
-
+@pytest.mark.usefixtures("short_motion")
 @pytest.mark.parametrize("model", [MEMBERS, ForecasterConfig(16, 16, 1, hidden=(4,), input_frames=3, horizon=2)])
 def test_what_is_captured_has_nothing_on_the_cpu(model: ForecasterConfig, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A graph copies nothing from there and waits for nothing. Meta stands for a GPU."""
+    """All of a step, the optimiser's part as well."""
     monkeypatch.setitem(graphs.RECORDERS, "meta", FakeRecorder)
     config = dataclasses.replace(CONFIG, members=2 * model.noise)
     step = TrainStep(model, config, Compute(torch.device("meta"), torch.float32), None)
     batch = step.begin(clips(0).to("meta")).batch
     assert (batch.drawn is not None) == model.noise
+    assert step._on_device is not None
     with Devices() as devices:
-        step._objective(batch).backward()  # type: ignore[no-untyped-call]
+        step._on_device._learn(*batch)
     assert devices.met == {"meta"}
 
 
