@@ -12,7 +12,7 @@ from convlstm_cli.compute.graphs import SWITCH, WARM_UPS
 from convlstm_cli.forecasting import inference
 from convlstm_cli.forecasting.inference import forecast_chunks, forecast_clip, forecast_members
 from convlstm_cli.nn import EncoderForecaster, ForecasterConfig
-from convlstm_cli.nn.config import ForecasterKind
+from convlstm_cli.nn.config import Forecaster
 from convlstm_cli.nn.noise import Noise
 from convlstm_cli.video.tensors import to_float
 
@@ -155,7 +155,7 @@ def test_what_is_captured_ends_with_its_network(monkeypatch: pytest.MonkeyPatch)
 
 @pytest.mark.usefixtures("short_motion")
 @pytest.mark.parametrize("forecaster", ["unconditioned", "autoregressive", "advected"])
-def test_what_is_captured_has_nothing_on_the_cpu(forecaster: ForecasterKind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_captured_has_nothing_on_the_cpu(forecaster: Forecaster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(graphs.RECORDERS, "meta", FakeRecorder)
     compute = Compute(torch.device("meta"), torch.float32)
     model = ForecasterConfig(
