@@ -77,9 +77,18 @@ class CudaRecorder:
         torch.cuda.empty_cache()
         free, _ = torch.cuda.mem_get_info(self._device)
         graph = torch.cuda.CUDAGraph()
+        # All graphs share tensors of CUDA's generator, which the first capture makes. Where it made them in inference
+        # mode, none outside of that could begin (pytorch/pytorch#166792).
+        inferring = torch.is_inference_mode_enabled()
+        around, within = (torch.inference_mode(on) if inferring else contextlib.nullcontext() for on in (False, True))
+        # Other threads, such as one that writes forecasts, may go on with CUDA meanwhile.
+        mode = "thread_local"
         try:
-            # Other threads, such as one that writes forecasts, may go on with CUDA meanwhile.
-            with torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"):
+            with (
+                around,
+                torch.cuda.graph(graph, pool=self._pool, stream=self._stream, capture_error_mode=mode),
+                within,
+            ):
                 result = function()
         except Exception as error:
             # Where an operation cannot be captured, the end of the capture fails too, and does not say which.

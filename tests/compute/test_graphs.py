@@ -4,7 +4,7 @@ import contextlib
 import itertools
 import logging
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
@@ -118,6 +118,7 @@ class FakeCuda:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, free: list[int]) -> None:
         self.calls: list[str] = []
         self.pools: list[object] = []
+        self.began_inferring: list[bool] = []
         free_now = iter(free)
         for name, fake in {
             "Stream": lambda _device: FakeStream("own", self.calls),
@@ -140,6 +141,7 @@ class FakeCuda:
     @contextlib.contextmanager
     def graph(self, _graph: object, *, pool: object, stream: "FakeStream", capture_error_mode: str) -> Iterator[None]:
         self.pools.append(pool)
+        self.began_inferring.append(torch.is_inference_mode_enabled())
         self.calls.append(f"capture in {stream.name}, {capture_error_mode}")
         try:
             yield
@@ -186,6 +188,23 @@ def test_a_cuda_graph_that_would_leave_less_memory_than_it_takes_is_dropped(monk
         recorder.record(lambda: torch.ones(3))
 
 
+@pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad, torch.enable_grad])
+def test_a_capture_begins_outside_of_inference_mode_and_its_function_is_called_in_that_of_the_caller(
+    monkeypatch: pytest.MonkeyPatch, mode: Callable[[], contextlib.AbstractContextManager[None]]
+) -> None:
+    cuda, modes = FakeCuda(monkeypatch, [90, 80]), list[tuple[bool, bool]]()
+
+    def function() -> Tensor:
+        modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled()))
+        return torch.ones(2)
+
+    with mode():
+        CudaRecorder(torch.device("cuda", 0)).record(function)
+        function()
+    assert cuda.began_inferring == [False]
+    assert modes[0] == modes[1]
+
+
 def test_of_a_capture_that_fails_the_operation_is_said_and_not_the_end(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -221,4 +240,20 @@ def test_on_a_gpu_a_graph_computes_what_its_function_does(monkeypatch: pytest.Mo
         weight.mul_(0.5)  # in place, as an optimiser does
         torch.testing.assert_close(captured([x]).clone(), (x @ weight).relu())
         assert bool(captured._kept) == (number >= WARM_UPS)
+    assert not notes
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_on_a_gpu_a_capture_in_inference_mode_hinders_no_later_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(graphs.SWITCH, raising=False)
+    device, notes = torch.device("cuda", 0), list[str]()
+    kept = []  # as long as one graph is there, all share what belongs to the generator
+    for mode in (torch.inference_mode, torch.enable_grad):
+        captured = Captured(lambda x: x + 1.0, device, note=notes.append)
+        with mode():
+            for number in range(WARM_UPS + 2):
+                x = torch.full((3,), float(number), device=device)
+                assert torch.equal(captured([x]), x + 1.0)
+        kept.append(captured)
     assert not notes
