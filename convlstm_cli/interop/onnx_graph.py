@@ -14,7 +14,7 @@ from onnx import TensorProto, compose, helper
 from convlstm_cli.interop.program import FORECAST, FRAMES, HORIZON
 from convlstm_cli.nn import motion
 from convlstm_cli.nn.config import ForecasterConfig
-from convlstm_cli.nn.exportable import Hunt, Piece, searched
+from convlstm_cli.nn.exportable import Piece, SearchGroup, searched
 
 
 def assemble(
@@ -52,9 +52,9 @@ class _Assembly:
         self.nodes: list[onnx.NodeProto] = []
         self.weights: list[onnx.TensorProto] = []
 
-    def run(self, hunts: Sequence[Hunt]) -> None:
+    def run(self, groups: Sequence[SearchGroup]) -> None:
         """Appends all pieces, and the loops around those that are repeated."""
-        state = self._inline("start", [FRAMES, *map(self._motion, hunts)])
+        state = self._inline("start", [FRAMES, *map(self._motion, groups)])
         read, step = self.pieces["read"], self.pieces["step"]
         read.input.append(read.input.pop(0))  # both loops have the frame behind the state
         step.output.append(step.output.pop(0))
@@ -64,9 +64,9 @@ class _Assembly:
         self._append("Loop", [HORIZON, "", *seen], [*last, "by_lead_time"], body=_loop_body(step))
         self._append("Transpose", ["by_lead_time"], [FORECAST], perm=[1, 0, 2, 3, 4])
 
-    def _motion(self, hunt: Hunt) -> str:
+    def _motion(self, group: SearchGroup) -> str:
         """Appends the search for a motion, level by level, and returns the name of its value."""
-        name, steps = hunt.name, motion.SEARCHES[hunt.search].iterations
+        name, steps = group.name, motion.SEARCHES[group.search].iterations
         *levels, flow = self._inline(f"{name}_pyramid", [FRAMES])
         iterations = f"{name}_iterations"
         self.weights.append(helper.make_tensor(iterations, TensorProto.INT64, [], [steps]))
@@ -78,7 +78,7 @@ class _Assembly:
             self._append("Loop", [iterations, "", flow, level], improved, body=body)
             flow = improved[0]
         shape, found = f"{name}_shape", f"{name}_motions"
-        sizes = [len(hunt.lookbacks), -1, 2, *self.size]  # lookbacks before the batch, as `start` takes them
+        sizes = [len(group.lookbacks), -1, 2, *self.size]  # lookbacks before the batch, as `start` takes them
         self.weights.append(helper.make_tensor(shape, TensorProto.INT64, [len(sizes)], sizes))
         self._append("Reshape", [flow, shape], [found])
         return found

@@ -34,8 +34,8 @@ class Start(nn.Module):
             return self.network.start(frames)
         config = self.network.config
         found: dict[tuple[str, int], Tensor] = {}
-        for hunt, flow in zip(searched(config), flows, strict=True):
-            found.update({(hunt.search, back): each for back, each in zip(hunt.lookbacks, flow, strict=True)})
+        for group, flow in zip(searched(config), flows, strict=True):
+            found.update({(group.search, back): each for back, each in zip(group.lookbacks, flow, strict=True)})
         lookbacks = config.lookbacks(config.input_frames)
         still = frames.new_zeros(frames.shape[0], 2, *frames.shape[-2:])
         by_lookback = [[found.get((name, back), still) for name in config.motions] for back in lookbacks]
@@ -65,8 +65,8 @@ class Step(nn.Module):
         return frame, *state
 
 
-class Hunt(NamedTuple):
-    """A search from several lookbacks, from each of which it sees as many frames: one batch."""
+class SearchGroup(NamedTuple):
+    """Lookbacks from which a search sees the same number of frames, so that it runs on them as one batch."""
 
     search: str
     frames: int
@@ -84,13 +84,13 @@ class Pyramid(nn.Module):
     The mask of frames that have one is left out.
     """
 
-    def __init__(self, network: EncoderForecaster, hunt: Hunt) -> None:
+    def __init__(self, network: EncoderForecaster, group: SearchGroup) -> None:
         super().__init__()
         self.network = _without(network, "encoder", "forecaster", "head")
-        self.hunt = hunt
+        self.group = group
 
     def forward(self, frames: Tensor) -> tuple[Tensor, ...]:
-        _, count, lookbacks = self.hunt
+        _, count, lookbacks = self.group
         levels = motion.pyramid(self.network.target_channels(frames), count + max(lookbacks))
         seen = [motion.seen_from(level, count, lookbacks) for level in levels]
         return *seen, frames.new_zeros(frames.shape[0] * len(lookbacks), 2, *levels[0].shape[-2:])
@@ -163,9 +163,9 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
     pieces: dict[str, tuple[nn.Module, tuple[Tensor, ...]]] = {}
     with torch.no_grad():
         given: tuple[Tensor, ...] = (frames,)
-        for hunt in searched(network.config):
-            name, search = hunt.name, motion.SEARCHES[hunt.search]
-            pyramid = Pyramid(network, hunt)
+        for group in searched(network.config):
+            name, search = group.name, motion.SEARCHES[group.search]
+            pyramid = Pyramid(network, group)
             pieces[f"{name}_pyramid"] = pyramid, (frames,)
             *levels, flow = pyramid(frames)
             for index, level in enumerate(levels):
@@ -174,7 +174,7 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
                     pieces[f"{name}_enlarge_{index}"] = enlarge, (flow,)
                     [flow] = enlarge(flow)
                 pieces[f"{name}_improve_{index}"] = Improve(search), (flow, level)
-            given = *given, torch.stack(motion.apart(flow, len(hunt.lookbacks)))
+            given = *given, torch.stack(motion.apart(flow, len(group.lookbacks)))
         state = network.start(frames)
         pieces["start"] = Start(network), given
         pieces["read"] = Read(network), (frames[:, 0], *state)
@@ -190,11 +190,11 @@ def record_together(network: EncoderForecaster) -> tuple[ExportedProgram, dict[s
     return _record(Together(module for module, _ in pieces.values()), inputs, (batches,)), counts
 
 
-def searched(config: ForecasterConfig) -> list[Hunt]:
+def searched(config: ForecasterConfig) -> list[SearchGroup]:
     """The motions that `record_together` has pieces for, those of each name by the frames that they are seen in."""
     lookbacks = config.lookbacks(config.input_frames)
     return [
-        Hunt(name, count, tuple(members))
+        SearchGroup(name, count, tuple(members))
         for name in config.motions
         for count, members in motion.groups(config.input_frames, motion.SEARCHES[name], lookbacks).items()
     ]
