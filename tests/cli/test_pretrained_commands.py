@@ -127,7 +127,7 @@ def test_training_starts_from_them_where_they_fit(make_folder: Callable[..., Pat
 
 @pytest.mark.usefixtures("without_charts")
 def test_training_that_makes_them_worse_keeps_them(here: Path) -> None:
-    """Of noise a mean of several frames is the best forecast, and large weights choose one."""
+    """The best forecast of noise is the mean of several frames. Large weights choose a single frame, which is worse."""
     (here / "noise").mkdir()
     for index in range(6):
         frames = np.random.default_rng(index).integers(0, 256, (8, 32, 32), dtype=np.uint8)

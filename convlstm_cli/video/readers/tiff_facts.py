@@ -64,5 +64,5 @@ def _tag(directory: Directory, code: int) -> Tag:
 
 
 def _of_own_pixels(name: str, _role: str) -> bool:
-    """Whether an item of GDAL's metadata tells of the pixels of its file, and not of those of others."""
+    """Whether an item of GDAL's metadata describes the pixels of its own file, so that no forecast may have it."""
     return name.upper().startswith("STATISTICS_")
