@@ -58,9 +58,13 @@ class Conversion:
 
 
 def convert_quickly(parameters: list[Any]) -> list[Any]:
-    """The parameters of a command, whose values `Conversion` converts from now on."""
+    """The parameters of a command, whose values `Conversion` converts from now on.
+
+    These are internals of typer. Of a typer that has others, typer converts the values.
+    """
     for parameter in parameters:
-        if "get_runtime_param" not in vars(parameter):  # typer asks for the parameters more than once
+        own = "get_runtime_param" in vars(parameter)  # typer asks for the parameters more than once
+        if not own and hasattr(parameter, "get_runtime_param") and hasattr(parameter, "type_descriptor"):
             conversion = Conversion(parameter)
             parameter.get_runtime_param = conversion.itself
     return parameters

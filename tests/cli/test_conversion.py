@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from helpers import moving_square
 from typer.testing import CliRunner
 
 from convlstm_cli.cli import app
+from convlstm_cli.cli.conversion import convert_quickly
 from convlstm_cli.errors import UsageError
 
 GIVEN: list[tuple[str, dict[str, Any]]] = [
@@ -32,6 +34,12 @@ def test_values_are_those_of_typer(line: str, expected: dict[str, Any], monkeypa
     theirs = values(line)
     assert ours == theirs
     assert {name: type(value) for name, value in ours.items()} == {name: type(value) for name, value in theirs.items()}
+
+
+def test_parameters_of_a_typer_with_other_internals_are_left_to_it() -> None:
+    parameter = SimpleNamespace(name="frames", type=int)
+    assert convert_quickly([parameter]) == [parameter]
+    assert vars(parameter) == {"name": "frames", "type": int}
 
 
 def values(line: str) -> dict[str, Any]:
