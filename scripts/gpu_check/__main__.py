@@ -1,20 +1,14 @@
 """The command line of scripts/gpu-check."""
 
 import argparse
-import importlib.util
 import os
 import sys
 import time
 from pathlib import Path
 
+from gpu_check.requirements import unmet
 from gpu_check.run import Options, Outcome, take
 from gpu_check.steps import BUDGET, MEASURED, STEPS
-
-NEEDED = (
-    *("av", "cv2", "jinja2", "matplotlib", "msgspec", "natsort", "numpy"),
-    *("PIL", "platformdirs", "rich", "safetensors", "torch", "torchmetrics", "typer"),
-)
-"""What the package cannot do without, as it is imported: each step would fail for want of it, after a while."""
 
 
 def main() -> int:
@@ -31,8 +25,8 @@ def main() -> int:
     unknown = [name for name in names if name not in STEPS]
     if unknown:
         parser.error(f"--only names {', '.join(unknown)}; the steps are {', '.join(STEPS)}.")
-    if absent := [name for name in NEEDED if importlib.util.find_spec(name) is None]:
-        parser.error(f"{sys.executable} does not find {', '.join(absent)}; install what is missing, or set PYTHON.")
+    if reasons := unmet():
+        parser.error(f"{sys.executable} cannot run the package: {'; '.join(reasons)}. Install these, or set PYTHON.")
 
     output = arguments.output.resolve()
     output.mkdir(parents=True, exist_ok=True)
