@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.errors import UsageError
+from convlstm_cli.nn.autocast import is_enabled
 from convlstm_cli.nn.dropout import GATES, DropoutMasks
 from convlstm_cli.nn.kinds import PEEPHOLES, Peephole
 from convlstm_cli.nn.sequences import Call, PartialState
@@ -65,7 +66,7 @@ def state_shape(layer: Layer, x: Tensor | None, state: PartialState | None) -> t
 
 def check_type(name: str, given: Tensor | None, weight: Tensor) -> None:
     """Raises UsageError for a tensor of another type than the weights, unless autocast brings both to one."""
-    if given is not None and given.dtype != weight.dtype and not torch.is_autocast_enabled(given.device.type):
+    if given is not None and given.dtype != weight.dtype and not is_enabled(given.device):
         raise UsageError(
             f"{name} has the type {given.dtype} and the weights have {weight.dtype}; give {name}.to({weight.dtype})."
         )

@@ -424,6 +424,8 @@ def test_another_type_than_that_of_the_weights_is_named(name: str) -> None:
         make()(given["x"], (given["h_0"], given["c_0"]))
     with torch.autocast("cpu", torch.bfloat16):  # brings both to one type
         check_type(name, given[name], make().weight_hh)
+    with pytest.raises(UsageError, match=name):  # torch knows no autocast there
+        check_type(name, given[name].to("meta"), make().weight_hh.to("meta"))
 
 
 @pytest.mark.parametrize(("kernel", "hidden"), [(3.0, 3), ("3", 3), (3, [3]), (3, 3.5)])
