@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute.meta import Allocated
-from convlstm_cli.nn import gates, recurrence
+from convlstm_cli.nn import gates, joining, layer, recurrence
 from convlstm_cli.nn.fast.plan import Plan, block_steps
 from convlstm_cli.nn.gates import Sums
 from gpu_check.layers import SHAPES, OurLayer, PlainLayer, Shape, network
@@ -137,9 +137,9 @@ def measure(kind: type[PlainLayer] | type[OurLayer], shape: Shape, dtype: torch.
     """A training step as `layers.py` times it, with gradients to the weights only."""
     device = torch.device("meta")
     model = network(kind, shape, device)
-    for layer in model.modules():
-        if isinstance(layer, nn.Conv2d):
-            layer.forward = _as_autocast(layer, dtype)  # type: ignore[assignment,method-assign]
+    for module in model.modules():
+        if isinstance(module, nn.Conv2d):
+            module.forward = _as_autocast(module, dtype)  # type: ignore[assignment,method-assign]
     x = torch.empty(shape.batch, shape.steps, shape.channels, shape.side, shape.side, device=device)
     with Allocated() as allocated, Counting() as counting, _as_on_a_gpu(counting.counts, dtype):
         outputs = model(x)
@@ -160,7 +160,12 @@ def _as_on_a_gpu(counts: Counts, dtype: torch.dtype) -> Iterator[None]:
         assert channels_last
         return CountedGates(counts, c)
 
-    with mock.patch.object(recurrence, "make_plan", plan), mock.patch.object(gates, "choose", choose):
+    with (
+        mock.patch.object(recurrence, "make_plan", plan),
+        mock.patch.object(gates, "choose", choose),
+        mock.patch.object(layer, "check_type"),  # the meta device has no autocast, which brings types to one
+        mock.patch.dict(joining.JOINED, {"meta": joining.JOINED["cuda"]}),
+    ):
         yield
 
 
