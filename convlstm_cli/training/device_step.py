@@ -75,14 +75,16 @@ class DeviceStep:
         loss = loss.detach()
         with torch.no_grad():
             learned = loss.isfinite() & norm.isfinite()
-            before = {id(tensor): tensor.clone() for tensor in self._changing()}
+            changing = self._changing()
+            copies = [torch.empty_like(tensor) for tensor in changing]
+            torch._foreach_copy_(copies, changing)
+            before = dict(zip(map(id, changing), copies, strict=True))
             self._optimizer.step()
             nothing = loss.new_zeros(())  # what moments are that the first step makes
             for tensor in self._changing():
                 torch.where(learned, tensor, before.get(id(tensor), nothing), out=tensor)
             share = share_on_device(self._average.n_averaged, self._decay) * learned
-            for averaged, parameter in zip(self._averages, self._parameters, strict=True):
-                averaged.lerp_(parameter, share)
+            torch._foreach_lerp_(self._averages, self._parameters, [share] * len(self._averages))
             self._average.n_averaged += learned
             return torch.stack((loss, learned.to(loss.dtype)))
 
