@@ -34,7 +34,7 @@ INPUTS, HORIZON = 10, 10
 
 def main() -> int:
     options = parse()
-    if (reason := motion.why_no_kernel()) is not None:
+    if (reason := motion.why_no_kernel(torch.device("cpu"))) is not None:
         say(f"there is no kernel to measure: {reason}")
         return 1
     keep_freed_memory()  # as the commands do
@@ -105,10 +105,7 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
 
 def timed_by_tensors(work: Callable[[], object]) -> float:
     """Seconds that work takes where motion is computed without the kernel."""
-    with (
-        patch("convlstm_cli.nn.motion.search.has_kernel_for", lambda *_: False),
-        patch("convlstm_cli.nn.motion.advection.has_kernel_for", lambda *_: False),
-    ):
+    with patch("convlstm_cli.nn.motion.choice.has_kernel_for", lambda *_: False):
         return timed(work)
 
 

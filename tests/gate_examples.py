@@ -18,6 +18,7 @@ POISON = {
     torch.float32: (torch.int32, 0x7FC0DEAD),
     torch.bfloat16: (torch.int16, 0x7FD5),
     torch.float16: (torch.int16, 0x7ED5),
+    torch.int64: (torch.int64, 0x7FC0DEAD7FC0DEAD),
 }
 """A NaN of each type that no arithmetic gives, as bits: what reads it, shows it, and what overwrites it, too."""
 MARGIN = 4096
@@ -92,9 +93,9 @@ def run(
     inside, again = guard(example.before), guard(example.second)
     c_before, grad_c = guard(example.c_before), guard(example.grad_c)
     grad_h, more = guard(example.grad_h), guard(example.more_grad_h)
-    c, h, h_after, out = (guard(_poisoned_like(t)) for t in (c_before, grad_h, grad_h, inside))
+    c, h, h_after, out = (guard(poisoned_like(t)) for t in (c_before, grad_h, grad_h, inside))
     added, bias = (None if each is None else guard(each) for each in (example.more, example.bias))
-    kept = guard(_poisoned_like(h)) if example.fuses else None
+    kept = guard(poisoned_like(h)) if example.fuses else None
     sums_of: dict[str, Tensor | None] = {"more": added, "bias": bias} if example.fuses else {}
     gates.forward(inside, c_before, c, h, keep=True, **sums_of, **({} if kept is None else {"c_kept": kept}))
     after = guard(c)
@@ -158,5 +159,6 @@ def _poison(count: int, dtype: torch.dtype, device: torch.device) -> Tensor:
     return torch.full((count,), pattern, dtype=bits, device=device).view(dtype)
 
 
-def _poisoned_like(tensor: Tensor) -> Tensor:
+def poisoned_like(tensor: Tensor) -> Tensor:
+    """A tensor of the same shape and memory order that holds poison."""
     return _poison(tensor.numel(), tensor.dtype, tensor.device).as_strided(tensor.shape, tensor.stride())

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from calls import called
 from made_up import made_up_summary
 
@@ -136,8 +137,8 @@ def test_decoding_compares_the_decoders(ran: Callable[..., str]) -> None:
 
 
 def test_motion_is_measured_with_and_without_its_kernel(ran: Callable[..., str]) -> None:
-    if motion.why_no_kernel() is not None:
-        pytest.skip(f"no compiled kernels here: {motion.why_no_kernel()}")
+    if (reason := motion.why_no_kernel(torch.device("cpu"))) is not None:
+        pytest.skip(f"no compiled kernels here: {reason}")
     rows = json.loads(ran("benchmark_motion.py", "--sizes", 32, "--batches", 1, "--rounds", 1, "--json"))["rows"]
     assert [row["part"] for row in rows] == ["search", "moving on", "forecast", "training step"]
     assert all(row[name] > 0 for row in rows for name in ("tensors_ms", "kernel_ms", "ratio"))

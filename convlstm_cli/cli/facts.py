@@ -107,7 +107,8 @@ def _weights(name: str) -> str:
 def _kernels(device: torch.device) -> str:
     found = {"gates": gates.why_no_kernel(torch.float32, device)}
     if device.type == "cpu":
-        found |= {"convolutions": winograd.why_not(), "motion": motion.why_no_kernel()}
+        found["convolutions"] = winograd.why_not()
+    found["motion"] = motion.why_no_kernel(device)
     return ", ".join(f"{name}: {_yes_or_no(why)}" for name, why in found.items())
 
 

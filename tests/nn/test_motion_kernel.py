@@ -13,6 +13,7 @@ from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.kernels import MOTION
 from convlstm_cli.nn.motion import SEARCHES, Search, choice, eager, estimate_motions, native
 
+CPU = torch.device("cpu")
 SIZES = st.tuples(st.integers(1, 40), st.integers(1, 40))
 
 
@@ -125,7 +126,8 @@ def test_values_that_are_not_finite_end_in_no_crash(value: float) -> None:
 def test_it_is_used_where_it_can_be() -> None:
     tensor = draw(1, 2, 4, 4)
     takes = choice.has_kernel_for
-    assert takes(tensor, None)
+    assert takes(tensor, tensor)
+    assert choice.choose(tensor, None).improve is native.improve
     assert takes(tensor.requires_grad_()) is False
     with torch.no_grad():
         assert takes(tensor)
@@ -148,10 +150,10 @@ def test_a_kernel_that_computes_something_else_is_not_used(monkeypatch: pytest.M
     with monkeypatch.context() as patch:
         patch.setattr(native, "UNEXPLAINED", 1.0)
         choice.why_no_kernel.cache_clear()
-        assert choice.why_no_kernel() == "it does not compute what torch does (search)"
+        assert choice.why_no_kernel(CPU) == "it does not compute what torch does (search)"
         [by_tensors] = estimate_motions(clip, ("fine",))
     choice.why_no_kernel.cache_clear()
-    assert choice.why_no_kernel() is None
+    assert choice.why_no_kernel(CPU) is None
     assert torch.allclose(by_tensors, estimate_motions(clip, ("fine",))[0], atol=1e-4)
 
 

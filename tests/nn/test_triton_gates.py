@@ -1,33 +1,24 @@
 """`TritonGates` against `EagerGates`: in Triton's interpreter where there is no GPU, on the GPU where there is one."""
 
-import importlib.util
 import itertools
-import sys
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import pytest
 import torch
 from gate_examples import check_same, guarded, make_example, run
+from interpreted import INTERPRETED, interpreter, on_each_device, tl, triton  # noqa: F401  a fixture that is used
 from torch import Tensor
 
 from convlstm_cli.nn.cell import PAPER, CellRules
 from convlstm_cli.nn.config import GateActivation, Peephole
+from convlstm_cli.nn.gates import triton as triton_gates
 from convlstm_cli.nn.gates.eager import EagerGates
+from convlstm_cli.nn.gates.triton import TritonGates, tile
 
-if importlib.util.find_spec("triton") is None:
-    pytest.skip("Triton is not installed", allow_module_level=True)
-INTERPRETED = not torch.cuda.is_available()
-if INTERPRETED and "triton" in sys.modules:
-    pytest.skip("Triton is loaded already, without its interpreter", allow_module_level=True)
 with pytest.MonkeyPatch.context() as environment:
     if INTERPRETED:  # looked up where a function is decorated
         environment.setenv("TRITON_INTERPRET", "1")
-    import triton  # type: ignore[import-untyped,import-not-found,unused-ignore]
-    import triton.language as tl  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    from convlstm_cli.nn.gates import triton as triton_gates
-    from convlstm_cli.nn.gates.triton import TritonGates, tile
 
     @triton.jit  # type: ignore[untyped-decorator,unused-ignore]
     def squash(x, tanh, sigma, COUNT: tl.constexpr):  # type: ignore[no-untyped-def,unused-ignore]
@@ -39,11 +30,6 @@ with pytest.MonkeyPatch.context() as environment:
 
 KINDS: tuple[Peephole, ...] = get_args(Peephole)
 ACTIVATIONS: tuple[GateActivation, ...] = get_args(GateActivation)
-DEVICES = [
-    pytest.param("cpu", marks=pytest.mark.skipif(not INTERPRETED, reason="Triton compiles for the GPU here")),
-    pytest.param("cuda", marks=(pytest.mark.gpu, pytest.mark.skipif(INTERPRETED, reason="no CUDA device here"))),
-]
-on_each_device = pytest.mark.parametrize("device", DEVICES)
 
 
 def latin(ones: Sequence[Any], others: Sequence[Any], thirds: Sequence[Any]) -> list[tuple[Any, Any, Any]]:
@@ -56,32 +42,6 @@ def latin(ones: Sequence[Any], others: Sequence[Any], thirds: Sequence[Any]) -> 
         for row, one in enumerate(ones)
         for column, other in enumerate(others)
     ]
-
-
-@pytest.fixture(autouse=True)
-def _interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Triton loads the rest of itself when a kernel first runs; other tests shall not see the setting."""
-    if not INTERPRETED:
-        return
-    monkeypatch.setenv("TRITON_INTERPRET", "1")
-    if tuple(map(int, triton.__version__.split(".")[:2])) < (3, 7):
-        _count_with_scalars(monkeypatch)
-
-
-def _count_with_scalars(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets the interpreter of Triton 3.6, which belongs to PyTorch 2.11, run loops beside NumPy 2.4.
-
-    It takes int() of an array of one value, which NumPy no longer gives. Kernels that are compiled do not meet this.
-    """
-    from triton.runtime import interpreter  # type: ignore[import-untyped,import-not-found,unused-ignore]
-
-    patch_tensor = interpreter._patch_lang_tensor
-
-    def patch(tensor: Any, scope: Any) -> None:
-        patch_tensor(tensor, scope)
-        scope.set_attr(tensor, "__index__", lambda value: int(value.handle.data.item()))
-
-    monkeypatch.setattr(interpreter, "_patch_lang_tensor", patch)
 
 
 def compare(

@@ -1,7 +1,8 @@
 """The motion of frames, and frames moved on along it.
 
 `search.py` finds motion by the searches of `searches.py`, and `advection.py` moves frames on. Both compute by tensors
-on any device (`eager.py`), or on a CPU with the compiled kernel `motion.c` (`native.py`); `choice.py` says which.
+on any device (`eager.py`), on a CPU with the compiled kernel `motion.c` (`native.py`), or on an NVIDIA GPU with kernels
+in Triton (`triton_search.py`, `triton_advance.py`); `choice.py` says which.
 The folder imports nothing of the cell, the layers or the networks.
 
 Displacements are in pixels, (B, 2, H, W) with x before y, and (B, 2 K, H, W) those of K motions, one after the other.

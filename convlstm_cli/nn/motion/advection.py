@@ -15,8 +15,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from convlstm_cli.nn.motion import eager, native
-from convlstm_cli.nn.motion.choice import has_kernel_for
+from convlstm_cli.nn.motion.choice import choose
 from convlstm_cli.nn.motion.gaussian import blur
 
 PAST_WINDOW = 1.5
@@ -67,8 +66,7 @@ class Advection(NamedTuple):
         splatted along each behind; and what is beside them is (B, steps, N, h, w).
         """
         given = self.frame, self.motion, self.source, self.beside, self.lead
-        advance = native.advance if has_kernel_for(*given) else eager.advance
-        seen, beside, source = advance(
+        seen, beside, source = choose(*given).advance(
             self.frame,
             self.motion,
             self.source,

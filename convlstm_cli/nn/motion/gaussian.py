@@ -9,7 +9,8 @@ from torch import Tensor
 LONGEST_PRODUCT = 1024
 """Longest side in pixels that is blurred by a product of matrices, whose time per pixel grows with the side."""
 LONGEST_KEPT = 256
-"""Longest side in pixels whose matrices are kept, on a CPU; they are a quarter of the time of a search at 64x64."""
+"""Longest side in pixels whose matrices are kept: on a CPU they are a quarter of the time of a search at 64x64, and on
+a GPU each is some twenty launches."""
 
 
 def blur(images: Tensor, sigma: float) -> Tensor:
@@ -18,14 +19,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
         kernel = gaussian(sigma)
         return _weighted_shifts(_weighted_shifts(images, kernel).mT, kernel).mT
     # As products of matrices, which take 1/20 of the time of depthwise convolutions forward and backward at 64x64.
-    sides = images.shape[-2:]
-    if images.device.type != "cpu" or max(sides) > LONGEST_KEPT:
-        ones = (torch.eye(side, dtype=images.dtype, device=images.device)[None] for side in sides)
-        down, across = (_weighted_shifts(one, gaussian(sigma))[0] for one in ones)
-    elif type(images) is Tensor:
-        down, across = (_kept_matrix(side, sigma, images.dtype) for side in sides)
-    else:  # an export records a constant, and must not leave a tensor of its own kind to others
-        down, across = (torch.tensor(_matrix(side, sigma), dtype=images.dtype) for side in sides)
+    down, across = (_matrix_for(images, side, sigma) for side in images.shape[-2:])
     return down.T @ images @ across
 
 
@@ -36,9 +30,32 @@ def gaussian(sigma: float) -> list[float]:
     return [weight / sum(kernel) for weight in kernel]
 
 
+def _matrix_for(images: Tensor, side: int, sigma: float) -> Tensor:
+    """The matrix (side, side) by which a row of pixels is multiplied to be blurred, for images of this kind."""
+    dtype, device = images.dtype, images.device
+    if side <= LONGEST_KEPT and device.type == "cpu":
+        if type(images) is Tensor:
+            return _kept_matrix(side, sigma, dtype)
+        # An export records a constant, and must not leave a tensor of its own kind to others.
+        return torch.tensor(_matrix(side, sigma), dtype=dtype)
+    if side <= LONGEST_KEPT and device.type == "cuda" and type(images) is Tensor and not torch.compiler.is_compiling():
+        key = side, sigma, dtype, device
+        # While a CUDA graph is captured nothing can be copied from the CPU.
+        if key not in _ON_GPUS and not torch.cuda.is_current_stream_capturing():
+            with torch.inference_mode(False):
+                _ON_GPUS[key] = _kept_matrix(side, sigma, dtype).to(device)
+        if key in _ON_GPUS:
+            return _ON_GPUS[key]
+    return _weighted_shifts(torch.eye(side, dtype=dtype, device=device)[None], gaussian(sigma))[0]
+
+
+_ON_GPUS: dict[tuple[int, float, torch.dtype, torch.device], Tensor] = {}
+"""Kept for good, because a CUDA graph may read them; `LONGEST_KEPT` bounds how many they are."""
+
+
 @functools.lru_cache(maxsize=64)
 def _matrix(side: int, sigma: float) -> list[list[float]]:
-    """The matrix (side, side) by which a row of pixels is multiplied to be blurred."""
+    """The same as numbers."""
     kernel = gaussian(sigma)
     matrix = [[0.0] * side for _ in range(side)]
     for place in range(side):

@@ -20,8 +20,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from convlstm_cli.nn.motion import eager, native
-from convlstm_cli.nn.motion.choice import has_kernel_for
+from convlstm_cli.nn.motion.choice import choose
 from convlstm_cli.nn.motion.gaussian import blur
 from convlstm_cli.nn.motion.searches import SEARCHES, Search
 
@@ -107,7 +106,8 @@ def _found(levels: list[Tensor], frames: Tensor, search: Search, lookbacks: Sequ
         for level in levels:
             if flow.shape[-2:] != level.shape[-2:]:
                 flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
-            flow = _searched(flow, seen_from(level, count, members), search)
+            seen = seen_from(level, count, members)
+            flow = choose(seen, flow).improve(flow, seen, search)
         motions.update(zip(members, apart(flow, len(members)), strict=True))
     still = frames.new_zeros(batch, 2, *frames.shape[-2:])
     return [motions.get(lookback, still) for lookback in lookbacks]
@@ -116,12 +116,3 @@ def _found(levels: list[Tensor], frames: Tensor, search: Search, lookbacks: Sequ
 def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
     """The motion of one level on the next, which is twice as large."""
     return 2.0 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
-
-
-def _searched(flow: Tensor, level: Tensor, search: Search) -> Tensor:
-    """The motion on a level (B, T, h, w), after all of its steps."""
-    if has_kernel_for(level, flow):
-        return native.improve(flow, level, search)
-    for _ in range(search.iterations):
-        flow = eager.improve(flow, level, search)
-    return flow
