@@ -18,6 +18,8 @@ NARROW = 32
 """Below this kernel width times channels, a matrix product for each row of the kernel is too small to pay."""
 FEW = 32
 """Below this many channels, transforming tiles for the gradient to the weights costs more than it saves."""
+JOINED = 4
+"""Up to so many channels, x is transformed and multiplied with h, in the rest of a vector."""
 LEAST_SIDE = 8
 """Smaller frames are mostly border, where tiles multiply zeros and lose digits."""
 GROUP = 8
@@ -59,6 +61,10 @@ class Convolution:
             and min(self._turned_padding) >= 0 and can_pack(dtype)
         )  # fmt: skip
         self._multiplies = on_cpu and dtype in (torch.float32, torch.float64)
+        # On an H200 cuDNN's gradient to the frames takes a fifth longer than the convolution that it is, with tf32.
+        self._turns = (
+            channels_last and weight.device.type == "cuda" and dtype == torch.float32 and min(self._turned_padding) >= 0
+        )
         # The library's gradient of one channel in bfloat16 reorders all of the gates: 12 times the time of a product.
         self._multiplies_whole = self._multiplies or (on_cpu and weight.shape[1] == 1)
 
@@ -87,6 +93,8 @@ class Convolution:
             return self._transformed_turned.output(gradient, None)
         if self._packs:
             return _pointwise(gradient, self._packed_turned, None, self._turned_padding)
+        if self._turns:
+            return F.conv2d(gradient, self._turned, padding=self._turned_padding).contiguous(memory_format=self._order)
         # Not any frames of that shape: torch takes the memory order of these for that in which cuDNN computes.
         found = _backward(gradient, self._in_order(frames), self._weight, self._padding, 0)
         return found.contiguous(memory_format=self._order)
@@ -132,7 +140,7 @@ class Convolution:
         if not self._is_ambiguous:
             return frames
         height, width = frames.shape[2:]
-        return frames.contiguous().as_strided(frames.shape, (height * width, 1, width, 1))
+        return frames.as_strided(frames.shape, (height * width, 1, width, 1))
 
     def _whole_products(self, gradient: Tensor, frames: Tensor) -> Tensor:
         """(out, in, k, k) by one matrix product for each item, over positions."""
@@ -169,7 +177,8 @@ class Convolution:
 
     @functools.cached_property
     def _turned(self) -> Tensor:
-        return self._weight.flip(2, 3).transpose(0, 1).contiguous()
+        turned = self._weight.flip(2, 3).transpose(0, 1)
+        return turned.contiguous(memory_format=self._order if self._turns else torch.contiguous_format)
 
     @functools.cached_property
     def _transformed(self) -> winograd.WinogradWeights:
@@ -186,6 +195,48 @@ class Convolution:
     @functools.cached_property
     def _packed_turned(self) -> Tensor:
         return _reorder(self._turned, self._turned_padding)
+
+
+class Joined:
+    """The convolutions of h with many channels and of x with few, summed, by one product of Winograd's tiles.
+
+    A convolution of x alone reads and writes all gates once more, and its gradient takes a third of the time of that of
+    h. Here x fills vectors and rows of products that are there for h.
+    """
+
+    def __init__(self, weight_hh: Tensor, weight_ih: Tensor) -> None:
+        self._x = weight_ih.shape[1]
+        self._transformed = winograd.WinogradWeights(torch.cat((weight_hh, weight_ih), dim=1).detach(), self._x)
+        self._sums: Tensor | None = None
+
+    def output(self, h: Tensor, x: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution, (N, out, H, W), of h (N, hidden, H, W) and x (N, in, H, W) from `winograd.with_room`."""
+        return self._transformed.output(h, bias, x)
+
+    def add_weight_gradient(self, gradient: Tensor, h: Tensor, x: Tensor) -> None:
+        """Adds the contribution of these frames, with the gradient to their output, to `weight_gradients`."""
+        if self._sums is None:
+            self._sums = self._transformed.new_sums()
+        self._transformed.add_weight_gradient(self._sums, h, gradient, x)
+
+    def weight_gradients(self) -> tuple[Tensor | None, Tensor | None]:
+        """The sums so far, (out, hidden, k, k) and (out, in, k, k); None if nothing was added."""
+        if self._sums is None:
+            return None, None
+        both = self._transformed.weight_gradient(self._sums)
+        return both[:, : -self._x], both[:, -self._x :]
+
+
+def joins(
+    weight_hh: Tensor, weight_ih: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]
+) -> bool:
+    """Whether `Joined` takes these weights: x has few channels, and the kernel and padding of h."""
+    return (
+        weight_ih.shape[2:] == weight_hh.shape[2:]
+        and weight_ih.shape[1] <= JOINED
+        and weight_hh.shape[1] >= FEW
+        and takes_winograd(weight_hh, padding, dtype, size)
+    )
 
 
 def takes_winograd(weight: Tensor, padding: tuple[int, int], dtype: torch.dtype, size: tuple[int, int]) -> bool:

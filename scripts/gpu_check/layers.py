@@ -113,8 +113,8 @@ class Convolution(NamedTuple):
     frames: Tensor
     weight: Tensor
     gradient: Tensor
-    needs_data: bool
-    """Whether the gradient to the frames is asked for, too."""
+    turned: Tensor | None
+    """The weight with which the gradient to the frames is a convolution; None where that gradient is not asked for."""
 
 
 def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
@@ -123,7 +123,7 @@ def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, C
     convolutions = []
     for index, (fan_in, hidden) in enumerate(zip((shape.channels, *shape.hidden), shape.hidden, strict=False)):
         for channels, needs_data in ((fan_in, index > 0), (hidden, True)):
-            convolutions.append(_convolution(shape, channels, hidden, device, dtype, needs_data))
+            convolutions.append(_convolution(shape, channels, hidden, device, dtype, needs_data=needs_data))
 
     def infer(_: Tensor) -> None:
         with torch.no_grad():
@@ -135,21 +135,31 @@ def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, C
         infer(x)
         for _step in range(shape.steps):
             for each in convolutions:
-                given = each.gradient, each.frames, each.weight, None
-                wanted = [each.needs_data, True, False]
-                torch.ops.aten.convolution_backward(*given, [1, 1], padding, [1, 1], False, [0, 0], 1, wanted)
+                _gradient(each, padding, to_frames=False)
+                if each.turned is not None and dtype == torch.float32:  # the faster way with tf32, not with bf16
+                    F.conv2d(each.gradient, each.turned, padding=padding)
+                elif each.turned is not None:
+                    _gradient(each, padding, to_frames=True)
 
     return {"train": train, "infer": infer}
 
 
+def _gradient(of: Convolution, padding: list[int], *, to_frames: bool) -> None:
+    given = of.gradient, of.frames, of.weight, None, [1, 1], padding, [1, 1], False, [0, 0], 1
+    torch.ops.aten.convolution_backward(*given, [to_frames, not to_frames, False])
+
+
 def _convolution(
-    shape: Shape, channels: int, hidden: int, device: torch.device, dtype: torch.dtype, needs_data: bool
+    shape: Shape, channels: int, hidden: int, device: torch.device, dtype: torch.dtype, *, needs_data: bool
 ) -> Convolution:
     sizes = (shape.batch, channels), (shape.batch, 4 * hidden)
     frames, gradient = (torch.rand(*size, shape.side, shape.side, device=device, dtype=dtype) for size in sizes)
     weight = torch.rand(4 * hidden, channels, shape.kernel, shape.kernel, device=device, dtype=dtype)
-    frames, weight, gradient = (t.to(memory_format=torch.channels_last) for t in (frames, weight, gradient))
-    return Convolution(frames, weight, gradient, needs_data)
+    turned = weight.flip(2, 3).transpose(0, 1)
+    frames, weight, gradient, turned = (
+        each.contiguous(memory_format=torch.channels_last) for each in (frames, weight, gradient, turned)
+    )
+    return Convolution(frames, weight, gradient, turned if needs_data else None)
 
 
 def seconds_of(call: Call, x: Tensor) -> float:

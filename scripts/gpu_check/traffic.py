@@ -22,7 +22,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from convlstm_cli.compute.meta import Allocated
-from convlstm_cli.nn import gates, joining, layer, recurrence
+from convlstm_cli.nn import gates, layer, recurrence
 from convlstm_cli.nn.fast.plan import Plan, block_steps
 from convlstm_cli.nn.gates import Sums
 from gpu_check.layers import SHAPES, OurLayer, PlainLayer, Shape, network
@@ -164,7 +164,6 @@ def _as_on_a_gpu(counts: Counts, dtype: torch.dtype) -> Iterator[None]:
         mock.patch.object(recurrence, "make_plan", plan),
         mock.patch.object(gates, "choose", choose),
         mock.patch.object(layer, "check_type"),  # the meta device has no autocast, which brings types to one
-        mock.patch.dict(joining.JOINED, {"meta": joining.JOINED["cuda"]}),
     ):
         yield
 

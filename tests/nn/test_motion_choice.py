@@ -71,7 +71,7 @@ def test_what_a_compiler_raises_is_a_reason_and_want_of_memory_is_not(monkeypatc
 
 
 def test_no_self_test_while_a_graph_is_captured_and_one_after(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(choice.KERNELS, "cuda", lambda: choice.Implementation(fail, eager.advance))
+    monkeypatch.setitem(choice.KERNELS, "cuda", lambda: choice.Implementation(fail, eager.enlarge, eager.advance))
     monkeypatch.setattr(choice, "first_difference", fail)
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     assert choice.why_not_now(CUDA) is not None
@@ -116,7 +116,7 @@ def test_a_training_step_is_few_launches(monkeypatch: pytest.MonkeyPatch) -> Non
         used.append("advance")
         return found
 
-    monkeypatch.setitem(choice.KERNELS, "cpu", lambda: choice.Implementation(improve, advance))
+    monkeypatch.setitem(choice.KERNELS, "cpu", lambda: native._replace(improve=improve, advance=advance))
     monkeypatch.setattr(choice, "first_difference", lambda *_: None)
     clips, network = torch.rand(1, 20, 1, 64, 64), EncoderForecaster(model_of("grey")).train()
     with torch.no_grad():

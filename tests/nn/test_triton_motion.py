@@ -77,6 +77,15 @@ def test_a_search_finds_the_same(device: str, size: tuple[int, int], frames: int
 
 
 @on_each_device
+@pytest.mark.parametrize(("small", "large"), [((3, 5), (6, 11)), ((8, 9), (17, 18)), ((1, 2), (2, 5))])
+def test_a_motion_is_enlarged_alike(device: str, small: tuple[int, int], large: tuple[int, int]) -> None:
+    flow = 3.0 * draw(device, 2, 2, *small) - 1.5
+    with buffers_guarded():
+        found = triton_search.enlarge(flow, large)
+    torch.testing.assert_close(found, eager.enlarge(flow, large), rtol=0.0, atol=1e-5)
+
+
+@on_each_device
 @pytest.mark.parametrize("is_cubic", [True, False])
 @pytest.mark.parametrize(
     ("size", "window", "corner", "count", "channels", "fields", "unseen", "is_splatted"),

@@ -16,9 +16,9 @@ class BackwardPass:
         plan = run.plan
         self._run, self._needs, self._h = run, Inputs(*needs), h  # type: ignore[arg-type]
         outputs, grad_h, grad_c = gradients
-        zeros = run.frames(1, plan.dtype)[0].zero_()
-        self._grad_outputs = zeros.expand(plan.steps, *zeros.shape) if outputs is None else outputs
-        self._grad_h = zeros if grad_h is None else run.ordered(grad_h, plan.dtype)
+        self._zeros = run.frames(1, plan.dtype)[0].zero_()
+        self._grad_outputs = outputs
+        self._grad_h = self._zeros if grad_h is None else run.ordered(grad_h, plan.dtype)
         self._grad_c = run.frames(1, plan.c_dtype)[0]
         if grad_c is None:
             self._grad_c.zero_()
@@ -30,14 +30,17 @@ class BackwardPass:
     def segment(self, first: int, states: list[Tensor], gates: list[Tensor]) -> None:
         """Goes back over the steps from `first` on, with c before and after each of them and their activated gates."""
         run = self._run
-        waiting = 0
+        waiting, later = 0, self._zeros[None]
         for t in reversed(range(first, first + len(gates))):
             c_before, c = states[t - first : t - first + 2]
             # Filled from the end, so that the steps lie in the order of time.
             slot = len(self._grad_gates) - 1 - waiting
             grad_gates = self._grad_gates[slot]
-            # One step at a time, because the gradient of all outputs may come in another memory order.
-            grad_h = self._grad_h, run.ordered(self._grad_outputs[t], run.plan.dtype)
+            if waiting == 0 and self._grad_outputs is not None:
+                # A block at a time, because the gradient of all outputs may come in another memory order.
+                before = max(first, t + 1 - len(self._grad_gates))
+                later = run.ordered(self._grad_outputs[before : t + 1], run.plan.dtype)
+            grad_h = self._grad_h, later[-1 - waiting if self._grad_outputs is not None else 0]
             run.gates.backward(gates[t - first], c_before, c, grad_h, self._grad_c, grad_gates)
             waiting += 1
             if t or self._needs.h_0:

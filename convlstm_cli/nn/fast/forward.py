@@ -7,10 +7,10 @@ from torch import Tensor
 
 from convlstm_cli.nn import gates as arithmetic
 from convlstm_cli.nn.cell import CellRules, Peepholes
-from convlstm_cli.nn.convolution import Convolution
+from convlstm_cli.nn.convolution import Convolution, Joined, joins
 from convlstm_cli.nn.fast.inputs import Inputs
 from convlstm_cli.nn.fast.plan import Plan
-from convlstm_cli.nn.joining import join
+from convlstm_cli.nn.winograd import with_room
 
 
 class ForwardPass:
@@ -27,10 +27,15 @@ class ForwardPass:
             padding = (kernel[0] // 2, kernel[1] // 2) if rules.padding == "same" else (0, 0)
             size = inputs.x.shape[-2], inputs.x.shape[-1]
             self.conv_x = Convolution(weights.weight_ih, padding, plan.dtype, size, channels_last=plan.channels_last)
-            if plan.channels_last and padding == same:
-                self.joined = join(weights.weight_hh, weights.weight_ih, same, plan.dtype, plan.shape[2:])
-            x = inputs.x.detach().transpose(0, 1)  # (T, B, in, H, W)
-            self.x = self.ordered(x, plan.dtype) if self.joined is None else self.joined.with_room(x)
+            if (
+                plan.channels_last
+                and padding == same
+                and joins(weights.weight_hh, weights.weight_ih, same, plan.dtype, plan.shape[2:])
+            ):
+                self.joined = Joined(weights.weight_hh, weights.weight_ih)
+                self.x = with_room(inputs.x.detach().transpose(0, 1))
+            else:
+                self.x = self.ordered(inputs.x.transpose(0, 1), plan.dtype)  # (T, B, in, H, W)
         self.h_0 = None if inputs.h_0 is None else self.ordered(inputs.h_0, plan.dtype)
         if inputs.c_0 is not None:
             self.c_0 = self.ordered(inputs.c_0, plan.c_dtype)

@@ -10,12 +10,11 @@ Displacements are in pixels, (B, 2, H, W) with x before y, and (B, 2 K, H, W) th
 
 from convlstm_cli.nn.motion.advection import Advection, past_errors
 from convlstm_cli.nn.motion.choice import why_no_kernel
-from convlstm_cli.nn.motion.eager import improve
+from convlstm_cli.nn.motion.eager import enlarge, improve
 from convlstm_cli.nn.motion.gaussian import blur
 from convlstm_cli.nn.motion.reading import sample
 from convlstm_cli.nn.motion.search import (
     apart,
-    enlarge,
     estimate_motion,
     estimate_motions,
     groups,

@@ -46,6 +46,8 @@ class Implementation(NamedTuple):
 
     improve: Callable[[Tensor, Tensor, Search], Tensor]
     """From a motion (B, 2, h, w) on a level (B, T, h, w), T > 1, that after all steps of a search."""
+    enlarge: Callable[[Tensor, tuple[int, int]], Tensor]
+    """`eager.enlarge`."""
     advance: Advance
 
 
@@ -54,7 +56,7 @@ def choose(*tensors: Tensor | None) -> Implementation:
     given = [tensor for tensor in tensors if tensor is not None]
     if has_kernel_for(*given):
         return KERNELS[given[0].device.type]()
-    return Implementation(_improve_by_tensors, eager.advance)
+    return Implementation(_improve_by_tensors, eager.enlarge, eager.advance)
 
 
 def has_kernel_for(*tensors: Tensor) -> bool:
@@ -120,6 +122,8 @@ def first_difference(kernel: Implementation, device: torch.device) -> str | None
     improved = kernel.improve(flow.to(device), frames.to(device), search)
     if not _is_near(improved, _improve_by_tensors(flow, frames, search)):
         return "it does not compute what torch does (search)"
+    if not _is_near(kernel.enlarge(flow.to(device), (18, 15)), eager.enlarge(flow, (18, 15))):
+        return "it does not compute what torch does (a larger level)"
     frame, motion, source = frames[:, :3], 2.0 * values, values[..., :5].contiguous()
     beside, lead = frames[:, 1:], frames.new_zeros(2, 1, 1, 1)
     for is_cubic in (True, False):
@@ -155,7 +159,7 @@ def _improve_by_tensors(flow: Tensor, level: Tensor, search: Search) -> Tensor:
 
 def _load_native() -> Implementation:
     c_kernels.load(MOTION)
-    return Implementation(native.improve, native.advance)
+    return Implementation(native.improve, eager.enlarge, native.advance)
 
 
 def _load_triton() -> Implementation:
@@ -163,7 +167,7 @@ def _load_triton() -> Implementation:
         from convlstm_cli.nn.motion import triton_advance, triton_search
     except ImportError:
         raise c_kernels.NotAvailable("Triton is not installed") from None
-    return Implementation(triton_search.improve, triton_advance.advance)
+    return Implementation(triton_search.improve, triton_search.enlarge, triton_advance.advance)
 
 
 KERNELS: dict[str, Callable[[], Implementation]] = {"cpu": _load_native, "cuda": _load_triton}

@@ -18,6 +18,11 @@ EXACT = 2.0**20
 """Parts of a pixel value in which splats are summed on CUDA, where sums of floats depend on chance."""
 
 
+def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """The motion of one level on the next, which is twice as large."""
+    return 2.0 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)
+
+
 def improve(flow: Tensor, level: Tensor, search: Search) -> Tensor:
     """The motion on a level (B, T, h, w) after one more Gauss-Newton step."""
     terms = _normal_equations(level, flow)

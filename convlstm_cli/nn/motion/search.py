@@ -104,15 +104,11 @@ def _found(levels: list[Tensor], frames: Tensor, search: Search, lookbacks: Sequ
     for count, members in groups(length, search, lookbacks).items():
         flow = frames.new_zeros(batch * len(members), 2, *levels[0].shape[-2:])
         for level in levels:
-            if flow.shape[-2:] != level.shape[-2:]:
-                flow = enlarge(flow, (level.shape[-2], level.shape[-1]))
             seen = seen_from(level, count, members)
-            flow = choose(seen, flow).improve(flow, seen, search)
+            implementation = choose(seen, flow)
+            if flow.shape[-2:] != level.shape[-2:]:
+                flow = implementation.enlarge(flow, (level.shape[-2], level.shape[-1]))
+            flow = implementation.improve(flow, seen, search)
         motions.update(zip(members, apart(flow, len(members)), strict=True))
     still = frames.new_zeros(batch, 2, *frames.shape[-2:])
     return [motions.get(lookback, still) for lookback in lookbacks]
-
-
-def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
-    """The motion of one level on the next, which is twice as large."""
-    return 2.0 * F.interpolate(flow, size=size, mode="bilinear", align_corners=False)

@@ -45,11 +45,32 @@ def improve(flow: Tensor, level: Tensor, search: Search) -> Tensor:
     return flow
 
 
+def enlarge(flow: Tensor, size: tuple[int, int]) -> Tensor:
+    """As `eager.enlarge`."""
+    flow = flow.contiguous()
+    clips, _, height, width = flow.shape
+    larger = flow.new_empty(clips, 2, *size)
+    with torch.cuda.device(flow.get_device()):
+        _enlarge[programs(2 * clips, *size)](flow, larger, height, width, *size, TILE=TILE)
+    return larger
+
+
 def _gaussian(sigma: float) -> tuple[int, float, float]:
     """The radius of a Gaussian, the logarithm of the weight in its middle, and what the squared distance counts."""
     weights = gaussian(sigma)
     radius = len(weights) // 2
     return radius, math.log(weights[radius]), -0.5 / sigma**2
+
+
+@kernel
+def _enlarge(flow, larger, height, width, rows, columns, TILE: tl.constexpr):
+    """Twice the motion between the places of a smaller level, read at the places of a larger one."""
+    image, pixel, exists, row, column = own(rows, columns, TILE)
+    x = (column.to(tl.float32) + 0.5) * (width.to(tl.float32) / columns.to(tl.float32)) - 0.5
+    y = (row.to(tl.float32) + 0.5) * (height.to(tl.float32) / rows.to(tl.float32)) - 0.5
+    plane = flow + image * height * width
+    value = 2.0 * bilinear(plane, height, width, within(x, width), within(y, height))
+    tl.store(larger + image * rows * columns + pixel, value, mask=exists)
 
 
 @kernel
@@ -123,11 +144,21 @@ def _blur_rows(given, out, count, height, width, radius, middle, falls, TILE: tl
     image, pixel, exists, row, column = own(height, width, TILE)
     first = (image // count * SUMS + image % count) * height * width
     line = given + first + row * width
-    total = tl.zeros((TILE,), tl.float32)
-    for offset in range(-radius, radius + 1):
-        at = tl.minimum(tl.maximum(column + offset, 0), width - 1)
-        total += tl.exp(middle + falls * (offset * offset)) * tl.load(line + at, mask=exists, other=0.0)
+    # From each weight to the next is a factor, and from each factor to the next: an exponential for each pixel and
+    # distance would take most of the time.
+    weight, factor, square = tl.exp(middle), tl.exp(falls), tl.exp(2.0 * falls)
+    total = weight * tl.load(line + column, mask=exists, other=0.0)
+    for offset in range(1, radius + 1):
+        weight *= factor
+        factor *= square
+        left = tl.load(line + tl.maximum(column - offset, 0), mask=exists, other=0.0)
+        total += weight * (left + tl.load(line + tl.minimum(column + offset, width - 1), mask=exists, other=0.0))
     tl.store(out + first + pixel, total, mask=exists)
+
+
+@triton.jit
+def _pair(one, other, exists):
+    return tl.load(one, mask=exists, other=0.0) + tl.load(other, mask=exists, other=0.0)
 
 
 @triton.jit
@@ -143,17 +174,21 @@ def _blurred(
     e = tl.zeros((TILE,), tl.float32)
     f = tl.zeros((TILE,), tl.float32)
     g = tl.zeros((TILE,), tl.float32)
-    for offset in range(-radius, radius + 1):
-        weight = tl.exp(middle + falls * (offset * offset))
-        at = planes + tl.minimum(tl.maximum(row + offset, 0), height - 1) * width + column
-        a += weight * tl.load(at, mask=exists, other=0.0)
-        b += weight * tl.load(at + area, mask=exists, other=0.0)
-        c += weight * tl.load(at + 2 * area, mask=exists, other=0.0)
-        d += weight * tl.load(at + 3 * area, mask=exists, other=0.0)
-        e += weight * tl.load(at + 4 * area, mask=exists, other=0.0)
+    # As in `_blur_rows`; here the middle is two rows that are the same, so it begins at half of its weight.
+    weight, factor, square = tl.exp(middle) / 2.0, tl.exp(falls), tl.exp(2.0 * falls)
+    for offset in range(0, radius + 1):
+        above = planes + tl.maximum(row - offset, 0) * width + column
+        below = planes + tl.minimum(row + offset, height - 1) * width + column
+        a += weight * _pair(above, below, exists)
+        b += weight * _pair(above + area, below + area, exists)
+        c += weight * _pair(above + 2 * area, below + 2 * area, exists)
+        d += weight * _pair(above + 3 * area, below + 3 * area, exists)
+        e += weight * _pair(above + 4 * area, below + 4 * area, exists)
         if COUNT == SUMS:
-            f += weight * tl.load(at + 5 * area, mask=exists, other=0.0)
-            g += weight * tl.load(at + 6 * area, mask=exists, other=0.0)
+            f += weight * _pair(above + 5 * area, below + 5 * area, exists)
+            g += weight * _pair(above + 6 * area, below + 6 * area, exists)
+        weight *= tl.where(offset == 0, 2.0, 1.0) * factor
+        factor *= square
     return a, b, c, d, e, f, g
 
 
