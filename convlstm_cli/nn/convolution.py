@@ -22,6 +22,9 @@ JOINED = 4
 """Up to so many channels, x is transformed and multiplied with h, in the rest of a vector."""
 LEAST_SIDE = 8
 """Smaller frames are mostly border, where tiles multiply zeros and lose digits."""
+TURNED: dict[str, tuple[torch.dtype, ...]] = {"cuda": (torch.float32,)}
+"""Types, by that of the device, whose gradient to the frames is computed as the convolution that it is: with tf32 on an
+H200 that of cuDNN takes a fifth longer; in bfloat16 both take as long."""
 GROUP = 8
 """Items of the batch whose weight gradients are one batch of matrix products; more do not fit into the cache."""
 
@@ -61,10 +64,7 @@ class Convolution:
             and min(self._turned_padding) >= 0 and can_pack(dtype)
         )  # fmt: skip
         self._multiplies = on_cpu and dtype in (torch.float32, torch.float64)
-        # On an H200 cuDNN's gradient to the frames takes a fifth longer than the convolution that it is, with tf32.
-        self._turns = (
-            channels_last and weight.device.type == "cuda" and dtype == torch.float32 and min(self._turned_padding) >= 0
-        )
+        self._turns = channels_last and dtype in TURNED.get(weight.device.type, ()) and min(self._turned_padding) >= 0
         # The library's gradient of one channel in bfloat16 reorders all of the gates: 12 times the time of a product.
         self._multiplies_whole = self._multiplies or (on_cpu and weight.shape[1] == 1)
 

@@ -21,10 +21,16 @@ def off(patch: pytest.MonkeyPatch, *, packs: bool = True) -> None:
         patch.setattr(convolutions, "can_pack", lambda _dtype: False)
 
 
+def turned(patch: pytest.MonkeyPatch) -> None:
+    off(patch, packs=False)
+    patch.setattr(convolutions, "TURNED", {"cpu": (torch.float32, torch.float64, torch.bfloat16)})
+
+
 WAYS: dict[str, tuple[bool, Callable[[pytest.MonkeyPatch], None]]] = {
     "as chosen": (True, lambda _patch: None),
     "packed weights": (True, off),
     "plain, channels together": (True, lambda patch: off(patch, packs=False)),
+    "plain, gradients as on a GPU": (True, turned),
     "plain, positions together": (False, lambda patch: off(patch, packs=False)),
 }
 """Whether channels lie together, and what is switched off."""
