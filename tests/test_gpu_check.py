@@ -38,16 +38,19 @@ def results(output: Path) -> dict[str, str]:
 
 
 def test_steps_pass_and_what_they_saw_stands_in_the_table(tmp_path: Path) -> None:
-    done = check(tmp_path, "--only", "tests,train,tiled,launches,speed")
+    done = check(tmp_path, "--only", "tests,train,tiled,precision,launches,speed")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert results(tmp_path) == dict.fromkeys(("tests", "train", "tiled", "launches", "speed"), "pass")
+    assert results(tmp_path) == dict.fromkeys(("tests", "train", "tiled", "precision", "launches", "speed"), "pass")
     assert "killed, resumed, 8 steps" in done.stdout
+    assert re.search(r"test MSE of bf16 over that of fp32 after 4 steps, by seed: [01]\.\d", done.stdout)
     assert (tmp_path / "train.log").stat().st_size > 0
     rows = [json.loads(line) for line in (tmp_path / "speed" / "rows.jsonl").read_text(encoding="utf-8").splitlines()]
     assert [(row["dtype"], row["mode"]) for row in rows] == [
         ("float32", "train"), ("float32", "infer"), ("bfloat16", "train"), ("bfloat16", "infer")
     ]  # fmt: skip
-    assert all(row["ms"].keys() == {"ours", "plain", "floor"} and min(row["ms"].values()) > 0.0 for row in rows)
+    assert all(
+        row["ms"].keys() == {"ours", "captured", "plain", "floor"} and min(row["ms"].values()) > 0.0 for row in rows
+    )
     small = [
         json.loads(line) for line in (tmp_path / "launches" / "rows.jsonl").read_text(encoding="utf-8").splitlines()
     ]

@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import itertools
 import json
 import shutil
 import sys
@@ -119,6 +120,31 @@ def compare(context: Context) -> str:
     if len(runs) != 4:
         raise Failed(f"expected 4 finished runs, found {', '.join(runs) or 'none'}")
     return f"2 arms, 2 seeds; {len(result)} entries of the result, 4 finished runs"
+
+
+def precision(context: Context) -> str:
+    """Trainings from the same seeds in fp32 and in bf16, side by side: what bf16 does to the error on test videos."""
+    options = context.options
+    seeds, steps = (1, 4) if options.quick else (3, 300)
+    shutil.rmtree(context.folder, ignore_errors=True)
+    context.folder.mkdir(parents=True)
+    processes = {}
+    for name, seed in itertools.product(("fp32", "bf16"), range(seeds)):
+        own = context.folder / f"{name}-{seed}"
+        command = [sys.executable, "-m", "convlstm_cli", "train", SAMPLES, "-o", str(own), "--device", options.device]
+        command += ["--precision", name, "--seed", str(seed), "--max-steps", str(steps), "--epoch-steps", str(steps)]
+        command += ["--json", *(QUICK if options.quick else ())]
+        processes[name, seed] = context.start(command, own.with_suffix(".log"), {"OMP_NUM_THREADS": "1"})
+    errors = {}
+    for key, process in processes.items():
+        code = process.wait(context.left)
+        if code != 0:
+            for other in processes.values():
+                other.kill()
+            raise Failed(f"{key[0]} with seed {key[1]}: {process.last_words() if code else 'did not end in time'}")
+        errors[key] = json.loads(process.stdout.read_text(encoding="utf-8"))["model"]["mean"]["mse"]
+    ratios = [f"{errors['bf16', seed] / errors['fp32', seed]:.3f}" for seed in range(seeds)]
+    return f"test MSE of bf16 over that of fp32 after {steps} steps, by seed: {', '.join(ratios)}"
 
 
 def export(context: Context) -> str:

@@ -1,9 +1,12 @@
 """Times stacks of ConvLSTM layers on a device: ours, a loop in plain PyTorch, and the convolutions alone.
 
+Ours is launched operation by operation, and captured as a CUDA graph, as `convlstm train` and forecasts are; the
+convolutions alone are captured. Where there are no graphs all are launched.
+
 Every system computes the same shapes from the same inputs. A round takes each system once, in turn, with one of
 several sets of inputs, so that a change of the clock or of other work on the machine meets all alike. A training step
 has no loss and no optimiser: its backward pass starts from a gradient of ones. The figures are medians over rounds, by
-CUDA events on a GPU. Memory is the peak during a step over what was allocated before it.
+CUDA events on a GPU. Memory is the peak during a step over what was allocated before it, launched.
 
     python -m gpu_check.layers --device cuda -o rows.jsonl
 """
@@ -21,11 +24,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlstm_cli.compute.graphs import WARM_UPS, Captured
 from convlstm_cli.nn import ConvLSTM
 
 Call = Callable[[Tensor], object]
+Calls = dict[str, Callable[[Tensor], Tensor]]
+"""A training step and a forecast, by name."""
 INPUT_SETS = 4
-WARM_UPS = 3
 
 
 @dataclass(frozen=True)
@@ -91,20 +96,36 @@ def network(kind: type[PlainLayer] | type[OurLayer], shape: Shape, device: torch
     return nn.Sequential(*(kind(a, b, shape.kernel) for a, b in zip(fans, shape.hidden, strict=False))).to(device)
 
 
-def calls_of(model: nn.Module, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
+def calls_of(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Calls:
     """A training step without a loss and an optimiser, and a forecast."""
 
-    def train(x: Tensor) -> None:
+    def train(x: Tensor) -> Tensor:
         model.zero_grad(set_to_none=True)
         with torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            outputs = model(x)
-        outputs.backward(torch.ones_like(outputs))  # a loss would take as many passes as the layers do
+            outputs: Tensor = model(x)
+        # A loss would take as many passes as the layers do.
+        outputs.backward(torch.ones_like(outputs))  # type: ignore[no-untyped-call]
+        return outputs.detach()
 
-    def infer(x: Tensor) -> None:
+    def infer(x: Tensor) -> Tensor:
         with torch.no_grad(), torch.autocast(device.type, torch.bfloat16, enabled=dtype == torch.bfloat16):
-            model(x)
+            outputs: Tensor = model(x)
+            return outputs
 
     return {"train": train, "infer": infer}
+
+
+def captured(calls: Calls, device: torch.device) -> Calls:
+    """The same as CUDA graphs. Raises RuntimeError where they cannot be captured."""
+
+    def fail(why: str) -> None:
+        raise RuntimeError(why)
+
+    def replayed(call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+        graph = Captured(call, device, note=fail)
+        return lambda x: graph([x])
+
+    return {mode: replayed(call) for mode, call in calls.items()}
 
 
 class Convolution(NamedTuple):
@@ -117,7 +138,7 @@ class Convolution(NamedTuple):
     """The weight with which the gradient to the frames is a convolution; None where that gradient is not asked for."""
 
 
-def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, Call]:
+def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> Calls:
     """The convolutions of all steps, called one by one with channels last: no gates, and gradients that nobody sums."""
     padding = [shape.kernel // 2] * 2
     convolutions = []
@@ -125,13 +146,14 @@ def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, C
         for channels, needs_data in ((fan_in, index > 0), (hidden, True)):
             convolutions.append(_convolution(shape, channels, hidden, device, dtype, needs_data=needs_data))
 
-    def infer(_: Tensor) -> None:
+    def infer(x: Tensor) -> Tensor:
         with torch.no_grad():
             for _step in range(shape.steps):
                 for each in convolutions:
                     F.conv2d(each.frames, each.weight, padding=padding)
+        return x
 
-    def train(x: Tensor) -> None:
+    def train(x: Tensor) -> Tensor:
         infer(x)
         for _step in range(shape.steps):
             for each in convolutions:
@@ -140,6 +162,7 @@ def floor(shape: Shape, device: torch.device, dtype: torch.dtype) -> dict[str, C
                     F.conv2d(each.gradient, each.turned, padding=padding)
                 elif each.turned is not None:
                     _gradient(each, padding, to_frames=True)
+        return x
 
     return {"train": train, "infer": infer}
 
@@ -195,18 +218,20 @@ def measure(shape: Shape, dtype: torch.dtype, device: torch.device, rounds: int)
         torch.rand(shape.batch, shape.steps, shape.channels, shape.side, shape.side, device=device)
         for _ in range(INPUT_SETS)
     ]
+    ours = calls_of(network(OurLayer, shape, device), device, dtype)
     systems = {
-        "ours": calls_of(network(OurLayer, shape, device), device, dtype),
+        "ours": ours,
         "plain": calls_of(network(PlainLayer, shape, device), device, dtype),
-        "floor": floor(shape, device, dtype),
+        "captured": captured(ours, device),
+        "floor": captured(floor(shape, device, dtype), device),
     }
     rows: list[dict[str, object]] = []
     for mode in ("train", "infer"):
         times: dict[str, list[float]] = {name: [] for name in systems}
         for calls in systems.values():
-            for _ in range(WARM_UPS):
+            for _ in range(WARM_UPS + 1):
                 calls[mode](inputs[0])
-        peaks = {name: peak_of(calls[mode], inputs[0]) for name, calls in systems.items()}
+        peaks = {name: peak_of(systems[name][mode], inputs[0]) for name in ("ours", "plain")}
         for number in range(rounds):
             for name, calls in systems.items():
                 times[name].append(seconds_of(calls[mode], inputs[number % INPUT_SETS]))

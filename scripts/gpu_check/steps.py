@@ -25,6 +25,7 @@ STEPS = {
     "tiled": Step(commands.tiled, 30),
     "evaluate": Step(commands.evaluate, 40),
     "compare": Step(commands.compare, 80),
+    "precision": Step(commands.precision, 90),
     "export": Step(commands.export, 90),
 }
 """What only a GPU can show comes first, in case that the time is over before the end."""
