@@ -89,15 +89,17 @@ class Head(nn.Module):
             pixels, flat = self.refinement(pixels, flat, *beside)
             known = [frame.unflatten(0, shape) for frame in flat]
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
-        new, logits = pixels[:, :, : self.config.channels], pixels[:, :, self.config.channels :]
+        # Parts of a split, whose gradients are put together once; that of each slice would be as large as the whole.
+        channels = self.config.channels
+        new, logits = pixels.split([channels, pixels.shape[2] - channels], dim=2)
         if self.config.head == "sigmoid":
             return torch.sigmoid(new)
         if self.config.head == "residual":
             frames = known[0] + new
             return frames if self.training else frames.clamp(0.0, 1.0)
         # The new frame's logit is 0: only differences count in a softmax.
-        weights = torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=2)  # (B, T, known + 1, H, W)
-        frames = weights[:, :, -1:] * torch.sigmoid(new)
-        for index, frame in enumerate(known):
-            frames = frames + weights[:, :, index : index + 1] * frame
+        *weights, own = torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=2).split(1, dim=2)
+        frames = own * torch.sigmoid(new)
+        for weight, frame in zip(weights, known, strict=True):
+            frames = frames + weight * frame
         return frames
