@@ -91,14 +91,14 @@ class Head(nn.Module):
         pixels = pixels.view(*hidden.shape[:2], *pixels.shape[1:])  # (B, T, channels + known, H, W)
         # Parts of a split, whose gradients are put together once; that of each slice would be as large as the whole.
         channels = self.config.channels
-        new, logits = pixels.split([channels, pixels.shape[2] - channels], dim=2)
+        new, logits = torch.split(pixels, [channels, pixels.shape[2] - channels], dim=2)
         if self.config.head == "sigmoid":
             return torch.sigmoid(new)
         if self.config.head == "residual":
             frames = known[0] + new
             return frames if self.training else frames.clamp(0.0, 1.0)
         # The new frame's logit is 0: only differences count in a softmax.
-        *weights, own = torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=2).split(1, dim=2)
+        *weights, own = torch.split(torch.softmax(F.pad(logits, (0, 0, 0, 0, 0, 1)), dim=2), 1, dim=2)
         frames = own * torch.sigmoid(new)
         for weight, frame in zip(weights, known, strict=True):
             frames = frames + weight * frame

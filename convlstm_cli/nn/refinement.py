@@ -86,6 +86,6 @@ class Refinement(nn.Module):
             said = said + F.pad(judged, (0, 0, 0, 0, self.channels, said.shape[1] - self.channels - len(known)))
         if not self.steered:
             return said, known
-        said, steer = said.split([said.shape[1] - 2, 2], dim=1)
+        said, steer = torch.split(said, [said.shape[1] - 2, 2], dim=1)
         shifted = sample(known[0], FARTHEST * torch.tanh(steer.float() / FARTHEST))
         return said, [shifted, *known[1:]]
