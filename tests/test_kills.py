@@ -146,6 +146,9 @@ def data(make_folder: Callable[..., Path]) -> VideoData:
     return prepare(DataConfig((str(make_folder()),), height=32, width=32, stride=4), 4, 3)
 
 
+@pytest.mark.skipif(
+    torch.cuda.is_available(), reason="optimisers ask CUDA whether it captures, which forks cannot; gpu-check kills too"
+)
 @pytest.mark.usefixtures("without_charts")
 def test_a_training_killed_before_each_of_its_files_ends_as_if_nothing_had_happened(
     data: VideoData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
