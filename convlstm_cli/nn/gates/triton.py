@@ -24,7 +24,7 @@ from convlstm_cli.nn.gates.protocol import (
 
 TILE = 512
 """Values of a state in a tile: four for each thread of four warps, which is 16 bytes of float32. On an H200 twice as
-many are 3 to 8 % slower, and four times as many take half as long again."""
+many take 3 to 9 % longer, and four times as many two fifths longer."""
 PROGRAMS = 8192
 """The batch is divided until there are so many programs; fewer leave a GPU idle at the end of a launch."""
 
