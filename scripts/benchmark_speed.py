@@ -2,6 +2,7 @@
 
 .venv/bin/python scripts/benchmark_speed.py
 .venv/bin/python scripts/benchmark_speed.py --quick --shapes a --plot speed.png
+.venv/bin/python scripts/benchmark_speed.py --device cuda
 .venv/bin/python scripts/benchmark_speed.py --python tf=OTHER_ENVIRONMENT/bin/python --peer theirs=convlstm.py:ConvLSTM
 
 Three networks: (a) one layer on 64x64 frames, (b) the encoder-forecaster of Shi et al. 2015, (c) one layer on 128x128
@@ -12,9 +13,10 @@ that a step needs, called alone in the faster of the two orders of memory, times
 Every system runs in a process of its own; all processes but one are stopped at any time. The systems take turns, round
 by round, so that each ratio compares times that lie next to each other: `x floor` and `x ours` are medians over rounds,
 with the least and greatest `x ours`. Memory is the peak of a process that has only trained; its growth counts from
-before the first step and includes jit compilers. A system whose step takes more than ten seconds is measured in two
-rounds only. The script installs nothing: systems that cannot be imported are omitted, and those that fail are named at
-the end. Results go to stdout, everything else to stderr. Needs Linux or macOS.
+before the first step and includes jit compilers; on a GPU it is what torch allocates. A system whose step takes more
+than ten seconds is measured in two rounds only. The script installs nothing: systems that cannot be imported are
+omitted, and those that fail are named at the end. Results go to stdout, everything else to stderr. Needs Linux or
+macOS.
 """
 
 import argparse
@@ -41,10 +43,10 @@ MODES = ("train", "infer")
 def main() -> int:
     options = parse()
     end_on_terminate()
-    if options.dtype == "bfloat16" and not machine.has_bfloat16():
+    if options.dtype == "bfloat16" and options.device == "cpu" and not machine.has_bfloat16():
         say("bfloat16 is skipped: this processor has neither avx512_bf16 nor amx_bf16, so it would be emulated.")
         return 0
-    common = {"threads": options.threads, "allocator": options.allocator, "dtype": options.dtype}
+    common = {name: getattr(options, name) for name in ("threads", "allocator", "dtype", "device")}
     floor = System("floor", {"kind": "floor"}, sys.executable, note="the convolutions alone")
     if options.convolutions:
         return convolutions(floor, common, options)
@@ -90,6 +92,9 @@ def parse() -> argparse.Namespace:
         "--systems", default="*", help="only those that match one of these patterns, such as ours,keras*"
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is autocast")
+    parser.add_argument(
+        "--device", default="cpu", help="cpu, or a GPU such as cuda, on which only systems of PyTorch compute"
+    )
     parser.add_argument("--threads", type=int, help="cores for every process; all if not given")
     parser.add_argument(
         "--allocator",
@@ -144,9 +149,14 @@ def names_of(known: Sequence[str] | dict[str, Shape]) -> Any:
 
 def choose(options: argparse.Namespace, failures: list[dict[str, str]]) -> list[System]:
     """The systems to measure, without the floor."""
-    bf16 = options.dtype == "float32" and machine.has_bfloat16()
-    found = systems.of_torch(sys.executable, kernel_off=options.no_kernel, bf16=bf16)
-    if options.dtype == "float32":
+    on_cpu = options.device == "cpu"
+    bf16 = options.dtype == "float32" and (not on_cpu or machine.has_bfloat16())
+    captured = options.device.startswith("cuda")
+    found = systems.of_torch(sys.executable, kernel_off=options.no_kernel, bf16=bf16, captured=captured)
+    if not on_cpu:
+        found += systems.of_files(sys.executable, options.peer)
+        say(f"{options.device}: only systems of PyTorch.")
+    elif options.dtype == "float32":
         pythons = {"": sys.executable} | dict(python.split("=", 1) for python in options.python)
         found += systems.of_files(sys.executable, options.peer) + systems.of_keras(pythons, failures)
     else:
@@ -248,7 +258,7 @@ def heading(about: dict[str, Any], settings: dict[str, Any]) -> str:
     threads = settings["threads"] or "all"
     return (
         f"{about['cpu']} ({about['cores']} cores, {instructions}), {about['memory_gb']} GB, {about['system']}\n"
-        f"{settings['dtype']}, {threads} threads, allocator: {settings['allocator']}"
+        f"{settings['device']}, {settings['dtype']}, {threads} threads, allocator: {settings['allocator']}"
     )
 
 

@@ -78,7 +78,7 @@ def choose(
                 there = ", ".join(map(str, found)) or "only the CPU"
                 raise UsageError(f"--device is {device!r}, which is not here; torch finds {there}.")
     if precision == "auto":
-        # On NVIDIA GPUs fp32 has tf32 convolutions, as torch has it; bf16 learns a little worse there (scripts/README.md).
+        # On NVIDIA GPUs fp32 has tf32 convolutions, as torch has it; bf16 learns a little worse (scripts/README.md).
         quicker = learning and chosen.type == "cpu" and multiplies_bf16()
         return Compute(chosen, torch.bfloat16 if quicker else torch.float32)
     return Compute(chosen, TYPES[precision])

@@ -35,10 +35,11 @@ from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.training.step import TrainStep
 from convlstm_cli.video.config import DataConfig
 from convlstm_cli.video.data import prepare
-from gpu_check.layers import Call, seconds_of
+from gpu_check.layers import Call
 from gpu_check.run import ROOT
 from moving_mnist.systems import PlainForecaster
 from speed.shapes import SHAPES, Layer, Shape, tiny
+from speed.timing import seconds_of
 from speed.torch_systems import Network, Unrolled
 
 BATCH, LARGER = 8, 32
@@ -169,7 +170,8 @@ def measure(systems: Systems, inputs: list[Tensor], rounds: int) -> dict[str, fl
     times: dict[str, list[float]] = {name: [] for name in systems}
     for number in range(rounds):
         for name, call in systems.items():
-            times[name].append(seconds_of(call, inputs[number % len(inputs)]))
+            x = inputs[number % len(inputs)]
+            times[name].append(seconds_of(partial(call, x), x.device))
     return {name: 1e3 * statistics.median(each) for name, each in times.items()}
 
 

@@ -14,9 +14,9 @@ CUDA events on a GPU. Memory is the peak during a step over what was allocated b
 import argparse
 import json
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,6 +26,7 @@ from torch import Tensor, nn
 
 from convlstm_cli.compute.graphs import WARM_UPS, Captured
 from convlstm_cli.nn import ConvLSTM
+from speed.timing import seconds_of
 
 Call = Callable[[Tensor], object]
 Calls = dict[str, Callable[[Tensor], Tensor]]
@@ -185,20 +186,6 @@ def _convolution(
     return Convolution(frames, weight, gradient, turned if needs_data else None)
 
 
-def seconds_of(call: Call, x: Tensor) -> float:
-    """The time of one call, in seconds."""
-    if x.device.type != "cuda":
-        began = time.perf_counter()
-        call(x)
-        return time.perf_counter() - began
-    start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
-    start.record()
-    call(x)
-    end.record()
-    end.synchronize()
-    return float(start.elapsed_time(end)) / 1e3
-
-
 def peak_of(call: Call, x: Tensor) -> float | None:
     """MB that a call takes at most beside what was allocated before; None where that is not known."""
     if x.device.type != "cuda":
@@ -234,7 +221,7 @@ def measure(shape: Shape, dtype: torch.dtype, device: torch.device, rounds: int)
         peaks = {name: peak_of(systems[name][mode], inputs[0]) for name in ("ours", "plain")}
         for number in range(rounds):
             for name, calls in systems.items():
-                times[name].append(seconds_of(calls[mode], inputs[number % INPUT_SETS]))
+                times[name].append(seconds_of(partial(calls[mode], inputs[number % INPUT_SETS]), device))
         medians = {name: 1e3 * statistics.median(each) for name, each in times.items()}
         about = {"shape": shape.name, "sizes": asdict(shape), "dtype": str(dtype).removeprefix("torch."), "mode": mode}
         rows.append({**about, "ms": medians, "mb": peaks, "rounds": rounds})

@@ -38,7 +38,7 @@ def table(rounds: int, *, tiny: bool) -> list[dict[str, Any]]:
 @torch.inference_mode()
 def _row(batch: int, fan_in: int, out: int, kernel: int, size: int, rounds: int) -> dict[str, Any]:
     torch.manual_seed(0)
-    calls: dict[str, Any] = dict(convolutions(batch, fan_in, out, kernel, size, torch.float32))
+    calls: dict[str, Any] = dict(convolutions(batch, fan_in, out, kernel, size, torch.float32, torch.device("cpu")))
     x = torch.randn(batch, fan_in, size, size)
     weight = torch.randn(out, fan_in, kernel, kernel)
     gradient = torch.randn(batch, out, size, size)

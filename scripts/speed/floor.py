@@ -4,7 +4,6 @@ One call of each convolution is measured; a step of the network needs T calls. T
 zero initial state needs no state convolution; the floor counts it nevertheless, since most systems compute it.
 """
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from speed.shapes import Layer, Shape
 from speed.step import Step
+from speed.timing import seconds_of
 
 ORDERS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
@@ -28,6 +28,7 @@ class Floor:
         if request["threads"] is not None:
             torch.set_num_threads(request["threads"])
         self._dtype = getattr(torch, request["dtype"])
+        self._device = torch.device(request["device"])
         self.about = {"torch": torch.__version__, "threads": str(torch.get_num_threads())}
 
     def build(self, shape: Shape) -> dict[str, Step]:
@@ -35,13 +36,14 @@ class Floor:
         for number, layer in enumerate([*shape.encoder, *shape.decoder]):
             calls |= {f"{number} {name}": call for name, call in self._layer(layer, shape).items()}
         forward = {name: call for name, call in calls.items() if " forward " in name}
-        return {"train": lambda: _times(calls), "infer": lambda: _times(forward)}
+        return {"train": lambda: _times(calls, self._device), "infer": lambda: _times(forward, self._device)}
 
     def _layer(self, layer: Layer, shape: Shape) -> Calls:
         calls: Calls = {}
         for role, fan_in in (("x", layer.fan_in), ("h", layer.hidden)):
             if fan_in:
-                made = convolutions(shape.batch, fan_in, 4 * layer.hidden, shape.kernel, shape.size, self._dtype)
+                sizes = shape.batch, fan_in, 4 * layer.hidden, shape.kernel, shape.size
+                made = convolutions(*sizes, self._dtype, self._device)
                 calls |= {
                     f"{role} {name}": call
                     for name, call in made.items()
@@ -55,13 +57,15 @@ def make(request: dict[str, Any]) -> Floor:
     return Floor(request)
 
 
-def convolutions(batch: int, fan_in: int, out: int, kernel: int, size: int, dtype: torch.dtype) -> Calls:
+def convolutions(
+    batch: int, fan_in: int, out: int, kernel: int, size: int, dtype: torch.dtype, device: torch.device
+) -> Calls:
     """A size-preserving convolution and its two gradients, each in both memory orders, such as `forward contiguous`."""
     calls: Calls = {}
     padding = [kernel // 2] * 2
-    x = torch.randn(batch, fan_in, size, size, dtype=dtype)
-    weight = torch.randn(out, fan_in, kernel, kernel, dtype=dtype)
-    gradient = torch.randn(batch, out, size, size, dtype=dtype)
+    x = torch.randn(batch, fan_in, size, size, dtype=dtype, device=device)
+    weight = torch.randn(out, fan_in, kernel, kernel, dtype=dtype, device=device)
+    gradient = torch.randn(batch, out, size, size, dtype=dtype, device=device)
 
     def backward(x: Tensor, weight: Tensor, gradient: Tensor, which: int) -> Tensor:
         wanted = [which == 0, which == 1, False]
@@ -80,11 +84,6 @@ def convolutions(batch: int, fan_in: int, out: int, kernel: int, size: int, dtyp
 
 
 @torch.inference_mode()
-def _times(calls: Calls) -> dict[str, float]:
+def _times(calls: Calls, device: torch.device) -> dict[str, float]:
     next(iter(calls.values()))()  # wakes the threads
-    times = {}
-    for name, call in calls.items():
-        began = time.perf_counter()
-        call()
-        times[name] = time.perf_counter() - began
-    return times
+    return {name: seconds_of(call, device) for name, call in calls.items()}

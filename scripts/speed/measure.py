@@ -42,7 +42,8 @@ class Group:
     def _start(self, system: System, shapes: Sequence[Shape], common: dict[str, Any]) -> None:
         say(f"  starting {system.name}")
         try:
-            worker = Worker(system.python, common | system.request, CPU_ONLY | system.environment)
+            environment = CPU_ONLY if common["device"] == "cpu" else {}
+            worker = Worker(system.python, common | system.request, environment | system.environment)
         except Failed as why:
             self._failed(system.name, shapes[0].name, why)
             return

@@ -26,9 +26,11 @@ class System:
 ZEROS = "the first forecaster layer reads one channel of zeros, because every layer must have an input"
 
 
-def of_torch(python: str, *, kernel_off: bool, bf16: bool) -> list[System]:
-    """Our layer with each kind of peephole, where asked also in bfloat16 whatever the others compute in, and the plain
-    cell."""
+def of_torch(python: str, *, kernel_off: bool, bf16: bool, captured: bool) -> list[System]:
+    """Our layer with each kind of peephole, and the plain cell.
+
+    Where asked also ours in bfloat16, whatever the others compute in, and as CUDA graphs.
+    """
     ours = [
         System("ours", {"kind": "ours", "peephole": "none"}, python),
         System("ours, channel", {"kind": "ours", "peephole": "channel"}, python, note="with one peephole per channel"),
@@ -38,6 +40,9 @@ def of_torch(python: str, *, kernel_off: bool, bf16: bool) -> list[System]:
         off = {"CONVLSTM_KERNEL": "off"}
         note = "without the compiled kernel"
         ours.append(System("ours, no kernel", {"kind": "ours", "peephole": "none"}, python, off, note))
+    if captured:
+        note = "as CUDA graphs, as `convlstm train` and forecasts are"
+        ours.append(System("ours, captured", {"kind": "ours", "peephole": "none", "captured": True}, python, note=note))
     if bf16:
         request = {"kind": "ours", "peephole": "none", "dtype": "bfloat16"}
         ours.append(System("ours, bf16", request, python, note="in bfloat16, the others in float32"))

@@ -3,7 +3,8 @@
 import contextlib
 import importlib.util
 import inspect
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +14,8 @@ from torch import Tensor, nn
 from bench.plain import PlainCell, State
 from speed.shapes import Layer, Shape
 from speed.step import Step
+
+INPUT_SETS = 3
 
 MakeLayer = Callable[[Layer, Shape], nn.Module]
 """Makes a module that maps (x, state, steps), x (B, T, C, H, W) or None, to (outputs, last state)."""
@@ -26,33 +29,54 @@ class TorchSystem:
         if request["threads"] is not None:
             torch.set_num_threads(request["threads"])
         self._make, self._inputs = make, inputs
-        self._dtype = getattr(torch, request["dtype"])
+        self._dtype, self._device = getattr(torch, request["dtype"]), torch.device(request["device"])
+        self._captured = bool(request.get("captured"))
         self.about = {"torch": torch.__version__, "threads": str(torch.get_num_threads()), **about}
 
     def build(self, shape: Shape) -> dict[str, Step]:
         torch.manual_seed(0)
-        network = Network(self._make, shape, inputs=self._inputs)
-        x = torch.rand(shape.batch, shape.steps, shape.channels, shape.size, shape.size)
+        network = Network(self._make, shape, inputs=self._inputs).to(self._device)
+        sizes = shape.batch, shape.steps, shape.channels, shape.size, shape.size
+        # Several, because a GPU's cache may hold one; they are drawn on the CPU, so that all devices have the same.
+        inputs = itertools.cycle([torch.rand(sizes).to(self._device) for _ in range(INPUT_SETS)])
         parameters = list(network.parameters())
 
-        def train() -> float:
+        def learn(x: Tensor) -> Tensor:
             for parameter in parameters:
                 parameter.grad = None
             with self._precision():
-                loss = network(x).float().square().mean()
-            loss.backward()
-            return float(loss)
+                loss: Tensor = network(x).float().square().mean()
+            loss.backward()  # type: ignore[no-untyped-call]
+            return loss.detach()
 
-        def infer() -> float:
+        def forecast(x: Tensor) -> Tensor:
             with torch.inference_mode(), self._precision():
-                return float(network(x)[0, 0, 0, 0, 0])
+                value: Tensor = network(x)[0, 0, 0, 0, 0]
+                return value
 
-        return {"train": train, "infer": infer}
+        return {"train": self._step(learn, inputs), "infer": self._step(forecast, inputs)}
+
+    def _step(self, function: Callable[[Tensor], Tensor], inputs: Iterator[Tensor]) -> Step:
+        """The function of the next input as a number, for which a device is waited for.
+
+        As a CUDA graph where the request asks for that.
+        """
+        if not self._captured:
+            return lambda: float(function(next(inputs)))
+        from convlstm_cli.compute.graphs import WARM_UPS, Captured
+
+        def fail(why: str) -> None:
+            raise RuntimeError(why)
+
+        graph = Captured(function, self._device, note=fail)
+        for _ in range(WARM_UPS + 1):
+            graph([next(inputs)])
+        return lambda: float(graph([next(inputs)]))
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         if self._dtype == torch.float32:
             return contextlib.nullcontext()
-        return torch.autocast("cpu", dtype=self._dtype)
+        return torch.autocast(self._device.type, dtype=self._dtype)
 
 
 class Network(nn.Module):
@@ -67,7 +91,7 @@ class Network(nn.Module):
         self.decoder = nn.ModuleList(make(layer, shape) for layer in decoder)
         self.steps = shape.steps
         zeros = torch.zeros(shape.batch, shape.steps, 1, shape.size, shape.size)
-        self.first_input = zeros if inputs else None
+        self.register_buffer("first_input", zeros if inputs else None)
 
     def forward(self, x: Tensor) -> Tensor:
         """All hidden states of the last stack, (B, T, sum of hidden, H, W)."""
@@ -100,7 +124,7 @@ def ours(request: dict[str, Any]) -> TorchSystem:
         size = (shape.size, shape.size)
         return Ours(layer.fan_in, layer.hidden, shape.kernel, peephole=request["peephole"], image_size=size)
 
-    kernel = why_no_kernel(getattr(torch, request["dtype"]), torch.device("cpu")) or "compiled"
+    kernel = why_no_kernel(getattr(torch, request["dtype"]), torch.device(request["device"])) or "compiled"
     return TorchSystem(make, request, {"convlstm": __version__, "kernel": kernel}, inputs=False)
 
 

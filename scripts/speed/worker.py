@@ -52,7 +52,7 @@ def main() -> None:
 
     if not answer(start):
         return
-    handler = Handler(systems[0])
+    handler = Handler(systems[0], request["device"])
     for line in sys.stdin:
         message = json.loads(line)
         answer(lambda message=message: getattr(handler, message["do"])(message))  # type: ignore[misc]
@@ -77,15 +77,15 @@ def make(request: dict[str, Any]) -> Measured:
 class Handler:
     """Carries out the parent's messages; each method is the message of its name."""
 
-    def __init__(self, system: Measured) -> None:
-        self._system = system
+    def __init__(self, system: Measured, device: str) -> None:
+        self._system, self._device = system, device
         self._steps: dict[str, dict[str, Step]] = {}
         self._before: dict[str, float] = {}
 
     def build(self, message: dict[str, Any]) -> dict[str, Any]:
         shape = Shape.read(message["shape"])
         self._steps[shape.name] = self._system.build(shape)
-        self._before[shape.name] = _resident_mb()
+        self._before[shape.name] = _resident_mb() if self._device == "cpu" else _allocated_mb(self._device)
         return {}
 
     def run(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Handler:
         return {"seconds": seconds}
 
     def memory(self, message: dict[str, Any]) -> dict[str, Any]:
-        peak = _peak_mb()
+        peak = _peak_mb() if self._device == "cpu" else _allocated_mb(self._device, peak=True)
         return {"peak_mb": peak, "growth_mb": peak - self._before[message["shape"]]}
 
     def convolutions(self, message: dict[str, Any]) -> dict[str, Any]:
@@ -111,6 +111,13 @@ class Handler:
 
 def _peak_mb() -> float:
     return peak_mb(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+
+
+def _allocated_mb(device: str, *, peak: bool = False) -> float:
+    """Memory of a GPU that torch has allocated now, or at most so far."""
+    import torch
+
+    return (torch.cuda.max_memory_allocated(device) if peak else torch.cuda.memory_allocated(device)) / 2**20
 
 
 def _resident_mb() -> float:
