@@ -92,9 +92,7 @@ def parse() -> argparse.Namespace:
         "--systems", default="*", help="only those that match one of these patterns, such as ours,keras*"
     )
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32", help="bfloat16 is autocast")
-    parser.add_argument(
-        "--device", default="cpu", help="cpu, or a GPU such as cuda, on which only systems of PyTorch compute"
-    )
+    parser.add_argument("--device", default="cpu", help="cpu, cuda or cuda:1; on a GPU only systems of PyTorch compute")
     parser.add_argument("--threads", type=int, help="cores for every process; all if not given")
     parser.add_argument(
         "--allocator",
@@ -123,6 +121,10 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.quick:
         options.rounds, options.growth = 2, False
+    if options.device.partition(":")[0] not in ("cpu", "cuda"):
+        parser.error(f"--device is {options.device!r}; give cpu, cuda or cuda:1")
+    if options.convolutions and options.device != "cpu":
+        parser.error("--convolutions measures the CPU's only; leave --device out")
     if options.rounds < 1:
         parser.error("--rounds must be at least 1")
     try:

@@ -47,6 +47,15 @@ def left_over(mark: str) -> list[str]:
     return found
 
 
+def test_trainings_side_by_side() -> None:
+    command = [sys.executable, str(ROOT / "scripts/benchmark_side_by_side.py"), "--spins", "100", "--json"]
+    command += ["--seconds", "0", "--rounds", "1", "--side", "16"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    [row] = json.loads(done.stdout)["rows"]
+    assert row["spin"] == 100
+    assert min(row["alone_ms"], row["beside_ms"]) > 0.0
+
+
 @pytest.fixture
 def ran(monkeypatch: pytest.MonkeyPatch) -> Callable[..., str]:
     """Runs a script in this process, which saves the seconds that torch takes to load. Returns what it prints."""

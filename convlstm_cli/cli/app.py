@@ -150,8 +150,9 @@ def main() -> None:
     """Entry point of the `convlstm` command."""
     signal.signal(signal.SIGTERM, _interrupt)
     # Before torch is imported. Threads of OpenMP that wait for each other spin for long otherwise, which stalls a
-    # training beside another program; not to spin at all costs a third of the speed of an idle machine.
-    os.environ.setdefault("GOMP_SPINCOUNT", "100000")
+    # training beside another program; not to spin at all costs a third of the speed of an idle machine
+    # (scripts/benchmark_side_by_side.py).
+    os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     for stream in (sys.stdout, sys.stderr):
         # An encoding that lacks a letter, as in the locale C, is no error; a stream that is closed is None.
         if isinstance(stream, io.TextIOWrapper):

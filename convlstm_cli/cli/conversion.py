@@ -60,7 +60,7 @@ class Conversion:
 def convert_quickly(parameters: list[Any]) -> list[Any]:
     """The parameters of a command, whose values `Conversion` converts from now on.
 
-    These are internals of typer. Of a typer that has others, typer converts the values.
+    They use internals of typer. With a typer that has other internals, typer itself converts the values.
     """
     for parameter in parameters:
         own = "get_runtime_param" in vars(parameter)  # typer asks for the parameters more than once

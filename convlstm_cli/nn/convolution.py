@@ -23,8 +23,8 @@ JOINED = 4
 LEAST_SIDE = 8
 """Smaller frames are mostly border, where tiles multiply zeros and lose digits."""
 TURNED: dict[str, tuple[torch.dtype, ...]] = {"cuda": (torch.float32,)}
-"""Types, by that of the device, whose gradient to the frames is computed as the convolution that it is: with tf32 on an
-H200 that of cuDNN takes a fifth longer; in bfloat16 both take as long."""
+"""Types, by that of the device, in which `conv2d` with the turned kernel computes the gradient to the frames: with tf32
+on an H200 cuDNN's own gradient takes a fifth longer; in bfloat16 both take as long."""
 GROUP = 8
 """Items of the batch whose weight gradients are one batch of matrix products; more do not fit into the cache."""
 

@@ -84,7 +84,9 @@ class DeviceStep:
             for tensor in self._changing():
                 torch.where(learned, tensor, before.get(id(tensor), nothing), out=tensor)
             share = share_on_device(self._average.n_averaged, self._decay) * learned
-            torch._foreach_lerp_(self._averages, self._parameters, [share] * len(self._averages))
+            changes = torch._foreach_sub(self._parameters, self._averages)
+            torch._foreach_mul_(changes, share)
+            torch._foreach_add_(self._averages, changes)
             self._average.n_averaged += learned
             return torch.stack((loss, learned.to(loss.dtype)))
 

@@ -136,13 +136,16 @@ def precision(context: Context) -> str:
         command += ["--json", *(QUICK if options.quick else ())]
         processes[name, seed] = context.start(command, own.with_suffix(".log"), {"OMP_NUM_THREADS": "1"})
     errors = {}
-    for key, process in processes.items():
-        code = process.wait(context.left)
-        if code != 0:
-            for other in processes.values():
-                other.kill()
-            raise Failed(f"{key[0]} with seed {key[1]}: {process.last_words() if code else 'did not end in time'}")
-        errors[key] = json.loads(process.stdout.read_text(encoding="utf-8"))["model"]["mean"]["mse"]
+    try:
+        for key, process in processes.items():
+            code = process.wait(context.left)
+            if code != 0:
+                why = process.last_words() if code else "did not end in time"
+                raise Failed(f"{key[0]} with seed {key[1]}: {why}")
+            errors[key] = json.loads(process.stdout.read_text(encoding="utf-8"))["model"]["mean"]["mse"]
+    finally:
+        for process in processes.values():
+            process.kill()
     ratios = [f"{errors['bf16', seed] / errors['fp32', seed]:.3f}" for seed in range(seeds)]
     return f"test MSE of bf16 over that of fp32 after {steps} steps, by seed: {', '.join(ratios)}"
 

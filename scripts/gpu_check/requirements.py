@@ -3,9 +3,12 @@
 import importlib.metadata
 import tomllib
 
-from packaging.requirements import Requirement
-
 from gpu_check.run import ROOT
+
+try:
+    from packaging.requirements import Requirement
+except ImportError:  # pytest depends on it, and a bare machine may have neither
+    Requirement = None  # type: ignore[assignment,misc]
 
 ALTERNATIVES = {"opencv-python": ("opencv-python-headless", "opencv-contrib-python", "opencv-contrib-python-headless")}
 """Distributions that hold the same modules as a requirement."""
@@ -13,6 +16,8 @@ ALTERNATIVES = {"opencv-python": ("opencv-python-headless", "opencv-contrib-pyth
 
 def unmet() -> list[str]:
     """The requirements that are not met, each with what is there, in words."""
+    if Requirement is None:
+        return ["packaging is missing"]
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     reasons = (_reason(Requirement(line)) for line in project["dependencies"])
     return [reason for reason in reasons if reason is not None]

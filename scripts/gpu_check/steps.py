@@ -17,15 +17,15 @@ class Step(NamedTuple):
 
 STEPS = {
     "machine": Step(commands.machine, 90),
-    "tests": Step(suite.tests, 160),
+    "tests": Step(suite.tests, 130),
     "train": Step(commands.train, 80),
     "launches": Step(speed.launches, 90),
     "speed": Step(speed.measure, 90),
+    "precision": Step(commands.precision, 60),
     "native-size": Step(commands.native_size, 30),
     "tiled": Step(commands.tiled, 30),
     "evaluate": Step(commands.evaluate, 40),
     "compare": Step(commands.compare, 80),
-    "precision": Step(commands.precision, 90),
     "export": Step(commands.export, 90),
 }
 """What only a GPU can show comes first, in case that the time is over before the end."""

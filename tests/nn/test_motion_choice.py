@@ -10,7 +10,7 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 
 from convlstm_cli.nn import c_kernels
 from convlstm_cli.nn.forecaster import EncoderForecaster
-from convlstm_cli.nn.motion import Search, choice, eager, estimate_motions
+from convlstm_cli.nn.motion import Search, choice, eager, estimate_motions, gaussian
 from convlstm_cli.training.losses import sharp
 from convlstm_cli.weights.pretrained import model_of
 
@@ -80,6 +80,20 @@ def test_no_self_test_while_a_graph_is_captured_and_one_after(monkeypatch: pytes
     assert choice.why_not_now(CUDA) is None
     monkeypatch.setattr(torch.cuda, "is_current_stream_capturing", lambda: True)
     assert choice.why_not_now(CUDA) is None
+
+
+def test_the_self_test_minds_neither_another_default_device_nor_autocast() -> None:
+    device = torch.device("cpu")
+    reason = choice.why_no_kernel(device)
+    for cache in (choice.why_no_kernel, gaussian._kept_matrix):
+        cache.cache_clear()
+    with torch.device("meta"), torch.autocast("cpu", torch.bfloat16):
+        assert choice.why_no_kernel(device) == reason
+    images = torch.rand(1, 1, 5, 6)
+    with torch.device("meta"):
+        found = gaussian.blur(images, 1.0)
+    gaussian._kept_matrix.cache_clear()
+    assert torch.equal(found, gaussian.blur(images, 1.0))
 
 
 class Launches(TorchDispatchMode):  # type: ignore[no-untyped-call]

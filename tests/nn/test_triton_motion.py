@@ -135,6 +135,57 @@ def test_an_advection_shows_the_same(
 
 
 @on_each_device
+def test_tensors_lie_in_memory_in_any_order(device: str) -> None:
+    frame, beside = (draw(device, 2, 1, 6, 5, seed=seed) for seed in (0, 1))
+    motion, source, flow = (draw(device, 2, 2, 6, 5, seed=seed) for seed in (2, 3, 4))
+    lead = torch.ones(2, 1, 1, 1, device=device)
+
+    def other(tensor: Tensor) -> Tensor:
+        return tensor.mT.contiguous().mT
+
+    expected = triton_advance.advance(frame, motion, source, 2, beside=beside, lead=lead)
+    expanded = torch.ones(1, 1, 1, 1, device=device).expand(2, -1, -1, -1)
+    given = other(frame), other(motion), other(source)
+    found = triton_advance.advance(*given, 2, beside=other(beside), lead=expanded)
+    assert all(map(torch.equal, found, expected))  # type: ignore[arg-type]
+    larger = triton_search.enlarge(flow, (12, 10))
+    assert torch.equal(triton_search.enlarge(other(flow), (12, 10)), larger)
+    search = Search(2, 1, 0.4, 0.4)
+    level = moving(device, 2, 2, 6, 5)
+    improved = triton_search.improve(flow, level.contiguous(), search)
+    assert torch.equal(triton_search.improve(other(flow), other(level), search), improved)
+
+
+class Counted:
+    """A kernel that counts its launches."""
+
+    def __init__(self, kernel: Any, launches: list[Any]) -> None:
+        self._kernel, self._launches = kernel, launches
+
+    def __getitem__(self, grid: Any) -> Any:
+        self._launches.append(self._kernel)
+        return self._kernel[grid]
+
+
+def test_launches_are_as_many_as_a_training_step_counts_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`test_motion_choice.py` counts 1 + 7 for each iteration, and 1 + 3 for each step, of which 1 is no kernel."""
+    launches: list[Any] = []
+    for module, names in (
+        (triton_search, ("_find_terms", "_blur_rows", "_solve", "_fit", "_follow")),
+        (triton_advance, ("_move", "_land", "_show")),
+    ):
+        for name in names:
+            monkeypatch.setattr(module, name, Counted(getattr(module, name), launches))
+    device = "cpu" if INTERPRETED else "cuda"
+    level, flow = moving(device, 1, 2, 4, 3), draw(device, 1, 2, 4, 3)
+    triton_search.improve(flow, level, Search(2, 3, 0.4, 0.4))
+    assert len(launches) == 7 * 3
+    launches.clear()
+    triton_advance.advance(level[:, -1:], flow, flow, 4, lead=torch.zeros(1, 1, 1, 1, device=device))
+    assert len(launches) == 1 + 2 * 4
+
+
+@on_each_device
 def test_batches_change_no_bit(device: str) -> None:
     search = Search(3, 1, 0.4, 0.4)
     frames, flow = moving(device, 2, 3, 5, 4), draw(device, 2, 2, 5, 4)

@@ -30,7 +30,7 @@ class BackwardPass:
     def segment(self, first: int, states: list[Tensor], gates: list[Tensor]) -> None:
         """Goes back over the steps from `first` on, with c before and after each of them and their activated gates."""
         run = self._run
-        waiting, later = 0, self._zeros[None]
+        waiting, grad_outputs = 0, self._zeros[None]
         for t in reversed(range(first, first + len(gates))):
             c_before, c = states[t - first : t - first + 2]
             # Filled from the end, so that the steps lie in the order of time.
@@ -39,8 +39,8 @@ class BackwardPass:
             if waiting == 0 and self._grad_outputs is not None:
                 # A block at a time, because the gradient of all outputs may come in another memory order.
                 before = max(first, t + 1 - len(self._grad_gates))
-                later = run.ordered(self._grad_outputs[before : t + 1], run.plan.dtype)
-            grad_h = self._grad_h, later[-1 - waiting if self._grad_outputs is not None else 0]
+                grad_outputs = run.ordered(self._grad_outputs[before : t + 1], run.plan.dtype)
+            grad_h = self._grad_h, grad_outputs[-1 - waiting if self._grad_outputs is not None else 0]
             run.gates.backward(gates[t - first], c_before, c, grad_h, self._grad_c, grad_gates)
             waiting += 1
             if t or self._needs.h_0:

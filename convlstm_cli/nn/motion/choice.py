@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from convlstm_cli.nn import c_kernels
+from convlstm_cli.nn.autocast import autocast
 from convlstm_cli.nn.kernels import MOTION
 from convlstm_cli.nn.motion import eager, native
 from convlstm_cli.nn.motion.searches import Search
@@ -76,7 +77,7 @@ def has_kernel_for(*tensors: Tensor) -> bool:
 
 
 def why_not_now(device: torch.device) -> str | None:
-    """As `why_no_kernel`; while a CUDA graph is captured there is no kernel that was not tested before."""
+    """As `why_no_kernel`; while a CUDA graph is captured, a kernel that was not tested before is not used."""
     try:
         return why_no_kernel(device)
     except _CapturedError as reason:
@@ -107,14 +108,20 @@ def why_no_kernel(device: torch.device) -> str | None:
 
 
 class _CapturedError(Exception):
-    """There is no answer while a CUDA graph is captured; as an error it is not kept as one."""
+    """There is no answer while a CUDA graph is captured. It is raised, so that `functools.cache` keeps no answer."""
 
 
 def first_difference(kernel: Implementation, device: torch.device) -> str | None:
     """None if the kernel computes what `eager.py` does; else what differs, in a few words.
 
-    The latter computes on the CPU, because on a GPU a caller may have matrices multiplied in fewer bits.
+    `eager.py` computes on the CPU and without autocast, because on a GPU, and under autocast, matrices may be
+    multiplied in fewer bits.
     """
+    with autocast(device, None), autocast(torch.device("cpu"), None):
+        return _first_difference(kernel, device)
+
+
+def _first_difference(kernel: Implementation, device: torch.device) -> str | None:
     # Types and devices are named, because the caller may have set other defaults.
     values = torch.linspace(0.0, 700.0, 2 * 4 * 9 * 7, dtype=torch.float32, device="cpu").sin().view(2, 4, 9, 7)
     frames, search = values / 4.0 + 0.5, Search(4, 2, 1.0, 0.7)

@@ -22,7 +22,7 @@ def blur(images: Tensor, sigma: float) -> Tensor:
     down, across = (_matrix_for(images, side, sigma) for side in images.shape[-2:])
     if images.device.type == "cuda":  # where torch would copy all images, turned, for a product from the left
         flat = (images @ across).flatten(0, 1)
-        return torch.bmm(down.T.expand(len(flat), -1, -1), flat).view_as(images)
+        return torch.bmm(down.T.expand(flat.shape[0], -1, -1), flat).view_as(images)
     return down.T @ images @ across
 
 
@@ -40,7 +40,7 @@ def _matrix_for(images: Tensor, side: int, sigma: float) -> Tensor:
         if type(images) is Tensor:
             return _kept_matrix(side, sigma, dtype)
         # An export records a constant, and must not leave a tensor of its own kind to others.
-        return torch.tensor(_matrix(side, sigma), dtype=dtype)
+        return torch.tensor(_matrix(side, sigma), dtype=dtype, device="cpu")
     if side <= LONGEST_KEPT and device.type == "cuda" and type(images) is Tensor and not torch.compiler.is_compiling():
         key = side, sigma, dtype, device
         # While a CUDA graph is captured nothing can be copied from the CPU.
@@ -58,7 +58,7 @@ _ON_GPUS: dict[tuple[int, float, torch.dtype, torch.device], Tensor] = {}
 
 @functools.lru_cache(maxsize=64)
 def _matrix(side: int, sigma: float) -> list[list[float]]:
-    """The same as numbers."""
+    """The matrix (side, side) by which a row of pixels is multiplied to be blurred, as numbers."""
     kernel = gaussian(sigma)
     matrix = [[0.0] * side for _ in range(side)]
     for place in range(side):
@@ -69,8 +69,9 @@ def _matrix(side: int, sigma: float) -> list[list[float]]:
 
 @functools.lru_cache(maxsize=64)
 def _kept_matrix(side: int, sigma: float, dtype: torch.dtype) -> Tensor:
-    with torch.inference_mode(False):  # it may be needed for a gradient later
-        return torch.tensor(_matrix(side, sigma), dtype=dtype)
+    # It may be needed for a gradient later, and the caller may have set another default device.
+    with torch.inference_mode(False):
+        return torch.tensor(_matrix(side, sigma), dtype=dtype, device="cpu")
 
 
 def _weighted_shifts(images: Tensor, kernel: list[float]) -> Tensor:

@@ -167,7 +167,7 @@ def _land(
 
 @triton.jit
 def _add(plane, rows, columns, row, column, weight, value, exists):
-    # What is not finite lands nowhere, and no weight takes no turn.
+    # What is not finite lands nowhere, and a weight of 0 is not added.
     inside = exists & (row >= 0.0) & (row < rows.to(tl.float32)) & (column >= 0.0) & (column < columns.to(tl.float32))
     inside = inside & (weight > 0.0)
     place = tl.where(inside, row, 0.0).to(tl.int64) * columns + tl.where(inside, column, 0.0).to(tl.int64)

@@ -20,7 +20,7 @@ from convlstm_cli.nn.motion.searches import Search
 from convlstm_cli.nn.motion.triton_reading import TILE, bilinear, kernel, own, programs, within
 
 TERMS, SUMS = tl.constexpr(5), tl.constexpr(7)
-"""Planes of the normal equations, and of the sums of the guided filter. What that fits are `TERMS` planes again."""
+"""Planes of the normal equations, and of the sums of the guided filter. The fit of that filter has `TERMS` planes."""
 TRUST = tl.constexpr(5)
 """The plane behind the terms, which holds how much each pixel's motion counts."""
 
