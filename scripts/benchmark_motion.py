@@ -5,7 +5,8 @@
 
 The network is the shipped one for grey, which forecasts 10 frames from 10 made-up ones. Each row is computed by tensors
 and with the kernel in turn, so that whatever else the machine does slows both; the first pair does not count. A
-training step is forward and backward in bfloat16, without an optimiser. All other kernels are on in both.
+training step is forward and backward without an optimiser, in bfloat16 where `convlstm train` takes that, else in
+float32. All other kernels are on in both.
 """
 
 import argparse
@@ -22,6 +23,7 @@ from torch import Tensor
 from bench.machine import describe
 from bench.paired import in_turn, medians, timed
 from bench.terminal import aligned, say
+from convlstm_cli.compute.device import choose
 from convlstm_cli.compute.memory import keep_freed_memory
 from convlstm_cli.nn import motion
 from convlstm_cli.nn.forecaster import EncoderForecaster
@@ -74,6 +76,7 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
     """A row for each part: median milliseconds by tensors and with the kernel, and the median of their ratios."""
     frames, truth = clips[:, :INPUTS], clips[:, INPUTS:]
     advection = network.eval().advection(frames)
+    compute = choose("cpu", learning=True)
 
     def forecast() -> None:
         with torch.inference_mode():
@@ -81,7 +84,7 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
 
     def step() -> None:
         network.train().zero_grad()
-        with torch.autocast("cpu", torch.bfloat16):
+        with compute.autocast():
             forecast = network(frames, HORIZON)
         sharp(forecast.float(), truth, frames[:, -1:]).backward()  # type: ignore[no-untyped-call]
 
@@ -91,7 +94,7 @@ def measure(network: EncoderForecaster, clips: Tensor, rounds: int) -> list[dict
         ),
         "moving on": lambda: advection.advance(HORIZON),
         "forecast": forecast,
-        "training step": step,
+        f"training step, {compute.precision}": step,
     }
     rows = []
     for name, work in parts.items():

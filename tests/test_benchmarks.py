@@ -149,7 +149,9 @@ def test_motion_is_measured_with_and_without_its_kernel(ran: Callable[..., str])
     if (reason := motion.why_no_kernel(torch.device("cpu"))) is not None:
         pytest.skip(f"no compiled kernels here: {reason}")
     rows = json.loads(ran("benchmark_motion.py", "--sizes", 32, "--batches", 1, "--rounds", 1, "--json"))["rows"]
-    assert [row["part"] for row in rows] == ["search", "moving on", "forecast", "training step"]
+    *parts, step = [row["part"] for row in rows]
+    assert parts == ["search", "moving on", "forecast"]
+    assert step in ("training step, fp32", "training step, bf16")
     assert all(row[name] > 0 for row in rows for name in ("tensors_ms", "kernel_ms", "ratio"))
 
 
