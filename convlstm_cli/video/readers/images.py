@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
-from convlstm_cli.video.colour import Frame
+from convlstm_cli.video.colour import Frame, is_grey
 from convlstm_cli.video.readers import video_file
 from convlstm_cli.video.readers.agreement import Agreement, Load, Said
 from convlstm_cli.video.readers.arrays import registered
@@ -28,13 +28,14 @@ from convlstm_cli.video.readers.decoding import (
     transparent_type,
 )
 from convlstm_cli.video.readers.folders import IMAGES, ImageFolder, is_pattern, scan, sequence_at
+from convlstm_cli.video.readers.palette import READ_AS_COLOURS, has_colours
 from convlstm_cli.video.readers.reader import Reader
 from convlstm_cli.video.readers.shared_facts import shared_facts
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_gaps import IN_ALPHA, IN_MASK, gaps_note
 from convlstm_cli.video.readers.tiff_tags import SUFFIXES, tags_in, tiff_tags
 from convlstm_cli.video.readers.unpacked import is_packed, read_gzip
-from convlstm_cli.video.readers.video_reader import TimedFrame, VideoReader
+from convlstm_cli.video.readers.video_reader import EXACT_GREY, TimedFrame, VideoReader
 from convlstm_cli.video.source import SourceFacts
 
 Found = TypeVar("Found")
@@ -96,7 +97,7 @@ def _opened(
         facts=lambda: shared_facts(files, lambda file: _facts(file, gaps=holes is not None), notes),
     )
     assert agreement.first is not None  # the first frame is read
-    video.unit, video.missing = agreement.first
+    video.unit, video.missing = agreement.first.unit, agreement.first.missing
     return video
 
 
@@ -170,12 +171,13 @@ def read_images(
         times: seconds from the first image to each.
         close: called at the end.
         numbers: of the images; those of damaged ones are taken out.
-        notes: to which it is added how many are damaged.
+        notes: to which it is added how many are damaged, and whether grey and coloured ones or palettes are among them.
 
     Raises InputError where over a tenth of them cannot be decoded, for files that cannot be read, and where sizes
     differ.
     """
     first, size = "", (0, 0)
+    kinds = _Kinds()
     lost: list[DamagedImageError] = []
     with contextlib.ExitStack() as stack:
         stack.callback(close)
@@ -197,9 +199,38 @@ def read_images(
                     f"{source}: is {height}x{width} pixels and {first} is {size[0]}x{size[1]}; all images of a folder "
                     "must have one size."
                 )
+            kinds.add(image, said, Path(source).name)
             yield TimedFrame(agreement.of(image, said, source), None if times is None else times[position])
-    if lost and notes is not None:
-        notes.append(f"leaves out {len(lost)} of its {len(sources)} images, which cannot be decoded: {lost[0]}")
+    if notes is not None:
+        notes += kinds.notes()
+        if lost:
+            notes.append(f"leaves out {len(lost)} of its {len(sources)} images, which cannot be decoded: {lost[0]}")
+
+
+class _Kinds:
+    """The first image of each kind among those of one video, by its name."""
+
+    def __init__(self) -> None:
+        self._grey = self._coloured = self._indexed = ""
+
+    def add(self, frame: Frame, said: Said, name: str) -> None:
+        if said.has_palette:
+            self._indexed = self._indexed or name
+        if frame.shape[2] == 1:
+            self._grey = self._grey or name
+        elif not self._coloured and not is_grey(frame, EXACT_GREY):
+            self._coloured = name
+
+    def notes(self) -> list[str]:
+        notes = []
+        if self._grey and self._coloured:
+            notes.append(
+                f"some of its images are grey, such as {self._grey}, and others in colour, such as {self._coloured}; "
+                "all are read as RGB"
+            )
+        if self._indexed:
+            notes.append(f"{READ_AS_COLOURS} (such as {self._indexed})")
+        return notes
 
 
 def _read_files(
@@ -232,7 +263,8 @@ def decoded(content: NDArray[np.uint8], source: str, *, holes: bool) -> tuple[Fr
     """The frame of an image file of N bytes, and what the file says of it. Raises InputError as `decode_image` does."""
     tags = tags_in(content)
     said = Said() if tags is None else Said(tags.packing.unit, tags.missing)
-    return to_frame(decode_image(content, source, holes=holes), source), said
+    frame = to_frame(decode_image(content, source, holes=holes), source)
+    return frame, said._replace(has_palette=has_colours(content))
 
 
 def _gaps_note(path: Path) -> str | None:

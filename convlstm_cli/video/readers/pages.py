@@ -14,6 +14,7 @@ from convlstm_cli.video.readers.checks import EIGHT_BITS, check_pixels, reading
 from convlstm_cli.video.readers.decoding import decode_image, over_black, to_frame, transparent_type
 from convlstm_cli.video.readers.images import first_of, transparent_range
 from convlstm_cli.video.readers.page_list import Page, iterate_pages, masks_of, put_first
+from convlstm_cli.video.readers.palette import READ_AS_COLOURS, has_colours
 from convlstm_cli.video.readers.reader import Reader
 from convlstm_cli.video.readers.tiff_facts import tiff_facts
 from convlstm_cli.video.readers.tiff_gaps import IN_ALPHA, IN_MASK
@@ -60,6 +61,8 @@ READER = Reader(
 def _open_tiff(path: Path, pages: Sequence[Page], frames: int, notes: list[str]) -> VideoReader:
     tags = read_tags(path) or TiffTags()
     notes += tags.notes
+    if has_colours(np.memmap(path, np.uint8, mode="r")):
+        notes.append(READ_AS_COLOURS)
     masked = len(masks_of(pages))
     if masked:
         notes.append(IN_MASK if masked == frames else f"{IN_MASK} of {masked} of its {frames} frames")

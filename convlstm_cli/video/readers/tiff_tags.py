@@ -21,7 +21,7 @@ RESOLUTION = (282, 283, 296)
 GEO = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams and GeoAsciiParams of GeoTIFF
 1.1."""
-PLANAR, EXTRA_SAMPLES = 284, 338
+PLANAR, COLORMAP, EXTRA_SAMPLES = 284, 320, 338
 ALPHA = (1, 2)
 """Values of ExtraSamples (TIFF 6.0, page 31): alpha that colours are multiplied by, and alpha that they are not."""
 READ = frozenset(
@@ -35,6 +35,7 @@ READ = frozenset(
         NODATA,
         PHOTOMETRIC,
         PLANAR,
+        COLORMAP,
         EXTRA_SAMPLES,
         gdal_metadata.TAG,
         *RESOLUTION,
@@ -89,6 +90,8 @@ class TiffTags(NamedTuple):
     """How GDAL says that stored numbers become values."""
     alpha: int | None = None
     """The position from 0 of the value of a pixel that says how much of it is there; None without one."""
+    palette: tuple[float, ...] = ()
+    """The reds, then the greens, then the blues of a table of colours; none without one."""
 
     @property
     def has_axes(self) -> bool:
@@ -267,6 +270,7 @@ def _tags(directory: "Directory") -> TiffTags:
         directory.has_next,
         directory.first(PLANAR, 1) == 2,
         alpha=_alpha(directory),
+        palette=directory.entries[COLORMAP].numbers(directory.order) if COLORMAP in directory.entries else (),
     )
     tags = tags._replace(scaling=gdal_metadata.scaling_of(directory.text(gdal_metadata.TAG), tags.bands))
     if tags.nodata is None or not tags.counts_from_white:

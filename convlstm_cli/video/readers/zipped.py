@@ -91,7 +91,7 @@ def open_zip(path: Path) -> VideoReader:
             declared_range=transparent_range(holes, notes),
         )
         assert agreement.first is not None  # the first frame is read
-        video.unit, video.missing = agreement.first
+        video.unit, video.missing = agreement.first.unit, agreement.first.missing
         return video
     except BaseException:
         archive.close()
