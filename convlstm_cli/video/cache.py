@@ -20,7 +20,7 @@ from convlstm_cli.video.readers import source_files
 from convlstm_cli.video.readers.checks import reading
 from convlstm_cli.video.readers.video_reader import VideoReader
 
-LAYOUT = 11
+LAYOUT = 12
 """Version of the entries. A higher one makes older entries be decoded again."""
 
 

@@ -35,14 +35,14 @@ def band_names(metadata: str) -> dict[int, str]:
     return {each.band: each.text for each in _items(metadata) if each.name == "DESCRIPTION" and each.band >= 0}
 
 
-def scaling_of(metadata: str, bands: int) -> Scaling:
-    """How the numbers of so many bands become values."""
+def scaling_of(metadata: str, bands: Sequence[int]) -> Scaling:
+    """How the numbers of some bands, one at least, become values; `bands` are their positions from 0."""
     said = {(each.role, each.band): each.text.strip() for each in _items(metadata)}
-    pairs = {(_number(said, "scale", band, 1.0), _number(said, "offset", band, 0.0)) for band in range(bands)}
+    pairs = {(_number(said, "scale", band, 1.0), _number(said, "offset", band, 0.0)) for band in bands}
     scale, offset = pairs.pop()
     if pairs or not (math.isfinite(scale) and math.isfinite(offset) and scale):
         return Scaling(alike=False)
-    units = {said.get(("unittype", band), "") for band in range(bands)}
+    units = {said.get(("unittype", band), "") for band in bands}
     return Scaling(scale, offset, units.pop() if len(units) == 1 else "")
 
 

@@ -145,6 +145,16 @@ class SourceFacts:
         values = next((each.values for each in self.variables if each.dims == (dim,) and each.name == dim), ())
         return tuple(f"{each:g}" if isinstance(each, np.number) else str(each) for each in values)
 
+    def with_gaps(self) -> "SourceFacts":
+        """The facts of a source that has missing pixels beside its numbers, as a mask has them.
+
+        Integers that have no value for these are given back as floats.
+        """
+        stored = np.dtype(self.dtype or "float32")
+        if stored.kind not in "iu" or self.packing.fill_value(stored) is not None:
+            return self
+        return replace(self, dtype="float64" if stored.itemsize > 2 else "float32")
+
     def laid_out(self, axes: str, shape: Sequence[int], sequence: int) -> "SourceFacts":
         """The facts of one sequence of an array, whose axes and sizes these are."""
         dims = list(self.dims or _distinct([DIMS[letter] for letter in axes]))

@@ -36,7 +36,7 @@ def scaled(band: int, scale: str, offset: str = "0", unit: str = "K") -> str:
     ],
 )
 def test_numbers_are_scaled_as_gdal_says(text: str, bands: int, expected: Scaling) -> None:
-    assert scaling_of(text, bands) == expected
+    assert scaling_of(text, range(bands)) == expected
 
 
 def test_the_metadata_of_chosen_bands_are_theirs() -> None:

@@ -17,6 +17,8 @@ class Said(NamedTuple):
     unit: str = ""
     missing: float | None = None
     """The value that stands for no data; None where that is NaN, or there is none."""
+    has_palette: bool = False
+    """Whether its numbers stand for colours of a table, which the frame has."""
 
 
 class Agreement:

@@ -12,6 +12,8 @@ CONVERT = "convert it to H.264 or VP9, for example with `ffmpeg -i IN -c:v libvp
 """What a message suggests for a video that cannot be decoded."""
 TRANSPARENT = "its wholly transparent pixels are missing"
 """The note about a video of floats that have NaN in place of an alpha of 0."""
+EIGHT_BITS = (0.0, 255.0)
+"""The range of values of 8 bits, where missing pixels make them floats."""
 CUT_OFF = 0.9
 """Share of the declared frames below which a video counts as cut off: containers are often wrong by a frame or two."""
 

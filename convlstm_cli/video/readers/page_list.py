@@ -1,7 +1,8 @@
 """The pages of an image file, read from its structure without decoding a pixel."""
 
+import contextlib
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
@@ -13,8 +14,12 @@ SUFFIXES = frozenset({".apng", ".png", ".tif", ".tiff", ".webp"})
 MOST_TAGS = 4096
 """Tags of a TIFF page from which the file counts as damaged."""
 
+SUBFILE_TYPE, PHOTOMETRIC = 254, 262
+"""The tags NewSubfileType and PhotometricInterpretation of TIFF 6.0."""
 REDUCED, MASK = 1, 4
-"""Bits of the TIFF tag NewSubfileType (TIFF 6.0, page 36): a smaller copy of another page, a transparency mask."""
+"""Bits of NewSubfileType (TIFF 6.0, page 36): a smaller copy of another page, a transparency mask."""
+BLACK_IS_ZERO, TRANSPARENCY = 1, 4
+"""Values of PhotometricInterpretation: a grey, and a transparency mask."""
 
 
 class Page(NamedTuple):
@@ -26,6 +31,8 @@ class Page(NamedTuple):
     """How long it is shown; None where the format does not say."""
     offset: int = 0
     """Position in the file of its directory; for TIFF only."""
+    is_mask: bool = False
+    """Whether it says which pixels of a page of full size are there."""
 
 
 def has_pages(path: Path) -> bool:
@@ -54,48 +61,112 @@ def iterate_pages(path: Path) -> Iterator[Page]:
     with path.open("rb") as file:
         head = file.read(16)
         if head[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
-            yield from _tiff_pages(file, head)
+            yield from tiff_pages(file)
         elif head[:4] == b"RIFF" and head[8:12] == b"WEBP":
             yield from _webp_pages(file)
         elif head[:8] == b"\x89PNG\r\n\x1a\n":
             yield from _png_pages(file)
 
 
+def masks_of(pages: Iterable[Page]) -> dict[int, int]:
+    """The offset of the mask of each page of a TIFF that has one, by the page's offset: the first mask behind it."""
+    masks: dict[int, int] = {}
+    frame: int | None = None
+    for page in pages:
+        if page.is_frame:
+            frame = page.offset
+        elif page.is_mask and frame is not None:
+            masks.setdefault(frame, page.offset)
+    return masks
+
+
+def first_mask(file: BinaryIO) -> int | None:
+    """The offset of the mask of the first page of a TIFF; None without one, and where the file is damaged."""
+    with contextlib.suppress(ValueError, struct.error):
+        for number, page in enumerate(tiff_pages(file)):
+            if page.is_frame and number:
+                break
+            if page.is_mask and number:
+                return page.offset
+    return None
+
+
 def put_first(tiff: NDArray[np.uint8], offset: int) -> None:
     """Makes the page whose directory is at `offset` the first of a TIFF file (N bytes) in memory."""
-    order = "<" if tiff[0] == ord("I") else ">"
-    big = 43 in (tiff[2], tiff[3])
-    start, field = (8, "Q") if big else (4, "I")
-    packed = struct.pack(order + field, offset)
+    form = _form(tiff[:16].tobytes())
+    start = 8 if form.big else 4
+    packed = struct.pack(form.order + form.link, offset)
     tiff[start : start + len(packed)] = np.frombuffer(packed, np.uint8)
 
 
-def _tiff_pages(file: BinaryIO, head: bytes) -> Iterator[Page]:
-    """Follows the chain of image file directories (TIFF 6.0, section 2; BigTIFF has wider fields)."""
+@contextlib.contextmanager
+def mask_as_image(tiff: NDArray[np.uint8], offset: int) -> Iterator[None]:
+    """Makes a mask, whose directory is at `offset`, the first page of a TIFF (N bytes) in memory, and a grey image."""
+    head = tiff[:16].copy()
+    form = _form(head.tobytes())
+    start = offset + struct.calcsize(form.order + form.number)
+    (entries,) = struct.unpack(form.order + form.number, tiff[offset:start].tobytes())
+    end = start + entries * form.entry_size
+    directory = tiff[start:end].copy()
+    put_first(tiff, offset)
+    for at in range(start, end, form.entry_size):
+        if struct.unpack(form.order + "H", tiff[at : at + 2].tobytes()) == (PHOTOMETRIC,):
+            value = at + form.entry_size - struct.calcsize(form.order + form.link)
+            tiff[value : value + 2] = np.frombuffer(struct.pack(form.order + "H", BLACK_IS_ZERO), np.uint8)
+    try:
+        yield
+    finally:
+        tiff[:16], tiff[start:end] = head, directory
+
+
+class _Form(NamedTuple):
+    """How a TIFF stores its directories (TIFF 6.0, section 2; BigTIFF has wider fields)."""
+
+    order: str
+    """Order of bytes, as `struct` names it."""
+    big: bool
+    number: str
+    """Type of the number of entries, as `struct` names it."""
+    entry_size: int
+    link: str
+    """Type of an offset, as `struct` names it."""
+
+
+def _form(head: bytes) -> _Form:
     order = "<" if head[:2] == b"II" else ">"
-    big = 43 in (head[2], head[3])
-    count_size, entry_size, link, number = (8, 20, "Q", "Q") if big else (2, 12, "I", "H")
-    (offset,) = struct.unpack_from(order + link, head, 8 if big else 4)
+    return _Form(order, True, "Q", 20, "Q") if 43 in head[2:4] else _Form(order, False, "H", 12, "I")
+
+
+def tiff_pages(file: BinaryIO) -> Iterator[Page]:
+    """The pages of a TIFF along the chain of its directories. Raises ValueError or struct.error where it is damaged."""
+    file.seek(0)
+    head = file.read(16)
+    form = _form(head)
+    (offset,) = struct.unpack_from(form.order + form.link, head, 8 if form.big else 4)
     seen: set[int] = set()
     while offset != 0:
         if offset in seen:
             raise ValueError("its directories form a circle")
         seen.add(offset)
         file.seek(offset)
-        (entries,) = struct.unpack(order + number, file.read(count_size))
+        (entries,) = struct.unpack(form.order + form.number, file.read(struct.calcsize(form.order + form.number)))
         if entries > MOST_TAGS:
             raise ValueError("too many tags")
-        directory = file.read(entries * entry_size + struct.calcsize(order + link))
-        yield Page(not _subfile_type(directory, entries, order, big) & (REDUCED | MASK), None, offset)
-        (offset,) = struct.unpack_from(order + link, directory, entries * entry_size)
+        directory = file.read(entries * form.entry_size + struct.calcsize(form.order + form.link))
+        kind = _value(directory, entries, form, SUBFILE_TYPE, "I")
+        is_mask = bool(kind & MASK) or _value(directory, entries, form, PHOTOMETRIC, "H") == TRANSPARENCY
+        yield Page(not (is_mask or kind & REDUCED), None, offset, is_mask and not kind & REDUCED)
+        (offset,) = struct.unpack_from(form.order + form.link, directory, entries * form.entry_size)
 
 
-def _subfile_type(directory: bytes, entries: int, order: str, big: bool) -> int:
-    """The value of NewSubfileType (254), which comes first where it is there, since tags ascend; 0 without it."""
-    if entries == 0 or struct.unpack_from(order + "H", directory, 0)[0] != 254:
-        return 0
-    (value,) = struct.unpack_from(order + "I", directory, 12 if big else 8)
-    return int(value)
+def _value(directory: bytes, entries: int, form: _Form, tag: int, kind: str) -> int:
+    """The value of a tag of one value of a type that `struct` names; 0 without it."""
+    for at in range(0, entries * form.entry_size, form.entry_size):
+        found = struct.unpack_from(form.order + "H", directory, at)[0]
+        if found >= tag:  # tags ascend
+            room = at + form.entry_size - struct.calcsize(form.order + form.link)
+            return int(struct.unpack_from(form.order + kind, directory, room)[0]) if found == tag else 0
+    return 0
 
 
 def _webp_pages(file: BinaryIO) -> Iterator[Page]:

@@ -36,7 +36,7 @@ def tiff_facts(path: Path) -> SourceFacts:
     description = directory.text(DESCRIPTION)
     found = _OME if "<OME" in description[:4096] else _IMAGEJ
     wanted = [*(GEO if is_geo else RESOLUTION), gdal_metadata.TAG]
-    return SourceFacts(
+    facts = SourceFacts(
         "geotiff" if is_geo else "tiff",
         dtype=dtype if dtype in STORABLE else "",
         packing=tags.packing,
@@ -45,6 +45,7 @@ def tiff_facts(path: Path) -> SourceFacts:
         names=band_names(directory),
         tags=tuple(_tag(directory, code) for code in wanted if code in directory.entries),
     )
+    return facts if tags.alpha is None else facts.of_channels(tags.bands)
 
 
 def band_names(directory: Directory) -> tuple[str, ...]:

@@ -30,7 +30,7 @@ def decode_page(content: NDArray[np.uint8], tags: TiffTags) -> NDArray[np.generi
     """The first page of a TIFF of N bytes, (H, W) or (H, W, 3) in the order BGR, upright, counted from black.
 
     `tags` are those of the page. 1-bit values are 0 and 255, a palette's colours have 8 bits, and a fourth band is left
-    out, as OpenCV has it.
+    out, as OpenCV has it. Alpha follows the others, (H, W, 2) or (H, W, 4).
 
     Raises UnreadableTiffError.
     """
@@ -44,7 +44,7 @@ def decode_page(content: NDArray[np.uint8], tags: TiffTags) -> NDArray[np.generi
     try:
         with open_memory(content) as file, library.TiffFile(file) as tiff:
             page = tiff.pages[0]
-            _check(page, len(content))
+            _check(page, len(content), tags)
             return _as_decoded(page, tags)
     except UnreadableTiffError:
         raise
@@ -57,10 +57,14 @@ def needed_codecs(error: Exception) -> str | None:
     return f"it {CODECS}" if "imagecodecs" in str(error) else None
 
 
-def _check(page: Any, size: int) -> None:
+def _check(page: Any, size: int, tags: TiffTags) -> None:
     """Refuses what tifffile would decode in part, or not as colours: `size` are the bytes of the file."""
     kind = int(page.photometric)
-    if kind not in (*GREYS, RGB, PALETTE) or page.imagedepth > 1 or (kind != RGB and page.samplesperpixel > 1):
+    if (
+        kind not in (*GREYS, RGB, PALETTE)
+        or page.imagedepth > 1
+        or (kind != RGB and page.samplesperpixel > 1 + (kind != PALETTE and tags.alpha is not None))
+    ):
         raise UnreadableTiffError("its colours are of a kind that is not read; save it as grey or RGB")
     if page.imagelength * page.imagewidth > MAX_PIXELS:
         raise UnreadableTiffError(f"it claims more than the {MAX_PIXELS} pixels that are decoded; make it smaller")
@@ -73,9 +77,9 @@ def _check(page: Any, size: int) -> None:
 def _as_decoded(page: Any, tags: TiffTags) -> NDArray[np.generic]:
     pixels: NDArray[Any] = tags.from_black(np.asarray(page.asarray()))
     kind = int(page.photometric)
-    if kind == RGB:
+    if pixels.ndim == 3:
         pixels = np.moveaxis(pixels, 0, -1) if int(page.planarconfig) == 2 else pixels
-        pixels = pixels[:, :, 2::-1]
+        pixels = pixels[:, :, [*((2, 1, 0) if kind == RGB else (0,)), *([] if tags.alpha is None else [tags.alpha])]]
     if kind == PALETTE:
         colours = np.asarray(page.colormap)  # (3, 2 to the bits), of 16 bits
         pixels = (colours[::-1, pixels.astype(np.intp)] >> 8).astype(np.uint8).transpose(1, 2, 0)

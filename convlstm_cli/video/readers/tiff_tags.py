@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from convlstm_cli.video import gdal_metadata
 from convlstm_cli.video.packing import Packing
 from convlstm_cli.video.readers.in_memory import open_memory
-from convlstm_cli.video.readers.page_list import MOST_TAGS
+from convlstm_cli.video.readers.page_list import MOST_TAGS, PHOTOMETRIC
 
 WIDTH, HEIGHT, DESCRIPTION, SAMPLES, BITS, FORMAT, NODATA = 256, 257, 270, 277, 258, 339, 42113
 """Tags of TIFF 6.0, and GDAL_NODATA."""
@@ -21,7 +21,9 @@ RESOLUTION = (282, 283, 296)
 GEO = (33550, 33922, 34264, 34735, 34736, 34737)
 """ModelPixelScale, ModelTiepoint, ModelTransformation, GeoKeyDirectory, GeoDoubleParams and GeoAsciiParams of GeoTIFF
 1.1."""
-PHOTOMETRIC, PLANAR = 262, 284
+PLANAR, COLORMAP, EXTRA_SAMPLES = 284, 320, 338
+ALPHA = (1, 2)
+"""Values of ExtraSamples (TIFF 6.0, page 31): alpha that colours are multiplied by, and alpha that they are not."""
 READ = frozenset(
     {
         WIDTH,
@@ -33,6 +35,8 @@ READ = frozenset(
         NODATA,
         PHOTOMETRIC,
         PLANAR,
+        COLORMAP,
+        EXTRA_SAMPLES,
         gdal_metadata.TAG,
         *RESOLUTION,
         *GEO,
@@ -84,6 +88,10 @@ class TiffTags(NamedTuple):
     """Whether the values of one channel follow each other, and not those of one pixel (PlanarConfiguration)."""
     scaling: gdal_metadata.Scaling = gdal_metadata.Scaling()
     """How GDAL says that stored numbers become values."""
+    alpha: int | None = None
+    """The position from 0 of the value of a pixel that says how much of it is there; None without one."""
+    palette: tuple[float, ...] = ()
+    """The reds, then the greens, then the blues of a table of colours; none without one."""
 
     @property
     def has_axes(self) -> bool:
@@ -138,6 +146,27 @@ class TiffTags(NamedTuple):
         if self.counts_from_white or self.has_palette:  # frames have other numbers than GDAL scales
             return Packing(missing=missing)
         return Packing(self.scaling.unit, self.scaling.scale, self.scaling.offset, missing)
+
+    @property
+    def is_rgba(self) -> bool:
+        """Whether its pixels are red, green, blue and alpha in unsigned integers, as OpenCV decodes them."""
+        return (self.photometric, self.samples, self.alpha, self.sample_format) == (2, 4, 3, 1)
+
+    @property
+    def bands(self) -> list[int]:
+        """The positions from 0 of the values of a pixel that frames have, which are all but alpha."""
+        return [each for each in range(max(self.samples, 1)) if each != self.alpha]
+
+    @property
+    def gaps_are_floats(self) -> bool:
+        """Whether frames with missing pixels need another type than the stored numbers, which have none for them."""
+        return self.sample_format in (1, 2) and self.packing.fill_value(self.dtype) is None
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that holds its stored numbers."""
+        held = next((bits for bits in (8, 16, 32, 64) if self.bits <= bits), 64)
+        return np.dtype({2: f"i{held // 8}", 3: f"f{max(held // 8, 2)}"}.get(self.sample_format, f"u{held // 8}"))
 
     @property
     def missing(self) -> float | None:
@@ -219,9 +248,14 @@ def read_tags(path: Path) -> TiffTags | None:
 def tags_in(content: NDArray[np.uint8]) -> TiffTags | None:
     """The tags of the first page of a TIFF of N bytes in memory; None for what is none, or is damaged."""
     try:
-        directory = _directory(open_memory(content))
+        return tags_of(open_memory(content))
     except (ValueError, struct.error):
         return None
+
+
+def tags_of(file: BinaryIO) -> TiffTags | None:
+    """The tags of an open TIFF; None for another file. Raises ValueError or struct.error where it is damaged."""
+    directory = _directory(file)
     return None if directory is None else _tags(directory)
 
 
@@ -235,11 +269,20 @@ def _tags(directory: "Directory") -> TiffTags:
         directory.first(PHOTOMETRIC, 1),
         directory.has_next,
         directory.first(PLANAR, 1) == 2,
-        gdal_metadata.scaling_of(directory.text(gdal_metadata.TAG), max(directory.first(SAMPLES, 1), 1)),
+        alpha=_alpha(directory),
+        palette=directory.entries[COLORMAP].numbers(directory.order) if COLORMAP in directory.entries else (),
     )
+    tags = tags._replace(scaling=gdal_metadata.scaling_of(directory.text(gdal_metadata.TAG), tags.bands))
     if tags.nodata is None or not tags.counts_from_white:
         return tags
     return tags._replace(nodata=tags._darkest - tags.nodata)
+
+
+def _alpha(directory: "Directory") -> int | None:
+    extra = directory.entries.get(EXTRA_SAMPLES)
+    kinds = () if extra is None else extra.numbers(directory.order)
+    colours = directory.first(SAMPLES, 1) - len(kinds)
+    return next((colours + at for at, kind in enumerate(kinds) if kind in ALPHA and colours > 0), None)
 
 
 class Entry(NamedTuple):
@@ -291,6 +334,7 @@ def read_directory(path: Path) -> Directory | None:
 
 
 def _directory(file: BinaryIO) -> Directory | None:
+    file.seek(0)
     head = file.read(16)
     if head[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
         return None

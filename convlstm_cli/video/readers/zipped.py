@@ -9,28 +9,29 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from convlstm_cli.errors import InputError
 from convlstm_cli.paths import printable
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.video.readers.agreement import Agreement, Said
 from convlstm_cli.video.readers.checks import reading
-from convlstm_cli.video.readers.decoding import HEAD, may_have_alpha
+from convlstm_cli.video.readers.decoding import HEAD, may_have_alpha, transparent_type
 from convlstm_cli.video.readers.folders import PLAIN_IMAGES, header
 from convlstm_cli.video.readers.images import (
     MAX_BYTES,
     WITH_ALPHA,
     decoded,
-    first_transparent,
+    first_of,
     read_images,
     transparent_range,
 )
 from convlstm_cli.video.readers.parts import part_path, split_part
 from convlstm_cli.video.readers.reader import Contents, Reader
+from convlstm_cli.video.readers.tiff_gaps import gaps_note
+from convlstm_cli.video.readers.tiff_tags import SUFFIXES
 from convlstm_cli.video.readers.video_reader import VideoReader
 from convlstm_cli.video.sequences.grouping import group
 from convlstm_cli.video.sequences.names import split_suffix
@@ -68,7 +69,8 @@ def open_zip(path: Path) -> VideoReader:
         numbers = None if sequence.images.numbers is None else list(sequence.images.numbers)
         notes = list(sequence.images.notes)
         with _reading(file):
-            holes = first_transparent((_read_if_transparent(archive, name) for name in images), str(path))
+            notes += filter(None, [first_of(_gaps_note(archive, name) for name in images)])
+            holes = first_of(_transparent_type(archive, name) for name in images)
         agreement = Agreement()
         video = VideoReader(
             path,
@@ -89,7 +91,7 @@ def open_zip(path: Path) -> VideoReader:
             declared_range=transparent_range(holes, notes),
         )
         assert agreement.first is not None  # the first frame is read
-        video.unit, video.missing = agreement.first
+        video.unit, video.missing = agreement.first.unit, agreement.first.missing
         return video
     except BaseException:
         archive.close()
@@ -159,13 +161,23 @@ def _content(archive: zipfile.ZipFile, folder: str, name: str) -> bytes:
     return archive.read(member)
 
 
-def _read_if_transparent(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint8] | None:
-    """The content of an image that may have transparent pixels; None for others."""
-    if split_suffix(name)[1].lower() not in WITH_ALPHA:
+def _gaps_note(archive: zipfile.ZipFile, name: str) -> str | None:
+    """The note about an image that says which of its pixels are missing; None for others."""
+    is_tiff = split_suffix(name)[1].lower() in SUFFIXES
+    return gaps_note(io.BytesIO(_content(archive, "", name))) if is_tiff else None
+
+
+def _transparent_type(archive: zipfile.ZipFile, name: str) -> np.dtype[Any] | None:
+    """The type of the pixels of an image of which some are transparent, as `transparent_type` gives it."""
+    suffix = split_suffix(name)[1].lower()
+    if suffix in SUFFIXES:
+        may_have_gaps = _gaps_note(archive, name) is not None
+    elif suffix in WITH_ALPHA:
+        with archive.open(name) as member:
+            may_have_gaps = may_have_alpha(member.read(HEAD))
+    else:
         return None
-    with archive.open(name) as member:
-        head = member.read(HEAD)
-    return np.frombuffer(_content(archive, "", name), np.uint8) if may_have_alpha(head) else None
+    return transparent_type(np.frombuffer(_content(archive, "", name), np.uint8), name) if may_have_gaps else None
 
 
 def _read_image(archive: zipfile.ZipFile, file: Path, name: str, *, holes: bool) -> tuple[Frame, Said]:

@@ -115,7 +115,7 @@ def test_files_of_several_scales_are_values_and_a_forecast_is_not_clipped(tmp_pa
     with tifffile.TiffFile(tmp_path / "out" / "frame_000001.tif") as file:
         np.testing.assert_array_equal(file.asarray(), values[3])
         said = file.pages[0].tags[gdal_metadata.TAG].value
-        assert gdal_metadata.scaling_of(said, 1) == gdal_metadata.Scaling(unit="K")
+        assert gdal_metadata.scaling_of(said, [0]) == gdal_metadata.Scaling(unit="K")
         assert file.pages[0].tags[33922].value == TIE
 
 
