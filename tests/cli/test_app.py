@@ -4,6 +4,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +32,21 @@ def test_an_encoding_that_lacks_letters_is_no_error(monkeypatch: pytest.MonkeyPa
     app.main()
     shown.seek(0)
     assert shown.read() == r"convlstm \u03c3"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["explain"]])
+def test_output_that_nobody_reads_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "convlstm_cli", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (app.READER_ENDED, b"")
 
 
 @pytest.mark.parametrize(
