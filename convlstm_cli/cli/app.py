@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -22,7 +23,7 @@ from typer.main import get_command
 from convlstm_cli import __version__
 from convlstm_cli.cli.conversion import convert_quickly
 from convlstm_cli.cli.loading import load
-from convlstm_cli.errors import ConvLSTMError, Interrupted, RemoteProcessError, UsageError
+from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, RemoteProcessError, UsageError
 
 NAME = "convlstm"
 READER_ENDED = 141
@@ -59,8 +60,15 @@ class Command(TyperCommand):
         return convert_quickly(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command."""
+        """Runs the command. Raises InputError where the working folder was deleted, in which torch does not load."""
         assert self.name is not None
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise InputError(
+                "the working folder is not there any more, since it was deleted or moved; change to another (`cd ~`), "
+                "and run the command again."
+            ) from None
         if self.name in FORECASTING | LEARNING:
             from convlstm_cli.nn import c_kernels, kernels
 

@@ -11,6 +11,7 @@ from types import ModuleType
 
 import pytest
 from calls import called, convlstm, refused
+from typer.testing import CliRunner
 
 from convlstm_cli import __main__, __version__, evaluate, export
 from convlstm_cli.cli import app
@@ -47,6 +48,21 @@ def test_output_that_nobody_reads_ends_a_command_quietly(arguments: list[str], u
     )
     os.close(writing)
     assert (done.returncode, done.stderr) == (app.READER_ENDED, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no working folder")
+@pytest.mark.parametrize("arguments", [[name] for name in app.COMMANDS] + [["predict", "x.mp4", "-m", "pretrained"]])
+def test_a_working_folder_that_was_deleted_is_one_message(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    inputs = [] if arguments[0] in ("info", "explain") or len(arguments) > 1 else [str(tmp_path)]
+    result = CliRunner().invoke(app.app, [*arguments, *inputs])
+    assert result.exit_code == 1
+    assert result.stderr.count("working folder is not there any more") == 1
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(
