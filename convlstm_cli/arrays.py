@@ -23,7 +23,7 @@ from convlstm_cli.predicting.members import guarded_members, members_of
 from convlstm_cli.predicting.pieces import compute_pieces, mixing_of
 from convlstm_cli.progress import Progress
 from convlstm_cli.runs.run import Run
-from convlstm_cli.settings import Precision
+from convlstm_cli.settings import Precision, typed
 from convlstm_cli.video.colour import Frame
 from convlstm_cli.weights import NAME
 from convlstm_cli.weights.pretrained import open_run
@@ -83,20 +83,23 @@ def forecast(
         UsageError: an option that does not fit the run, or a device that is not there.
         RunError: a run without usable weights, or one that forecasts no members.
     """
+    low_high = None if range is None else typed("range", range, tuple[float, ...])
+    if low_high is not None and len(low_high) != 2:
+        raise UsageError(f"range is {range!r}; give two numbers, the least and the largest value.")
     config = PredictConfig(
-        frames=horizon,
+        frames=typed("horizon", horizon, int | None),
         guard=guard,
         members=members,
         seed=seed,
         native_size=native_size,
         missing=missing,
-        value_range=None if range is None else ",".join(map(repr, map(float, range))),
+        value_range=None if low_high is None else ",".join(map(repr, map(float, low_high))),
         log=log,
-        device=device,
+        device=str(device),
         precision=precision,
     )
     given = video_of(frames)
-    run = model if isinstance(model, Run) else open_run(Path(model))
+    run = model if isinstance(model, Run) else open_run(Path(typed("model", model, str)))
     if run.guides:
         raise UsageError(
             f"{run.name}: was trained with {run.guides[0].flag}, and arrays have no such channels; "

@@ -4,10 +4,15 @@ Each folder declares its own in its config.py (`TrainConfig` in training/, `Data
 the choices of an option come from the registry beside it. Imports no torch and no OpenCV.
 """
 
+import contextlib
+import numbers
+import operator
+import os
 import re
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import field, fields
-from typing import Any, Literal, TypeVar, get_args, get_type_hints
+from types import UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from convlstm_cli.errors import UsageError
 
@@ -70,6 +75,62 @@ def parse_field(config: type, name: str, text: str) -> Any:
         return kind(text) if kind in (int, float) else text
     except ValueError:
         raise UsageError(f"{flag} is {text!r}; give a {'whole ' if kind is int else ''}number.") from None
+
+
+def check_types(config: Any) -> None:
+    """Gives the fields of a config dataclass the types that they declare: tuples for lists, int for numpy's integers.
+
+    To be called first in `__post_init__`: Python, unlike the command line, can give anything. Raises UsageError, which
+    names the field, for a value that is of no such type.
+    """
+    hints = get_type_hints(type(config))
+    for each in fields(config):
+        object.__setattr__(config, each.name, typed(each.name, getattr(config, each.name), hints[each.name]))
+
+
+def typed(name: str, value: Any, hint: Any) -> Any:
+    """A value as the type that an annotation names. Raises UsageError, which calls it `name`, where it is none.
+
+    Which text one of several choices has to be is left to `check_choice`.
+    """
+    try:
+        return _as_type(value, hint)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is {value!r}; give {_words_of(hint)}.") from None
+
+
+def _as_type(value: Any, hint: Any) -> Any:
+    """A value as a type. Raises TypeError or ValueError where it is none."""
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin in (Union, UnionType):
+        for each in arguments:
+            with contextlib.suppress(TypeError, ValueError):
+                if get_origin(each) is not Literal or value in get_args(each):
+                    return _as_type(value, each)
+        raise TypeError
+    if origin is tuple and not isinstance(value, str | bytes | Mapping):
+        return tuple(_as_type(each, arguments[0]) for each in value)
+    if hint is int:
+        return operator.index(value)
+    if hint is bool and value in (True, False):
+        return bool(value)
+    fitting: dict[Any, Any] = {float: numbers.Real, str: str | os.PathLike, Literal: str, type(None): type(None)}
+    if not isinstance(value, fitting.get(origin or hint, ())):
+        raise TypeError
+    return value
+
+
+def _words_of(hint: Any, *, several: bool = False) -> str:
+    """What a type is called in messages."""
+    arguments = get_args(hint)
+    if get_origin(hint) in (Union, UnionType):
+        return " or ".join(_words_of(each, several=several) for each in arguments)
+    if get_origin(hint) is tuple:
+        return f"a tuple of {_words_of(arguments[0], several=True)}"
+    if get_origin(hint) is Literal:
+        return " or ".join(map(repr, arguments))
+    words = {int: ("a whole number", "whole numbers"), float: ("a number", "numbers"), str: ("a text", "texts")}
+    return words[hint][several] if hint in words else "True or False" if hint is bool else "None"
 
 
 def check_unchanged(

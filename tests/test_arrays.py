@@ -227,3 +227,23 @@ def test_the_example_of_the_manual_runs(monkeypatch: pytest.MonkeyPatch, tmp_pat
     assert names["following"].shape == (5, 48, 64)
     assert names["ahead"].time.values[0] == np.datetime64("2024-05-01T12:40")
     assert names["ahead"].attrs == {"units": "mm/h"}
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"horizon": 2.5}, "horizon is 2.5; give a whole number"),
+        ({"range": 3}, "range is 3; give a tuple of numbers"),
+        ({"range": (0, 1, 2)}, "range is (0, 1, 2); give two numbers"),
+        ({"model": 3}, "model is 3; give a text"),
+        ({"members": 2.5}, "members is 2.5"),
+        ({"missing": "none"}, "missing is 'none'"),
+    ],
+)
+def test_an_argument_of_another_type_is_named(options: dict[str, Any], words: str) -> None:
+    with pytest.raises(UsageError, match=rf"^{re.escape(words)}"):
+        forecast(np.zeros((10, 16, 16), np.uint8), **options)
+
+
+def test_a_device_of_torch_is_a_device() -> None:
+    assert forecast(np.zeros((4, 16, 16), np.uint8), horizon=1, device=torch.device("cpu")).shape == (1, 16, 16)  # type: ignore[arg-type]

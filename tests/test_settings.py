@@ -1,16 +1,24 @@
 import dataclasses
 import math
+import re
+from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from convlstm_cli.comparing.config import CompareConfig
 from convlstm_cli.errors import UsageError
 from convlstm_cli.forecasting.config import PredictConfig, parse_tile
+from convlstm_cli.interop.config import ExportConfig
+from convlstm_cli.nn.config import ForecasterConfig
 from convlstm_cli.scoring.config import EvaluateConfig
 from convlstm_cli.settings import parse_duration, parse_names, parse_numbers, write_duration
 from convlstm_cli.training.config import TrainConfig
 from convlstm_cli.video.config import DataConfig
+from convlstm_cli.watching.config import WatchConfig
 
 
 @pytest.mark.parametrize(
@@ -169,3 +177,43 @@ def test_a_written_duration_is_the_same_rate(seconds: float) -> None:
     once = write_duration(seconds)
     assert write_duration(parse_duration("--every", once)) == once
     assert DataConfig((), every=once).every == once
+
+
+@pytest.mark.parametrize(
+    ("config", "change", "words"),
+    [
+        (ForecasterConfig, {"hidden": 4}, "hidden is 4; give a tuple of whole numbers"),
+        (ForecasterConfig, {"hidden": "44"}, "hidden is '44'; give a tuple of whole numbers"),
+        (ForecasterConfig, {"hidden": (4.5,)}, "hidden is (4.5,)"),
+        (ForecasterConfig, {"height": 64.0}, "height is 64.0; give a whole number"),
+        (ForecasterConfig, {"horizon": "10"}, "horizon is '10'"),
+        (ForecasterConfig, {"dropout": "much"}, "dropout is 'much'; give a number"),
+        (ForecasterConfig, {"detach_peepholes": "no"}, "detach_peepholes is 'no'; give True or False"),
+        (ForecasterConfig, {"peephole": None}, "peephole is None; give 'none' or 'channel' or 'full'"),
+        (TrainConfig, {"epochs": "3"}, "epochs is '3'; give a whole number or None"),
+        (TrainConfig, {"augment": "hflip"}, "augment is 'hflip'; give a tuple of texts"),
+        (PredictConfig, {"frames": 2.5}, "frames is 2.5"),
+        (PredictConfig, {"native_size": True, "tile": "none"}, "tile is 'none'; give a whole number or 'auto'"),
+        (PredictConfig, {"channels": 1}, "channels is 1; give a tuple of whole numbers or texts or None"),
+        (EvaluateConfig, {"thresholds": 1.5}, "thresholds is 1.5; give a tuple of numbers"),
+        (WatchConfig, {"false_alarms": None}, "false_alarms is None"),
+        (CompareConfig, {"seeds": 2.5}, "seeds is 2.5"),
+        (ExportConfig, {"formats": "torch"}, "formats is 'torch'"),
+        (DataConfig, {"folders": "videos"}, "folders is 'videos'"),
+    ],
+)
+def test_a_value_of_another_type_names_the_field(config: Any, change: dict[str, object], words: str) -> None:
+    needed: dict[Any, dict[str, object]] = {
+        ForecasterConfig: {"height": 64, "width": 64, "channels": 1},
+        DataConfig: {"folders": ("videos",)},
+    }
+    with pytest.raises(UsageError, match=rf"^{re.escape(words)}"):
+        config(**{**needed.get(config, {}), **change})
+
+
+def test_lists_and_numbers_of_numpy_become_what_the_fields_declare() -> None:
+    config = ForecasterConfig(np.int64(64), 64, 1, hidden=[np.int32(4)], layer_norm=1)  # type: ignore[arg-type]
+    assert config == ForecasterConfig(64, 64, 1, hidden=(4,), layer_norm=True)
+    assert {type(config.height), type(config.hidden[0])} == {int}
+    assert type(config.layer_norm) is bool
+    assert DataConfig((Path("videos"),)).folders == DataConfig(("videos",)).folders  # type: ignore[arg-type]

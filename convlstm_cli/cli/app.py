@@ -3,6 +3,7 @@
 Each command is a file beside this one, imported when it is asked for; torch and OpenCV are imported when it runs.
 """
 
+import contextlib
 import errno
 import functools
 import importlib
@@ -10,7 +11,8 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
 
@@ -21,9 +23,11 @@ from typer.main import get_command
 from convlstm_cli import __version__
 from convlstm_cli.cli.conversion import convert_quickly
 from convlstm_cli.cli.loading import load
-from convlstm_cli.errors import ConvLSTMError, Interrupted, RemoteProcessError, UsageError
+from convlstm_cli.errors import ConvLSTMError, InputError, Interrupted, RemoteProcessError, UsageError
 
 NAME = "convlstm"
+READER_ENDED = 141
+"""Exit code where the program that reads the output has ended: what a shell makes of SIGPIPE."""
 COMMANDS = ("train", "predict", "watch", "compare", "evaluate", "inspect", "explain", "export", "info")
 """Each is the function of this name in the module of this name; in the order of the help page."""
 FORECASTING, LEARNING = frozenset({"predict", "watch", "evaluate"}), frozenset({"train", "compare"})
@@ -56,8 +60,15 @@ class Command(TyperCommand):
         return convert_quickly(super().get_params(ctx))
 
     def invoke(self, ctx: Any) -> Any:
-        """Runs the command."""
+        """Runs the command. Raises InputError where the working folder was deleted, in which torch does not load."""
         assert self.name is not None
+        try:
+            Path.cwd()
+        except FileNotFoundError:
+            raise InputError(
+                "the working folder is not there any more, since it was deleted or moved; change to another (`cd ~`), "
+                "and run the command again."
+            ) from None
         if self.name in FORECASTING | LEARNING:
             from convlstm_cli.nn import c_kernels, kernels
 
@@ -97,8 +108,17 @@ class Commands(TyperGroup):
 
         pages.show(self, ctx, {name: function_of(name).__doc__ or "" for name in COMMANDS})
 
+    def make_context(self, *arguments: Any, **settings: Any) -> Any:
+        """Parses the command line, which prints the help page and the version."""
+        with _ending_with_the_reader():
+            return super().make_context(*arguments, **settings)
+
     def invoke(self, ctx: Any) -> Any:
         """Runs the command that is asked for; an error becomes one message on stderr, and its exit code."""
+        with _ending_with_the_reader():
+            return self._invoke(ctx)
+
+    def _invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt:
@@ -110,7 +130,8 @@ class Commands(TyperGroup):
         except ConvLSTMError as error:
             message, exit_code = f"{_other_process()}{error}", error.exit_code
         except OSError as error:
-            if error.errno == errno.EPIPE:  # the program that reads our output has ended; typer handles it
+            if error.errno == errno.EPIPE:
+                _clear_bars()
                 raise
             message, exit_code = f"{error.filename or 'the system says'}: {error.strerror or error}", 1
         except (MemoryError, RuntimeError) as error:
@@ -119,10 +140,10 @@ class Commands(TyperGroup):
             if not is_out_of_memory(error):
                 raise
             message, exit_code = "out of memory; lower --batch-size, --size or --hidden.", 1
-        from convlstm_cli.cli import console
-
-        console.ConsoleProgress.clear()
+        _clear_bars()
         if message:
+            from convlstm_cli.cli import console
+
             console.show_error(message)
         raise typer.Exit(exit_code)
 
@@ -158,6 +179,31 @@ def main() -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     app(prog_name=NAME)
+
+
+def _clear_bars() -> None:
+    from convlstm_cli.cli import console
+
+    console.ConsoleProgress.clear()
+
+
+@contextlib.contextmanager
+def _ending_with_the_reader() -> Iterator[None]:
+    """Ends the program without a message where the one that reads its output has ended, as in `convlstm info | head`.
+
+    The signal that ends other programs then, SIGPIPE, is not let in: it would also end a training that loses the
+    connection to another process, unsaved.
+    """
+    try:
+        yield
+        for stream in (sys.stdout, sys.stderr):
+            if stream is not None:  # a stream that is closed
+                stream.flush()
+    except BrokenPipeError:
+        null = os.open(os.devnull, os.O_WRONLY)
+        for number in (1, 2):  # for what is still to be flushed
+            os.dup2(null, number)
+        raise SystemExit(READER_ENDED) from None
 
 
 def _interrupt(_number: int, _frame: FrameType | None) -> None:

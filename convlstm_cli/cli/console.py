@@ -14,9 +14,10 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.console import Console, RenderableType
+from rich.console import RenderableType
 from rich.markup import escape
 
+from convlstm_cli.cli.terminal import Terminal
 from convlstm_cli.compute.stopping import StopRequest
 from convlstm_cli.paths import printable
 from convlstm_cli.progress import Progress, StepReport
@@ -33,8 +34,8 @@ VERBOSE_SECONDS = 5.0
 NEXT_LINE = re.compile(r"\n(?=  )")
 """Before a further line of a message."""
 
-out = Console(highlight=False)
-err = Console(stderr=True, highlight=False)
+out = Terminal(highlight=False)
+err = Terminal(stderr=True, highlight=False)
 if not out.is_terminal and "COLUMNS" not in os.environ:
     out.width = 160  # a file has no width, and Rich's default of 80 would cut off long names
 

@@ -8,11 +8,12 @@ import inspect
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
+
+from convlstm_cli.cli.terminal import Terminal
 
 NAME, SHORT_NAME, KIND, EXTRA = "bold cyan", "bold green", "bold yellow", "dim"
 FLAG = r"(?<![\w-])--[a-z][\w-]*"
@@ -30,7 +31,7 @@ def show(command: Any, context: Any, commands: Mapping[str, str] | None = None) 
         context: its context, as typer makes it.
         commands: of a group, the help text of each command, by its name.
     """
-    console = Console(highlight=False)
+    console = Terminal(highlight=False)
     usage = Text(command.get_usage(context).strip(), "bold")
     usage.highlight_words(["Usage:"], "yellow")
     console.print(Padding(usage, 1))

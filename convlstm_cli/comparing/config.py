@@ -6,7 +6,7 @@ from typing import Literal
 from convlstm_cli.comparing.variation import PEEPHOLE, Variation
 from convlstm_cli.errors import UsageError
 from convlstm_cli.nn.kinds import PEEPHOLES
-from convlstm_cli.settings import check_choice, option, parse_names
+from convlstm_cli.settings import check_choice, check_types, option, parse_names
 
 Match = Literal["steps", "time", "params"]
 
@@ -46,8 +46,7 @@ class CompareConfig:
     )
 
     def __post_init__(self) -> None:
-        for name in ("arms", "devices"):  # JSON gives lists
-            object.__setattr__(self, name, tuple(getattr(self, name)))
+        check_types(self)
         check_choice("--match", self.match, Match)
         if self.vary is not None:
             self._take_arms(Variation.read(self.vary))

@@ -12,6 +12,7 @@ from convlstm_cli.settings import (
     check_choice,
     check_most,
     check_seed,
+    check_types,
     option,
     parse_names,
     parse_numbers,
@@ -161,6 +162,7 @@ class PredictConfig:
     precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("--precision", self.precision, Precision)
         check_choice("--names", self.names, Names)
         if self.names == "time" and not {"png", "geotiff", SOURCE} & set(self.formats):
@@ -172,7 +174,6 @@ class PredictConfig:
         if self.value_range is not None:
             parse_range("--range", self.value_range)
         if self.channels is not None:
-            object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
             check_channels(self.channels)
         if self.working_size is not None and self.native_size:
             raise UsageError(f"--size is {self.size} and --native-size works at that of the source; give one of them.")
@@ -201,7 +202,7 @@ class PredictConfig:
             check_member_count(self.members, "leave it out")
         check_seed(self.seed)
         for flag, name in (("--quantiles", "quantiles"), ("--exceed", "exceed")):
-            values = tuple(dict.fromkeys(map(float, getattr(self, name))))  # a tuple, where JSON has lists
+            values = tuple(dict.fromkeys(map(float, getattr(self, name))))
             object.__setattr__(self, name, values)
             if not all(map(math.isfinite, values)):
                 raise UsageError(f"{flag} has {','.join(map(str, values))}; give finite numbers.")

@@ -5,7 +5,7 @@ from typing import Literal
 
 from convlstm_cli.errors import UsageError
 from convlstm_cli.interop.programs import PROGRAMS
-from convlstm_cli.settings import check_choice, option, parse_names, parse_size
+from convlstm_cli.settings import check_choice, check_types, option, parse_names, parse_size
 
 
 def _format_help() -> str:
@@ -28,6 +28,7 @@ class ExportConfig:
     )
 
     def __post_init__(self) -> None:
+        check_types(self)
         for name in self.formats:
             check_choice("--format", name, PROGRAMS)
         if not self.formats:

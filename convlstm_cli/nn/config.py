@@ -10,7 +10,7 @@ from convlstm_cli.nn.kinds import GateActivation as GateActivation
 from convlstm_cli.nn.kinds import Head as Head
 from convlstm_cli.nn.kinds import Peephole as Peephole
 from convlstm_cli.nn.kinds import PeepholeInit as PeepholeInit
-from convlstm_cli.settings import MAX_SIDE, check_choice, check_most, option
+from convlstm_cli.settings import MAX_SIDE, check_choice, check_most, check_types, option
 
 MAX_LAYERS = 100
 MAX_CHANNELS = 2**14
@@ -127,7 +127,7 @@ class ForecasterConfig:
     """Whether the second stack and the head read noise, so that the network forecasts members too."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "hidden", tuple(self.hidden))  # JSON gives a list
+        check_types(self)
         if not self.hidden or min(self.hidden) < 1:
             raise UsageError(
                 f"--hidden is {self.hidden}; give at least one layer of at least one channel, such as 64,64."

@@ -261,6 +261,8 @@ class EncoderForecaster(nn.Module):
         if noise is not None and not config.noise:
             raise UsageError("the network reads no noise, so that it has one forecast; train one with --members 2.")
         horizon = config.horizon if horizon is None else horizon
+        if isinstance(horizon, float | str):  # and not all that is no int, since torch.export gives integers of its own
+            raise UsageError(f"horizon is {horizon!r}; give a whole number.")
         if horizon < 1:
             raise UsageError(f"--frames is {horizon}; forecast at least one frame.")
         least = config.channels + config.inputs

@@ -12,6 +12,7 @@ from convlstm_cli.settings import (
     Precision,
     check_choice,
     check_seed,
+    check_types,
     option,
     parse_names,
     parse_numbers,
@@ -66,6 +67,7 @@ class EvaluateConfig:
     precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("--precision", self.precision, Precision)
         check_colormap(self.colormap)
         object.__setattr__(self, "thresholds", tuple(dict.fromkeys(self.thresholds)))

@@ -14,6 +14,7 @@ from convlstm_cli.settings import (
     Precision,
     check_choice,
     check_most,
+    check_types,
     option,
     parse_duration,
     parse_names,
@@ -174,7 +175,7 @@ class TrainConfig:
     )
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "augment", tuple(self.augment))  # JSON gives a list
+        check_types(self)
         if self.init not in ("", AUTO_INIT, FRESH, NAME):
             # Absolute, so that a run goes on from any working directory.
             object.__setattr__(self, "init", str(Path(self.init).absolute()))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from convlstm_cli.errors import UsageError
-from convlstm_cli.settings import check_choice, option, parse_duration, write_duration
+from convlstm_cli.settings import check_choice, check_types, option, parse_duration, write_duration
 from convlstm_cli.video.leaks.groups import AUTO, check_group_by
 
 Fit = Literal["pad", "crop", "stretch"]
@@ -116,6 +116,7 @@ class DataConfig:
     )
 
     def __post_init__(self) -> None:
+        check_types(self)
         # Absolute, so that a run goes on from any working directory.
         # With links as they are given, so that messages name what the user named.
         object.__setattr__(self, "folders", tuple(map(os.path.abspath, self.folders)))
@@ -129,10 +130,8 @@ class DataConfig:
             parse_range("--range", self.value_range)
         check_missing(self.missing)
         if self.channels is not None:
-            object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
             check_channels(self.channels)
         for name, flag in (("input_only", "--input-only"), ("known_future", "--known-future")):
-            object.__setattr__(self, name, tuple(getattr(self, name)))
             if getattr(self, name):
                 check_channels(getattr(self, name), flag)
         named = [*(self.channels or ()), *self.input_only, *self.known_future]

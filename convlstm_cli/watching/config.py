@@ -12,6 +12,7 @@ from convlstm_cli.settings import (
     Precision,
     check_choice,
     check_seed,
+    check_types,
     option,
     parse_size,
 )
@@ -73,6 +74,7 @@ class WatchConfig:
     precision: Precision = option("auto", PRECISION_HELP)
 
     def __post_init__(self) -> None:
+        check_types(self)
         check_choice("--precision", self.precision, Precision)
         if not 0 < self.false_alarms < math.inf:
             raise UsageError(f"--false-alarms is {self.false_alarms:g}; give alarms an hour, a number above 0.")
@@ -81,8 +83,6 @@ class WatchConfig:
         check_seed(self.seed)
         if self.batch_size < 1:
             raise UsageError(f"--batch-size is {self.batch_size}; it must be at least 1.")
-        if self.channels is not None:
-            object.__setattr__(self, "channels", tuple(self.channels))  # JSON has lists
         _ = self.working_size
         _ = self.reading  # which checks the options that it shares
 

@@ -4,12 +4,14 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 from calls import called, convlstm, refused
+from typer.testing import CliRunner
 
 from convlstm_cli import __main__, __version__, evaluate, export
 from convlstm_cli.cli import app
@@ -31,6 +33,36 @@ def test_an_encoding_that_lacks_letters_is_no_error(monkeypatch: pytest.MonkeyPa
     app.main()
     shown.seek(0)
     assert shown.read() == r"convlstm \u03c3"
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["--help"], ["train", "--help"], ["--version"], ["explain"]])
+def test_output_that_nobody_reads_ends_a_command_quietly(arguments: list[str], unbuffered: str) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "convlstm_cli", *arguments],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (app.READER_ENDED, b"")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows deletes no working folder")
+@pytest.mark.parametrize("arguments", [[name] for name in app.COMMANDS] + [["predict", "x.mp4", "-m", "pretrained"]])
+def test_a_working_folder_that_was_deleted_is_one_message(
+    arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    inputs = [] if arguments[0] in ("info", "explain") or len(arguments) > 1 else [str(tmp_path)]
+    result = CliRunner().invoke(app.app, [*arguments, *inputs])
+    assert result.exit_code == 1
+    assert result.stderr.count("working folder is not there any more") == 1
+    assert not result.stdout
 
 
 @pytest.mark.parametrize(
