@@ -31,6 +31,7 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=6.0, help="of each measurement")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--side", type=int, default=64, help="of the frames")
+    parser.add_argument("--threads", type=int, default=0, help="of each training; all cores if not given")
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     parser.add_argument("--worker", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -42,7 +43,7 @@ def main() -> int:
     for number in range(options.rounds):
         for (spin, count), times in found.items():
             say(f"round {number + 1} of {options.rounds}: {count} at a time, GOMP_SPINCOUNT={spin}")
-            times.append(milliseconds(spin, count, options.side, options.seconds))
+            times.append(milliseconds(spin, count, options))
     medians = {key: statistics.median(times) for key, times in found.items()}
     rows = [{"spin": spin, "alone_ms": medians[spin, 1], "beside_ms": medians[spin, 2]} for spin in spins]
     if options.json:
@@ -56,11 +57,14 @@ def main() -> int:
     return 0
 
 
-def milliseconds(spin: int, count: int, side: int, seconds: float) -> float:
+def milliseconds(spin: int, count: int, options: argparse.Namespace) -> float:
     """The time of a step in ms, the mean of `count` trainings at a time. Raises RuntimeError where one fails."""
     environment = os.environ | {"GOMP_SPINCOUNT": str(spin), "PYTHONPATH": str(ROOT)}
-    environment.pop("OMP_NUM_THREADS", None)
-    command = [sys.executable, __file__, "--worker", "--side", str(side), "--seconds", str(seconds)]
+    for name in ("OMP_NUM_THREADS", "OMP_WAIT_POLICY"):
+        environment.pop(name, None)
+    if options.threads:
+        environment["OMP_NUM_THREADS"] = str(options.threads)
+    command = [sys.executable, __file__, "--worker", "--side", str(options.side), "--seconds", str(options.seconds)]
     trainings = [
         subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         for _ in range(count)

@@ -49,7 +49,8 @@ def left_over(mark: str) -> list[str]:
 
 def test_trainings_side_by_side() -> None:
     command = [sys.executable, str(ROOT / "scripts/benchmark_side_by_side.py"), "--spins", "100", "--json"]
-    command += ["--seconds", "0", "--rounds", "1", "--side", "16"]
+    # One thread each: two that wait for each other could wait for long beside the other tests.
+    command += ["--seconds", "0", "--rounds", "1", "--side", "16", "--threads", "1"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     [row] = json.loads(done.stdout)["rows"]
     assert row["spin"] == 100
