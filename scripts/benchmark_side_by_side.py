@@ -3,10 +3,11 @@
 .venv/bin/python scripts/benchmark_side_by_side.py
 .venv/bin/python scripts/benchmark_side_by_side.py --spins 100000,10000,1000 --seconds 10 --rounds 5 --json
 
-Threads of GNU's OpenMP, which torch has on Linux, spin for a while when they wait for each other. Beside another
-program that keeps a core from the thread that is waited for. GOMP_SPINCOUNT says for how long they spin; `convlstm`
-sets it (`cli/app.py`) unless it is set. Every training is a process with all cores; a round takes each setting once,
-alone and side by side. Figures are milliseconds a step, medians over rounds, of two side by side the mean.
+Threads of GNU's OpenMP, which torch has on Linux, spin for a while when they wait for each other. While another
+program uses the cores, a thread that spins keeps its core from the thread that it waits for. GOMP_SPINCOUNT says for
+how long they spin; `convlstm` sets it (`cli/app.py`) unless it is set. Every training is a process with all cores; a
+round takes each setting once, alone and side by side. Figures are milliseconds a step, medians over rounds, of two side
+by side the mean.
 """
 
 import argparse

@@ -98,8 +98,8 @@ def test_what_the_package_requires_and_is_not_there_is_named_before_any_step(
     with pytest.raises(SystemExit) as ended:
         gpu_check.__main__.main()
     assert ended.value.code == 2
-    told = capsys.readouterr().err
-    assert "cannot run the package: typer 0.24.1 is there and not <1,>=0.29; av is missing. Install" in told
+    message = capsys.readouterr().err
+    assert "cannot run the package: typer 0.24.1 is there and not <1,>=0.29; av is missing. Install" in message
     assert not (tmp_path / "out").exists()
 
 

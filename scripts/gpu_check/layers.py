@@ -24,8 +24,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlstm_cli.compute.graphs import WARM_UPS, Captured
+from convlstm_cli.compute.graphs import WARM_UPS
 from convlstm_cli.nn import ConvLSTM
+from speed.captured import captured
 from speed.timing import seconds_of
 
 Call = Callable[[Tensor], object]
@@ -116,19 +117,6 @@ def calls_of(model: nn.Module, device: torch.device, dtype: torch.dtype) -> Call
     return {"train": train, "infer": infer}
 
 
-def captured(calls: Calls, device: torch.device) -> Calls:
-    """The same as CUDA graphs. Raises RuntimeError where they cannot be captured."""
-
-    def fail(why: str) -> None:
-        raise RuntimeError(why)
-
-    def replayed(call: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
-        graph = Captured(call, device, note=fail)
-        return lambda x: graph([x])
-
-    return {mode: replayed(call) for mode, call in calls.items()}
-
-
 class Convolution(NamedTuple):
     """Tensors of one convolution and of its gradients."""
 
@@ -209,8 +197,8 @@ def measure(shape: Shape, dtype: torch.dtype, device: torch.device, rounds: int)
     systems = {
         "ours": ours,
         "plain": calls_of(network(PlainLayer, shape, device), device, dtype),
-        "captured": captured(ours, device),
-        "floor": captured(floor(shape, device, dtype), device),
+        "captured": {mode: captured(call, device) for mode, call in ours.items()},
+        "floor": {mode: captured(call, device) for mode, call in floor(shape, device, dtype).items()},
     }
     rows: list[dict[str, object]] = []
     for mode in ("train", "infer"):

@@ -63,15 +63,13 @@ class TorchSystem:
         """
         if not self._captured:
             return lambda: float(function(next(inputs)))
-        from convlstm_cli.compute.graphs import WARM_UPS, Captured
+        from convlstm_cli.compute.graphs import WARM_UPS
+        from speed.captured import captured
 
-        def fail(why: str) -> None:
-            raise RuntimeError(why)
-
-        graph = Captured(function, self._device, note=fail)
+        replayed = captured(function, self._device)
         for _ in range(WARM_UPS + 1):
-            graph([next(inputs)])
-        return lambda: float(graph([next(inputs)]))
+            replayed(next(inputs))
+        return lambda: float(replayed(next(inputs)))
 
     def _precision(self) -> contextlib.AbstractContextManager[object]:
         if self._dtype == torch.float32:
